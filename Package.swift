@@ -1,0 +1,101 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// Every Swift target is held to the same rules: Swift 6 mode, strict memory safety, no warning passes.
+let rules: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .strictMemorySafety(),
+    .treatAllWarnings(as: .error),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("ExistentialAny"),
+]
+
+let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
+let nio: [Target.Dependency] = [
+    .product(name: "NIOCore", package: "swift-nio"),
+    .product(name: "NIOPosix", package: "swift-nio"),
+]
+
+func module(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: rules)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .testTarget(name: name, dependencies: dependencies, swiftSettings: rules)
+}
+
+// One direction, left may import right (docs/ARCHITECTURE.md):
+//
+//     executables > Verbena > Gradients > Collectives > {Reduction, Fabric}
+//     Verbena > {VerbsFabric, SharedMemoryFabric} > Fabric        Verbena > Rendezvous
+//     VerbsFabric > Verbs > CVerbs     Reduction > CKernels       verbena > Trainer > {Verbena, COpenBLAS}
+let package = Package(
+    name: "verbena",
+    products: [
+        .library(name: "Verbena", targets: ["Verbena"]),
+        .executable(name: "verbena", targets: ["verbena"]),
+        .executable(name: "rdma-allreduce", targets: ["rdma-allreduce"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
+        .package(url: "https://github.com/apple/swift-crypto", "3.12.3"..<"5.0.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.80.0"),
+    ],
+    targets: [
+        // The pure core: no clock, thread, socket or random number.
+        module("Fabric"),
+        .target(name: "CKernels"),
+        module("Reduction", ["CKernels"]),
+        module("Collectives", ["Fabric", "Reduction"]),
+        module("Gradients", ["Collectives"]),
+
+        // The fabrics.
+        .target(name: "CPlatform"),
+        module("SharedMemoryFabric", ["Fabric", "CPlatform"]),
+        .systemLibrary(
+            name: "CVerbs", pkgConfig: "libibverbs librdmacm",
+            providers: [.apt(["libibverbs-dev", "librdmacm-dev"])]),
+        module("Verbs", ["CVerbs"]),
+        module("VerbsFabric", ["Fabric", "Verbs"]),
+
+        // Ranks find each other.
+        module("Rendezvous", nio + [crypto, logging]),
+
+        // The composition root and public face.
+        module(
+            "Verbena",
+            [
+                "Collectives", "CPlatform", "Fabric", "Gradients", "Reduction", "Rendezvous", "SharedMemoryFabric",
+                "VerbsFabric", "Verbs", logging,
+            ]),
+
+        // The included trainer: a user of the public face like any other.
+        .systemLibrary(
+            name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
+        .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+        module("Trainer", ["COpenBLAS", "CZlib", "Verbena", crypto]),
+
+        .executableTarget(
+            name: "verbena", dependencies: ["Trainer", "Verbena", argumentParser, logging], swiftSettings: rules),
+        .executableTarget(
+            name: "rdma-allreduce", dependencies: ["Verbena", argumentParser, logging], swiftSettings: rules),
+
+        // The house style as a program.
+        .target(name: "HouseStyle", path: "tools/house-style/HouseStyle", swiftSettings: rules),
+        .executableTarget(
+            name: "tidy", dependencies: ["HouseStyle"], path: "tools/house-style/tidy", swiftSettings: rules),
+
+        tests("CollectivesTests", ["Collectives", "Fabric", "Reduction"]),
+        tests("FabricConformanceTests", ["Fabric", "SharedMemoryFabric", "Verbs", "VerbsFabric"]),
+        tests("GradientsTests", ["Gradients"]),
+        tests("HouseStyleTests", ["HouseStyle"]),
+        tests("ReductionTests", ["Reduction"]),
+        tests("RendezvousTests", ["Rendezvous"]),
+        tests("TrainerTests", ["Trainer"]),
+        tests("VerbenaTests", ["Verbena"]),
+        tests("VerbsTests", ["Verbs"]),
+    ]
+)

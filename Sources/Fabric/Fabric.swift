@@ -1,0 +1,125 @@
+/// The contract between the engine and whatever moves its bytes.
+///
+/// A fabric joins this rank to its peers by *channels*. Memory is made known in *regions*; a *write* puts bytes of one of
+/// our regions into a peer's region and carries 32 bits of immediate data, by which the peer learns of it as an *arrival*.
+/// Nobody ever polls memory. The contract, which the conformance suite says again in tests:
+///
+/// - Writes on one channel arrive in the order in which they were posted, each exactly once.
+/// - When an arrival is reported, its bytes are in the region.
+/// - The source of a write belongs to the fabric until a completion covers its ticket: it may be read, not changed.
+/// - A write outside a region of either side is refused before a byte moves.
+/// - After a failure is reported for a peer, nothing of that peer is reported any more and writes to it are refused.
+/// - A peer that closes in order is reported as closed, after everything that it wrote; a peer that dies, as failed.
+///
+/// Threads: one thread at a time owns a fabric and calls it; only a `Waker` may be used by others.
+/// Blocking: only `connect`, `wait` and `close` block, each no longer than the deadline it is given.
+/// Source: ibv_post_send(3), ibv_poll_cq(3), rdma_cm(7) for the semantics that the strictest fulfilment, verbs, imposes.
+public protocol Fabric: ~Copyable {
+    /// What users call it: `verbs`, `shm`, `simulated`.
+    var name: String { get }
+    /// The device that carries the data, as its users know it: `mlx5_0`, `rxe1`, `memory`.
+    var deviceName: String { get }
+    var rank: Int { get }
+    var worldSize: Int { get }
+    /// Independent ordered channels to each peer, at least one. Order holds inside a channel only.
+    var channelsPerPeer: Int { get }
+    /// How many writes may be posted on one channel and not yet be completed; one more is refused with `.queueFull`.
+    var writeDepth: Int { get }
+    /// How many arrivals on one channel may be on their way or unread. Whoever writes must keep to it; a fabric may fail the channel.
+    var arrivalDepth: Int { get }
+
+    /// What a peer needs in order to reach this rank; swapped by the rendezvous, opaque to it.
+    var endpoint: [UInt8] { get }
+
+    /// Opens every channel to each of `peers`, whose ranks do likewise at the same time.
+    /// - Parameter peers: the endpoints by rank, without this rank's own; only these peers can be written to.
+    /// - Throws: what failed with which peer, at the latest when `deadline` has passed.
+    mutating func connect(to peers: [Int: [UInt8]], deadline: FabricInstant) throws(FabricError)
+
+    /// Allocates page-aligned, zeroed memory that peers may write into. The fabric owns it until `release` or its own end.
+    mutating func allocate(byteCount: Int) throws(FabricError) -> Region
+
+    /// Takes a region back. No write from or into it may be under way, here or at any peer.
+    mutating func release(_ region: Region)
+
+    /// What a peer needs in order to write into `region`; opaque.
+    func descriptor(of region: Region) -> [UInt8]
+
+    /// Makes a peer's region known here by the peer's descriptor of it.
+    mutating func attach(_ descriptor: [UInt8], of peer: Int) throws(FabricError) -> RemoteRegion
+
+    /// Forgets a peer's region. No write into it may be under way.
+    mutating func detach(_ region: RemoteRegion)
+
+    /// Posts a write; see `Write`. No lock, allocation or system call but what the device itself needs.
+    /// - Returns: the write's ticket on its channel: 1 for the first, then one more each.
+    /// - Throws: `.outOfBounds`, `.queueFull`, or the failure of the peer; nothing is posted then.
+    mutating func write(_ write: Write) throws(FabricError) -> UInt64
+
+    /// The next event, or nil where there is none at present. Never blocks.
+    mutating func poll() -> FabricEvent?
+
+    /// Sleeps until there may be an event, a waker was used, or `deadline` has passed. Waking for nothing is allowed.
+    mutating func wait(until deadline: FabricInstant)
+
+    /// The fabric's clock, monotonic: real for devices, virtual in simulation. The core has no other.
+    func now() -> FabricInstant
+
+    /// Ends another thread's `wait`; valid for as long as somebody holds it, harmless once the fabric is closed.
+    func waker() -> Waker
+
+    /// Takes leave of every peer in order: they see `.closed`. All writes must have completed. Peers that do not answer are left
+    /// behind at `deadline`. Destroying a fabric without closing it is what a crash looks like to the peers.
+    mutating func close(deadline: FabricInstant)
+}
+
+/// One peer's ordered connection: rank and index in `0 ..< channelsPerPeer`.
+public struct Channel: Hashable, Sendable, CustomStringConvertible {
+    public var peer: Int
+    public var index: Int
+
+    public init(peer: Int, index: Int = 0) {
+        self.peer = peer
+        self.index = index
+    }
+
+    public var description: String { "rank \(peer)/\(index)" }
+}
+
+/// A one-sided write: `byteCount` bytes from `sourceOffset` of our region to `destinationOffset` of the peer's region.
+/// `byteCount` may be 0: then only the immediate data travels. Offsets are in bytes and need no alignment.
+public struct Write: Sendable {
+    public var channel: Channel
+    public var source: Region
+    public var sourceOffset: Int
+    public var destination: RemoteRegion
+    public var destinationOffset: Int
+    public var byteCount: Int
+    /// Delivered with the arrival, all 32 bits the caller's.
+    public var immediate: UInt32
+
+    public init(
+        channel: Channel, source: Region, sourceOffset: Int, destination: RemoteRegion, destinationOffset: Int, byteCount: Int,
+        immediate: UInt32
+    ) {
+        self.channel = channel
+        self.source = source
+        self.sourceOffset = sourceOffset
+        self.destination = destination
+        self.destinationOffset = destinationOffset
+        self.byteCount = byteCount
+        self.immediate = immediate
+    }
+}
+
+/// Something that happened, in the order in which the fabric learnt of it.
+public enum FabricEvent: Sendable {
+    /// A peer's write is in our memory, whole.
+    case arrival(Channel, immediate: UInt32)
+    /// Every write on the channel up to this ticket has completed: its source may be reused.
+    case completion(Channel, through: UInt64)
+    /// The peer took leave in order.
+    case closed(peer: Int)
+    /// The peer cannot be reached any more; said once a peer.
+    case failure(FabricError)
+}
