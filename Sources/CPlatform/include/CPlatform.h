@@ -1,1 +1,109 @@
+// System calls that Swift cannot express well: no libc wrapper, variadic, or errno to be read at once.
+// Convention: each returns its result, or -errno. Nothing here allocates or keeps state.
 #pragma once
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#define VERBENA_CHECKED __attribute__((warn_unused_result)) static inline
+
+/// Tells the core that we are spinning.
+static inline void platform_pause(void) {
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("isb");
+#endif
+}
+
+/// CLOCK_MONOTONIC in nanoseconds; through the vDSO, no system call.
+static inline uint64_t platform_now(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+/// Sleeps while `*word == expected`, at most `nanoseconds`; works between processes. 0 or -errno (EAGAIN, ETIMEDOUT, EINTR are normal).
+static inline int platform_futex_wait(const uint32_t *word, uint32_t expected, uint64_t nanoseconds) {
+    struct timespec timeout = {(time_t)(nanoseconds / 1000000000u), (long)(nanoseconds % 1000000000u)};
+    return syscall(SYS_futex, word, FUTEX_WAIT, expected, &timeout, NULL, 0) < 0 ? -errno : 0;
+}
+
+/// Wakes every sleeper on `word`.
+static inline void platform_futex_wake(const uint32_t *word) { (void)syscall(SYS_futex, word, FUTEX_WAKE, INT_MAX, NULL, NULL, 0); }
+
+/// Anonymous shared memory of exactly `size` zero bytes that can neither shrink nor grow: no peer can make us fault.
+VERBENA_CHECKED int platform_shared_memory(const char *name, uint64_t size) {
+    int descriptor = (int)syscall(SYS_memfd_create, name, 0x0001u | 0x0002u); // MFD_CLOEXEC | MFD_ALLOW_SEALING
+    if (descriptor < 0) return -errno;
+    // posix_fallocate takes the memory now: a lack of it is an error here instead of SIGBUS at some later touch.
+    int failure = ftruncate(descriptor, (off_t)size) < 0 ? errno : posix_fallocate(descriptor, 0, (off_t)size);
+    if (!failure && fcntl(descriptor, 1024 + 9, 0x0002 | 0x0004) < 0) failure = errno; // F_ADD_SEALS, SHRINK | GROW
+    if (failure) {
+        close(descriptor);
+        return -failure;
+    }
+    return descriptor;
+}
+
+/// Opens descriptor `number` of process `process` for reading and writing, if it is still the file `inode` of `size` bytes.
+/// -ESTALE where the process now has another file there.
+VERBENA_CHECKED int platform_open_peer_memory(int32_t process, int32_t number, uint64_t inode, uint64_t size) {
+    char path[48];
+    snprintf(path, sizeof path, "/proc/%d/fd/%d", process, number);
+    int descriptor = open(path, O_RDWR | O_CLOEXEC);
+    if (descriptor < 0) return -errno;
+    struct stat status;
+    int failure = fstat(descriptor, &status) < 0 ? errno : 0;
+    if (!failure && ((uint64_t)status.st_ino != inode || (uint64_t)status.st_size != size)) failure = ESTALE;
+    if (failure) {
+        close(descriptor);
+        return -failure;
+    }
+    return descriptor;
+}
+
+/// The inode number of an open file, by which peers recognise it.
+VERBENA_CHECKED int platform_inode(int descriptor, uint64_t *inode) {
+    struct stat status;
+    if (fstat(descriptor, &status) < 0) return -errno;
+    *inode = (uint64_t)status.st_ino;
+    return 0;
+}
+
+/// Maps `size` bytes of `descriptor` shared, page tables filled. NULL, with the errno in `failure`, where it cannot.
+VERBENA_CHECKED void *platform_map(int descriptor, uint64_t size, int *failure) {
+    void *base = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, descriptor, 0);
+    *failure = base == MAP_FAILED ? errno : 0;
+    return base == MAP_FAILED ? NULL : base;
+}
+
+/// A descriptor that becomes readable when `process` ends.
+VERBENA_CHECKED int platform_process_descriptor(int32_t process) {
+    int descriptor = (int)syscall(SYS_pidfd_open, process, 0);
+    return descriptor < 0 ? -errno : descriptor;
+}
+
+/// Whether the process behind a process descriptor has ended.
+static inline int platform_process_ended(int descriptor) {
+    struct pollfd entry = {descriptor, POLLIN, 0};
+    return poll(&entry, 1, 0) > 0;
+}
+
+/// This process gets SIGKILL when the thread that started it ends; 0, or -ESRCH where its parent is no longer `parent`.
+VERBENA_CHECKED int platform_die_with_parent(int32_t parent) {
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0) return -errno;
+    return getppid() == parent ? 0 : -ESRCH;
+}

@@ -1,0 +1,116 @@
+internal import CPlatform
+import Fabric
+
+/// One mapped piece of memory that processes of this machine share: ours, or a peer's that we opened.
+///
+/// The memory has no name: it lives in a memfd and goes with the last process that maps it, however that process ends.
+/// A peer opens it as `/proc/<pid>/fd/<number>`; the inode number tells whether it is still the same file.
+// Sendable without the compiler's proof: immutable after init; the bytes are shared between processes anyhow, and the
+// protocol of their users (atomics in the control segment, the executor for regions) orders every access.
+@safe
+final class SharedMapping: @unchecked Sendable {
+    let base: UnsafeMutableRawPointer
+    let byteCount: Int
+    private let descriptor: Int32
+    private let inode: UInt64
+
+    /// Page size is asked of nobody: 4 KiB divides every page size that Linux has, and mmap rounds up by itself.
+    private static let granularity = 4096
+
+    /// New zeroed memory of at least `byteCount` bytes.
+    convenience init(allocating byteCount: Int) throws(FabricError) {
+        let size = max(Self.granularity, (byteCount + Self.granularity - 1) / Self.granularity * Self.granularity)
+        // SAFETY: the literal's storage is static.
+        let descriptor = unsafe platform_shared_memory("verbena", UInt64(size))
+        guard descriptor >= 0 else {
+            throw Self.resourceError(.allocate, errno: -descriptor, what: "\(size) bytes of shared memory", peer: nil)
+        }
+        var inode: UInt64 = 0
+        // SAFETY: the pointer to the local is used during the call only.
+        let status = unsafe platform_inode(descriptor, &inode)
+        try self.init(descriptor: descriptor, inode: inode, byteCount: size, failure: -status, operation: .allocate, peer: nil)
+    }
+
+    /// A peer's memory, by the peer's description of it.
+    convenience init(opening description: Description, of peer: Int, during operation: FabricError.Operation) throws(FabricError) {
+        let descriptor = platform_open_peer_memory(
+            description.process, description.descriptor, description.inode, description.byteCount)
+        try self.init(
+            descriptor: descriptor, inode: description.inode, byteCount: Int(description.byteCount),
+            failure: descriptor < 0 ? -descriptor : 0, operation: operation, peer: peer)
+    }
+
+    private init(
+        descriptor: Int32, inode: UInt64, byteCount: Int, failure: Int32, operation: FabricError.Operation, peer: Int?
+    ) throws(FabricError) {
+        var failure = failure
+        var mapped: UnsafeMutableRawPointer?
+        if failure == 0 {
+            // SAFETY: the pointer to the local is used during the call only; the mapping is ours until deinit.
+            unsafe mapped = platform_map(descriptor, UInt64(byteCount), &failure)
+        }
+        guard let mapped = unsafe mapped else {
+            if descriptor >= 0 { close(descriptor) }
+            throw Self.resourceError(operation, errno: failure, what: "memory of \(byteCount) bytes", peer: peer)
+        }
+        unsafe self.base = mapped
+        self.byteCount = byteCount
+        self.descriptor = descriptor
+        self.inode = inode
+    }
+
+    deinit {
+        // SAFETY: nobody can hold `base` beyond this object: regions are handles into the fabric that holds it.
+        _ = unsafe munmap(base, byteCount)
+        close(descriptor)
+    }
+
+    /// How a peer opens this memory while this process lives.
+    var description: Description {
+        Description(process: getpid(), descriptor: descriptor, inode: inode, byteCount: UInt64(byteCount))
+    }
+
+    struct Description {
+        var process: Int32
+        var descriptor: Int32
+        var inode: UInt64
+        var byteCount: UInt64
+    }
+
+    private static func resourceError(
+        _ operation: FabricError.Operation, errno code: Int32, what: String, peer: Int?
+    ) -> FabricError {
+        switch code {
+        case ENOMEM, ENOSPC:
+            return FabricError(
+                .resource, during: operation, peer: peer, detail: "no room for \(what) (errno \(code))",
+                remedy: "use smaller buffers, or give the machine or container more memory")
+        case EACCES, EPERM:
+            return FabricError(
+                .resource, during: operation, peer: peer, detail: "may not open \(what) (errno \(code))",
+                remedy: "run all ranks of a machine as the same user, or use --fabric verbs")
+        case ENOENT, ESTALE, ESRCH:
+            return FabricError(
+                .peerDied, during: operation, peer: peer, detail: "its process ended, or runs in another PID namespace (errno \(code))",
+                remedy: "let the containers of a machine share the PID namespace, or use --fabric verbs")
+        default:
+            return FabricError(.resource, during: operation, peer: peer, detail: "cannot share \(what) (errno \(code))")
+        }
+    }
+}
+
+extension SharedMapping.Description {
+    func encode(into writer: inout WireWriter) {
+        writer.append(process)
+        writer.append(descriptor)
+        writer.append(inode)
+        writer.append(byteCount)
+    }
+
+    init?(from reader: inout WireReader) {
+        guard let process: Int32 = reader.read(), let descriptor: Int32 = reader.read(), let inode: UInt64 = reader.read(),
+            let byteCount: UInt64 = reader.read(), byteCount > 0, byteCount < 1 << 48
+        else { return nil }
+        self.init(process: process, descriptor: descriptor, inode: inode, byteCount: byteCount)
+    }
+}
