@@ -1,0 +1,166 @@
+public import Fabric
+internal import Reduction
+
+/// Carries out schedules on a fabric: a state machine that is given arrivals, completions and the time, and answers with writes.
+///
+/// Life: `init` with a connected fabric; every rank adds the same buffers in the same order (the first is the landing memory), swaps the
+/// descriptors and attaches the peers'; then `submit` and `progress`. Operations are matched across ranks by order of submission.
+///
+/// Threads: one at a time. Blocking: never. Errors: the first one ends everything, see `CollectiveError`.
+/// Ownership: the range of a submitted operation belongs to the executor until it is reported finished.
+public struct Executor<F: Fabric & ~Copyable>: ~Copyable {
+    public internal(set) var fabric: F
+    public let settings: ExecutorSettings
+    public internal(set) var failure: CollectiveError?
+
+    /// Operations that wait for their lane, at most; `submit` traps beyond it.
+    public static var mostPending: Int { 1024 }
+
+    let rank: Int
+    let worldSize: Int
+    /// Ring neighbours, each once; the place in this list is the link.
+    let links: [Int]
+    var buffers: [Buffer] = []
+    var lanes: [Lane]
+    /// Completed tickets, by link and channel.
+    var completed: [UInt64]
+    /// Submitted operations, from the oldest that is not on a lane.
+    var pending: [Allreduce] = []
+    var pendingHead = 0
+    var nextSequence: UInt64 = 0
+    /// The operation that `pending[pendingHead]` is.
+    var nextToStart: UInt64 = 0
+    var finished: [Finished] = []
+    var closedPeer: Int?
+
+    struct Buffer {
+        var region: Region
+        /// By link.
+        var remotes: [RemoteRegion?]
+    }
+
+    /// - Parameter fabric: connected to the ring neighbours of its rank (`ringPeers`), with `arrivalDepth` and `writeDepth` of at least
+    ///   what the settings say.
+    public init(fabric: consuming F, settings: ExecutorSettings) throws(FabricError) {
+        let (rank, worldSize) = (fabric.rank, fabric.worldSize)
+        precondition(settings.worldSize == worldSize, "settings of another world")
+        guard worldSize == 1 || min(fabric.arrivalDepth, fabric.writeDepth) >= settings.arrivalDepth else {
+            throw FabricError(
+                .resource, during: .open,
+                detail: "queues of \(fabric.arrivalDepth) arrivals and \(fabric.writeDepth) writes, \(settings.arrivalDepth) needed",
+                remedy: "use a device with deeper queues, or fewer ranks")
+        }
+        let links = Self.ringPeers(rank: rank, worldSize: worldSize)
+        self.fabric = fabric
+        self.settings = settings
+        self.rank = rank
+        self.worldSize = worldSize
+        self.links = links
+        completed = Array(repeating: 0, count: links.count * settings.channelsPerPeer)
+        lanes = (0..<ExecutorSettings.lanes).map {
+            Lane(
+                sequence: UInt64($0), channel: $0 % settings.channelsPerPeer,
+                links: Array(repeating: .init(), count: links.count))
+        }
+        pending.reserveCapacity(Self.mostPending)
+        finished.reserveCapacity(Self.mostPending)
+    }
+
+    /// The ranks that the fabric must be connected to: left and right, which may be the same one, or none.
+    public static func ringPeers(rank: Int, worldSize: Int) -> [Int] {
+        let (left, right) = ((rank + worldSize - 1) % worldSize, (rank + 1) % worldSize)
+        return worldSize == 1 ? [] : left == right ? [left] : [left, right]
+    }
+
+    // MARK: buffers
+
+    /// Allocates a buffer that peers may write into. Every rank adds the same buffers in the same order.
+    /// - Returns: its number, its memory (good as long as the executor lives), and what the ring neighbours need.
+    public mutating func addBuffer(byteCount: Int) throws(FabricError) -> (SharedBuffer, Region, descriptor: [UInt8]) {
+        let region = try fabric.allocate(byteCount: byteCount)
+        buffers.append(Buffer(region: region, remotes: Array(repeating: nil, count: links.count)))
+        return (SharedBuffer(index: buffers.count - 1), region, fabric.descriptor(of: region))
+    }
+
+    /// The landing memory, which must be the first buffer.
+    public mutating func addLanding() throws(FabricError) -> (SharedBuffer, Region, descriptor: [UInt8]) {
+        invariant(buffers.isEmpty, "landing memory comes first")
+        return try addBuffer(byteCount: max(64, settings.landingByteCount))
+    }
+
+    /// - Parameter descriptors: every rank's, by rank; only the neighbours' are used.
+    public mutating func attach(_ buffer: SharedBuffer, descriptors: [[UInt8]]) throws(FabricError) {
+        for (link, peer) in links.enumerated() {
+            buffers[buffer.index].remotes[link] = try fabric.attach(descriptors[peer], of: peer)
+        }
+    }
+
+    // MARK: operations
+
+    /// Puts an operation in the order. It starts at once if its lane is free.
+    /// - Returns: its number, from 0 on.
+    /// - Throws: what has ended the executor; nothing is submitted then. A range outside the buffer traps.
+    public mutating func submit(_ request: Allreduce) throws(CollectiveError) -> UInt64 {
+        if let failure { throw failure }
+        let size = buffers[request.buffer.index].region.byteCount
+        invariant(
+            request.count >= 0 && request.byteOffset >= 0 && request.byteOffset % request.type.byteCount == 0
+                && request.count <= (size - request.byteOffset) / request.type.byteCount, "the range lies in the buffer")
+        invariant(pending.count - pendingHead < Self.mostPending, "pending operations are bounded by the caller")
+        if let closedPeer, worldSize > 1 {
+            let error = CollectiveError(
+                .fabric(.peerClosed), peer: closedPeer, operation: request.name(sequence: nextSequence),
+                detail: "it has left the job", remedy: "all ranks must run the same number of collectives")
+            throw error
+        }
+        let sequence = nextSequence
+        nextSequence += 1
+        pending.append(request)
+        startPending()
+        return sequence
+    }
+
+    /// Operations not yet reported as finished.
+    public var hasWork: Bool { nextToStart < nextSequence || lanes.contains { $0.isActive } || !finished.isEmpty }
+
+    /// Takes what has ended since the last call, in the order in which it ended.
+    public mutating func takeFinished(_ body: (Finished) -> Void) {
+        for index in finished.indices { body(finished[index]) }
+        finished.removeAll(keepingCapacity: true)
+    }
+
+    /// Handles every event that the fabric has. Call again when `fabric.wait` returns.
+    /// - Returns: whether there was any event.
+    public mutating func progress() -> Bool {
+        var progressed = false
+        while failure == nil, let event = fabric.poll() {
+            progressed = true
+            handle(event)
+            startPending()
+        }
+        if failure == nil, !progressed { checkStall() }
+        return progressed
+    }
+
+    /// Ends everything in flight with `error`, for instance a verdict that was agreed elsewhere.
+    public mutating func fail(_ error: CollectiveError) {
+        guard failure == nil else { return }
+        failure = error
+        for lane in lanes.indices where lanes[lane].isActive {
+            finished.append(Finished(sequence: lanes[lane].sequence, error: error))
+            lanes[lane].request = nil
+        }
+        while nextToStart < nextSequence {
+            finished.append(Finished(sequence: nextToStart, error: error))
+            nextToStart += 1
+        }
+        pending.removeAll(keepingCapacity: true)
+        pendingHead = 0
+    }
+}
+
+/// A condition that only a programmer's error can break. Traps with its message in every build.
+@inline(__always)
+func invariant(_ condition: @autoclosure () -> Bool, _ message: StaticString) {
+    if !condition() { fatalError("broken invariant: \(message)") }
+}
