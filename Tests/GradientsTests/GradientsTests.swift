@@ -1,0 +1,80 @@
+import Gradients
+import Testing
+
+@Suite struct BucketPlanTests {
+    static let model = [("a", 1000), ("b", 10), ("c", 0), ("d", 17), ("e", 5000), ("f", 1)].map {
+        ParameterLayout(name: $0.0, elementCount: $0.1)
+    }
+
+    @Test(arguments: [0, 1, 64, 4096, 20_000, 1 << 30])
+    func gradientsAreDisjointAlignedAndInReverseOrder(bucketBytes: Int) {
+        let plan = BucketPlan(parameters: Self.model, bucketBytes: bucketBytes)
+        var end = 0
+        for index in Self.model.indices.reversed() {
+            #expect(plan.offsets[index] >= end && plan.offsets[index] % BucketPlan.alignment == 0)
+            end = plan.offsets[index] + Self.model[index].elementCount
+            let bucket = plan.buckets[plan.bucketOfParameter[index]]
+            #expect(bucket.parameters.contains(index))
+            #expect(bucket.range.lowerBound <= plan.offsets[index] && end <= bucket.range.upperBound)
+        }
+        #expect(plan.buckets.flatMap(\.parameters) == Self.model.indices.reversed())
+        #expect(zip(plan.buckets, plan.buckets.dropFirst()).allSatisfy { $0.range.upperBound == $1.range.lowerBound })
+        for bucket in plan.buckets where bucket.parameters.count > 1 { #expect(bucket.range.count * 4 <= bucketBytes) }
+    }
+
+    @Test func modelWithoutParametersHasNoBuckets() {
+        let plan = BucketPlan(parameters: [], bucketBytes: 1024)
+        #expect(plan.buckets.isEmpty && plan.elementCount == 0)
+    }
+
+    @Test func differenceNamesRankAndParameter() throws {
+        var other = Self.model
+        other[3].elementCount = 18
+        let manifests = [Self.model, Self.model, other].map { BucketPlan(parameters: $0, bucketBytes: 4096).manifest }
+        let difference = try #require(BucketPlan.difference(manifests))
+        #expect(difference.rank == 2)
+        #expect(difference.detail.contains("'d' of 17") && difference.detail.contains("'d' of 18"))
+        let shorter = BucketPlan(parameters: Array(Self.model.dropLast()), bucketBytes: 4096).manifest
+        #expect(try #require(BucketPlan.difference([manifests[0], shorter])).detail.contains("bucket"))
+        #expect(BucketPlan.difference([manifests[0], manifests[1]]) == nil)
+    }
+}
+
+@Suite struct ReadinessTests {
+    static let plan = BucketPlan(
+        parameters: (0..<6).map { ParameterLayout(name: "p\($0)", elementCount: 16) }, bucketBytes: 128)  // [5,4] [3,2] [1,0]
+
+    @Test func bucketsStartInOrderOnceFull() throws {
+        var readiness = Readiness(plan: Self.plan)
+        #expect(try readiness.announce(5).isEmpty)
+        #expect(try readiness.announce(3).isEmpty)
+        #expect(try readiness.announce(2).isEmpty, "bucket 1 is full, but bucket 0 is not: it waits")
+        #expect(try readiness.announce(4) == 0..<2)
+        #expect(try readiness.announce(0).isEmpty)
+        #expect(try readiness.announce(1) == 2..<3)
+        try readiness.endStep()
+        #expect(try readiness.announce(4).isEmpty, "the next step begins anew")
+    }
+
+    @Test func mistakesAreNamed() throws {
+        var readiness = Readiness(plan: Self.plan)
+        _ = try readiness.announce(5)
+        #expect(throws: GradientError.announcedTwice(name: "p5")) { try readiness.announce(5) }
+        #expect(throws: GradientError.unknownParameter(index: 6, count: 6)) { try readiness.announce(6) }
+        #expect(throws: GradientError.notAnnounced(names: ["p0", "p1", "p2", "p3", "p4"])) { try readiness.endStep() }
+    }
+}
+
+@Suite struct StepLedgerTests {
+    @Test func partsSumToTheWhole() {
+        var ledger = StepLedger(start: 1_000_000_000)
+        ledger.record(bucketFrom: 2_000_000_000, to: 4_000_000_000)
+        ledger.record(bucketFrom: 3_000_000_000, to: 3_500_000_000)  // inside the first
+        ledger.record(bucketFrom: 5_000_000_000, to: 7_000_000_000)
+        let report = ledger.endStep(waitStart: 6_000_000_000, waitEnd: 7_000_000_000)
+        #expect(report == StepReport(stepSeconds: 6, computeSeconds: 5, exposedSeconds: 1, communicationSeconds: 4, buckets: 3))
+        #expect(report.hiddenSeconds == 3)
+        let next = ledger.endStep(waitStart: 8_000_000_000, waitEnd: 8_000_000_000)
+        #expect(next == StepReport(stepSeconds: 1, computeSeconds: 1))
+    }
+}
