@@ -14,7 +14,7 @@
 /// Threads: one thread at a time owns a fabric and calls it; only a `Waker` may be used by others.
 /// Blocking: only `connect`, `wait` and `close` block, each no longer than the deadline it is given.
 /// Source: ibv_post_send(3), ibv_poll_cq(3), rdma_cm(7) for the semantics that the strictest fulfilment, verbs, imposes.
-public protocol Fabric: ~Copyable {
+public protocol Fabric: ~Copyable, SendableMetatype {
     /// What users call it: `verbs`, `shm`, `simulated`.
     var name: String { get }
     /// The device that carries the data, as its users know it: `mlx5_0`, `rxe1`, `memory`.

@@ -1,0 +1,98 @@
+import Fabric
+import Foundation
+
+/// A peer that goes without a word is reported as died, once, after what it wrote; writes to it are refused; the others go on.
+struct DeathCheck: ConformanceCheck {
+    let worldSize = 3
+
+    func run<F: Fabric & ~Copyable>(_ fabric: inout F, in world: World) throws {
+        let (region, remotes) = try fabric.shareRegion(byteCount: 4096, label: "region", in: world)
+        func write(to peer: Int) -> Write {
+            Write(
+                channel: Channel(peer: peer), source: region, sourceOffset: 0, destination: remotes[peer]!, destinationOffset: 0, byteCount: 8,
+                immediate: UInt32(fabric.rank))
+        }
+        if fabric.rank == 2 {
+            for peer in 0..<2 {
+                let ticket = try fabric.write(write(to: peer))
+                _ = try fabric.complete(ticket, on: Channel(peer: peer))
+            }
+            throw Dies()  // The fabric is destroyed on the way out, unclosed.
+        }
+        let events = try fabric.collect { if case .failure = $0 { true } else { false } }
+        guard case .arrival(Channel(peer: 2), 2) = events.first, case .failure(let error) = events.last else {
+            throw Broken(description: "expected an arrival and then the failure, got \(events)")
+        }
+        try demand(error.peer == 2 && error.cause == .peerDied, "\(error)")
+        do throws(FabricError) {
+            _ = try fabric.write(write(to: 2))
+            throw FabricError(.deviceFailed, during: .write, detail: "a write to a dead peer was taken")
+        } catch {
+            try demand(error.cause == .peerDied && error.peer == 2, "\(error)")
+        }
+        let other = 1 - fabric.rank
+        let ticket = try fabric.write(write(to: other))
+        var seen = try fabric.complete(ticket, on: Channel(peer: other))
+        if !seen.contains(where: { if case .arrival = $0 { true } else { false } }) { seen.append(try fabric.next()) }
+        try demand(
+            seen.allSatisfy {
+                switch $0 {
+                case .arrival(let channel, _), .completion(let channel, _): channel.peer == other
+                default: false
+                }
+            }, "only the living peer is heard of: \(seen)")
+        try world.barrier("survived-\(min(fabric.rank, other))", rank: fabric.rank, of: 2)
+    }
+}
+
+/// Thrown by a rank that plays dead.
+struct Dies: Error {}
+
+/// A peer that closes is reported as closed, after everything that it wrote; writes to it are refused.
+struct CloseCheck: ConformanceCheck {
+    let worldSize = 2
+
+    func run<F: Fabric & ~Copyable>(_ fabric: inout F, in world: World) throws {
+        let (region, remotes) = try fabric.shareRegion(byteCount: 4096, label: "region", in: world)
+        let peer = 1 - fabric.rank
+        let write = Write(
+            channel: Channel(peer: peer), source: region, sourceOffset: 0, destination: remotes[peer]!, destinationOffset: 0, byteCount: 100,
+            immediate: 5)
+        if fabric.rank == 1 {
+            for _ in 1..<5 { _ = try fabric.write(write) }
+            _ = try fabric.complete(try fabric.write(write), on: Channel(peer: peer))
+            fabric.close(deadline: fabric.now().advanced(milliseconds: World.patienceMilliseconds))
+            return
+        }
+        let events = try fabric.collect { if case .closed = $0 { true } else { false } }
+        let arrivals = events.filter { if case .arrival = $0 { true } else { false } }
+        try demand(arrivals.count == 5 && events.count == 6, "five arrivals and then the leave, got \(events)")
+        do throws(FabricError) {
+            _ = try fabric.write(write)
+            throw FabricError(.deviceFailed, during: .write, detail: "a write to a closed peer was taken")
+        } catch {
+            try demand(error.cause == .peerClosed, "\(error)")
+        }
+    }
+}
+
+/// `wait` ends by its deadline where nothing happens, and by a waker from another thread.
+struct WaitCheck: ConformanceCheck {
+    let worldSize = 2
+
+    func run<F: Fabric & ~Copyable>(_ fabric: inout F, in world: World) throws {
+        while fabric.poll() != nil {}
+        let start = fabric.now()
+        let short = start.advanced(milliseconds: 30)
+        while fabric.now() < short { fabric.wait(until: short) }
+        try demand(fabric.poll() == nil, "nothing happened")
+        // Woken again and again, so that the order of sleeping and waking does not matter: without wakers this lasts till the deadline.
+        let waker = fabric.waker()
+        let thread = Thread { while !Thread.current.isCancelled { waker.wake(); sched_yield() } }
+        thread.start()
+        let long = fabric.now().advanced(milliseconds: World.patienceMilliseconds)
+        fabric.wait(until: long)
+        thread.cancel()
+        try demand(fabric.now() < long, "a waker did not end the wait")
+    }
+}
