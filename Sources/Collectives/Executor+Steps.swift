@@ -51,11 +51,9 @@ extension Executor where F: ~Copyable {
                 fail(error(.fabric(.peerClosed), lane: lane, peer: peer, "it left the job before the operation was done"))
             }
         case .failure(let cause):
-            var operation = "between operations"
-            if let lane = lanes.firstIndex(where: \.isActive) { operation = name(of: lane) }
             fail(
                 CollectiveError(
-                    .fabric(cause.cause), peer: cause.peer, operation: operation, detail: cause.detail, remedy: cause.remedy))
+                    .fabric(cause.cause), peer: cause.peer, operation: currentOperation, detail: cause.detail, remedy: cause.remedy))
         }
     }
 

@@ -123,6 +123,12 @@ public struct Executor<F: Fabric & ~Copyable>: ~Copyable {
     /// Operations not yet reported as finished.
     public var hasWork: Bool { nextToStart < nextSequence || lanes.contains { $0.isActive } || !finished.isEmpty }
 
+    /// What to call the present in a message: the oldest operation under way.
+    public var currentOperation: String {
+        let active = lanes.filter(\.isActive).min { $0.sequence < $1.sequence }
+        return active.flatMap { lane in lane.request?.name(sequence: lane.sequence) } ?? "between operations"
+    }
+
     /// Takes what has ended since the last call, in the order in which it ended.
     public mutating func takeFinished(_ body: (Finished) -> Void) {
         for index in finished.indices { body(finished[index]) }
@@ -133,8 +139,10 @@ public struct Executor<F: Fabric & ~Copyable>: ~Copyable {
     /// - Returns: whether there was any event.
     public mutating func progress() -> Bool {
         var progressed = false
-        while failure == nil, let event = fabric.poll() {
+        while let event = fabric.poll() {
             progressed = true
+            // After a failure events are only taken out, so that `wait` has something to wait for.
+            guard failure == nil else { continue }
             handle(event)
             startPending()
         }

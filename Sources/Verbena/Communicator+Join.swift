@@ -1,0 +1,198 @@
+internal import Collectives
+internal import Fabric
+internal import Foundation
+public import Logging
+internal import Rendezvous
+internal import SharedMemoryFabric
+internal import Synchronization
+internal import VerbsFabric
+
+extension Communicator {
+    /// Joins the job that the environment describes and connects to the neighbours. Blocks, at most for the join timeout.
+    ///
+    /// - Parameter logger: told what was chosen, at `info`.
+    /// - Throws: what is wrong and how to mend it. When one rank cannot join, every rank is told why.
+    public static func join(
+        _ configuration: Configuration, logger: Logger = Logger(label: "verbena")
+    ) throws(VerbenaError) -> Communicator {
+        let job = try wrapping { () throws(RendezvousError) in try JobEnvironment(variables: configuration.environment) }
+        let verdicts = VerdictBox()
+        let (rendezvous, coordinator) = try meet(job, configuration, verdicts, logger)
+        do throws(VerbenaError) {
+            return try build(rendezvous, coordinator, configuration, verdicts, logger)
+        } catch {
+            if error.cause == .fabric || error.cause == .configuration {
+                rendezvous.abort(reason: error.message, operation: "joining")
+            }
+            rendezvous.leave()
+            coordinator?.stop(waitingAtMostSeconds: leaveTimeoutSeconds)
+            throw error
+        }
+    }
+
+    /// Finds the other ranks. Rank 0 hosts the coordinator, unless the launcher does.
+    private static func meet(
+        _ job: JobEnvironment, _ configuration: Configuration, _ verdicts: VerdictBox, _ logger: Logger
+    ) throws(VerbenaError) -> (Rendezvous, Coordinator?) {
+        guard job.worldSize > 1 else { return (Rendezvous.alone(), nil) }
+        let bounds = RendezvousBounds(
+            joinTimeoutSeconds: configuration.joinTimeoutSeconds, livenessTimeoutSeconds: configuration.livenessTimeoutSeconds)
+        return try wrapping { () throws(RendezvousError) in
+            var coordinator: Coordinator?
+            if job.rank == 0, configuration.environment[LocalJob.launcherVariable] == nil {
+                coordinator = try Coordinator.start(
+                    host: job.listenAddress, port: job.masterPort, worldSize: job.worldSize, secret: job.secret, version: version,
+                    bounds: bounds, logger: logger)
+            }
+            do throws(RendezvousError) {
+                let rendezvous = try Rendezvous.join(
+                    rank: job.rank, worldSize: job.worldSize, host: job.masterAddress, port: job.masterPort, secret: job.secret,
+                    version: version, joinTimeoutSeconds: configuration.joinTimeoutSeconds, logger: logger,
+                    onVerdict: { verdicts.put($0) })
+                return (rendezvous, coordinator)
+            } catch {
+                // The others get their own answer from the coordinator before it goes.
+                coordinator?.stop(waitingAtMostSeconds: leaveTimeoutSeconds)
+                throw error
+            }
+        }
+    }
+
+    /// What every rank says of itself before anything is opened.
+    private struct Introduction: Codable {
+        var host: String
+        var fabric: String
+        var channelsPerPeer: Int
+    }
+
+    private static func build(
+        _ rendezvous: Rendezvous, _ coordinator: Coordinator?, _ configuration: Configuration, _ verdicts: VerdictBox, _ logger: Logger
+    ) throws(VerbenaError) -> Communicator {
+        let all = try introduce(rendezvous, configuration)
+        let neighbours = all.indices.filter { all[$0].host == all[rendezvous.rank].host }
+        let localRank = neighbours.firstIndex(of: rendezvous.rank) ?? 0
+        let isOneMachine = neighbours.count == all.count
+        let settings = ExecutorSettings(
+            worldSize: rendezvous.worldSize, channelsPerPeer: configuration.channelsPerPeer,
+            stallMilliseconds: UInt64(configuration.stallTimeoutSeconds * 1000))
+        // A rank and its trainer are two threads; where there is no core for each, spinning keeps the others from running.
+        let isCrowded = neighbours.count * 2 > ProcessInfo.processInfo.activeProcessorCount
+        let spins = isCrowded ? 50 : 2_000
+        let engine: any EngineControl
+        switch configuration.fabric {
+        case .sharedMemory where !isOneMachine:
+            let far = all.firstIndex { $0.host != all[0].host } ?? 0
+            throw VerbenaError(
+                .configuration, "--fabric shm needs all ranks on one machine, but rank \(far) is not on that of rank 0; use --fabric verbs or auto")
+        case .automatic where isOneMachine, .sharedMemory:
+            let fabric = try wrapping { () throws(FabricError) in
+                try SharedMemoryFabric(
+                    .init(
+                        rank: rendezvous.rank, worldSize: rendezvous.worldSize, channelsPerPeer: settings.channelsPerPeer,
+                        arrivalDepth: settings.arrivalDepth, jobKey: rendezvous.sessionKey(label: "fabric", byteCount: 16), spins: spins))
+            }
+            engine = try start(fabric, settings, rendezvous, configuration, spins)
+        case .automatic, .verbs:
+            var options = VerbsFabricConfiguration(
+                rank: rendezvous.rank, worldSize: rendezvous.worldSize,
+                deviceName: configuration.devices.isEmpty ? nil : configuration.devices[localRank % configuration.devices.count],
+                localRank: localRank, jobKey: rendezvous.sessionKey(label: "fabric", byteCount: 16), epoch: settings.epoch)
+            options.channelsPerPeer = settings.channelsPerPeer
+            options.arrivalDepth = settings.arrivalDepth
+            options.writeDepth = settings.arrivalDepth
+            let fabric = try wrapping { () throws(FabricError) in try VerbsFabric(options) }
+            engine = try start(fabric, settings, rendezvous, configuration, spins)
+        }
+        verdicts.connect(to: engine)
+        logger.info(
+            "joined",
+            metadata: [
+                "rank": "\(rendezvous.rank)", "ranks": "\(rendezvous.worldSize)", "fabric": "\(engine.fabricName)",
+                "device": "\(engine.deviceName)",
+            ])
+        return Communicator(
+            rendezvous: rendezvous, coordinator: coordinator, engine: engine, localRank: localRank, localWorldSize: neighbours.count)
+    }
+
+    /// Swaps introductions; options that must agree are checked here, before anything is opened.
+    private static func introduce(_ rendezvous: Rendezvous, _ configuration: Configuration) throws(VerbenaError) -> [Introduction] {
+        let own = Introduction(
+            host: HostIdentity.current(), fabric: configuration.fabric.rawValue, channelsPerPeer: configuration.channelsPerPeer)
+        let encoded = (try? JSONEncoder().encode(own)).map { [UInt8]($0) } ?? []
+        let gathered = try wrapping { () throws(RendezvousError) in
+            try rendezvous.allGather(encoded, label: "introductions", timeoutSeconds: configuration.joinTimeoutSeconds)
+        }
+        var all: [Introduction] = []
+        for (rank, bytes) in gathered.enumerated() {
+            guard let introduction = try? JSONDecoder().decode(Introduction.self, from: Data(bytes)) else {
+                throw VerbenaError(.rendezvous, rank: rank, "rank \(rank) introduced itself in another format; run the same build on all ranks")
+            }
+            guard introduction.fabric == own.fabric, introduction.channelsPerPeer == own.channelsPerPeer else {
+                throw VerbenaError(
+                    .configuration, rank: rank,
+                    "rank \(rank) was started with fabric \(introduction.fabric) and \(introduction.channelsPerPeer) channels, rank "
+                        + "\(rendezvous.rank) with \(own.fabric) and \(own.channelsPerPeer); give all ranks the same options")
+            }
+            all.append(introduction)
+        }
+        return all
+    }
+
+    /// Connects a fabric to the ring neighbours and sets the engine on it.
+    private static func start<F: Fabric & ~Copyable>(
+        _ opened: consuming F, _ settings: ExecutorSettings, _ rendezvous: Rendezvous, _ configuration: Configuration, _ spins: Int
+    ) throws(VerbenaError) -> any EngineControl {
+        var fabric = opened
+        let timeout = configuration.joinTimeoutSeconds
+        let own = fabric.endpoint
+        let endpoints = try wrapping { () throws(RendezvousError) in
+            try rendezvous.allGather(own, label: "endpoints", timeoutSeconds: timeout)
+        }
+        let peers = Executor<F>.ringPeers(rank: rendezvous.rank, worldSize: rendezvous.worldSize)
+        let deadline = fabric.now().advanced(milliseconds: UInt64(timeout * 1000))
+        do throws(FabricError) {
+            try fabric.connect(to: Dictionary(uniqueKeysWithValues: peers.map { ($0, endpoints[$0]) }), deadline: deadline)
+        } catch {
+            throw VerbenaError(error)
+        }
+        var executor: Executor<F>
+        let landing: SharedBuffer
+        let descriptor: [UInt8]
+        do throws(FabricError) {
+            executor = try Executor(fabric: fabric, settings: settings)
+            (landing, _, descriptor) = try executor.addLanding()
+        } catch {
+            throw VerbenaError(error)
+        }
+        let descriptors = try wrapping { () throws(RendezvousError) in
+            try rendezvous.allGather(descriptor, label: "landing memory", timeoutSeconds: timeout)
+        }
+        do throws(FabricError) {
+            try executor.attach(landing, descriptors: descriptors)
+        } catch {
+            throw VerbenaError(error)
+        }
+        return Engine(executor: executor, rendezvous: rendezvous, spins: spins)
+    }
+}
+
+/// Carries a verdict from the rendezvous to the engine, whichever is there first.
+final class VerdictBox: Sendable {
+    private let state = Mutex<(engine: (any EngineControl)?, verdict: Verdict?)>((nil, nil))
+
+    func put(_ verdict: Verdict) {
+        let engine = state.withLock { state in
+            state.verdict = state.verdict ?? verdict
+            return state.engine
+        }
+        engine?.deliver(verdict)
+    }
+
+    func connect(to engine: any EngineControl) {
+        let verdict = state.withLock { state in
+            state.engine = engine
+            return state.verdict
+        }
+        if let verdict { engine.deliver(verdict) }
+    }
+}

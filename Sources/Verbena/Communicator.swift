@@ -1,0 +1,163 @@
+internal import Collectives
+internal import Fabric
+internal import Foundation
+public import Logging
+public import Reduction
+internal import Rendezvous
+internal import Synchronization
+
+/// A group of ranks that exchange data: joining it is all the set-up that there is.
+///
+/// Collective calls must be made by every rank in the same order with the same arguments; one thread at a time. When a rank dies or
+/// the ranks disagree, every call on every rank throws the same verdict within seconds, and nothing more can be exchanged.
+///
+///     let communicator = try Communicator.join(Configuration())
+///     let buffer = try communicator.allocate(Float.self, count: 1 << 20)
+///     try communicator.allreduce(buffer, .sum)
+///     try communicator.close()
+public final class Communicator: Sendable {
+    /// The program's version: all ranks run the same.
+    public static let version = "0.1.0"
+    /// How long one rank may wait for the others in the control calls of this type.
+    static let gatherTimeoutSeconds: Double = 600
+    /// How long the coordinator's process waits for the others to take leave.
+    static let leaveTimeoutSeconds: Double = 5
+
+    public let rank: Int
+    public let worldSize: Int
+    /// This rank's number among those on its machine, and how many there are.
+    public let localRank: Int
+    public let localWorldSize: Int
+
+    let rendezvous: Rendezvous
+    let engine: any EngineControl
+    private let coordinator: Coordinator?
+    private let isClosed = Atomic(false)
+
+    init(
+        rendezvous: Rendezvous, coordinator: Coordinator?, engine: any EngineControl, localRank: Int, localWorldSize: Int
+    ) {
+        rank = rendezvous.rank
+        worldSize = rendezvous.worldSize
+        self.rendezvous = rendezvous
+        self.coordinator = coordinator
+        self.engine = engine
+        self.localRank = localRank
+        self.localWorldSize = localWorldSize
+    }
+
+    deinit {
+        // Dropped without `close`: to the peers it looks as if the process had ended.
+        if !isClosed.load(ordering: .relaxed) { engine.stop(orderly: false) }
+    }
+
+    /// What carries the data: `shm` or `verbs`.
+    public var fabricName: String { engine.fabricName }
+    /// The device that carries it: `rxe0`, `mlx5_0`, `memory`.
+    public var deviceName: String { engine.deviceName }
+    /// Registered memory beyond the caller's buffers, in bytes.
+    public var landingByteCount: Int { engine.landingByteCount }
+
+    // MARK: memory
+
+    /// Allocates `count` zeroed elements that the engine can exchange without a copy. Collective; a count may be 0.
+    public func allocate<E: Element>(_: E.Type = E.self, count: Int) throws(VerbenaError) -> Buffer<E> {
+        guard count >= 0 else { throw VerbenaError(.configuration, "a buffer of \(count) elements; give 0 or more") }
+        let byteCount = max(64, count * MemoryLayout<E>.stride)
+        do throws(VerbenaError) {
+            let (shared, region) = try engine.addBuffer(byteCount: byteCount) { (descriptor) throws(VerbenaError) in
+                try allGather(descriptor, label: "memory of \(count) \(E.elementType)")
+            }
+            return Buffer(shared: shared, region: region, count: count, owner: self)
+        } catch {
+            throw abort(error, during: "allocate \(byteCount) bytes")
+        }
+    }
+
+    // MARK: collectives
+
+    /// Reduces the first `count` elements over all ranks, in place; returns when every element is final. Collective.
+    /// - Parameter count: nil for the whole buffer.
+    /// - Throws: the verdict, when a rank is lost or runs another operation.
+    public func allreduce<E: Element>(
+        _ buffer: Buffer<E>, count: Int? = nil, _ operation: ReductionOperation = .sum
+    ) throws(VerbenaError) {
+        let count = count ?? buffer.count
+        guard 0...buffer.count ~= count else {
+            throw VerbenaError(.configuration, "allreduce of \(count) elements of a buffer of \(buffer.count)")
+        }
+        let ticket = try engine.submit(
+            Allreduce(buffer: buffer.shared, count: count, type: E.elementType, operation: operation))
+        _ = try engine.wait(ticket)
+    }
+
+    // MARK: control
+
+    /// Gives every rank the payloads of all, in the order of ranks; for small things (at most 16 MiB), over TCP. Collective.
+    public func allGather(_ payload: [UInt8], label: String) throws(VerbenaError) -> [[UInt8]] {
+        try wrapping { () throws(RendezvousError) in
+            try rendezvous.allGather(payload, label: label, timeoutSeconds: Self.gatherTimeoutSeconds)
+        }
+    }
+
+    /// Returns once every rank has called it. Collective.
+    public func barrier(label: String) throws(VerbenaError) { _ = try allGather([], label: label) }
+
+    /// Ends the job for all ranks because of this one; they are told why. Use it when this rank cannot go on.
+    public func abort(reason: String) {
+        rendezvous.abort(reason: reason, operation: "the program of rank \(rank)")
+        shutDown(orderly: false)
+    }
+
+    /// Takes leave when every rank has come here: nothing that anybody still needs is taken away. Buffers end with it. Collective.
+    public func close() throws(VerbenaError) {
+        guard !isClosed.load(ordering: .acquiring) else { return }
+        do throws(VerbenaError) {
+            try barrier(label: "close")
+        } catch {
+            shutDown(orderly: false)
+            throw error
+        }
+        shutDown(orderly: true)
+    }
+
+    private func shutDown(orderly: Bool) {
+        guard !isClosed.exchange(true, ordering: .acquiringAndReleasing) else { return }
+        engine.stop(orderly: orderly)
+        rendezvous.leave()
+        coordinator?.stop(waitingAtMostSeconds: Self.leaveTimeoutSeconds)
+    }
+
+    /// This rank cannot do its part of a collective call: the others are told, unless they know.
+    func abort(_ error: VerbenaError, during operation: String) -> VerbenaError {
+        if error.cause == .fabric { rendezvous.abort(reason: error.message, operation: operation) }
+        return error
+    }
+}
+
+/// Memory that the engine exchanges without a copy: `count` elements, page-aligned, zero at first.
+///
+/// Ownership: the memory lives until its communicator closes; the buffer keeps the communicator alive, not open. Between the beginning and the
+/// end of a collective on it, its contents belong to the engine.
+// Sendable without the compiler's proof: a handle; the rule above says who touches the elements when.
+@safe
+public final class Buffer<E: Element>: @unchecked Sendable {
+    public let count: Int
+    let shared: SharedBuffer
+    private let region: Region
+    private let owner: Communicator
+
+    init(shared: SharedBuffer, region: Region, count: Int, owner: Communicator) {
+        self.shared = shared
+        self.region = region
+        self.count = count
+        self.owner = owner
+    }
+
+    /// The elements; valid until the communicator is closed.
+    @unsafe
+    public var elements: UnsafeMutableBufferPointer<E> {
+        // SAFETY: the region lives until the communicator closes, as the property's contract says, and was allocated for `count` elements.
+        unsafe UnsafeMutableBufferPointer(start: region.base.assumingMemoryBound(to: E.self), count: count)
+    }
+}

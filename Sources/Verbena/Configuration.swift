@@ -1,0 +1,54 @@
+internal import Fabric
+internal import Foundation
+internal import Rendezvous
+
+/// Which fabric carries the data.
+public enum FabricChoice: String, Sendable, CaseIterable {
+    /// Shared memory when all ranks are on one machine, verbs otherwise.
+    case automatic = "auto"
+    case verbs
+    case sharedMemory = "shm"
+}
+
+/// How this process joins its job. The initial values are right in the common case: who it is comes from the variables that launchers
+/// set (`RANK`, `WORLD_SIZE`, ... of torchrun; those of mpirun and srun; none: a world of one).
+public struct Configuration: Sendable {
+    public var fabric: FabricChoice
+    /// RDMA devices to use, in turn by local rank; empty for every usable one. Only verbs looks at it.
+    public var devices: [String]
+    /// QPs to each neighbour.
+    public var channelsPerPeer = 1
+    /// How long the ranks may take to find each other.
+    public var joinTimeoutSeconds: Double = 120
+    /// How long a rank that does not answer may go unnoticed; a rank that dies is noticed at once.
+    public var livenessTimeoutSeconds: Double = 30
+    /// How long an operation may stand still before it has failed; a rank may be that much slower than the others.
+    public var stallTimeoutSeconds: Double = 600
+    /// The variables to read; replaced in tests.
+    public var environment: [String: String]
+
+    /// `VERBENA_FABRIC` (auto, verbs, shm) and `VERBENA_DEVICE` (names, separated by commas) stand in for values not given.
+    public init(
+        fabric: FabricChoice? = nil, devices: [String]? = nil, environment: [String: String] = ProcessInfo.processInfo.environment
+    ) throws(VerbenaError) {
+        self.environment = environment
+        let named = environment["VERBENA_FABRIC"].flatMap { $0.isEmpty ? nil : $0 }
+        if let named, FabricChoice(rawValue: named) == nil {
+            throw VerbenaError(
+                .configuration,
+                "VERBENA_FABRIC is '\(named)'; set it to one of \(FabricChoice.allCases.map(\.rawValue).joined(separator: ", "))")
+        }
+        self.fabric = fabric ?? named.flatMap(FabricChoice.init(rawValue:)) ?? .automatic
+        self.devices = devices ?? environment["VERBENA_DEVICE"]?.split(separator: ",").map(String.init) ?? []
+    }
+}
+
+/// The machine that this process runs on, as far as shared memory goes: the same text for ranks that can map each other's memory.
+struct HostIdentity {
+    /// This boot of this kernel and this PID namespace: peers are opened by their process number.
+    static func current() -> String {
+        let boot = (try? String(contentsOfFile: "/proc/sys/kernel/random/boot_id", encoding: .utf8)) ?? ""
+        let namespace = (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/ns/pid")) ?? ""
+        return boot.trimmingCharacters(in: .whitespacesAndNewlines) + "/" + namespace
+    }
+}

@@ -1,0 +1,242 @@
+internal import CPlatform
+internal import Collectives
+internal import Fabric
+internal import Foundation
+internal import Rendezvous
+internal import Synchronization
+
+/// What the public face asks of the engine, whatever its fabric.
+protocol EngineControl: AnyObject, Sendable {
+    var fabricName: String { get }
+    var deviceName: String { get }
+    var landingByteCount: Int { get }
+    /// Collective: allocates on every rank and attaches the neighbours'. `exchange` swaps descriptors.
+    func addBuffer(
+        byteCount: Int, exchange: ([UInt8]) throws(VerbenaError) -> [[UInt8]]
+    ) throws(VerbenaError) -> (SharedBuffer, Region)
+    /// Queues an operation; `wait` must be called once for each ticket.
+    func submit(_ request: Allreduce) throws(VerbenaError) -> Int
+    /// Waits for the operation's end.
+    /// - Returns: when it ended, in nanoseconds of the monotonic clock.
+    func wait(_ ticket: Int) throws(VerbenaError) -> UInt64
+    /// The job is over: everything in flight ends with this verdict. Any thread.
+    func deliver(_ verdict: Verdict)
+    /// Ends the progress thread and the fabric; in order where `orderly`, else as a crash looks to the peers. Waits for it.
+    func stop(orderly: Bool)
+}
+
+/// Owns the executor, and with it the fabric, on one progress thread.
+///
+/// Trainers hand over requests through a short queue and wait on a slot's word; the data path itself takes no lock. Set-up calls run on
+/// the progress thread too, so nothing but that thread ever touches the fabric.
+// Sendable without the compiler's proof: `executor` and `slotOfOperation` are touched by the progress thread alone, once it runs;
+// everything else is a Mutex, an atomic or constant.
+final class Engine<F: Fabric & ~Copyable>: EngineControl, @unchecked Sendable {
+    typealias Call = @Sendable (inout Executor<F>) -> Void
+
+    /// How long the thread sleeps when nothing can happen but a wake-up.
+    static var idleMilliseconds: UInt64 { 1_000 }
+    /// How long it sleeps with work in flight: bounds how late a stall is noticed.
+    static var busyMilliseconds: UInt64 { 100 }
+    /// How long the survivors may take to agree on a verdict before each keeps its own.
+    static var agreementMilliseconds: Int { 2_000 }
+    /// How long taking leave of the peers may take.
+    static var closeMilliseconds: UInt64 { 2_000 }
+
+    let fabricName: String
+    let deviceName: String
+    let landingByteCount: Int
+
+    private var executor: Executor<F>
+    /// Slot of operation i at `i mod count`: sequence numbers are dense.
+    private var slotOfOperation = Array(repeating: 0, count: OperationSlots.count)
+    private let slots: OperationSlots
+    private let inbox = Mutex(Inbox())
+    private let hasMail = Atomic<Bool>(false)
+    private let waker: Waker
+    private let rendezvous: Rendezvous
+    /// What every operation ends with, once something has failed.
+    private let verdict = Mutex<VerbenaError?>(nil)
+    private let ended = DispatchSemaphore(value: 0)
+    /// What the progress thread took from the inbox; kept for its capacity.
+    private var mail = Inbox()
+
+    private struct Inbox {
+        var requests: [(Allreduce, slot: Int)] = []
+        var calls: [Call] = []
+        var verdict: Verdict?
+        var stop: Bool?
+        var nextSlot = 0
+    }
+
+    init(executor: consuming Executor<F>, rendezvous: Rendezvous, spins: Int) {
+        fabricName = executor.fabric.name
+        deviceName = executor.fabric.deviceName
+        landingByteCount = executor.settings.landingByteCount
+        waker = executor.fabric.waker()
+        self.executor = executor
+        self.rendezvous = rendezvous
+        slots = OperationSlots(spins: spins)
+        let thread = Thread { [self] in run() }
+        thread.name = "verbena"
+        thread.start()
+    }
+
+    // MARK: any thread
+
+    func submit(_ request: Allreduce) throws(VerbenaError) -> Int {
+        while true {
+            let slot = inbox.withLock { inbox -> Int? in
+                // Slots are taken in turn, under the lock: the order of requests is the order of slots.
+                let slot = inbox.nextSlot
+                guard slots.take(slot) else { return nil }
+                inbox.nextSlot = (slot + 1) % OperationSlots.count
+                inbox.requests.append((request, slot))
+                return slot
+            }
+            hasMail.store(true, ordering: .releasing)
+            waker.wake()
+            if let slot { return slot }
+            throw VerbenaError(
+                .configuration, "more than \(OperationSlots.count) operations are under way; wait for some, or use larger buckets")
+        }
+    }
+
+    func wait(_ ticket: Int) throws(VerbenaError) -> UInt64 {
+        let (failed, endTime) = slots.wait(ticket)
+        if failed { throw verdict.withLock { $0 } ?? VerbenaError(.closed, "the communicator was closed") }
+        return endTime
+    }
+
+    func deliver(_ verdict: Verdict) {
+        inbox.withLock { $0.verdict = $0.verdict ?? verdict }
+        hasMail.store(true, ordering: .releasing)
+        waker.wake()
+    }
+
+    func addBuffer(
+        byteCount: Int, exchange: ([UInt8]) throws(VerbenaError) -> [[UInt8]]
+    ) throws(VerbenaError) -> (SharedBuffer, Region) {
+        let (buffer, region, descriptor) = try perform { (executor) throws(FabricError) in
+            try executor.addBuffer(byteCount: byteCount)
+        }
+        let descriptors = try exchange(descriptor)
+        try perform { (executor) throws(FabricError) in try executor.attach(buffer, descriptors: descriptors) }
+        return (buffer, region)
+    }
+
+    func stop(orderly: Bool) {
+        let isFirst = inbox.withLock { inbox in
+            defer { inbox.stop = inbox.stop ?? orderly }
+            return inbox.stop == nil
+        }
+        guard isFirst else { return }
+        hasMail.store(true, ordering: .releasing)
+        waker.wake()
+        ended.wait()  // Bounded: the thread leaves its loop at the next wake-up and closes the fabric with a deadline.
+    }
+
+    /// Runs `body` on the progress thread and waits for its answer.
+    private func perform<R: Sendable>(
+        _ body: @escaping @Sendable (inout Executor<F>) throws(FabricError) -> R
+    ) throws(VerbenaError) -> R {
+        let answer = Answer<R>()
+        let isOpen = inbox.withLock { inbox in
+            guard inbox.stop == nil else { return false }
+            inbox.calls.append { executor in
+                do throws(FabricError) { answer.give(.success(try body(&executor))) } catch { answer.give(.failure(error)) }
+            }
+            return true
+        }
+        guard isOpen else { throw VerbenaError(.closed, "the communicator was closed") }
+        hasMail.store(true, ordering: .releasing)
+        waker.wake()
+        return try wrapping { () throws(FabricError) in try answer.take() }
+    }
+
+    // MARK: the progress thread
+
+    private func run() {
+        var stopOrderly: Bool?
+        while stopOrderly == nil {
+            if hasMail.exchange(false, ordering: .acquiring) { stopOrderly = readMail() }
+            let progressed = executor.progress()
+            report()
+            if !progressed, stopOrderly == nil, !hasMail.load(ordering: .acquiring) {
+                let pause = executor.hasWork ? Self.busyMilliseconds : Self.idleMilliseconds
+                executor.fabric.wait(until: executor.fabric.now().advanced(milliseconds: pause))
+            }
+        }
+        executor.fail(CollectiveError(.verdict, peer: nil, operation: "close", detail: "the communicator was closed"))
+        report()
+        if stopOrderly == true {
+            executor.fabric.close(deadline: executor.fabric.now().advanced(milliseconds: Self.closeMilliseconds))
+        }
+        ended.signal()
+    }
+
+    /// - Returns: whether to stop, and how.
+    private func readMail() -> Bool? {
+        inbox.withLock { inbox in
+            swap(&inbox.requests, &mail.requests)
+            swap(&inbox.calls, &mail.calls)
+            (mail.verdict, mail.stop) = (inbox.verdict, inbox.stop)
+        }
+        for call in mail.calls { call(&executor) }
+        mail.calls.removeAll()
+        if let verdict = mail.verdict { end(with: verdict) }
+        for (request, slot) in mail.requests {
+            do throws(CollectiveError) {
+                let sequence = try executor.submit(request)
+                slotOfOperation[Int(sequence % UInt64(OperationSlots.count))] = slot
+            } catch {
+                settle(error)
+                slots.end(slot, failed: true, at: platform_now())
+            }
+        }
+        mail.requests.removeAll(keepingCapacity: true)
+        return mail.stop
+    }
+
+    /// Tells the waiters what has ended. A failure is agreed on with the other ranks first.
+    private func report() {
+        if let failure = executor.failure { settle(failure) }
+        let time = platform_now()
+        executor.takeFinished { finished in
+            let slot = slotOfOperation[Int(finished.sequence % UInt64(OperationSlots.count))]
+            slots.end(slot, failed: finished.error != nil, at: time)
+        }
+    }
+
+    private func end(with agreed: Verdict) {
+        let operation = executor.currentOperation
+        verdict.withLock { $0 = $0 ?? VerbenaError(agreed, during: operation) }
+        executor.fail(CollectiveError(.verdict, peer: agreed.rank, operation: operation, detail: agreed.cause, remedy: agreed.remedy))
+    }
+
+    /// Makes a failure that this rank saw into the verdict that all ranks hold. Waits for that, bounded, once.
+    private func settle(_ failure: CollectiveError) {
+        guard verdict.withLock({ $0 == nil }) else { return }
+        let own = Verdict(
+            rank: failure.peer ?? rendezvous.rank, cause: failure.detail, operation: failure.operation, remedy: failure.remedy)
+        rendezvous.report(own)
+        let agreed = rendezvous.agreedVerdict(waitingAtMostMilliseconds: Self.agreementMilliseconds) ?? own
+        verdict.withLock { $0 = $0 ?? VerbenaError(agreed, during: failure.operation) }
+    }
+}
+
+/// One value that a thread waits for and another gives.
+private final class Answer<R: Sendable>: Sendable {
+    private let value = Mutex<Result<R, FabricError>?>(nil)
+    private let isThere = DispatchSemaphore(value: 0)
+
+    func give(_ result: Result<R, FabricError>) {
+        value.withLock { $0 = result }
+        isThere.signal()
+    }
+
+    func take() throws(FabricError) -> R {
+        isThere.wait()  // Bounded: the progress thread answers every call that it took, and takes no more once it stops.
+        return try value.withLock { $0! }.get()
+    }
+}

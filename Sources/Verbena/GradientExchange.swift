@@ -1,0 +1,89 @@
+internal import Collectives
+internal import CPlatform
+public import Gradients
+internal import Reduction
+
+/// Averages a model's fp32 gradients over all ranks while backprop still runs.
+///
+/// The trainer computes each gradient straight into its view (`gradient(at:)`), says so (`gradientReady`), and before the optimizer's step waits
+/// for the rest (`synchronize`). Nothing is copied: the views lie in registered buckets. A bucket travels as soon as all its gradients are ready.
+///
+/// Belongs to one thread. Every rank makes the same calls; the order of announcements inside a step may differ.
+public final class GradientExchange {
+    /// Buckets under way at once, at most; the next waits for the oldest.
+    static let mostBucketsInFlight = 256
+
+    public let plan: BucketPlan
+    private let communicator: Communicator
+    private let memory: Buffer<Float>
+    private var readiness: Readiness
+    private var ledger: StepLedger
+    /// Buckets of this step in order of submission; those before `firstInFlight` have been waited for.
+    private var inFlight: [(ticket: Int, start: UInt64)] = []
+    private var firstInFlight = 0
+
+    /// Lays out the gradients and registers their memory. Collective: ranks whose layouts differ are told where, before any data moves.
+    /// - Parameters:
+    ///   - parameters: of the model, in forward order.
+    ///   - bucketBytes: how much travels together: smaller begins earlier, larger costs fewer messages. At least 1.
+    public init(
+        _ communicator: Communicator, parameters: [ParameterLayout], bucketBytes: Int = 4 << 20
+    ) throws(VerbenaError) {
+        guard bucketBytes > 0, parameters.allSatisfy({ $0.elementCount >= 0 }) else {
+            throw VerbenaError(.configuration, "buckets of \(bucketBytes) bytes, or a negative element count; give positive numbers")
+        }
+        plan = BucketPlan(parameters: parameters, bucketBytes: bucketBytes)
+        if let difference = BucketPlan.difference(try communicator.allGather(plan.manifest, label: "gradient layout")) {
+            throw VerbenaError(
+                .verdict, rank: difference.rank,
+                "the ranks' models differ: \(difference.detail); start every rank with the same model and bucket size")
+        }
+        memory = try communicator.allocate(Float.self, count: plan.elementCount)
+        readiness = Readiness(plan: plan)
+        ledger = StepLedger(start: platform_now())
+        inFlight.reserveCapacity(plan.buckets.count)
+        self.communicator = communicator
+    }
+
+    /// Where parameter `index`'s gradient belongs: a view into its bucket, valid until the communicator is closed.
+    ///
+    /// Write it before `gradientReady(index)`, read it after `synchronize()`; in between it is the engine's.
+    @unsafe
+    public func gradient(at index: Int) -> UnsafeMutableBufferPointer<Float> {
+        // SAFETY: the plan keeps every parameter's range inside the buffer, which this object holds.
+        unsafe UnsafeMutableBufferPointer(
+            rebasing: memory.elements[plan.offsets[index]..<plan.offsets[index] + plan.parameters[index].elementCount])
+    }
+
+    /// Says that the gradient of parameter `index` is final for this step. Returns at once; full buckets start to travel.
+    public func gradientReady(_ index: Int) throws(VerbenaError) {
+        let buckets = try wrapping { () throws(GradientError) in try readiness.announce(index) }
+        for bucket in buckets {
+            if inFlight.count - firstInFlight >= Self.mostBucketsInFlight { try settleOldest() }
+            let range = plan.buckets[bucket].range
+            let request = Allreduce(
+                buffer: memory.shared, byteOffset: range.lowerBound * MemoryLayout<Float>.stride, count: range.count, type: .float32,
+                operation: .average)
+            let start = platform_now()
+            inFlight.append((try communicator.engine.submit(request), start))
+        }
+    }
+
+    /// Waits until every gradient holds its average over all ranks, and closes the step.
+    /// - Returns: where the step's time went.
+    /// - Throws: the parameters that were not announced; or the verdict, when a rank is lost.
+    public func synchronize() throws(VerbenaError) -> StepReport {
+        let waitStart = platform_now()
+        try wrapping { () throws(GradientError) in try readiness.endStep() }
+        while firstInFlight < inFlight.count { try settleOldest() }
+        inFlight.removeAll(keepingCapacity: true)
+        firstInFlight = 0
+        return ledger.endStep(waitStart: waitStart, waitEnd: platform_now())
+    }
+
+    private func settleOldest() throws(VerbenaError) {
+        let bucket = inFlight[firstInFlight]
+        firstInFlight += 1
+        ledger.record(bucketFrom: bucket.start, to: try communicator.engine.wait(bucket.ticket))
+    }
+}

@@ -1,0 +1,114 @@
+internal import CPlatform
+internal import Foundation
+public import Logging
+internal import Rendezvous
+
+/// Starts the ranks of a job on this machine: copies of the running program, each told by the usual variables who it is.
+///
+/// The launcher hosts the rendezvous, so ranks agree on a verdict whoever dies. Ranks end with the launcher, however it ends.
+public enum LocalJob {
+    /// Set for the ranks: the launcher's process number.
+    static let launcherVariable = "VERBENA_LAUNCHER"
+    /// Ranks of one machine, at most; more is surely a mistake.
+    public static let mostRanks = 1024
+    /// How long ranks may go on after one has failed, before they are ended.
+    static let graceSeconds: Double = 30
+    /// How often the launcher looks at its children.
+    private static let pollMicroseconds: UInt32 = 5_000
+
+    /// Whether this process is a rank that a launcher started.
+    public static var isRank: Bool { ProcessInfo.processInfo.environment[launcherVariable] != nil }
+
+    /// To be called first in a program that may be a rank: binds its life to the launcher's. Does nothing elsewhere.
+    public static func bindToLauncher() {
+        guard let text = ProcessInfo.processInfo.environment[launcherVariable], let parent = Int32(text) else { return }
+        if platform_die_with_parent(parent) != 0 { exit(1) }
+    }
+
+    /// Runs `ranks` copies of this program with the same arguments and waits for all of them.
+    ///
+    /// Call it on the main thread: the ranks are bound to the thread that starts them.
+    /// - Returns: the exit status for the launcher: 0 if every rank's was, else the first other one that a rank gave; 1 for a rank
+    ///   that a signal ended.
+    public static func run(ranks: Int, logger: Logger = Logger(label: "verbena")) throws(VerbenaError) -> Int32 {
+        guard 1...mostRanks ~= ranks else {
+            throw VerbenaError(.configuration, "--ranks \(ranks): give a number from 1 to \(mostRanks)")
+        }
+        let secret = JobSecret.random()
+        let coordinator = try wrapping { () throws(RendezvousError) in
+            try Coordinator.start(
+                host: "127.0.0.1", port: 0, worldSize: ranks, secret: secret, version: Communicator.version, hostedBy: .launcher, logger: logger)
+        }
+        defer { coordinator.stop() }
+        var children: [pid_t: Int] = [:]
+        for rank in 0..<ranks {
+            let job = JobEnvironment(
+                rank: rank, worldSize: ranks, localRank: rank, localWorldSize: ranks, masterAddress: "127.0.0.1",
+                masterPort: coordinator.port, secret: secret, source: .torchrun)
+            do throws(VerbenaError) {
+                children[try spawn(job.variables)] = rank
+            } catch {
+                end(children)
+                throw error
+            }
+        }
+        return wait(for: &children)
+    }
+
+    private static func spawn(_ variables: [String: String]) throws(VerbenaError) -> pid_t {
+        var environment = ProcessInfo.processInfo.environment.merging(variables) { $1 }
+        environment[launcherVariable] = "\(getpid())"
+        // SAFETY: the C strings live until they are freed below, after the call that reads them.
+        var arguments = CommandLine.arguments.map { unsafe strdup($0) } + [nil]
+        var pairs = environment.map { unsafe strdup("\($0.key)=\($0.value)") } + [nil]
+        defer { for string in unsafe arguments + pairs { unsafe free(string) } }
+        var child: pid_t = 0
+        let failure = unsafe posix_spawn(&child, "/proc/self/exe", nil, nil, &arguments, &pairs)
+        guard failure == 0 else {
+            throw VerbenaError(
+                .configuration, "cannot start a rank: \(String(cString: strerror(failure))); check the limits on processes and memory (ulimit -u)")
+        }
+        return child
+    }
+
+    /// Reaps every child. After the first failure the others get `graceSeconds` to end by themselves.
+    private static func wait(for children: inout [pid_t: Int]) -> Int32 {
+        var result: Int32 = 0
+        var deadline: UInt64?
+        while !children.isEmpty {
+            var status: Int32 = 0
+            // SAFETY: the pointer to the local is used during the call only.
+            let child = unsafe waitpid(-1, &status, WNOHANG)
+            if child > 0, let rank = children.removeValue(forKey: child) {
+                let code = exitCode(status, rank: rank)
+                if result == 0 { result = code }
+                if code != 0, deadline == nil { deadline = platform_now() + UInt64(graceSeconds * 1e9) }
+            } else {
+                usleep(pollMicroseconds)
+            }
+            if let limit = deadline, platform_now() > limit {
+                report("ranks \(children.values.sorted().map(String.init).joined(separator: ", ")) did not end by themselves; killing them")
+                end(children)
+                children = [:]
+            }
+        }
+        return result
+    }
+
+    private static func exitCode(_ status: Int32, rank: Int) -> Int32 {
+        let signal = status & 0x7f
+        guard signal != 0 else { return status >> 8 & 0xff }
+        report("rank \(rank) was ended by signal \(signal) (\(String(cString: unsafe strsignal(signal))))")
+        return 1
+    }
+
+    private static func end(_ children: [pid_t: Int]) {
+        for child in children.keys {
+            kill(child, SIGKILL)
+            // SAFETY: no status is asked for.
+            _ = unsafe waitpid(child, nil, 0)
+        }
+    }
+
+    private static func report(_ line: String) { FileHandle.standardError.write(Data("verbena: \(line)\n".utf8)) }
+}

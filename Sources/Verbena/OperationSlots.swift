@@ -1,0 +1,77 @@
+internal import CPlatform
+import Synchronization
+
+/// Where a trainer's thread waits for an operation that the progress thread carries out: one word an operation, reused.
+///
+/// A word is `free`, then `pending` from submission on, then `done` or `failed`; the waiter puts it back to `free`. Whoever waits spins
+/// briefly, then sleeps on the word as a futex.
+// Sendable without the compiler's proof: the arrays never move, each word is an atomic, and an end time is written before its word is released.
+// SAFETY (whole file): both arrays live as long as this object, which everyone who touches them holds.
+@safe
+final class OperationSlots: @unchecked Sendable {
+    /// Operations submitted and not yet waited for, at most.
+    static let count = 512
+
+    enum State: UInt32 {
+        case free = 0
+        case pending = 1
+        /// As `pending`, and somebody sleeps.
+        case awaited = 2
+        case done = 3
+        case failed = 4
+    }
+
+    private let words: UnsafeMutablePointer<Atomic<UInt32>>
+    /// When each operation ended, in nanoseconds of the monotonic clock.
+    private let endTimes: UnsafeMutablePointer<UInt64>
+    private let spins: Int
+
+    init(spins: Int) {
+        self.spins = spins
+        unsafe words = .allocate(capacity: Self.count)
+        unsafe endTimes = .allocate(capacity: Self.count)
+        for slot in 0..<Self.count {
+            unsafe (words + slot).initialize(to: Atomic(0))
+            unsafe (endTimes + slot).initialize(to: 0)
+        }
+    }
+
+    deinit {
+        unsafe words.deallocate()
+        unsafe endTimes.deallocate()
+    }
+
+    /// Takes a free slot; nil where `count` operations are already under way.
+    func take(_ slot: Int) -> Bool {
+        unsafe words[slot].compareExchange(
+            expected: State.free.rawValue, desired: State.pending.rawValue, ordering: .acquiring
+        ).exchanged
+    }
+
+    /// Progress thread: the operation has ended.
+    func end(_ slot: Int, failed: Bool, at time: UInt64) {
+        unsafe endTimes[slot] = time
+        let state = failed ? State.failed : State.done
+        if unsafe words[slot].exchange(state.rawValue, ordering: .acquiringAndReleasing) == State.awaited.rawValue {
+            unsafe platform_futex_wake(UnsafePointer<UInt32>(OpaquePointer(words + slot)))
+        }
+    }
+
+    func hasEnded(_ slot: Int) -> Bool { unsafe words[slot].load(ordering: .acquiring) >= State.done.rawValue }
+
+    /// Waits for the operation's end and frees the slot. The executor's stall limit bounds the wait.
+    func wait(_ slot: Int) -> (failed: Bool, endTime: UInt64) {
+        for _ in 0..<spins where !hasEnded(slot) { platform_pause() }
+        while !hasEnded(slot) {
+            // From here on the progress thread must wake us; it may have been quicker.
+            _ = unsafe words[slot].compareExchange(
+                expected: State.pending.rawValue, desired: State.awaited.rawValue, ordering: .acquiringAndReleasing)
+            _ = unsafe platform_futex_wait(
+                UnsafePointer<UInt32>(OpaquePointer(words + slot)), State.awaited.rawValue, 1_000_000_000)
+        }
+        let failed = unsafe words[slot].load(ordering: .acquiring) == State.failed.rawValue
+        let endTime = unsafe endTimes[slot]
+        unsafe words[slot].store(State.free.rawValue, ordering: .releasing)
+        return (failed, endTime)
+    }
+}

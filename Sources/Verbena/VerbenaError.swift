@@ -1,0 +1,71 @@
+internal import Collectives
+internal import Fabric
+internal import Gradients
+internal import Rendezvous
+internal import Verbs
+
+/// Why a rank cannot begin, or cannot go on. One line says who, during what, why, and what to do.
+public struct VerbenaError: Error, Sendable, Equatable, CustomStringConvertible {
+    /// Stable: callers switch on it.
+    public enum Cause: String, Sendable {
+        /// The environment, an option or an argument is wrong; nothing has begun.
+        case configuration
+        /// The ranks could not find each other, or left.
+        case rendezvous
+        /// The fabric could not be opened or refused a resource.
+        case fabric
+        /// A rank is lost, or the ranks disagree: the job is over for all, with the same verdict.
+        case verdict
+        /// The trainer broke the rules of a step.
+        case gradients
+        /// The communicator was closed before.
+        case closed
+    }
+
+    public var cause: Cause
+    /// The rank at fault, where there is one.
+    public var rank: Int?
+    public var message: String
+
+    public init(_ cause: Cause, rank: Int? = nil, _ message: String) {
+        self.cause = cause
+        self.rank = rank
+        self.message = message
+    }
+
+    public var description: String { message }
+
+    init(_ error: RendezvousError) {
+        switch error.cause {
+        case .environment, .addressInUse, .cannotListen: self.init(.configuration, error.description)
+        case .verdict: self.init(.verdict, rank: error.verdict?.rank, error.description)
+        case .closed: self.init(.closed, error.description)
+        default: self.init(.rendezvous, rank: error.verdict?.rank, error.description)
+        }
+    }
+
+    init(_ error: FabricError) { self.init(.fabric, rank: error.peer, error.description) }
+
+    init(_ error: VerbsError) { self.init(.fabric, error.description) }
+
+    init(_ error: GradientError) { self.init(.gradients, error.description) }
+
+    /// A verdict as this rank met it: during its own operation.
+    init(_ verdict: Verdict, during operation: String) {
+        let advice = verdict.remedy.isEmpty ? "" : "; \(verdict.remedy)"
+        self.init(.verdict, rank: verdict.rank, "\(verdict.culprit): \(operation): \(verdict.cause)\(advice)")
+    }
+}
+
+/// Runs calls of a layer below and wraps what they throw.
+func wrapping<R>(_ body: () throws(RendezvousError) -> R) throws(VerbenaError) -> R {
+    do throws(RendezvousError) { return try body() } catch { throw VerbenaError(error) }
+}
+
+func wrapping<R>(_ body: () throws(FabricError) -> R) throws(VerbenaError) -> R {
+    do throws(FabricError) { return try body() } catch { throw VerbenaError(error) }
+}
+
+func wrapping<R>(_ body: () throws(GradientError) -> R) throws(VerbenaError) -> R {
+    do throws(GradientError) { return try body() } catch { throw VerbenaError(error) }
+}
