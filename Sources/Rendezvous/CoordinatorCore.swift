@@ -1,0 +1,95 @@
+import Logging
+import NIOCore
+import Synchronization
+
+/// The coordinator's state and the connections that its decisions go to.
+///
+/// All events come from its one event loop, so they are carried out in the order in which they were decided.
+final class CoordinatorCore: Sendable {
+    private struct Connections: Sendable {
+        var next = 0
+        var channels: [JobState.ConnectionID: any Channel] = [:]
+        var pending: Set<JobState.ConnectionID> = []
+        var timers: [Int: Scheduled<Void>] = [:]
+    }
+
+    let handshake: Handshake
+    let bounds: RendezvousBounds
+    let logger: Logger
+    let job: Monitor<JobState>
+    private let eventLoop: any EventLoop
+    private let connections = Mutex(Connections())
+
+    init(job: JobState, handshake: Handshake, eventLoop: any EventLoop, logger: Logger) {
+        self.bounds = job.bounds
+        self.job = Monitor(job)
+        self.handshake = handshake
+        self.eventLoop = eventLoop
+        self.logger = logger
+    }
+
+    /// - Returns: nil where too many connections have yet to prove that they belong to the job.
+    func register(_ channel: any Channel, limit: Int) -> JobState.ConnectionID? {
+        connections.withLock { connections in
+            guard connections.pending.count < limit else { return nil }
+            let connection = connections.next
+            connections.next += 1
+            connections.channels[connection] = channel
+            connections.pending.insert(connection)
+            return connection
+        }
+    }
+
+    func authenticated(_ connection: JobState.ConnectionID) {
+        _ = connections.withLock { $0.pending.remove(connection) }
+    }
+
+    func closed(_ connection: JobState.ConnectionID) {
+        connections.withLock { connections in
+            connections.channels[connection] = nil
+            connections.pending.remove(connection)
+        }
+        update { $0.lost(connection, .ended) }
+    }
+
+    /// Lets the job decide, and carries it out. On the event loop.
+    func update(_ event: (inout JobState) -> [JobState.Action]) {
+        eventLoop.assertInEventLoop()
+        let (actions, news) = job.update { job in
+            let hadFailed = job.failure != nil
+            let actions = event(&job)
+            return (actions, hadFailed ? nil : job.failure)
+        }
+        if let news { logger.notice("the job ends: \(news)") }
+        for action in actions { perform(action) }
+    }
+
+    private func perform(_ action: JobState.Action) {
+        switch action {
+        case .answer(let connection, let answer):
+            channel(connection)?.writeAndFlush(CoordinatorHandler.Outgoing.answer(answer), promise: nil)
+        case .send(let receivers, let envelope):
+            for receiver in receivers {
+                channel(receiver)?.writeAndFlush(CoordinatorHandler.Outgoing.message(envelope), promise: nil)
+            }
+        case .close(let connection):
+            channel(connection)?.close(promise: nil)
+        case .startTimer(let gather, let seconds):
+            let bounded = ContinuousClock.Instant.bounded(seconds)
+            let timer = eventLoop.scheduleTask(in: .milliseconds(Int64(bounded * 1000))) { [weak self] in
+                guard let self else { return }
+                update { $0.gatherDeadlinePassed(gather, afterSeconds: bounded) }
+            }
+            connections.withLock { $0.timers[gather] = timer }
+        case .cancelTimer(let gather):
+            connections.withLock { $0.timers.removeValue(forKey: gather) }?.cancel()
+        }
+    }
+
+    private func channel(_ connection: JobState.ConnectionID) -> (any Channel)? {
+        connections.withLock { $0.channels[connection] }
+    }
+
+    /// The channels that are open now, to be closed at the end.
+    var openChannels: [any Channel] { connections.withLock { Array($0.channels.values) } }
+}

@@ -1,0 +1,76 @@
+/// Who this process is in its job, read from the variables that launchers set.
+///
+/// A pure value: it reads what it is given and touches nothing. The first family that is present wins:
+/// torchrun's, Open MPI's, PMIx, PMI, Slurm's. With none of them the process is a world of its own.
+public struct JobEnvironment: Sendable, Equatable {
+    /// Which family of variables the values came from.
+    public enum Source: String, Sendable, CaseIterable {
+        /// No launcher: a world of one.
+        case none
+        /// `RANK`, `WORLD_SIZE`, `LOCAL_RANK`, `LOCAL_WORLD_SIZE`.
+        case torchrun
+        /// `OMPI_COMM_WORLD_RANK`, `_SIZE`, `_LOCAL_RANK`, `_LOCAL_SIZE`.
+        case openMPI
+        /// `PMIX_RANK`, with the size of Open MPI, PMIx, PMI or Slurm.
+        case pmix
+        /// `PMI_RANK`, `PMI_SIZE`, `MPI_LOCALRANKID`, `MPI_LOCALNRANKS`.
+        case pmi
+        /// `SLURM_PROCID`, `SLURM_NTASKS`, `SLURM_LOCALID`.
+        case slurm
+    }
+
+    /// The port where `MASTER_PORT` is not set: the one that torch users know.
+    public static let defaultMasterPort = 29500
+
+    /// `0 ..< worldSize`.
+    public var rank: Int
+    /// At least 1.
+    public var worldSize: Int
+    /// This rank's number among those of its machine. Where no variable says it: `rank` if all ranks are known to be on one
+    /// machine, `rank % localWorldSize` if that is known, otherwise 0.
+    public var localRank: Int
+    /// How many ranks this machine has, where a variable says so.
+    public var localWorldSize: Int?
+    /// Where the coordinator, in rank 0's process, is to be reached.
+    public var masterAddress: String
+    /// `1 ... 65535`.
+    public var masterPort: Int
+    /// `VERBENA_SECRET`, or one derived from the job's ids. The derived one protects against accidents only.
+    public var secret: JobSecret
+    public var source: Source
+
+    public init(
+        rank: Int, worldSize: Int, localRank: Int, localWorldSize: Int? = nil, masterAddress: String, masterPort: Int,
+        secret: JobSecret, source: Source
+    ) {
+        self.rank = rank
+        self.worldSize = worldSize
+        self.localRank = localRank
+        self.localWorldSize = localWorldSize
+        self.masterAddress = masterAddress
+        self.masterPort = masterPort
+        self.secret = secret
+        self.source = source
+    }
+
+    /// The address that rank 0 listens on: loopback for a job of one machine, otherwise every address of the machine,
+    /// because the name of a machine often means another address on itself than on its neighbours.
+    public var listenAddress: String {
+        if Self.isLoopback(masterAddress) { return masterAddress }
+        return masterAddress.contains(":") ? "::" : "0.0.0.0"
+    }
+
+    /// The variables that make a child process this rank: what a launcher adds to its environment.
+    public var variables: [String: String] {
+        var variables = [
+            "RANK": "\(rank)", "WORLD_SIZE": "\(worldSize)", "LOCAL_RANK": "\(localRank)", "MASTER_ADDR": masterAddress,
+            "MASTER_PORT": "\(masterPort)", "VERBENA_SECRET": secret.text,
+        ]
+        variables["LOCAL_WORLD_SIZE"] = localWorldSize.map { "\($0)" }
+        return variables
+    }
+
+    static func isLoopback(_ address: String) -> Bool {
+        address == "localhost" || address == "::1" || address.hasPrefix("127.")
+    }
+}

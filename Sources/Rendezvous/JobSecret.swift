@@ -1,0 +1,35 @@
+/// What the processes of one job know and a stranger does not. Never printed: its description hides it.
+public struct JobSecret: Sendable, Equatable, CustomStringConvertible, CustomReflectable {
+    /// The secret itself, as it goes into `VERBENA_SECRET` of a child process.
+    public let text: String
+    /// Made of job ids that others can guess: it keeps jobs from meeting by accident, not an attacker out.
+    public let isDerived: Bool
+
+    public init(_ text: String) {
+        self.text = text
+        self.isDerived = false
+    }
+
+    private init(derivedFrom text: String) {
+        self.text = text
+        self.isDerived = true
+    }
+
+    /// A secret of 256 bits from the system's generator, for a launcher that starts the ranks itself.
+    public static func random() -> JobSecret {
+        var generator = SystemRandomNumberGenerator()
+        let words = (0..<4).map { _ in
+            let digits = String(generator.next() as UInt64, radix: 16)
+            return String(repeating: "0", count: 16 - digits.count) + digits
+        }
+        return JobSecret(words.joined())
+    }
+
+    /// The stand-in where no secret is set.
+    static func derived(fromJobIdentifiers identifiers: [String]) -> JobSecret {
+        JobSecret(derivedFrom: (["verbena job"] + identifiers).joined(separator: "\n"))
+    }
+
+    public var description: String { isDerived ? "(derived secret)" : "(secret)" }
+    public var customMirror: Mirror { Mirror(self, children: []) }
+}

@@ -1,0 +1,152 @@
+import Logging
+import NIOCore
+import NIOPosix
+
+/// Who this rank says it is, and to whom.
+struct ClientIdentity: Sendable {
+    var rank: Int
+    var worldSize: Int
+    var host: String
+    var port: Int
+    var version: String
+    var handshake: Handshake
+}
+
+/// The attempts of one rank to join, until one succeeds, one is refused or the deadline passes.
+struct Joining {
+    struct Joined {
+        var channel: any Channel
+        var state: Monitor<ClientState>
+        var welcome: Handshake.Welcome
+    }
+
+    let identity: ClientIdentity
+    let group: MultiThreadedEventLoopGroup
+    let timeoutSeconds: Double
+    let logger: Logger
+    let announce: @Sendable (Verdict) -> Void
+
+    /// Blocks until all ranks are here.
+    func run() throws(RendezvousError) -> Joined {
+        let deadline = ContinuousClock.Instant.after(seconds: timeoutSeconds)
+        var pauseSeconds = RendezvousBounds.retryPauseSeconds.first
+        var problem = "no attempt was made"
+        repeat {
+            switch try attempt(until: deadline) {
+            case .success(let joined): return joined
+            case .failure(let retry): problem = retry.reason
+            }
+            logger.debug("no coordinator at \(identity.host) port \(identity.port) yet: \(problem)")
+            pause(min(pauseSeconds, ContinuousClock.now.duration(to: deadline).seconds))
+            pauseSeconds = min(2 * pauseSeconds, RendezvousBounds.retryPauseSeconds.last)
+        } while .now < deadline
+        throw RendezvousError(
+            .unreachable,
+            "rank \(identity.rank) found no coordinator at \(identity.host) port \(identity.port) within \(seconds(timeoutSeconds)) "
+                + "(last attempt: \(problem))",
+            remedy: "check that rank 0 runs, and that MASTER_ADDR and MASTER_PORT lead to its machine")
+    }
+
+    private struct Retry: Error {
+        var reason: String
+    }
+
+    /// One connection. Before the coordinator's answer anything may go wrong without harm; afterwards this rank counts
+    /// as joined, and a loss is final.
+    private func attempt(until deadline: ContinuousClock.Instant) throws(RendezvousError) -> Result<Joined, Retry> {
+        let state = Monitor(ClientState(rank: identity.rank, worldSize: identity.worldSize))
+        let channel: any Channel
+        do {
+            channel = try connect(state, until: deadline)
+        } catch {
+            return .failure(Retry(reason: Self.reason(error)))
+        }
+        do throws(RendezvousError) {
+            let outcome = try handshake(state, channel, until: deadline)
+            if case .failure = outcome { close(channel) }
+            return outcome
+        } catch {
+            close(channel)
+            throw error
+        }
+    }
+
+    private func connect(_ state: Monitor<ClientState>, until deadline: ContinuousClock.Instant) throws -> any Channel {
+        let remaining = max(0.001, ContinuousClock.now.duration(to: deadline).seconds)
+        return try ClientBootstrap(group: group)
+            .connectTimeout(.nanoseconds(Int64(min(remaining, RendezvousBounds.connectTimeoutSeconds) * 1e9)))
+            .channelOption(.tcpOption(.tcp_nodelay), value: 1)
+            .channelInitializer { [identity, announce] channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandler(
+                        ClientHandler(identity: identity, state: state, announce: announce))
+                }
+            }
+            .connect(host: identity.host, port: identity.port).wait()
+    }
+
+    private func handshake(
+        _ state: Monitor<ClientState>, _ channel: any Channel, until deadline: ContinuousClock.Instant
+    ) throws(RendezvousError) -> Result<Joined, Retry> {
+        // A port that nobody listens on can be connected to itself, when the system happens to choose it for this end.
+        if let local = channel.localAddress, local == channel.remoteAddress {
+            return .failure(Retry(reason: "nobody listens there"))
+        }
+        let answerDeadline = min(deadline, .after(seconds: RendezvousBounds().handshakeTimeoutSeconds))
+        let answer = state.wait(until: answerDeadline) { state -> Result<Handshake.Welcome, AttemptEnd>? in
+            if let failure = state.failure { return .failure(.final(failure)) }
+            if let problem = state.attemptProblem { return .failure(.retry(problem)) }
+            return state.welcome.map { .success($0) }
+        }
+        switch answer {
+        case nil: return .failure(Retry(reason: "it accepted the connection, but did not answer"))
+        case .failure(.retry(let reason)): return .failure(Retry(reason: reason))
+        case .failure(.final(let error)): throw error
+        case .success(let welcome):
+            try awaitStart(state, channel, until: deadline)
+            return .success(Joined(channel: channel, state: state, welcome: welcome))
+        }
+    }
+
+    private enum AttemptEnd: Error {
+        case retry(String)
+        case final(RendezvousError)
+    }
+
+    /// The coordinator keeps the same deadline and knows who is missing, so its word is waited for a little longer.
+    private func awaitStart(
+        _ state: Monitor<ClientState>, _ channel: any Channel, until deadline: ContinuousClock.Instant
+    ) throws(RendezvousError) {
+        let outcome = state.wait(until: deadline + .seconds(RendezvousBounds.graceSeconds)) { state -> Result<Void, RendezvousError>? in
+            if let failure = state.failure { return .failure(failure) }
+            return state.hasStarted ? .success(()) : nil
+        }
+        switch outcome {
+        case .success: return
+        case .failure(let error): throw error
+        case nil:
+            let error = RendezvousError(
+                .timedOut, rank: identity.rank, during: "joining",
+                "rank \(identity.rank) gave up waiting for the other ranks after \(seconds(timeoutSeconds))",
+                remedy: "check that every rank was started, or allow more time")
+            if let verdict = error.verdict { try? channel.writeAndFlush(Envelope(.report(verdict))).wait() }
+            throw error
+        }
+    }
+
+    private func close(_ channel: any Channel) { try? channel.close().wait() }
+
+    /// Between attempts there is nothing to be woken by.
+    private func pause(_ pauseSeconds: Double) {
+        guard pauseSeconds > 0 else { return }
+        _ = Monitor(()).wait(until: .after(seconds: pauseSeconds)) { _ -> Void? in nil }
+    }
+
+    /// The part of NIO's error that a reader wants.
+    private static func reason(_ error: any Error) -> String {
+        guard let error = error as? NIOConnectionError else { return "\(error)" }
+        if let first = error.connectionErrors.first { return "\(first.error)" }
+        if let dns = error.dnsAError ?? error.dnsAAAAError { return "cannot resolve \(error.host): \(dns)" }
+        return "no answer within \(seconds(RendezvousBounds.connectTimeoutSeconds))"
+    }
+}

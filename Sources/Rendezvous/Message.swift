@@ -1,0 +1,74 @@
+import Foundation
+import NIOCore
+
+/// Everything that goes between a rank and the coordinator once both are authenticated.
+///
+/// On the wire a message is JSON behind its length, and the payload follows as it is (`Envelope`).
+enum Message: Codable, Sendable, Equatable {
+    // From a rank.
+
+    /// This rank's part of the gather number `sequence`; the payload is its bytes.
+    case contribute(sequence: Int, label: String, timeoutSeconds: Double)
+    /// This rank saw a failure.
+    case report(Verdict)
+    /// This rank takes leave; nothing follows.
+    case goodbye
+
+    // From the coordinator.
+
+    /// All ranks are here.
+    case started
+    /// Parts of a gather of the ranks `firstRank ...`, in order; the payload is their bytes one behind the other.
+    case gathered(sequence: Int, firstRank: Int, byteCounts: [Int])
+    /// The job ends by this.
+    case failed(RendezvousError)
+    /// The answer to `goodbye`.
+    case farewell
+
+    // From both.
+
+    /// A sign of life.
+    case alive
+}
+
+/// A message and its payload as the body of a frame: `length of JSON (4 bytes) | JSON | payload`.
+struct Envelope: Sendable {
+    let body: ByteBuffer
+
+    init(_ message: Message, payload: ByteBuffer = ByteBuffer()) {
+        let json = Wire.encode(message)
+        var body = ByteBuffer()
+        body.reserveCapacity(4 + json.count + payload.readableBytes)
+        body.writeInteger(UInt32(json.count))
+        body.writeBytes(json)
+        body.writeImmutableBuffer(payload)
+        self.body = body
+    }
+
+    /// - Returns: the parts of `body`, or nil where it has another form.
+    static func decode(_ body: ByteBuffer) -> (message: Message, payload: ByteBuffer)? {
+        var rest = body
+        guard let length = rest.readInteger(as: UInt32.self), let json = rest.readBytes(length: Int(length)),
+            let message = Wire.decode(Message.self, from: json)
+        else { return nil }
+        return (message, rest)
+    }
+}
+
+/// JSON, where encoding cannot fail and decoding fails by nil: what a stranger sends needs no reason why.
+enum Wire {
+    static func encode(_ value: some Encodable) -> [UInt8] {
+        do {
+            let encoder = JSONEncoder()
+            encoder.outputFormatting = .withoutEscapingSlashes
+            return [UInt8](try encoder.encode(value))
+        } catch {
+            // Our own types hold integers, strings and finite numbers only.
+            fatalError("a message of our own could not be encoded: \(error)")
+        }
+    }
+
+    static func decode<Value: Decodable>(_ type: Value.Type, from json: [UInt8]) -> Value? {
+        try? JSONDecoder().decode(type, from: Data(json))
+    }
+}

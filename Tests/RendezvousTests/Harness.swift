@@ -1,0 +1,98 @@
+import Foundation
+import Logging
+import Rendezvous
+import Synchronization
+import Testing
+
+/// Generous: a test that waits for so long has failed.
+let patience = 60.0
+
+let quiet = Logger(label: "rendezvous tests", factory: { _ in SwiftLogNoOpLogHandler() })
+
+/// A coordinator on loopback, and ranks of this process that join it from threads of their own.
+struct World: Sendable {
+    let coordinator: Coordinator
+    let size: Int
+    var secret = JobSecret("the secret of the tests")
+
+    init(_ size: Int, host: Coordinator.Host = .rank(0), bounds: RendezvousBounds = RendezvousBounds()) throws {
+        self.size = size
+        coordinator = try Coordinator.start(
+            host: "127.0.0.1", port: 0, worldSize: size, secret: secret, version: "1.2.3", hostedBy: host, bounds: bounds, logger: quiet)
+    }
+
+    func join(
+        _ rank: Int, worldSize: Int? = nil, secret: JobSecret? = nil, version: String = "1.2.3", timeoutSeconds: Double = patience,
+        onVerdict: @escaping @Sendable (Verdict) -> Void = { _ in }
+    ) throws(RendezvousError) -> Rendezvous {
+        try Rendezvous.join(
+            rank: rank, worldSize: worldSize ?? size, host: "127.0.0.1", port: coordinator.port, secret: secret ?? self.secret,
+            version: version, joinTimeoutSeconds: timeoutSeconds, logger: quiet, onVerdict: onVerdict)
+    }
+
+    /// All ranks, joined, in order.
+    func joinAll(onVerdict: @escaping @Sendable (_ rank: Int, Verdict) -> Void = { _, _ in }) async throws -> [Rendezvous] {
+        try await onThreads(size) { rank throws(RendezvousError) in
+            try join(rank) { onVerdict(rank, $0) }
+        }.map { try $0.get() }
+    }
+
+    func end(_ ranks: [Rendezvous]) {
+        for rank in ranks { rank.leave() }
+        coordinator.stop()
+    }
+}
+
+/// Runs `body` for 0 ..< count, each on a thread of its own as ranks are, without blocking the tests' own threads.
+func onThreads<Value: Sendable>(
+    _ count: Int, _ body: @escaping @Sendable (Int) throws(RendezvousError) -> Value
+) async -> [Result<Value, RendezvousError>] {
+    let results = Collected<Result<Value, RendezvousError>>()
+    await withCheckedContinuation { (continuation: CheckedContinuation<Void, Never>) in
+        for index in 0..<count {
+            startThread {
+                let result: Result<Value, RendezvousError>
+                do throws(RendezvousError) {
+                    result = .success(try body(index))
+                } catch {
+                    result = .failure(error)
+                }
+                if results.put(result, at: index) == count { continuation.resume() }
+            }
+        }
+    }
+    return (0..<count).map { results[$0]! }
+}
+
+/// The error of each rank; a rank without one fails the test.
+func errors<Value>(_ results: [Result<Value, RendezvousError>]) throws -> [RendezvousError] {
+    try results.map { result in
+        switch result {
+        case .success: throw Unexpected(text: "a rank succeeded")
+        case .failure(let error): error
+        }
+    }
+}
+
+struct Unexpected: Error {
+    var text: String
+}
+
+private nonisolated func startThread(_ body: @escaping @Sendable () -> Void) { Thread.detachNewThread(body) }
+
+/// Values that several threads put down, by number.
+final class Collected<Value: Sendable>: Sendable {
+    private let values = Mutex<[Int: Value]>([:])
+
+    /// - Returns: how many there are now.
+    @discardableResult
+    func put(_ value: Value, at index: Int) -> Int {
+        values.withLock { values in
+            values[index] = value
+            return values.count
+        }
+    }
+
+    subscript(index: Int) -> Value? { values.withLock { $0[index] } }
+    var count: Int { values.withLock { $0.count } }
+}
