@@ -1,3 +1,76 @@
 #pragma once
+#include <errno.h>
 #include <infiniband/verbs.h>
 #include <rdma/rdma_cma.h>
+#include <stdint.h>
+#include <sys/eventfd.h>
+
+// Only what Swift cannot say well: chained structs on the stack, macros, and results that must not be dropped.
+// Every function here returns 0 or an errno value, unless it says otherwise.
+#define CVERBS_CHECKED static inline __attribute__((warn_unused_result))
+
+/// How many receive requests one call of `cverbs_post_receives` chains together.
+enum { CVERBS_RECEIVE_CHAIN = 64 };
+
+/// The one builder of send requests. `length` 0 posts no scatter-gather entry; then no key is looked at.
+CVERBS_CHECKED int cverbs_post_send(struct ibv_qp *queue_pair, struct ibv_send_wr *request, uint64_t local_address,
+                                    uint32_t local_key, uint32_t length, uint32_t immediate) {
+    struct ibv_sge entry = {.addr = local_address, .length = length, .lkey = local_key};
+    struct ibv_send_wr *refused = NULL;
+    request->next = NULL;
+    request->sg_list = &entry;
+    request->num_sge = length == 0 ? 0 : 1;
+    request->send_flags = IBV_SEND_SIGNALED;
+    request->imm_data = htobe32(immediate);
+    return ibv_post_send(queue_pair, request, &refused);
+}
+
+/// A signalled RDMA write with immediate data in host order.
+CVERBS_CHECKED int cverbs_post_write(struct ibv_qp *queue_pair, uint64_t identifier, uint64_t local_address, uint32_t local_key,
+                                     uint32_t length, uint64_t remote_address, uint32_t remote_key, uint32_t immediate) {
+    struct ibv_send_wr request = {
+        .wr_id = identifier,
+        .opcode = IBV_WR_RDMA_WRITE_WITH_IMM,
+        .wr.rdma = {.remote_addr = remote_address, .rkey = remote_key},
+    };
+    return cverbs_post_send(queue_pair, &request, local_address, local_key, length, immediate);
+}
+
+/// A signalled message of no bytes with immediate data in host order.
+CVERBS_CHECKED int cverbs_post_message(struct ibv_qp *queue_pair, uint64_t identifier, uint32_t immediate) {
+    struct ibv_send_wr request = {.wr_id = identifier, .opcode = IBV_WR_SEND_WITH_IMM};
+    return cverbs_post_send(queue_pair, &request, 0, 0, 0, immediate);
+}
+
+/// `count` receives without memory: they catch immediate data only.
+CVERBS_CHECKED int cverbs_post_receives(struct ibv_qp *queue_pair, uint64_t identifier, uint32_t count) {
+    struct ibv_recv_wr chain[CVERBS_RECEIVE_CHAIN];
+    while (count > 0) {
+        uint32_t length = count < CVERBS_RECEIVE_CHAIN ? count : CVERBS_RECEIVE_CHAIN;
+        for (uint32_t i = 0; i < length; i++) {
+            struct ibv_recv_wr *next = i + 1 < length ? &chain[i + 1] : NULL;
+            chain[i] = (struct ibv_recv_wr){.wr_id = identifier, .next = next};
+        }
+        struct ibv_recv_wr *refused = NULL;
+        int error = ibv_post_recv(queue_pair, chain, &refused);
+        if (error != 0) return error;
+        count -= length;
+    }
+    return 0;
+}
+
+/// Immediate data in host order; the union has no name that Swift could use.
+static inline uint32_t cverbs_immediate(const struct ibv_wc *completion) { return be32toh(completion->imm_data); }
+
+/// `ibv_query_port` is a macro around a compatible structure.
+CVERBS_CHECKED int cverbs_query_port(struct ibv_context *context, uint8_t port, struct ibv_port_attr *attributes) {
+    return ibv_query_port(context, port, attributes);
+}
+
+/// `ibv_reg_mr` is a macro as well; null with errno.
+static inline struct ibv_mr *cverbs_register(struct ibv_pd *domain, void *base, size_t length) {
+    return ibv_reg_mr(domain, base, length, IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_WRITE);
+}
+
+/// A file descriptor, or -1 with errno.
+static inline int cverbs_eventfd(void) { return eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC); }

@@ -1,0 +1,167 @@
+internal import CVerbs
+import Glibc
+
+/// How a work request ended. Look at this first: with anything but success nothing else but the identifier means anything.
+public struct CompletionStatus: Equatable, Sendable, CustomStringConvertible {
+    let rawValue: UInt32
+
+    public static var success: Self { Self(rawValue: IBV_WC_SUCCESS.rawValue) }
+    /// The queue pair was in the error state: something else failed before.
+    public static var flushed: Self { Self(rawValue: IBV_WC_WR_FLUSH_ERR.rawValue) }
+    /// The peer's device did not answer within the retry bound.
+    public static var retryExceeded: Self { Self(rawValue: IBV_WC_RETRY_EXC_ERR.rawValue) }
+    /// The peer had no receive posted within the retry bound.
+    public static var receiverNotReadyExceeded: Self { Self(rawValue: IBV_WC_RNR_RETRY_EXC_ERR.rawValue) }
+    /// The peer's device refused key, address or length.
+    public static var remoteAccess: Self { Self(rawValue: IBV_WC_REM_ACCESS_ERR.rawValue) }
+    /// Our own device refused key, address or length.
+    public static var localProtection: Self { Self(rawValue: IBV_WC_LOC_PROT_ERR.rawValue) }
+
+    /// The library's own words.
+    public var description: String {
+        // SAFETY: a string constant of the library, copied here.
+        unsafe String(cString: ibv_wc_status_str(ibv_wc_status(rawValue: rawValue)))
+    }
+}
+
+/// The end of one work request.
+public struct Completion: Sendable {
+    /// What it was, for those that ended well.
+    public enum Kind: Sendable { case sent, receivedWrite, receivedMessage, other }
+
+    /// The identifier that was posted with the work request.
+    public var identifier: UInt64
+    public var status: CompletionStatus
+    public var kind: Kind
+    /// In host order; 0 unless something was received.
+    public var immediate: UInt32
+}
+
+/// A queue of completions with a descriptor to sleep on.
+///
+/// Completions are fetched in batches into memory of the queue's own and taken from there one by one, so that the data path allocates
+/// nothing. Ends after all queue pairs on it, which hold it. Threads: one at a time.
+/// Source: ibv_poll_cq(3), ibv_get_cq_event(3): events are acknowledged in batches, and all of them before the end.
+@safe
+public final class CompletionQueue {
+    /// Completions fetched at once.
+    public static let batchCapacity = 32
+    /// Events after which the acknowledgement, which takes a lock, is due.
+    static let acknowledgementBatch: UInt32 = 64
+
+    let raw: UnsafeMutablePointer<ibv_cq>
+    private let channel: UnsafeMutablePointer<ibv_comp_channel>
+    private let batch: UnsafeMutablePointer<ibv_wc>
+    private var next = 0
+    private var count = 0
+    private var isArmed = false
+    private var unacknowledged: UInt32 = 0
+    private let device: DeviceContext
+
+    /// - Parameter capacity: completions that may be unread at the same time; more of them break the queue.
+    /// - Throws: `.resource` where the device takes less.
+    public init(on device: DeviceContext, capacity: Int) throws(VerbsError) {
+        // SAFETY: the context is open as long as `device` lives. Channel and queue are this object's until deinit, or undone below.
+        let channel = unsafe try notNull("ibv_create_comp_channel", "on \(device.name)") { unsafe ibv_create_comp_channel(device.raw) }
+        do throws(VerbsError) {
+            try makeNonBlocking(unsafe channel.pointee.fd)
+            let entries = Int32(clamping: capacity)
+            unsafe raw = try notNull("ibv_create_cq", "for \(capacity) completions on \(device.name)") {
+                unsafe ibv_create_cq(device.raw, entries, nil, channel, 0)
+            }
+        } catch {
+            _ = unsafe ibv_destroy_comp_channel(channel)
+            throw error
+        }
+        unsafe self.channel = channel
+        unsafe self.batch = .allocate(capacity: Self.batchCapacity)
+        unsafe self.batch.initialize(repeating: ibv_wc(), count: Self.batchCapacity)
+        self.device = device
+    }
+
+    deinit {
+        // SAFETY: queue pairs hold this object, so none is left; destroying waits for acknowledgements, so those come first.
+        unsafe ibv_ack_cq_events(raw, unacknowledged)
+        reportingFailure { () throws(VerbsError) in
+            try errnoValue("ibv_destroy_cq", "on \(device.name)", unsafe ibv_destroy_cq(raw))
+            try errnoValue("ibv_destroy_comp_channel", "on \(device.name)", unsafe ibv_destroy_comp_channel(channel))
+        }
+        unsafe batch.deallocate()
+    }
+
+    /// Whether fetched completions wait to be taken.
+    public var isEmpty: Bool { next == count }
+
+    /// Fetches completions if none are left from before. Never blocks.
+    /// - Returns: whether there is something to take.
+    public func fetch() throws(VerbsError) -> Bool {
+        guard next == count else { return true }
+        next = 0
+        count = 0
+        // SAFETY: the batch has room for this many and is ours alone.
+        let fetched = unsafe ibv_poll_cq(raw, Int32(Self.batchCapacity), batch)
+        guard fetched >= 0 else {
+            throw VerbsError(.system, call: "ibv_poll_cq", errno: -fetched, detail: "the completion queue of \(device.name) is broken")
+        }
+        count = Int(fetched)
+        return count > 0
+    }
+
+    /// The next fetched completion without taking it, nil where there is none.
+    public func peek() -> Completion? {
+        guard next < count else { return nil }
+        // SAFETY: `next` is below the number that ibv_poll_cq initialised.
+        return unsafe Completion(batch + next)
+    }
+
+    /// Takes the next fetched completion, nil where there is none.
+    public func take() -> Completion? {
+        guard let completion = peek() else { return nil }
+        next += 1
+        return completion
+    }
+}
+
+extension CompletionQueue {
+    /// Readable after `arm` when a completion has come.
+    public var descriptor: Int32 { unsafe channel.pointee.fd }  // SAFETY: the channel is open as long as this object lives.
+
+    /// Asks for an event with the next completion. Those already there give none: fetch once more before sleeping.
+    public func arm() throws(VerbsError) {
+        if isArmed { return }
+        // SAFETY: the queue is open as long as this object lives.
+        try errnoValue("ibv_req_notify_cq", "on \(device.name)", unsafe ibv_req_notify_cq(raw, 0))
+        isArmed = true
+    }
+
+    /// Takes the events for which `descriptor` was readable. Never blocks.
+    public func drainEvents() {
+        var queue: UnsafeMutablePointer<ibv_cq>?
+        var context: UnsafeMutableRawPointer?
+        // SAFETY: locals, written during the call only; the channel carries events of this queue alone.
+        while unsafe ibv_get_cq_event(channel, &queue, &context) == 0 {
+            isArmed = false
+            unacknowledged += 1
+        }
+        if unacknowledged >= Self.acknowledgementBatch {
+            unsafe ibv_ack_cq_events(raw, unacknowledged)
+            unacknowledged = 0
+        }
+    }
+}
+
+extension Completion {
+    fileprivate init(_ work: UnsafePointer<ibv_wc>) {
+        // SAFETY: the caller's pointer is to an initialised completion; everything is copied.
+        identifier = unsafe work.pointee.wr_id
+        status = CompletionStatus(rawValue: unsafe work.pointee.status.rawValue)
+        let receives: Bool
+        switch unsafe work.pointee.opcode {
+        case IBV_WC_RECV_RDMA_WITH_IMM: (kind, receives) = (.receivedWrite, true)
+        case IBV_WC_RECV: (kind, receives) = (.receivedMessage, true)
+        case IBV_WC_RDMA_WRITE, IBV_WC_SEND: (kind, receives) = (.sent, false)
+        default: (kind, receives) = (.other, false)
+        }
+        immediate = receives ? unsafe cverbs_immediate(work) : 0
+    }
+}

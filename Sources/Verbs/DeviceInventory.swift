@@ -1,0 +1,173 @@
+internal import CVerbs
+import Glibc
+
+/// One RDMA device as `verbena doctor` shows it.
+public struct DeviceDescription: Sendable {
+    public var name: String
+    public var limits: DeviceLimits
+    public var ports: [PortDescription]
+
+    /// The addresses on which this device can be reached through rdma_cm, of ports that carry data; IPv4 first.
+    public var usableAddresses: [InternetAddress] {
+        let all = ports.filter { $0.state == .active }.flatMap(\.addresses)
+        return all.filter(\.isVersion4) + all.filter { !$0.isVersion4 }
+    }
+}
+
+/// A port of a device.
+public struct PortDescription: Sendable {
+    public enum State: String, Sendable { case down, initializing, armed, active, deferred, unknown }
+    public enum LinkLayer: String, Sendable { case ethernet, infiniBand, unspecified }
+
+    /// Counted from 1.
+    public var number: Int
+    public var state: State
+    /// As the standard names it: `LinkUp`, `Polling`, `Disabled`.
+    public var physicalState: String
+    public var linkLayer: LinkLayer
+    /// In bytes: how much one packet carries.
+    public var activeMTU: Int
+    public var gids: [GIDDescription]
+    /// The interfaces of the operating system that belong to the port.
+    public var interfaces: [String]
+
+    /// Of RoCE v2 identifiers; where there are none (InfiniBand, iWARP), of the interfaces.
+    var addresses: [InternetAddress] {
+        let identified = gids.filter { $0.kind == .roceVersion2 }.compactMap(\.address)
+        if !identified.isEmpty { return identified }
+        return linkLayer == .ethernet && gids.contains { $0.kind != .infiniBand } ? [] : interfaces.flatMap(Verbs.addresses(ofInterface:))
+    }
+}
+
+/// An entry of a port's table of global identifiers.
+public struct GIDDescription: Sendable {
+    public enum Kind: String, Sendable { case infiniBand = "IB", roceVersion1 = "RoCE v1", roceVersion2 = "RoCE v2", other }
+
+    public var index: Int
+    public var kind: Kind
+    /// 16 bytes in network order.
+    public var bytes: [UInt8]
+    /// The interface of the operating system, empty where the port has none.
+    public var interface: String
+
+    /// What the identifier says as an IP address; nil for a link-local one.
+    public var address: InternetAddress? {
+        if isLinkLocal(bytes) { return nil }
+        let mapped = bytes.prefix(12) == [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF]  // ::ffff:a.b.c.d
+        return InternetAddress(bytes: mapped ? Array(bytes.suffix(4)) : bytes)
+    }
+}
+
+/// All RDMA devices of this machine, in the order of libibverbs. Empty where the kernel has none.
+/// - Throws: `.permission` where devices exist that may not be opened.
+public func deviceInventory() throws(VerbsError) -> [DeviceDescription] {
+    let list = try DeviceList()
+    // SAFETY: the names are copied while the list lives.
+    let names = withExtendedLifetime(list) { unsafe list.devices.map { unsafe deviceName($0) } }
+    var found: [DeviceDescription] = []
+    for name in names {
+        let device = try DeviceContext(opening: name)
+        let limits = try device.limits()
+        let gids = device.gids()
+        var ports: [PortDescription] = []
+        for number in 1...max(1, limits.ports) {
+            ports.append(try device.port(number, gids: gids.filter { $0.port == number }.map(\.gid)))
+        }
+        found.append(DeviceDescription(name: name, limits: limits, ports: ports))
+    }
+    return found
+}
+
+extension DeviceContext {
+    fileprivate func port(_ number: Int, gids: [GIDDescription]) throws(VerbsError) -> PortDescription {
+        var attributes = ibv_port_attr()
+        // SAFETY: the local is written during the call only; the context is open as long as this object lives.
+        try errnoValue("ibv_query_port", "asking \(name) for port \(number)", unsafe cverbs_query_port(raw, UInt8(number), &attributes))
+        let state: PortDescription.State =
+            switch attributes.state {
+            case IBV_PORT_DOWN: .down
+            case IBV_PORT_INIT: .initializing
+            case IBV_PORT_ARMED: .armed
+            case IBV_PORT_ACTIVE: .active
+            case IBV_PORT_ACTIVE_DEFER: .deferred
+            default: .unknown
+            }
+        let layer: PortDescription.LinkLayer =
+            switch Int32(attributes.link_layer) {
+            case Int32(IBV_LINK_LAYER_ETHERNET): .ethernet
+            case Int32(IBV_LINK_LAYER_INFINIBAND): .infiniBand
+            default: .unspecified
+            }
+        let named = Set(gids.map(\.interface).filter { !$0.isEmpty })
+        return PortDescription(
+            number: number, state: state, physicalState: physicalStateName(attributes.phys_state), linkLayer: layer,
+            activeMTU: 128 << Int(attributes.active_mtu.rawValue), gids: gids,
+            interfaces: named.isEmpty ? interfacesOfDevice() : named.sorted())
+    }
+
+    /// Every valid identifier of every port. A kernel too old for the question has none to tell.
+    fileprivate func gids() -> [(port: Int, gid: GIDDescription)] {
+        let capacity = 1024
+        // SAFETY: the buffer lives through the call, which writes no more than its capacity; entries are copied.
+        return unsafe withUnsafeTemporaryAllocation(of: ibv_gid_entry.self, capacity: capacity) { entries in
+            let count = unsafe ibv_query_gid_table(raw, entries.baseAddress, capacity, 0)
+            return unsafe entries.prefix(max(0, count)).map { entry in
+                let kind: GIDDescription.Kind =
+                    switch Int32(entry.gid_type) {
+                    case Int32(IBV_GID_TYPE_IB.rawValue): .infiniBand
+                    case Int32(IBV_GID_TYPE_ROCE_V1.rawValue): .roceVersion1
+                    case Int32(IBV_GID_TYPE_ROCE_V2.rawValue): .roceVersion2
+                    default: .other
+                    }
+                let bytes = unsafe withUnsafeBytes(of: entry.gid) { unsafe Array($0) }
+                let interface = interfaceName(entry.ndev_ifindex)
+                let gid = GIDDescription(index: Int(entry.gid_index), kind: kind, bytes: bytes, interface: interface)
+                return (Int(entry.port_num), gid)
+            }
+        }
+    }
+
+    /// From sysfs: the one place where InfiniBand devices name their interfaces.
+    private func interfacesOfDevice() -> [String] {
+        // SAFETY: the directory stream is ours until closedir; names are copied while their entry is current.
+        guard let directory = unsafe opendir("/sys/class/infiniband/\(name)/device/net") else { return [] }
+        defer { _ = unsafe closedir(directory) }
+        var names: [String] = []
+        while let entry = unsafe readdir(directory) {
+            let name = unsafe withUnsafeBytes(of: entry.pointee.d_name) { unsafe String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+            if !name.hasPrefix(".") { names.append(name) }
+        }
+        return names.sorted()
+    }
+}
+
+private func interfaceName(_ index: UInt32) -> String {
+    guard index != 0 else { return "" }
+    var name = [CChar](repeating: 0, count: Int(IF_NAMESIZE))
+    // SAFETY: the array is a local of the size that the call demands.
+    guard unsafe if_indextoname(index, &name) != nil else { return "" }
+    return String(decoding: name.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+}
+
+/// InfiniBand Architecture Specification, PortInfo:PortPhysicalState.
+private func physicalStateName(_ value: UInt8) -> String {
+    switch value {
+    case 1: "Sleep"
+    case 2: "Polling"
+    case 3: "Disabled"
+    case 4: "PortConfigurationTraining"
+    case 5: "LinkUp"
+    case 6: "LinkErrorRecovery"
+    case 7: "PhyTest"
+    default: "unknown"
+    }
+}
+
+/// How many bytes this process may lock into memory, by `RLIMIT_MEMLOCK`; nil where there is no limit.
+/// A process with `CAP_IPC_LOCK` is not held to it.
+public func memoryLockLimit() -> UInt64? {
+    var limit = rlimit()
+    // SAFETY: the local is written during the call only.
+    guard unsafe getrlimit(__rlimit_resource_t(__RLIMIT_MEMLOCK.rawValue), &limit) == 0 else { return nil }
+    return limit.rlim_cur == rlim_t.max ? nil : UInt64(limit.rlim_cur)
+}

@@ -1,0 +1,87 @@
+import Glibc
+
+/// An IPv4 or IPv6 address without scope; link-local ones are not representable across machines and never offered.
+public struct InternetAddress: Hashable, Sendable, CustomStringConvertible {
+    /// In network order: 4 bytes or 16.
+    public let bytes: [UInt8]
+
+    /// - Returns: nil unless there are 4 or 16 bytes.
+    public init?(bytes: [UInt8]) {
+        guard bytes.count == 4 || bytes.count == 16 else { return nil }
+        self.bytes = bytes
+    }
+
+    public var isVersion4: Bool { bytes.count == 4 }
+
+    public var description: String {
+        if isVersion4 { return bytes.map(String.init).joined(separator: ".") }
+        var text = [CChar](repeating: 0, count: Int(INET6_ADDRSTRLEN))
+        let length = socklen_t(text.count)
+        // SAFETY: both arrays are locals that outlive the call, the text's length is passed along.
+        _ = unsafe inet_ntop(AF_INET6, bytes, &text, length)
+        return String(decoding: text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+}
+
+/// An address and a port of rdma_cm's TCP port space.
+public struct SocketAddress: Hashable, Sendable, CustomStringConvertible {
+    public var address: InternetAddress
+    public var port: UInt16
+
+    public init(address: InternetAddress, port: UInt16) {
+        self.address = address
+        self.port = port
+    }
+
+    public var description: String { address.isVersion4 ? "\(address):\(port)" : "[\(address)]:\(port)" }
+
+    /// Lends the address in the form of the sockets API for the time of the call.
+    func withSocketAddress<R>(_ body: (UnsafeMutablePointer<sockaddr>) throws(VerbsError) -> R) throws(VerbsError) -> R {
+        var storage = sockaddr_storage()
+        // SAFETY: sockaddr_storage is large and aligned enough for every family (RFC 3493); it is a local that outlives the body.
+        return unsafe try withUnsafeMutablePointer(to: &storage) { (storage) throws(VerbsError) -> R in
+            let raw = UnsafeMutableRawPointer(storage)
+            if address.isVersion4 {
+                let internet = unsafe raw.assumingMemoryBound(to: sockaddr_in.self)
+                unsafe internet.pointee.sin_family = sa_family_t(AF_INET)
+                unsafe internet.pointee.sin_port = port.bigEndian
+                unsafe withUnsafeMutableBytes(of: &internet.pointee.sin_addr) { unsafe $0.copyBytes(from: address.bytes) }
+            } else {
+                let internet = unsafe raw.assumingMemoryBound(to: sockaddr_in6.self)
+                unsafe internet.pointee.sin6_family = sa_family_t(AF_INET6)
+                unsafe internet.pointee.sin6_port = port.bigEndian
+                unsafe withUnsafeMutableBytes(of: &internet.pointee.sin6_addr) { unsafe $0.copyBytes(from: address.bytes) }
+            }
+            return unsafe try body(raw.assumingMemoryBound(to: sockaddr.self))
+        }
+    }
+}
+
+/// The addresses of a network interface that other machines can use.
+func addresses(ofInterface name: String) -> [InternetAddress] {
+    var list: UnsafeMutablePointer<ifaddrs>?
+    // SAFETY: the list belongs to us from here to freeifaddrs at the end; nothing of it is kept.
+    guard unsafe getifaddrs(&list) == 0 else { return [] }
+    defer { unsafe freeifaddrs(list) }
+    var found: [InternetAddress] = []
+    var cursor = unsafe list
+    while let entry = unsafe cursor {
+        unsafe cursor = entry.pointee.ifa_next
+        guard unsafe String(cString: entry.pointee.ifa_name) == name, let address = unsafe entry.pointee.ifa_addr else { continue }
+        switch Int32(unsafe address.pointee.sa_family) {
+        case AF_INET:
+            let internet = unsafe UnsafeRawPointer(address).loadUnaligned(as: sockaddr_in.self)
+            let bytes = unsafe withUnsafeBytes(of: internet.sin_addr) { unsafe Array($0) }
+            found += [InternetAddress(bytes: bytes)].compactMap(\.self)
+        case AF_INET6:
+            let internet = unsafe UnsafeRawPointer(address).loadUnaligned(as: sockaddr_in6.self)
+            let bytes = unsafe withUnsafeBytes(of: internet.sin6_addr) { unsafe Array($0) }
+            if !isLinkLocal(bytes) { found += [InternetAddress(bytes: bytes)].compactMap(\.self) }
+        default: continue
+        }
+    }
+    return found
+}
+
+/// fe80::/10, RFC 4291.
+func isLinkLocal(_ bytes: [UInt8]) -> Bool { bytes.count == 16 && bytes[0] == 0xFE && bytes[1] & 0xC0 == 0x80 }

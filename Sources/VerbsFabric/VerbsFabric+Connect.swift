@@ -1,0 +1,250 @@
+public import Fabric
+import Verbs
+
+// The lower rank of a pair initiates, the higher answers. One loop drives both kinds of channels by rdma_cm's events.
+extension VerbsFabric {
+    public mutating func connect(to endpoints: [Int: [UInt8]], deadline: FabricInstant) throws(FabricError) {
+        guard channels.isEmpty, !isClosed else { fatalError("VerbsFabric.connect called twice") }
+        guard !endpoints.isEmpty else { return }
+        try layOut(endpoints)
+        for slot in channels.indices where rank < channels[slot].channel.peer {
+            try initiate(slot, endpoints[channels[slot].channel.peer] ?? [], deadline)
+        }
+        while let missing = channels.firstIndex(where: { $0.stage != .established }) {
+            guard let event = try nextConnectionEvent(until: deadline) else { throw deadlinePassed(missing) }
+            try advance(event, deadline)
+        }
+        for peer in endpoints.keys { peers[peer].phase = .open }
+    }
+
+    /// Makes the tables and the completion queue, sized for exactly these peers.
+    private mutating func layOut(_ endpoints: [Int: [UInt8]]) throws(FabricError) {
+        for peer in endpoints.keys.sorted() {
+            guard peers.indices.contains(peer), peer != rank else { fatalError("VerbsFabric.connect: rank \(peer) is not a peer") }
+            peers[peer].phase = .connecting
+            peers[peer].firstSlot = channels.count
+            for index in 0..<configuration.channelsPerPeer { channels.append(ChannelState(channel: Channel(peer: peer, index: index))) }
+        }
+        let device = domain.device
+        let capacity = sizes.completions(channels: channels.count)
+        completions = try wrapping(.connect) { () throws(VerbsError) in
+            let limits = try device.limits()
+            guard capacity <= limits.completionsPerQueue, sizes.receives <= limits.workRequestsPerQueue,
+                sizes.sends <= limits.workRequestsPerQueue
+            else {
+                throw VerbsError(
+                    .resource, call: "ibv_create_cq", errno: 0,
+                    detail: "\(channels.count) channels of \(sizes.sends) sends and \(sizes.receives) receives need \(capacity) completions; "
+                        + "\(device.name) takes \(limits.completionsPerQueue), and \(limits.workRequestsPerQueue) requests a queue",
+                    remedy: "choose smaller depths or fewer channels")
+            }
+            return try CompletionQueue(on: device, capacity: capacity)
+        }
+    }
+
+    private mutating func initiate(_ slot: Int, _ endpoint: [UInt8], _ deadline: FabricInstant) throws(FabricError) {
+        let peer = channels[slot].channel.peer
+        guard let destination = Endpoint(decoding: endpoint)?.address else {
+            throw FabricError(
+                .wrongPeer, during: .connect, peer: peer, detail: "an endpoint of \(endpoint.count) bytes is not one of this fabric",
+                remedy: "run the same version and the same fabric on every rank")
+        }
+        let timeout = milliseconds(until: deadline)
+        let (manager, source) = (manager, listener.address.address)
+        channels[slot].connection = try wrapping(.connect, peer: peer) { () throws(VerbsError) in
+            let connection = try Connection(manager, token: slot + 1)
+            try connection.resolve(destination, from: source, timeoutMilliseconds: timeout)
+            return connection
+        }
+        channels[slot].stage = .resolvingAddress
+    }
+
+    private func milliseconds(until deadline: FabricInstant) -> Int { Int(clamping: deadline.since(now()) / 1_000_000) + 1 }
+
+    /// - Returns: nil when the deadline has passed.
+    private func nextConnectionEvent(until deadline: FabricInstant) throws(FabricError) -> ConnectionEvent? {
+        while true {
+            if let event = try wrapping(.connect, { () throws(VerbsError) in try manager.nextEvent() }) { return event }
+            if let error = deviceFailure() { throw error }
+            let remaining = deadline.since(now())
+            if remaining == 0 { return nil }
+            _ = waitUntilReadable([manager.descriptor, monitor.asyncDescriptor], nanoseconds: remaining)
+        }
+    }
+
+    /// One step of one channel.
+    private mutating func advance(_ event: ConnectionEvent, _ deadline: FabricInstant) throws(FabricError) {
+        if event.kind == .request { return try answer(event) }
+        if event.kind == .deviceRemoved {
+            throw FabricError(.deviceFailed, during: .connect, detail: "device \(deviceName) was removed")
+        }
+        let slot = event.token - 1
+        guard channels.indices.contains(slot), let connection = channels[slot].connection else { return }
+        let peer = channels[slot].channel.peer
+        switch (event.kind, channels[slot].stage) {
+        case (.addressResolved, .resolvingAddress):
+            let timeout = milliseconds(until: deadline)
+            try wrapping(.connect, peer: peer) { () throws(VerbsError) in try connection.resolveRoute(timeoutMilliseconds: timeout) }
+            channels[slot].stage = .resolvingRoute
+        case (.routeResolved, .resolvingRoute): try request(slot, connection)
+        case (.established, .requesting):
+            try check(reply: event, slot)
+            channels[slot].stage = .established
+        case (.established, .accepting): channels[slot].stage = .established
+        case (.rejected, .requesting): throw rejected(event, slot)
+        // Its verdict belongs to the data path: it may have written and taken leave while we still wait for others.
+        case (.disconnected, .established): channelDisconnected(slot)
+        case (.other, _): break
+        default: throw failed(event, slot)
+        }
+    }
+
+    /// The initiator's queue pair and request.
+    private mutating func request(_ slot: Int, _ connection: Connection) throws(FabricError) {
+        let channel = channels[slot].channel
+        try prepareQueuePair(slot, connection)
+        let greeting = Greeting(.request, configuration, initiator: rank, responder: channel.peer, channelIndex: channel.index)
+        try wrapping(.connect, peer: channel.peer) { () throws(VerbsError) in try connection.connect(privateData: greeting.encoded) }
+        channels[slot].stage = .requesting
+    }
+
+    /// A queue pair with all its receives posted: the peer may write as soon as it knows of us.
+    private mutating func prepareQueuePair(_ slot: Int, _ connection: Connection) throws(FabricError) {
+        let peer = channels[slot].channel.peer
+        let (domain, sizes) = (domain, sizes)
+        guard let completions else { fatalError("VerbsFabric: connecting without a completion queue") }
+        channels[slot].queuePair = try wrapping(.connect, peer: peer) { () throws(VerbsError) in
+            guard connection.runs(on: domain.device) else {
+                throw VerbsError(
+                    .noRoute, call: "rdma_resolve_route", errno: 0, detail: "the way does not lead through \(domain.device.name)",
+                    remedy: VerbsError.remedy(for: .noRoute))
+            }
+            let depths = QueueDepths(sends: sizes.sends, receives: sizes.receives)
+            let queuePair = try QueuePair(on: connection, domain: domain, completions: completions, depths: depths)
+            try queuePair.postReceives(identifier: WorkRequestTag(.receive, slot: slot).identifier, count: sizes.receives)
+            return queuePair
+        }
+    }
+
+    // MARK: The answering side
+
+    private mutating func answer(_ event: ConnectionEvent) throws(FabricError) {
+        guard let connection = event.connection else { return }
+        switch expectedSlot(of: event.privateData) {
+        case .failure(let refusal):
+            refuse(connection, refusal)
+            if refusal.mismatch.isOfThisJob { throw wrongPeer(refusal.claimedRank, refusal.mismatch) }
+        case .success(let slot):
+            let channel = channels[slot].channel
+            connection.adopt(token: slot + 1)
+            channels[slot].connection = connection
+            try prepareQueuePair(slot, connection)
+            let greeting = Greeting(.acceptance, configuration, initiator: channel.peer, responder: rank, channelIndex: channel.index)
+            try wrapping(.connect, peer: channel.peer) { () throws(VerbsError) in try connection.accept(privateData: greeting.encoded) }
+            channels[slot].stage = .accepting
+        }
+    }
+
+    /// A request that is turned down.
+    private struct Refusal: Error {
+        var mismatch: Mismatch
+        /// Whom it said to be, where that much could be read.
+        var claimedRank: Int?
+        var channelIndex = 0
+    }
+
+    /// The channel that a request is for, or why it is for none.
+    private func expectedSlot(of privateData: [UInt8]) -> Result<Int, Refusal> {
+        let theirs: Greeting
+        do throws(Mismatch) {
+            theirs = try Greeting(decoding: privateData)
+        } catch {
+            return .failure(Refusal(mismatch: error))
+        }
+        let (peer, index) = (Int(theirs.initiator), Int(theirs.channelIndex))
+        let ours = Greeting(.request, configuration, initiator: peer, responder: rank, channelIndex: index)
+        if let mismatch = ours.mismatch(with: theirs) {
+            return .failure(Refusal(mismatch: mismatch, claimedRank: peer, channelIndex: index))
+        }
+        guard theirs.kind == .request, peer < rank, peers[peer].phase == .connecting else {
+            let mismatch = Mismatch(field: .initiatorRank, ours: "no request of it expected", theirs: "\(peer)")
+            return .failure(Refusal(mismatch: mismatch, claimedRank: peer, channelIndex: index))
+        }
+        let slot = peers[peer].firstSlot + index
+        guard index < configuration.channelsPerPeer, channels[slot].stage == .awaitingRequest else {
+            let mismatch = Mismatch(field: .channelIndex, ours: "connected already or unknown", theirs: "\(index)")
+            return .failure(Refusal(mismatch: mismatch, claimedRank: peer, channelIndex: index))
+        }
+        return .success(slot)
+    }
+
+    private mutating func refuse(_ connection: Connection, _ refusal: Refusal) {
+        if let peer = refusal.claimedRank, peers.indices.contains(peer) { refusals[peer] = refusal.mismatch }
+        let ours = Greeting(
+            .refusal, configuration, initiator: refusal.claimedRank ?? 0, responder: rank, channelIndex: refusal.channelIndex)
+        // Not being able to tell a stranger why is no matter: without an answer it times out.
+        try? connection.reject(privateData: ours.refusal(because: refusal.mismatch.field).encoded)
+    }
+
+    /// After `connect` nobody is expected any more.
+    mutating func refuseLateRequest(_ event: ConnectionEvent) {
+        guard let connection = event.connection else { return }
+        switch expectedSlot(of: event.privateData) {
+        case .failure(let refusal): refuse(connection, refusal)
+        case .success: fatalError("VerbsFabric: a channel was left waiting for its request")
+        }
+    }
+
+    // MARK: Verdicts
+
+    private func wrongPeer(_ peer: Int?, _ mismatch: Mismatch) -> FabricError {
+        FabricError(
+            .wrongPeer, during: .connect, peer: peer, detail: "\(mismatch)",
+            remedy: "start all ranks with the same job, secret, options and version")
+    }
+
+    private func check(reply event: ConnectionEvent, _ slot: Int) throws(FabricError) {
+        let channel = channels[slot].channel
+        let ours = Greeting(.acceptance, configuration, initiator: rank, responder: channel.peer, channelIndex: channel.index)
+        let mismatch: Mismatch?
+        do throws(Mismatch) {
+            mismatch = ours.mismatch(with: try Greeting(decoding: event.privateData))
+        } catch {
+            mismatch = error
+        }
+        if let mismatch { throw wrongPeer(channel.peer, mismatch) }
+    }
+
+    private func rejected(_ event: ConnectionEvent, _ slot: Int) -> FabricError {
+        let channel = channels[slot].channel
+        let ours = Greeting(.request, configuration, initiator: rank, responder: channel.peer, channelIndex: channel.index)
+        do throws(Mismatch) {
+            let refusal = try Greeting(decoding: event.privateData)
+            if refusal.kind == .refusal, let mismatch = ours.mismatch(refusedWith: refusal) { return wrongPeer(channel.peer, mismatch) }
+        } catch {
+            if error.field == .protocolVersion { return wrongPeer(channel.peer, error) }
+        }
+        return FabricError(
+            .peerDied, during: .connect, peer: channel.peer, detail: "nobody of this job listens at its address any more (reject reason \(event.status))")
+    }
+
+    private func failed(_ event: ConnectionEvent, _ slot: Int) -> FabricError {
+        let stage = channels[slot].stage
+        let died = stage == .accepting || event.kind == .disconnected
+        let detail = "\(event.name) with status \(event.status) while \(stage.rawValue)"
+        return FabricError(
+            died ? .peerDied : .peerUnreachable, during: .connect, peer: channels[slot].channel.peer, detail: detail,
+            remedy: died ? "" : VerbsError.remedy(for: .noRoute))
+    }
+
+    /// Names everybody who is missing; a rank that was refused is not late but wrong.
+    private func deadlinePassed(_ slot: Int) -> FabricError {
+        let missing = Set(channels.filter { $0.stage != .established }.map(\.channel.peer)).sorted()
+        if let peer = missing.first(where: { refusals[$0] != nil }), let mismatch = refusals[peer] { return wrongPeer(peer, mismatch) }
+        let others = missing.dropFirst().map(String.init).joined(separator: ", ")
+        let detail = "no connection before the deadline, \(channels[slot].stage.rawValue)" + (others.isEmpty ? "" : "; also missing: \(others)")
+        return FabricError(
+            .timedOut, during: .connect, peer: channels[slot].channel.peer, detail: detail,
+            remedy: "see whether that rank still runs, and what it says")
+    }
+}

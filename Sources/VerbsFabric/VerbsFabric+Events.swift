@@ -1,0 +1,149 @@
+public import Fabric
+import Verbs
+
+// Sleeping, and everything that goes wrong.
+extension VerbsFabric {
+    /// Looks, spins for a bounded while, arms the queue, looks once more, sleeps: a completion between looking and arming is not lost.
+    public mutating func wait(until deadline: FabricInstant) {
+        guard !hasSomething() else { return }
+        let spinEnd = min(deadline, FabricInstant(nanoseconds: now().nanoseconds + Self.spinNanoseconds))
+        while now() < spinEnd {
+            if hasSomething() { return }
+        }
+        do throws(VerbsError) {
+            try completions?.arm()
+        } catch {
+            return failAllPeers(FabricError(error, during: .receive))
+        }
+        guard !hasSomething() else { return }
+        sleep(until: deadline)
+    }
+
+    /// Whether `poll` would find work without a system call.
+    private mutating func hasSomething() -> Bool {
+        if hasDisconnections || !pending.isEmpty { return true }
+        guard let completions else { return false }
+        return fetch(completions) || !pending.isEmpty
+    }
+
+    private mutating func sleep(until deadline: FabricInstant) {
+        let ready = waitUntilReadable(
+            [completions?.descriptor ?? -1, manager.descriptor, monitor.asyncDescriptor, wakeDescriptor.descriptor],
+            nanoseconds: deadline.since(now()))
+        if ready[0] { completions?.drainEvents() }
+        if ready[1] || ready[2] { checkControl() }
+        if ready[3] { wakeDescriptor.drain() }
+    }
+
+    /// Hears what the connection manager and the device have to say. Never blocks.
+    mutating func checkControl() {
+        pollsUntilControlCheck = Self.pollsPerControlCheck
+        do throws(VerbsError) {
+            while let event = try manager.nextEvent() { handle(event) }
+        } catch {
+            failAllPeers(FabricError(error, during: .receive))
+        }
+        if let error = deviceFailure() { failAllPeers(error) }
+    }
+
+    /// Why the device cannot be used any more, if so.
+    func deviceFailure() -> FabricError? {
+        while let event = monitor.nextEvent() {
+            switch event {
+            case .deviceFailed: return FabricError(.deviceFailed, during: .receive, detail: "device \(deviceName) failed")
+            case .portFailed(let port):
+                return FabricError(
+                    .deviceFailed, during: .receive, detail: "port \(port) of device \(deviceName) went down",
+                    remedy: VerbsError.remedy(for: .portInactive))
+            case .portActive, .other: continue
+            }
+        }
+        return nil
+    }
+
+    /// Events of the connection manager once the job is connected.
+    mutating func handle(_ event: ConnectionEvent) {
+        switch event.kind {
+        case .request: refuseLateRequest(event)
+        case .disconnected: channelDisconnected(event.token - 1)
+        case .deviceRemoved:
+            failAllPeers(FabricError(.deviceFailed, during: .receive, detail: "device \(deviceName) was removed"))
+        default: break
+        }
+    }
+
+    /// Marks the channel; the verdict waits until everything that the peer delivered has been read from the queue.
+    mutating func channelDisconnected(_ slot: Int) {
+        guard channels.indices.contains(slot), !channels[slot].isDisconnected else { return }
+        channels[slot].isDisconnected = true
+        channels[slot].connection?.disconnect()
+        hasDisconnections = true
+    }
+
+    mutating func failDisconnectedPeers() {
+        hasDisconnections = false
+        for slot in channels.indices where channels[slot].isDisconnected {
+            let peer = channels[slot].channel.peer
+            if peers[peer].phase == .open { fail(peer: peer, died(peer)) }
+        }
+    }
+
+    private func died(_ peer: Int) -> FabricError {
+        FabricError(
+            .peerDied, during: .receive, peer: peer,
+            detail: "its end of the connection was torn down without taking leave: the process ended, or gave this rank up")
+    }
+
+    // MARK: Verdicts
+
+    /// A work request failed: finds out why, and gives the peer up.
+    mutating func fail(channel slot: Int, kind: WorkRequestTag.Kind, status: CompletionStatus) {
+        let peer = channels[slot].channel.peer
+        // Flushed is a consequence; the cause may be waiting where it is heard of.
+        if status == .flushed { checkControl() }
+        switch peers[peer].phase {
+        case .unconnected, .connecting, .failed: return
+        case .closed where kind != .write: return  // receives and goodbyes to one that has left
+        case .open where isClosed: return
+        case .open, .closed: break
+        }
+        let operation: FabricError.Operation = kind == .receive ? .receive : .write
+        func verdict(_ cause: FabricError.Cause, _ detail: String) -> FabricError {
+            FabricError(cause, during: operation, peer: peer, detail: "\(detail) (completion status: \(status))")
+        }
+        let error =
+            switch status {
+            case _ where peers[peer].phase == .closed: verdict(.peerClosed, "it took leave while writes to it were under way")
+            case .flushed where channels[slot].isDisconnected: died(peer)
+            case .retryExceeded:
+                verdict(.peerUnreachable, "no acknowledgement within \(RetryBounds.unreachableMilliseconds) ms and \(RetryBounds.retryCount) resends")
+            case .receiverNotReadyExceeded:
+                verdict(.peerUnreachable, "it had no receive posted for \(RetryBounds.receiverNotReadyMilliseconds) ms: more arrivals than it takes")
+            case .remoteAccess: verdict(.outOfBounds, "its device refused the write: the region is gone, or its key is another")
+            case .localProtection: verdict(.outOfBounds, "device \(deviceName) refused the source: the region is gone")
+            default: verdict(.deviceFailed, "the queue pair on device \(deviceName) stopped")
+            }
+        fail(peer: peer, error)
+    }
+
+    mutating func failAllPeers(_ error: FabricError) {
+        for peer in peers.indices where peers[peer].phase == .open {
+            var mine = error
+            mine.peer = peer
+            fail(peer: peer, mine)
+        }
+    }
+
+    /// Says so once, and ends its connections so that everything posted on them is flushed; what comes of that is not reported.
+    mutating func fail(peer: Int, _ error: FabricError) {
+        guard peers[peer].phase == .open || peers[peer].phase == .closed else { return }
+        peers[peer].phase = .failed
+        peers[peer].failure = error
+        pending.append(.failure(error))
+        for slot in slots(of: peer) { channels[slot].connection?.disconnect() }
+    }
+
+    func slots(of peer: Int) -> Range<Int> {
+        peers[peer].firstSlot..<peers[peer].firstSlot + configuration.channelsPerPeer
+    }
+}
