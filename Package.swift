@@ -94,7 +94,7 @@ let package = Package(
         tests("HouseStyleTests", ["HouseStyle"]),
         tests("ReductionTests", ["Reduction"]),
         tests("RendezvousTests", ["Rendezvous"]),
-        tests("TrainerTests", ["Trainer"]),
+        tests("TrainerTests", ["CZlib", "Trainer", "Verbena"]),
         tests("VerbenaTests", ["Verbena"]),
         tests("VerbsTests", ["Verbs"]),
     ]

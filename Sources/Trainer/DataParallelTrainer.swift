@@ -1,0 +1,174 @@
+public import Verbena
+
+/// Trains one model on all ranks of a communicator: every rank its part of each batch, gradients averaged by the engine.
+///
+/// Everything that it needs of the engine is the public face of `Verbena`, as for anyone's trainer. Each rank begins with the
+/// same parameters, which follow from the seed, and applies the same averaged gradients, so the parameters stay equal to the
+/// last bit; `agreedParameterDigest` checks that.
+///
+/// Belongs to the thread that made it. All ranks must make the same calls in the same order. An error ends the run.
+public final class DataParallelTrainer {
+    public let settings: TrainingSettings
+    public let model: MultilayerPerceptron
+    public var stepsPerEpoch: Int { sharding.stepsPerEpoch }
+
+    private let communicator: Communicator
+    private let data: DataSplit
+    private let sharding: Sharding
+    private let optimizer: MomentumSGD
+    private let workspace: Workspace
+    private let evaluationWorkspace: Workspace
+    private let exchange: GradientExchange
+    private let clock = ContinuousClock()
+
+    /// How many samples are evaluated at a time: large enough that sgemm is efficient.
+    private static let evaluationBatch = 256
+
+    /// Collective: compares settings and data across ranks, and registers the gradients' memory.
+    /// - Throws: a setting out of bounds, too few samples, ranks that differ, or the engine's error.
+    public init(_ communicator: Communicator, data: DataSplit, settings: TrainingSettings) throws(TrainingError) {
+        try settings.validate()
+        self.communicator = communicator
+        self.data = data
+        self.settings = settings
+        sharding = Sharding(
+            sampleCount: data.training.count, worldSize: communicator.worldSize, batchPerRank: settings.batchPerRank, seed: settings.seed)
+        try Self.checkAgreement(communicator, data, settings)
+        guard sharding.stepsPerEpoch > 0 else {
+            throw .invalidSetting(
+                "\(data.training.count) samples do not fill one batch of \(settings.batchPerRank) on each of \(communicator.worldSize) ranks",
+                remedy: "give a smaller batch or more data")
+        }
+        model = MultilayerPerceptron(
+            layerSizes: [data.training.pixelsPerImage] + settings.hiddenSizes + [ImageDataset.classCount], seed: settings.seed)
+        optimizer = MomentumSGD(for: model, learningRate: settings.learningRate, momentum: settings.momentum)
+        workspace = Workspace(for: model, capacity: settings.batchPerRank)
+        evaluationWorkspace = Workspace(for: model, capacity: Self.evaluationBatch)
+        let model = self.model
+        let parameters = (0..<model.parameterCount).map { index in
+            ParameterLayout(name: model.parameterName(index), elementCount: model.elementCount(ofParameter: index))
+        }
+        // The loss travels as one more element: every rank knows every step's global loss at no message of its own. It is
+        // last in forward order, so it leaves with the first bucket.
+        let loss = ParameterLayout(name: "loss", elementCount: 1)
+        exchange = try communicating { () throws(VerbenaError) in
+            try GradientExchange(communicator, parameters: parameters + [loss], bucketBytes: settings.bucketBytes)
+        }
+    }
+
+    /// One pass over the training data. The samples that fill no whole global batch are left out, other ones in each epoch.
+    /// - Parameters:
+    ///   - epoch: from 0; with the seed it fixes the order of the samples.
+    ///   - onStep: called after each step, on this thread.
+    /// - Returns: the figures of the epoch; loss and accuracy are the same on every rank.
+    public func runEpoch(_ epoch: Int, onStep: (StepRecord) -> Void = { _ in }) throws(TrainingError) -> EpochReport {
+        let order = sharding.order(epoch: epoch)
+        var lossSum = 0.0
+        var exposedSeconds = 0.0
+        let start = clock.now
+        for step in 0..<stepsPerEpoch {
+            let record = try communicating { () throws(VerbenaError) in
+                try runStep(step, of: epoch, sharding.samples(in: order, step: step, rank: communicator.rank))
+            }
+            guard record.loss.isFinite else { throw .diverged(epoch: epoch, step: step, loss: record.loss) }
+            lossSum += Double(record.loss)
+            exposedSeconds += record.exposedSeconds
+            onStep(record)
+        }
+        let seconds = (clock.now - start) / .seconds(1)
+        return EpochReport(
+            loss: lossSum / Double(stepsPerEpoch), accuracy: try evaluate(), seconds: seconds,
+            samplesPerSecond: Double(stepsPerEpoch * sharding.globalBatch) / max(seconds, .leastNormalMagnitude),
+            exposedSeconds: exposedSeconds)
+    }
+
+    /// Forward, backward with the exchange behind it, and the update with the average.
+    private func runStep(_ step: Int, of epoch: Int, _ samples: ArraySlice<Int>) throws(VerbenaError) -> StepRecord {
+        let lossIndex = model.parameterCount
+        workspace.load(samples, of: data.training)
+        model.forward(workspace)
+        // SAFETY: views are valid as long as the exchange, which this object holds.
+        unsafe exchange.gradient(at: lossIndex)[0] = Float(model.loss(workspace))
+        try exchange.gradientReady(lossIndex)
+        // SAFETY: as above; backward writes each view before its announcement only.
+        try unsafe model.backward(workspace, gradients: exchange.gradient(at:)) { (index) throws(VerbenaError) in
+            try exchange.gradientReady(index)
+        }
+        let report = try exchange.synchronize()
+        for index in 0..<lossIndex {
+            // SAFETY: the model and the exchange are held here, and synchronize has given the views back.
+            unsafe optimizer.update(index, model.parameter(at: index), by: exchange.gradient(at: index))
+        }
+        let loss = unsafe exchange.gradient(at: lossIndex)[0]
+        return StepRecord(epoch: epoch, step: step, loss: loss, exposedSeconds: report.exposedSeconds)
+    }
+
+    /// The share of the held-out samples that the model puts into the right class. Each rank looks at its part of them, and
+    /// the counts are added as integers. Collective.
+    public func evaluate() throws(TrainingError) -> Double {
+        let part = Sharding.part(of: data.heldOut.count, rank: communicator.rank, worldSize: communicator.worldSize)
+        let samples = Array(part)
+        var correct = 0
+        for start in stride(from: 0, to: samples.count, by: Self.evaluationBatch) {
+            evaluationWorkspace.load(samples[start..<min(start + Self.evaluationBatch, samples.count)], of: data.heldOut)
+            model.forward(evaluationWorkspace)
+            correct += model.correctCount(evaluationWorkspace)
+        }
+        let counts = try communicating { () throws(VerbenaError) in
+            try communicator.allGather(Array(String(correct).utf8), label: "evaluation")
+        }
+        let total = counts.reduce(0) { $0 + (Int(String(decoding: $1, as: UTF8.self)) ?? 0) }
+        return Double(total) / Double(data.heldOut.count)
+    }
+
+    /// SHA-256 in hexadecimal over the bytes of all parameters in forward order. Collective: throws, with the ranks, where
+    /// they are not equal everywhere.
+    public func agreedParameterDigest() throws(TrainingError) -> String {
+        let digest = Fingerprint.parameters(of: model)
+        try RankAgreement.check([("parameters after training", digest)], across: communicator)
+        return digest
+    }
+
+    private static func checkAgreement(_ communicator: Communicator, _ data: DataSplit, _ settings: TrainingSettings) throws(TrainingError) {
+        try RankAgreement.check(
+            [
+                ("hidden sizes", settings.hiddenSizes.map(String.init).joined(separator: ",")),
+                ("number of epochs", String(settings.epochs)),
+                ("batch", String(settings.batchPerRank)),
+                ("learning rate", String(settings.learningRate)),
+                ("momentum", String(settings.momentum)),
+                ("bucket size", String(settings.bucketBytes)),
+                ("seed", String(settings.seed)),
+                ("data", Fingerprint.data(data)),
+            ], across: communicator)
+    }
+}
+
+/// One step as every rank saw it, but for the time, which is this rank's own.
+public struct StepRecord: Sendable {
+    public let epoch: Int
+    public let step: Int
+    /// The mean over the global batch, before the step's update.
+    public let loss: Float
+    /// How long the trainer waited for the network.
+    public let exposedSeconds: Double
+}
+
+/// The figures of an epoch. The times are this rank's own.
+public struct EpochReport: Sendable, Codable {
+    /// The mean of the steps' losses, in nats.
+    public let loss: Double
+    /// On the held-out samples after the epoch, 0...1.
+    public let accuracy: Double
+    /// Of the training steps; evaluation is not in it.
+    public let seconds: Double
+    /// Of all ranks together.
+    public let samplesPerSecond: Double
+    /// How long the trainer waited for the network in all.
+    public let exposedSeconds: Double
+}
+
+/// Wraps the engine's error into the trainer's.
+private func communicating<Result>(_ body: () throws(VerbenaError) -> Result) throws(TrainingError) -> Result {
+    do { return try body() } catch { throw .communication(error) }
+}

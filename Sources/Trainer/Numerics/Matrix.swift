@@ -1,0 +1,86 @@
+import COpenBLAS
+
+/// Memory for floats, aligned to a cache line and zeroed; freed with its last reference.
+/// Not for use by two threads at once.
+@safe
+final class FloatBuffer {
+    let values: UnsafeMutableBufferPointer<Float>
+
+    init(count: Int) {
+        let raw = UnsafeMutableRawBufferPointer.allocate(byteCount: count * MemoryLayout<Float>.stride, alignment: 64)
+        // SAFETY: this object owns the memory until its deinit, and nothing else is ever bound to it.
+        unsafe values = raw.bindMemory(to: Float.self)
+        unsafe values.initialize(repeating: 0)
+    }
+
+    deinit {
+        // SAFETY: allocated by init; matrices over it are used only while their owner holds this object.
+        unsafe values.deallocate()
+    }
+
+    /// The first `rows * columns` values.
+    func matrix(rows: Int, columns: Int) -> Matrix {
+        // SAFETY: whoever asks holds this object for as long as it uses the matrix.
+        unsafe Matrix(values, rows: rows, columns: columns)
+    }
+}
+
+/// A row-major view of `rows * columns` floats. A handle: whoever makes it keeps the memory alive while it is used.
+@safe
+struct Matrix {
+    let rows: Int
+    let columns: Int
+    let base: UnsafeMutablePointer<Float>
+
+    /// The beginning of `memory`, which must hold at least `rows * columns` values and outlive the matrix.
+    @unsafe
+    init(_ memory: UnsafeMutableBufferPointer<Float>, rows: Int, columns: Int) {
+        invariant(rows > 0 && columns > 0, "a matrix of \(rows) x \(columns)")
+        invariant(memory.count >= rows * columns, "\(memory.count) values cannot hold a matrix of \(rows) x \(columns)")
+        self.rows = rows
+        self.columns = columns
+        unsafe base = memory.baseAddress!
+    }
+
+    var count: Int { rows * columns }
+
+    var transposed: Operand { Operand(matrix: self, isTransposed: true) }
+    var plain: Operand { Operand(matrix: self, isTransposed: false) }
+
+    /// One side of a product, read as it lies or transposed.
+    struct Operand {
+        let matrix: Matrix
+        let isTransposed: Bool
+        var rows: Int { isTransposed ? matrix.columns : matrix.rows }
+        var columns: Int { isTransposed ? matrix.rows : matrix.columns }
+    }
+
+    /// self = left x right, or self += left x right. 2 * rows * columns * depth operations, in sgemm.
+    func setProduct(_ left: Operand, _ right: Operand, accumulating: Bool = false) {
+        invariant(
+            left.rows == rows && right.columns == columns && left.columns == right.rows,
+            "\(left.rows) x \(left.columns) times \(right.rows) x \(right.columns) is not \(rows) x \(columns)")
+        // SAFETY: the three matrices' makers keep their memory alive, and the shapes were checked above and in init.
+        unsafe cblas_sgemm(
+            CblasRowMajor, left.isTransposed ? CblasTrans : CblasNoTrans, right.isTransposed ? CblasTrans : CblasNoTrans,
+            blasint(rows), blasint(columns), blasint(left.columns),
+            1, left.matrix.base, blasint(left.matrix.columns), right.matrix.base, blasint(right.matrix.columns),
+            accumulating ? 1 : 0, base, blasint(columns))
+    }
+}
+
+/// OpenBLAS as this trainer uses it.
+enum BLAS {
+    /// Holds OpenBLAS to the calling thread, once a process: two BLAS threads and the engine's progress thread on two cores
+    /// are slower than one (measured), and a rank's speed must not depend on how many ranks share its machine.
+    static let isHeldToOneThread: Bool = {
+        openblas_set_num_threads(1)
+        return openblas_get_num_threads() == 1
+    }()
+
+    /// The kernels that OpenBLAS chose, such as `Haswell`. Results differ in their last bits between them.
+    static var kernelName: String {
+        // SAFETY: a static string of the library.
+        unsafe String(cString: openblas_get_corename())
+    }
+}

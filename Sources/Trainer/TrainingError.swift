@@ -1,0 +1,39 @@
+public import Verbena
+
+/// Why training could not begin or go on.
+public enum TrainingError: Error, Sendable, CustomStringConvertible {
+    /// A setting outside its bounds; the same on every rank, so every rank says so.
+    case invalidSetting(String, remedy: String)
+    /// Ranks differ in something that must be equal; the values with their ranks, lowest rank first.
+    case ranksDisagree(what: String, values: [RankedValue])
+    /// The loss is no number any more; the same step on every rank.
+    case diverged(epoch: Int, step: Int, loss: Float)
+    /// The engine failed.
+    case communication(VerbenaError)
+
+    /// A value and who has it.
+    public struct RankedValue: Sendable, Equatable {
+        public let value: String
+        public let ranks: [Int]
+    }
+
+    /// One line.
+    public var description: String {
+        switch self {
+        case .invalidSetting(let detail, let remedy):
+            "\(detail); \(remedy)"
+        case .ranksDisagree(let what, let values):
+            "ranks disagree on the \(what): " + values.map(Self.text).joined(separator: ", ")
+                + "; start every rank with the same options and the same program"
+        case .diverged(let epoch, let step, let loss):
+            "training diverged: loss \(loss) in epoch \(epoch), step \(step); lower the learning rate"
+        case .communication(let error):
+            error.description
+        }
+    }
+
+    private static func text(_ entry: RankedValue) -> String {
+        let ranks = entry.ranks.map(String.init).joined(separator: ", ")
+        return "\(entry.value) on rank\(entry.ranks.count == 1 ? "" : "s") \(ranks)"
+    }
+}

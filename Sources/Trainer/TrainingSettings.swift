@@ -1,0 +1,32 @@
+/// What a user chooses about a training run. Equal on every rank.
+public struct TrainingSettings: Sendable {
+    /// Sizes of the hidden layers, from the input on; none makes a linear classifier.
+    public var hiddenSizes: [Int] = [256, 128]
+    public var epochs = 10
+    /// Samples that each rank takes in one step.
+    public var batchPerRank = 64
+    public var learningRate: Float = 0.05
+    public var momentum: Float = 0.9
+    /// The most bytes of gradients that travel together.
+    public var bucketBytes = 1 << 20
+    public var seed: UInt64 = 1
+
+    public init() {}
+
+    static let maximumLayerSize = 1 << 16
+    static let maximumBatch = 1 << 16
+
+    /// Throws the first setting that is out of bounds.
+    public func validate() throws(TrainingError) {
+        try require(hiddenSizes.allSatisfy { (1...Self.maximumLayerSize).contains($0) }, "hidden sizes \(hiddenSizes)", "give each from 1 to \(Self.maximumLayerSize)")
+        try require(epochs >= 1, "\(epochs) epochs", "give at least 1")
+        try require((1...Self.maximumBatch).contains(batchPerRank), "a batch of \(batchPerRank)", "give 1 to \(Self.maximumBatch)")
+        try require(learningRate.isFinite && learningRate > 0, "a learning rate of \(learningRate)", "give a number above 0")
+        try require(momentum >= 0 && momentum < 1, "a momentum of \(momentum)", "give a number from 0 to below 1")
+        try require(bucketBytes >= MemoryLayout<Float>.size, "buckets of \(bucketBytes) bytes", "give at least \(MemoryLayout<Float>.size)")
+    }
+
+    private func require(_ isGood: Bool, _ detail: String, _ remedy: String) throws(TrainingError) {
+        if !isGood { throw .invalidSetting("\(detail) cannot be trained with", remedy: remedy) }
+    }
+}
