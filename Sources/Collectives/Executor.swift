@@ -3,8 +3,8 @@ internal import Reduction
 
 /// Carries out schedules on a fabric: a state machine that is given arrivals, completions and the time, and answers with writes.
 ///
-/// Life: `init` with a connected fabric; every rank adds the same buffers in the same order (the first is the landing memory), swaps the
-/// descriptors and attaches the peers'; then `submit` and `progress`. Operations are matched across ranks by order of submission.
+/// Life: `init` with a connected fabric; every rank adds the same buffers in the same order, swaps the descriptors (that of `landing` too)
+/// and attaches the peers'; then `submit` and `progress`. Operations are matched across ranks by order of submission.
 ///
 /// Threads: one at a time. Blocking: never. Errors: the first one ends everything, see `CollectiveError`.
 /// Ownership: the range of a submitted operation belongs to the executor until it is reported finished.
@@ -13,6 +13,8 @@ public struct Executor<F: Fabric & ~Copyable>: ~Copyable {
     public let settings: ExecutorSettings
     public internal(set) var failure: CollectiveError?
 
+    /// Where peers write pieces that are to be reduced; allocated by `init`, attached like any buffer.
+    public static var landing: SharedBuffer { SharedBuffer(index: 0) }
     /// Operations that wait for their lane, at most; `submit` traps beyond it.
     public static var mostPending: Int { 1024 }
 
@@ -20,7 +22,8 @@ public struct Executor<F: Fabric & ~Copyable>: ~Copyable {
     let worldSize: Int
     /// Ring neighbours, each once; the place in this list is the link.
     let links: [Int]
-    var buffers: [Buffer] = []
+    /// By number; the first is the landing memory.
+    var buffers: [Buffer]
     var lanes: [Lane]
     /// Completed tickets, by link and channel.
     var completed: [UInt64]
@@ -43,7 +46,7 @@ public struct Executor<F: Fabric & ~Copyable>: ~Copyable {
     ///   what the settings say.
     public init(fabric: consuming F, settings: ExecutorSettings) throws(FabricError) {
         let (rank, worldSize) = (fabric.rank, fabric.worldSize)
-        precondition(settings.worldSize == worldSize, "settings of another world")
+        invariant(settings.worldSize == worldSize, "the settings are those of this world")
         guard worldSize == 1 || min(fabric.arrivalDepth, fabric.writeDepth) >= settings.arrivalDepth else {
             throw FabricError(
                 .resource, during: .open,
@@ -51,6 +54,9 @@ public struct Executor<F: Fabric & ~Copyable>: ~Copyable {
                 remedy: "use a device with deeper queues, or fewer ranks")
         }
         let links = Self.ringPeers(rank: rank, worldSize: worldSize)
+        var fabric = fabric
+        let landing = try fabric.allocate(byteCount: max(64, settings.landingByteCount))
+        buffers = [Buffer(region: landing, remotes: Array(repeating: nil, count: links.count))]
         self.fabric = fabric
         self.settings = settings
         self.rank = rank
@@ -75,18 +81,15 @@ public struct Executor<F: Fabric & ~Copyable>: ~Copyable {
     // MARK: buffers
 
     /// Allocates a buffer that peers may write into. Every rank adds the same buffers in the same order.
-    /// - Returns: its number, its memory (good as long as the executor lives), and what the ring neighbours need.
-    public mutating func addBuffer(byteCount: Int) throws(FabricError) -> (SharedBuffer, Region, descriptor: [UInt8]) {
+    /// - Returns: its number, and its memory, good as long as the executor lives.
+    public mutating func addBuffer(byteCount: Int) throws(FabricError) -> (SharedBuffer, Region) {
         let region = try fabric.allocate(byteCount: byteCount)
         buffers.append(Buffer(region: region, remotes: Array(repeating: nil, count: links.count)))
-        return (SharedBuffer(index: buffers.count - 1), region, fabric.descriptor(of: region))
+        return (SharedBuffer(index: buffers.count - 1), region)
     }
 
-    /// The landing memory, which must be the first buffer.
-    public mutating func addLanding() throws(FabricError) -> (SharedBuffer, Region, descriptor: [UInt8]) {
-        invariant(buffers.isEmpty, "landing memory comes first")
-        return try addBuffer(byteCount: max(64, settings.landingByteCount))
-    }
+    /// What the other ranks need in order to attach this rank's part of a buffer.
+    public func descriptor(of buffer: SharedBuffer) -> [UInt8] { fabric.descriptor(of: buffers[buffer.index].region) }
 
     /// - Parameter descriptors: every rank's, by rank; only the neighbours' are used.
     public mutating func attach(_ buffer: SharedBuffer, descriptors: [[UInt8]]) throws(FabricError) {
@@ -149,6 +152,12 @@ public struct Executor<F: Fabric & ~Copyable>: ~Copyable {
         if failure == nil, !progressed { checkStall() }
         return progressed
     }
+
+    /// Sleeps until the fabric may have an event, its waker was used, or the time is over.
+    public mutating func wait(milliseconds: UInt64) { fabric.wait(until: fabric.now().advanced(milliseconds: milliseconds)) }
+
+    /// Takes leave of the peers, for at most so long. Nothing may be in flight.
+    public mutating func close(milliseconds: UInt64) { fabric.close(deadline: fabric.now().advanced(milliseconds: milliseconds)) }
 
     /// Ends everything in flight with `error`, for instance a verdict that was agreed elsewhere.
     public mutating func fail(_ error: CollectiveError) {

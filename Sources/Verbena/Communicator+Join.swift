@@ -155,24 +155,25 @@ extension Communicator {
         } catch {
             throw VerbenaError(error)
         }
-        var executor: Executor<F>
-        let landing: SharedBuffer
-        let descriptor: [UInt8]
-        do throws(FabricError) {
-            executor = try Executor(fabric: fabric, settings: settings)
-            (landing, _, descriptor) = try executor.addLanding()
-        } catch {
-            throw VerbenaError(error)
-        }
+        var executor = try executor(on: fabric, settings)
+        let descriptor = executor.descriptor(of: Executor<F>.landing)
         let descriptors = try wrapping { () throws(RendezvousError) in
             try rendezvous.allGather(descriptor, label: "landing memory", timeoutSeconds: timeout)
         }
         do throws(FabricError) {
-            try executor.attach(landing, descriptors: descriptors)
+            try executor.attach(Executor<F>.landing, descriptors: descriptors)
         } catch {
             throw VerbenaError(error)
         }
         return Engine(executor: executor, rendezvous: rendezvous, spins: spins)
+    }
+}
+
+private func executor<F: Fabric & ~Copyable>(on fabric: consuming F, _ settings: ExecutorSettings) throws(VerbenaError) -> Executor<F> {
+    do throws(FabricError) {
+        return try Executor(fabric: fabric, settings: settings)
+    } catch {
+        throw VerbenaError(error)
     }
 }
 

@@ -1,7 +1,6 @@
 internal import Collectives
 internal import Fabric
 internal import Foundation
-public import Logging
 public import Reduction
 internal import Rendezvous
 internal import Synchronization

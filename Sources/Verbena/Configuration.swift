@@ -1,5 +1,5 @@
 internal import Fabric
-internal import Foundation
+public import Foundation
 internal import Rendezvous
 
 /// Which fabric carries the data.

@@ -118,7 +118,8 @@ final class Engine<F: Fabric & ~Copyable>: EngineControl, @unchecked Sendable {
         byteCount: Int, exchange: ([UInt8]) throws(VerbenaError) -> [[UInt8]]
     ) throws(VerbenaError) -> (SharedBuffer, Region) {
         let (buffer, region, descriptor) = try perform { (executor) throws(FabricError) in
-            try executor.addBuffer(byteCount: byteCount)
+            let (buffer, region) = try executor.addBuffer(byteCount: byteCount)
+            return (buffer, region, executor.descriptor(of: buffer))
         }
         let descriptors = try exchange(descriptor)
         try perform { (executor) throws(FabricError) in try executor.attach(buffer, descriptors: descriptors) }
@@ -163,15 +164,12 @@ final class Engine<F: Fabric & ~Copyable>: EngineControl, @unchecked Sendable {
             let progressed = executor.progress()
             report()
             if !progressed, stopOrderly == nil, !hasMail.load(ordering: .acquiring) {
-                let pause = executor.hasWork ? Self.busyMilliseconds : Self.idleMilliseconds
-                executor.fabric.wait(until: executor.fabric.now().advanced(milliseconds: pause))
+                executor.wait(milliseconds: executor.hasWork ? Self.busyMilliseconds : Self.idleMilliseconds)
             }
         }
         executor.fail(CollectiveError(.verdict, peer: nil, operation: "close", detail: "the communicator was closed"))
         report()
-        if stopOrderly == true {
-            executor.fabric.close(deadline: executor.fabric.now().advanced(milliseconds: Self.closeMilliseconds))
-        }
+        if stopOrderly == true { executor.close(milliseconds: Self.closeMilliseconds) }
         ended.signal()
     }
 

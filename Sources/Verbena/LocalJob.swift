@@ -59,14 +59,14 @@ public enum LocalJob {
         var environment = ProcessInfo.processInfo.environment.merging(variables) { $1 }
         environment[launcherVariable] = "\(getpid())"
         // SAFETY: the C strings live until they are freed below, after the call that reads them.
-        var arguments = CommandLine.arguments.map { unsafe strdup($0) } + [nil]
-        var pairs = environment.map { unsafe strdup("\($0.key)=\($0.value)") } + [nil]
-        defer { for string in unsafe arguments + pairs { unsafe free(string) } }
+        var arguments = unsafe CommandLine.arguments.map { unsafe strdup($0) } + [nil]
+        var pairs = unsafe environment.map { unsafe strdup("\($0.key)=\($0.value)") } + [nil]
+        defer { unsafe (arguments + pairs).forEach { unsafe free($0) } }
         var child: pid_t = 0
         let failure = unsafe posix_spawn(&child, "/proc/self/exe", nil, nil, &arguments, &pairs)
         guard failure == 0 else {
             throw VerbenaError(
-                .configuration, "cannot start a rank: \(String(cString: strerror(failure))); check the limits on processes and memory (ulimit -u)")
+                .configuration, "cannot start a rank (errno \(failure)); check the limits on processes and memory (ulimit -u)")
         }
         return child
     }
@@ -98,15 +98,14 @@ public enum LocalJob {
     private static func exitCode(_ status: Int32, rank: Int) -> Int32 {
         let signal = status & 0x7f
         guard signal != 0 else { return status >> 8 & 0xff }
-        report("rank \(rank) was ended by signal \(signal) (\(String(cString: unsafe strsignal(signal))))")
+        report("rank \(rank) was ended by signal \(signal) (\(unsafe String(cString: strsignal(signal))))")
         return 1
     }
 
     private static func end(_ children: [pid_t: Int]) {
         for child in children.keys {
             kill(child, SIGKILL)
-            // SAFETY: no status is asked for.
-            _ = unsafe waitpid(child, nil, 0)
+            _ = waitpid(child, nil, 0)
         }
     }
 

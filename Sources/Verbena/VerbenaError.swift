@@ -58,14 +58,14 @@ public struct VerbenaError: Error, Sendable, Equatable, CustomStringConvertible 
 }
 
 /// Runs calls of a layer below and wraps what they throw.
-func wrapping<R>(_ body: () throws(RendezvousError) -> R) throws(VerbenaError) -> R {
+func wrapping<R: ~Copyable>(_ body: () throws(RendezvousError) -> R) throws(VerbenaError) -> R {
     do throws(RendezvousError) { return try body() } catch { throw VerbenaError(error) }
 }
 
-func wrapping<R>(_ body: () throws(FabricError) -> R) throws(VerbenaError) -> R {
+func wrapping<R: ~Copyable>(_ body: () throws(FabricError) -> R) throws(VerbenaError) -> R {
     do throws(FabricError) { return try body() } catch { throw VerbenaError(error) }
 }
 
-func wrapping<R>(_ body: () throws(GradientError) -> R) throws(VerbenaError) -> R {
+func wrapping<R: ~Copyable>(_ body: () throws(GradientError) -> R) throws(VerbenaError) -> R {
     do throws(GradientError) { return try body() } catch { throw VerbenaError(error) }
 }

@@ -10,7 +10,8 @@ final class Job {
     final class Rank {
         var executor: Executor<ScrambledFabric>
         var regions: [Region] = []
-        var buffers: [SharedBuffer] = []
+        /// The landing memory first.
+        var buffers = [Executor<ScrambledFabric>.landing]
         var finished: [Finished] = []
 
         init(_ executor: consuming Executor<ScrambledFabric>) { self.executor = executor }
@@ -27,16 +28,21 @@ final class Job {
                 network: network, rank: $0, worldSize: worldSize, channelsPerPeer: settings.channelsPerPeer, depth: settings.arrivalDepth)
             return Rank(try Executor(fabric: fabric, settings: settings))
         }
-        for byteCount in [nil] + bufferBytes {
-            let added = try ranks.map { rank in
-                try byteCount.map { try rank.executor.addBuffer(byteCount: $0) } ?? rank.executor.addLanding()
+        try attach(Executor<ScrambledFabric>.landing)
+        for rank in ranks { rank.regions.append(rank.executor.buffers[0].region) }
+        for byteCount in bufferBytes {
+            for rank in ranks {
+                let (buffer, region) = try rank.executor.addBuffer(byteCount: byteCount)
+                rank.regions.append(region)
+                rank.buffers.append(buffer)
             }
-            for (rank, buffer) in zip(ranks, added) {
-                rank.regions.append(buffer.1)
-                rank.buffers.append(buffer.0)
-                try rank.executor.attach(buffer.0, descriptors: added.map(\.descriptor))
-            }
+            try attach(ranks[0].buffers.last!)
         }
+    }
+
+    private func attach(_ buffer: SharedBuffer) throws {
+        let descriptors = ranks.map { $0.executor.descriptor(of: buffer) }
+        for rank in ranks { try rank.executor.attach(buffer, descriptors: descriptors) }
     }
 
     /// Runs until nothing moves any more, in an order that the seed decides.

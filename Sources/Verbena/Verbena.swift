@@ -1,0 +1,10 @@
+public import Gradients
+public import Reduction
+
+// What users of the public face need of the modules below it, under this module's name.
+
+public typealias Element = Reduction.Element
+public typealias ElementType = Reduction.ElementType
+public typealias ReductionOperation = Reduction.ReductionOperation
+public typealias ParameterLayout = Gradients.ParameterLayout
+public typealias StepReport = Gradients.StepReport
