@@ -78,10 +78,11 @@ let package = Package(
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         module("Trainer", ["COpenBLAS", "CZlib", "Verbena", crypto]),
 
+        module("CommandLineSupport", ["Verbena", argumentParser, logging]),
         .executableTarget(
-            name: "verbena", dependencies: ["Trainer", "Verbena", argumentParser, logging], swiftSettings: rules),
+            name: "verbena", dependencies: ["CommandLineSupport", "Trainer", "Verbena", argumentParser], swiftSettings: rules),
         .executableTarget(
-            name: "rdma-allreduce", dependencies: ["Verbena", argumentParser, logging], swiftSettings: rules),
+            name: "rdma-allreduce", dependencies: ["CommandLineSupport", "Verbena", argumentParser], swiftSettings: rules),
 
         // The house style as a program.
         .target(name: "HouseStyle", path: "tools/house-style/HouseStyle", swiftSettings: rules),

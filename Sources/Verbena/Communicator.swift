@@ -120,6 +120,9 @@ public final class Communicator: Sendable {
         shutDown(orderly: true)
     }
 
+    /// Goes without waiting for anybody: after an error. The others are told by the verdict that there is, or see a rank that is gone.
+    public func leave() { shutDown(orderly: false) }
+
     private func shutDown(orderly: Bool) {
         guard !isClosed.exchange(true, ordering: .acquiringAndReleasing) else { return }
         engine.stop(orderly: orderly)

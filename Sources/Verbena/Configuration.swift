@@ -1,6 +1,7 @@
 internal import Fabric
 public import Foundation
 internal import Rendezvous
+internal import VerbsFabric
 
 /// Which fabric carries the data.
 public enum FabricChoice: String, Sendable, CaseIterable {
@@ -40,6 +41,16 @@ public struct Configuration: Sendable {
         }
         self.fabric = fabric ?? named.flatMap(FabricChoice.init(rawValue:)) ?? .automatic
         self.devices = devices ?? environment["VERBENA_DEVICE"]?.split(separator: ",").map(String.init) ?? []
+    }
+}
+
+extension Configuration {
+    /// Whether this machine has what the chosen fabric needs; asked before ranks are started, so that a lack is said once.
+    public func checkFabric() throws(VerbenaError) {
+        guard fabric == .verbs else { return }
+        try wrapping { () throws(FabricError) in
+            for name in devices.isEmpty ? [nil] : devices.map(Optional.some) { try VerbsFabric.checkDevice(named: name) }
+        }
     }
 }
 

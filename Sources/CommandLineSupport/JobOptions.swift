@@ -1,0 +1,49 @@
+public import ArgumentParser
+internal import Foundation
+public import Verbena
+
+extension FabricChoice: ExpressibleByArgument {}
+
+/// The options by which every command starts or joins a job.
+public struct JobOptions: ParsableArguments {
+    @Option(help: "Start this many ranks on this machine. Without it, this process is the rank that RANK, WORLD_SIZE, ... say, or alone.")
+    public var ranks: Int?
+
+    @Option(help: "What carries the data: auto (shared memory when all ranks are on one machine, verbs otherwise), verbs or shm.")
+    public var fabric: FabricChoice?
+
+    @Option(help: "RDMA devices, separated by commas, taken in turn by the ranks of a machine. All usable ones by default.")
+    public var device: String?
+
+    public init() {}
+
+    public mutating func validate() throws {
+        if let ranks, !(1...LocalJob.mostRanks ~= ranks) {
+            throw ValidationError("--ranks \(ranks): give a number from 1 to \(LocalJob.mostRanks)")
+        }
+        if ranks != nil, !LocalJob.isRank, let rank = ProcessInfo.processInfo.environment["RANK"] {
+            throw ValidationError("--ranks starts ranks, but RANK is \(rank) already; leave out --ranks, or unset RANK and WORLD_SIZE")
+        }
+    }
+
+    /// Runs `body` as a rank: in this process, or in as many copies of it as `--ranks` says.
+    /// - Returns: the exit status.
+    public func run(_ body: (Communicator) throws -> Int32) throws -> Int32 {
+        let configuration = try Configuration(fabric: fabric, devices: device.map { $0.split(separator: ",").map(String.init) })
+        if let ranks, ranks > 1, !LocalJob.isRank {
+            try configuration.checkFabric()
+            return try LocalJob.run(ranks: ranks)
+        }
+        let communicator = try Communicator.join(configuration)
+        let status: Int32
+        do {
+            status = try body(communicator)
+        } catch {
+            if (error as? VerbenaError)?.cause != .verdict { communicator.abort(reason: "\(error)") }
+            communicator.leave()
+            throw error
+        }
+        try communicator.close()
+        return status
+    }
+}
