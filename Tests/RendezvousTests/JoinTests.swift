@@ -92,9 +92,8 @@ import Testing
     }
 
     @Test func waitsForACoordinatorThatStartsLater() async throws {
-        let earlier = try World(1)
-        let port = earlier.coordinator.port
-        earlier.coordinator.stop()
+        let place = try RawListener(isListening: false)
+        let port = place.port
         let started = Mutex<Coordinator?>(nil)
         let starter = Starter {
             // The first attempt has failed: now it starts.
@@ -109,22 +108,27 @@ import Testing
         }
         try result[0].get().leave()
         #expect(started.withLock { $0 }?.stop(waitingAtMostSeconds: patience) == true)
+        withExtendedLifetime(place) {}
     }
 
     @Test func saysWhereNobodyAnswers() async throws {
-        let gone = try World(1)
-        gone.coordinator.stop()
-        let found = try errors(await onThreads(1) { _ throws(RendezvousError) in try gone.join(0, timeoutSeconds: 0.3) })
-        #expect(found[0].cause == .unreachable)
-        for word in ["rank 0", "127.0.0.1 port \(gone.coordinator.port)", "0.3 s", "refused", "MASTER_ADDR", "MASTER_PORT"] {
-            #expect(found[0].description.contains(word), "\(found[0])")
+        let place = try RawListener(isListening: false)
+        let refused = await onThreads(1) { _ throws(RendezvousError) in
+            try Rendezvous.join(
+                rank: 0, worldSize: 2, host: "127.0.0.1", port: place.port, secret: "x", version: "1", joinTimeoutSeconds: 0.3,
+                logger: quiet, onVerdict: { _ in })
+        }
+        let error = try errors(refused)[0]
+        #expect(error.cause == .unreachable)
+        for word in ["rank 0", "127.0.0.1 port \(place.port)", "0.3 s", "last attempt: connection refused", "MASTER_ADDR", "MASTER_PORT"] {
+            #expect(error.description.contains(word), "\(error)")
         }
         let nowhere = await onThreads(1) { _ throws(RendezvousError) in
             try Rendezvous.join(
                 rank: 0, worldSize: 2, host: "no-such-host.invalid", port: 1, secret: "x", version: "1", joinTimeoutSeconds: 0.1,
                 logger: quiet, onVerdict: { _ in })
         }
-        #expect(try errors(nowhere)[0].description.contains("no-such-host.invalid"))
+        #expect(try errors(nowhere)[0].detail.contains("cannot resolve no-such-host.invalid"), "\(nowhere)")
     }
 
     @Test func saysThatAnotherServerAnswers() async throws {

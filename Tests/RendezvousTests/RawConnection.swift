@@ -84,20 +84,25 @@ final class RawConnection: Sendable {
     }
 }
 
-/// A listener on loopback that is no coordinator, or one that misbehaves.
+/// A listener on loopback that is no coordinator, or one that misbehaves. Or a port where nobody listens: it stays free
+/// for a coordinator that asks for it, while the system gives it to nobody.
 final class RawListener: Sendable {
     private let descriptor: Int32
     let port: Int
 
-    init() throws {
+    init(isListening: Bool = true) throws {
         descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         var address = RawConnection.loopback(port: 0)
         var length = socklen_t(MemoryLayout<sockaddr_in>.size)
         let descriptor = self.descriptor
+        var reuse: Int32 = 1
+        // SAFETY: `reuse` outlives the call, which copies it.
+        unsafe setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &reuse, socklen_t(MemoryLayout<Int32>.size))
         let status = unsafe withUnsafeMutablePointer(to: &address) { pointer in
             // SAFETY: sockaddr_in is one of the forms of sockaddr; both variables outlive the calls.
             unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { address in
-                unsafe bind(descriptor, address, length) | listen(descriptor, 8) | getsockname(descriptor, address, &length)
+                unsafe bind(descriptor, address, length) | (isListening ? listen(descriptor, 8) : 0)
+                    | getsockname(descriptor, address, &length)
             }
         }
         guard status == 0 else { throw Unexpected(text: "listen: errno \(errno)") }
