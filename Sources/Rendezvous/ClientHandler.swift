@@ -36,7 +36,7 @@ final class ClientHandler: ChannelDuplexHandler {
             if case .awaitingChallenge = phase {
                 fail(.notACoordinator(identity), context)
             } else {
-                lose("what it sent is not authentic (\(error))", context)
+                lose("sent what is not authentic (\(error))", context)
             }
         }
     }
@@ -97,7 +97,7 @@ final class ClientHandler: ChannelDuplexHandler {
         liveness.start(on: context.eventLoop) {
             channel.writeAndFlush(Envelope(.alive), promise: nil)
         } onSilence: { [self] limit in
-            lose("stopped or unreachable, nothing was heard of it for \(seconds(limit))", context)
+            lose("is stopped or unreachable: nothing was heard of it for \(seconds(limit))", context)
         }
     }
 
@@ -113,26 +113,28 @@ final class ClientHandler: ChannelDuplexHandler {
     }
 
     func channelInactive(context: ChannelHandlerContext) {
-        lose("its connection ended without taking leave (killed or crashed)", context)
+        lose("ended without taking leave (killed or crashed)", context)
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        lose("its connection failed: \(error)", context)
+        lose("is lost, because the connection failed: \(error)", context)
     }
 
+    /// - Parameter reason: goes on from "the coordinator's process".
     private func lose(_ reason: String, _ context: ChannelHandlerContext) {
-        end(context)
-        update { $0.connectionLost(reason) }
+        end(context) { $0.connectionLost(reason) }
     }
 
     private func fail(_ error: RendezvousError, _ context: ChannelHandlerContext) {
-        end(context)
-        update { $0.fail(error) }
+        end(context) { $0.fail(error) }
     }
 
-    private func end(_ context: ChannelHandlerContext) {
+    /// The first reason counts: closing makes the channel inactive, and that is no news then.
+    private func end(_ context: ChannelHandlerContext, _ event: (inout ClientState) -> Verdict?) {
+        if case .over = phase { return }
         phase = .over
         liveness?.stop()
+        update(event)
         context.close(promise: nil)
     }
 

@@ -46,7 +46,7 @@ struct ClientState: Sendable {
             hasFarewell = true
             return nil
         case .contribute, .report, .goodbye:
-            return fail(lostCoordinator("it sent a message that only a rank sends"))
+            return fail(lostCoordinator("sent a message that only a rank sends"))
         }
     }
 
@@ -54,11 +54,11 @@ struct ClientState: Sendable {
         var payload = payload
         var parts = gathered[sequence] ?? []
         guard parts.count == firstRank, firstRank + byteCounts.count <= worldSize else {
-            return fail(lostCoordinator("it sent the parts of a gather out of order"))
+            return fail(lostCoordinator("sent the parts of a gather out of order"))
         }
         for count in byteCounts {
             guard let part = payload.readBytes(length: count) else {
-                return fail(lostCoordinator("it sent less than it announced"))
+                return fail(lostCoordinator("sent less than it announced"))
             }
             parts.append(part)
         }
@@ -87,10 +87,10 @@ struct ClientState: Sendable {
     /// A verdict of this rank's own: with the coordinator gone nobody is left to agree with.
     private func lostCoordinator(_ reason: String) -> RendezvousError {
         let host = welcome?.host ?? Verdict.launcher
-        let who = host == Verdict.launcher ? "the launcher, which hosts the rendezvous, is gone" : "its process, which hosts the rendezvous, is gone"
+        let who = host == Verdict.launcher ? "it hosts the rendezvous, and" : "its process, which hosts the rendezvous,"
         return RendezvousError(
             verdict: Verdict(
-                rank: host, cause: "\(who): \(reason)", operation: hasStarted ? "the run of the job" : "joining",
+                rank: host, cause: "\(who) \(reason)", operation: hasStarted ? "the run of the job" : "joining",
                 remedy: host == Verdict.launcher ? "see the launcher's log" : "see the log of rank \(host)"))
     }
 }

@@ -99,6 +99,7 @@ public final class Coordinator: Sendable {
     @discardableResult
     public func stop(waitingAtMostSeconds: Double = 0) -> Bool {
         let everyoneLeft = core.job.wait(until: .after(seconds: waitingAtMostSeconds)) { $0.isOver ? true : nil } ?? false
+        core.job.update { $0.isStopping = true }
         server.close(promise: nil)
         for channel in core.openChannels { channel.close(promise: nil) }
         group.end()

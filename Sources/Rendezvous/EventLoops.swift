@@ -1,8 +1,9 @@
 import Foundation
 import NIOPosix
 
-/// EADDRINUSE: the one errno that has a message of its own.
+// The errnos that have words of their own.
 let addressInUseErrno = POSIXErrorCode.EADDRINUSE.rawValue
+let connectionRefusedErrno = POSIXErrorCode.ECONNREFUSED.rawValue
 
 extension MultiThreadedEventLoopGroup {
     /// Closes what is open and ends the thread; blocks for it. It fails only where it has already been done.

@@ -125,7 +125,8 @@ extension JobEnvironment {
     ) throws(RendezvousError) -> String {
         if let address = variables["MASTER_ADDR"] {
             guard !address.isEmpty, !address.contains(where: \.isWhitespace) else {
-                throw .environment("MASTER_ADDR=\"\(address)\" is no address", remedy: "set MASTER_ADDR to the host name or address of rank 0's machine")
+                throw .environment(
+                    "MASTER_ADDR=\"\(address)\" is no address", remedy: "set MASTER_ADDR to the host name or address of rank 0's machine")
             }
             return address
         }

@@ -1,5 +1,5 @@
 /// What the processes of one job know and a stranger does not. Never printed: its description hides it.
-public struct JobSecret: Sendable, Equatable, CustomStringConvertible, CustomReflectable {
+public struct JobSecret: Sendable, Equatable, CustomStringConvertible, CustomReflectable, ExpressibleByStringLiteral {
     /// The secret itself, as it goes into `VERBENA_SECRET` of a child process.
     public let text: String
     /// Made of job ids that others can guess: it keeps jobs from meeting by accident, not an attacker out.
@@ -9,6 +9,8 @@ public struct JobSecret: Sendable, Equatable, CustomStringConvertible, CustomRef
         self.text = text
         self.isDerived = false
     }
+
+    public init(stringLiteral text: String) { self.init(text) }
 
     private init(derivedFrom text: String) {
         self.text = text

@@ -37,6 +37,8 @@ struct JobState: Sendable {
 
     private(set) var hasStarted = false
     private(set) var failure: RendezvousError?
+    /// The coordinator closes its connections itself: that those end is no rank's fault.
+    var isStopping = false
     var members: [Member]
     var ranks: [ConnectionID: Int] = [:]
     var gathers: [Int: Gather] = [:]
@@ -162,7 +164,7 @@ struct JobState: Sendable {
         members[rank] = .lost
         let close = [Action.close(connection)]
         // With all others gone in order there is nobody to tell.
-        guard leftRanks.count < worldSize - 1 else { return close }
+        guard leftRanks.count < worldSize - 1, !isStopping else { return close }
         let cause: String
         switch loss {
         case .ended: cause = "its process ended without taking leave (killed or crashed)"

@@ -57,7 +57,7 @@ struct Joining {
         let state = Monitor(ClientState(rank: identity.rank, worldSize: identity.worldSize))
         let channel: any Channel
         do {
-            channel = try connect(state, until: deadline)
+            channel = try connect(state)
         } catch {
             return .failure(Retry(reason: Self.reason(error)))
         }
@@ -71,10 +71,10 @@ struct Joining {
         }
     }
 
-    private func connect(_ state: Monitor<ClientState>, until deadline: ContinuousClock.Instant) throws -> any Channel {
-        let remaining = max(0.001, ContinuousClock.now.duration(to: deadline).seconds)
-        return try ClientBootstrap(group: group)
-            .connectTimeout(.nanoseconds(Int64(min(remaining, RendezvousBounds.connectTimeoutSeconds) * 1e9)))
+    /// Takes its full time even where the deadline is nearer: an attempt that is cut short has no reason to tell.
+    private func connect(_ state: Monitor<ClientState>) throws -> any Channel {
+        try ClientBootstrap(group: group)
+            .connectTimeout(.nanoseconds(Int64(RendezvousBounds.connectTimeoutSeconds * 1e9)))
             .channelOption(.tcpOption(.tcp_nodelay), value: 1)
             .channelInitializer { [identity, announce] channel in
                 channel.eventLoop.makeCompletedFuture {
@@ -144,9 +144,15 @@ struct Joining {
 
     /// The part of NIO's error that a reader wants.
     private static func reason(_ error: any Error) -> String {
-        guard let error = error as? NIOConnectionError else { return "\(error)" }
-        if let first = error.connectionErrors.first { return "\(first.error)" }
-        if let dns = error.dnsAError ?? error.dnsAAAAError { return "cannot resolve \(error.host): \(dns)" }
-        return "no answer within \(seconds(RendezvousBounds.connectTimeoutSeconds))"
+        let late = "no answer within \(seconds(RendezvousBounds.connectTimeoutSeconds))"
+        switch error {
+        case ChannelError.connectTimeout: return late
+        case let error as NIOConnectionError:
+            if let first = error.connectionErrors.first { return reason(first.error) }
+            if let dns = error.dnsAError ?? error.dnsAAAAError { return "cannot resolve \(error.host): \(dns)" }
+            return late
+        case let error as IOError where error.errnoCode == connectionRefusedErrno: return "connection refused"
+        default: return "\(error)"
+        }
     }
 }

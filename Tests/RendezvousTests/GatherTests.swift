@@ -10,7 +10,8 @@ import Testing
         for round in 0..<3 {
             let results = await onThreads(size) { rank throws(RendezvousError) in
                 // Sizes differ by rank; rank 0 gives nothing.
-                try ranks[rank].allGather(Array(repeating: UInt8(10 * round + rank), count: 5 * rank), label: "round", timeoutSeconds: patience)
+                try ranks[rank].allGather(
+                    Array(repeating: UInt8(10 * round + rank), count: 5 * rank), label: "round", timeoutSeconds: patience)
             }
             let wanted = (0..<size).map { Array(repeating: UInt8(10 * round + $0), count: 5 * $0) }
             for result in results { #expect(try result.get() == wanted) }

@@ -47,21 +47,65 @@ struct World: Sendable {
 func onThreads<Value: Sendable>(
     _ count: Int, _ body: @escaping @Sendable (Int) throws(RendezvousError) -> Value
 ) async -> [Result<Value, RendezvousError>] {
-    let results = Collected<Result<Value, RendezvousError>>()
-    await withCheckedContinuation { (continuation: CheckedContinuation<Void, Never>) in
-        for index in 0..<count {
-            startThread {
-                let result: Result<Value, RendezvousError>
-                do throws(RendezvousError) {
-                    result = .success(try body(index))
-                } catch {
-                    result = .failure(error)
-                }
-                if results.put(result, at: index) == count { continuation.resume() }
+    await onThreadsLater(count, body).value
+}
+
+/// `onThreads`, begun before this returns and awaited later.
+func onThreadsLater<Value: Sendable>(
+    _ count: Int, _ body: @escaping @Sendable (Int) throws(RendezvousError) -> Value
+) -> Running<Value> {
+    let running = Running<Value>(count)
+    for index in 0..<count {
+        startThread {
+            do throws(RendezvousError) {
+                running.ended(index, .success(try body(index)))
+            } catch {
+                running.ended(index, .failure(error))
             }
         }
     }
-    return (0..<count).map { results[$0]! }
+    return running
+}
+
+/// Runs what waits long on a thread of its own: the tests' own threads are as few as cores.
+func offPool<Value: Sendable>(_ body: @escaping @Sendable () throws -> Value) async throws -> Value {
+    let outcome = await onThreads(1) { _ throws(RendezvousError) in Result { try body() } }
+    return try outcome[0].get().get()
+}
+
+/// Threads that have been started, and what becomes of them.
+final class Running<Value: Sendable>: Sendable {
+    private struct State {
+        var results: [Int: Result<Value, RendezvousError>] = [:]
+        var waiter: CheckedContinuation<Void, Never>?
+    }
+
+    private let count: Int
+    private let state = Mutex(State())
+
+    init(_ count: Int) { self.count = count }
+
+    func ended(_ index: Int, _ result: Result<Value, RendezvousError>) {
+        let waiter = state.withLock { state in
+            state.results[index] = result
+            return state.results.count == count ? state.waiter.take() : nil
+        }
+        waiter?.resume()
+    }
+
+    /// The results in order, once all threads have ended. Awaited once.
+    var value: [Result<Value, RendezvousError>] {
+        get async {
+            await withCheckedContinuation { (continuation: CheckedContinuation<Void, Never>) in
+                let isDone = state.withLock { state in
+                    if state.results.count < count { state.waiter = continuation }
+                    return state.results.count == count
+                }
+                if isDone { continuation.resume() }
+            }
+            return state.withLock { state in (0..<count).compactMap { state.results[$0] } }
+        }
+    }
 }
 
 /// The error of each rank; a rank without one fails the test.

@@ -1,0 +1,120 @@
+import Testing
+
+@testable import Rendezvous
+
+@Suite struct JobEnvironmentTests {
+    private func parse(_ variables: [String: String]) throws -> JobEnvironment { try JobEnvironment(variables: variables) }
+
+    @Test func nothingSetIsAWorldOfOne() throws {
+        let job = try parse(["PATH": "/bin", "SLURM_NTASKS": "4"])
+        #expect(job.source == .none && job.rank == 0 && job.worldSize == 1 && job.localRank == 0)
+    }
+
+    @Test func torchrunsVariables() throws {
+        let job = try parse([
+            "RANK": "5", "WORLD_SIZE": "8", "LOCAL_RANK": "1", "LOCAL_WORLD_SIZE": "4", "MASTER_ADDR": "node0", "MASTER_PORT": "1234",
+            "VERBENA_SECRET": "s", "OMPI_COMM_WORLD_RANK": "7",
+        ])
+        let wanted = JobEnvironment(
+            rank: 5, worldSize: 8, localRank: 1, localWorldSize: 4, masterAddress: "node0", masterPort: 1234, secret: JobSecret("s"),
+            source: .torchrun)
+        #expect(job == wanted)
+        #expect(job.listenAddress == "0.0.0.0")
+        #expect(try parse(job.variables) == job)
+    }
+
+    @Test func aLauncherOfOneMachineNeedsNoMasterAddress() throws {
+        let openMPI = try parse([
+            "OMPI_COMM_WORLD_RANK": "2", "OMPI_COMM_WORLD_SIZE": "3", "OMPI_COMM_WORLD_LOCAL_RANK": "2", "OMPI_COMM_WORLD_LOCAL_SIZE": "3",
+            "PMIX_RANK": "2", "PMIX_NAMESPACE": "job-1",
+        ])
+        #expect(openMPI.source == .openMPI && openMPI.rank == 2 && openMPI.worldSize == 3 && openMPI.localRank == 2)
+        #expect(openMPI.masterAddress == "127.0.0.1" && openMPI.listenAddress == "127.0.0.1")
+        #expect(openMPI.masterPort == JobEnvironment.defaultMasterPort)
+        let pmi = try parse(["PMI_RANK": "1", "PMI_SIZE": "2", "MPI_LOCALNRANKS": "2", "MPI_LOCALRANKID": "1"])
+        #expect(pmi.source == .pmi && pmi.rank == 1 && pmi.masterAddress == "127.0.0.1" && pmi.localRank == 1)
+        let slurm = try parse(["SLURM_PROCID": "1", "SLURM_NTASKS": "2", "SLURM_LOCALID": "1", "SLURM_NNODES": "1"])
+        #expect(slurm.source == .slurm && slurm.masterAddress == "127.0.0.1" && slurm.localWorldSize == 2)
+        let pmix = try parse(["PMIX_RANK": "3", "SLURM_NTASKS": "4", "SLURM_LOCALID": "1", "MASTER_ADDR": "10.0.0.1"])
+        #expect(pmix.source == .pmix && pmix.rank == 3 && pmix.worldSize == 4 && pmix.localRank == 1)
+    }
+
+    @Test func slurmsFirstNodeIsTheMaster() throws {
+        let job = try parse([
+            "SLURM_PROCID": "1", "SLURM_NTASKS": "2", "SLURM_LOCALID": "0", "SLURM_NNODES": "2", "SLURM_JOB_NODELIST": "gpu[03-05,9],login",
+        ])
+        #expect(job.masterAddress == "gpu03")
+        #expect(JobEnvironment.firstHost(ofNodeList: "a,b") == "a")
+        #expect(JobEnvironment.firstHost(ofNodeList: "rack[1-2]-ib,x") == "rack1-ib")
+        #expect(JobEnvironment.firstHost(ofNodeList: "n[") == nil)
+        #expect(JobEnvironment.firstHost(ofNodeList: "") == nil)
+    }
+
+    @Test func theLocalRankIsAssumedWhereItCanBe() throws {
+        #expect(try parse(["RANK": "3", "WORLD_SIZE": "4", "MASTER_ADDR": "127.0.0.1"]).localRank == 3)
+        #expect(try parse(["RANK": "3", "WORLD_SIZE": "4", "MASTER_ADDR": "a", "LOCAL_WORLD_SIZE": "2"]).localRank == 1)
+        #expect(try parse(["RANK": "3", "WORLD_SIZE": "4", "MASTER_ADDR": "a"]).localRank == 0)
+        #expect(try parse(["RANK": "0", "WORLD_SIZE": "1"]).masterAddress == "127.0.0.1")
+    }
+
+    @Test func aDerivedSecretFollowsTheJob() throws {
+        func secret(_ job: String) throws -> JobSecret {
+            try parse(["SLURM_PROCID": "0", "SLURM_NTASKS": "1", "SLURM_JOB_ID": job]).secret
+        }
+        #expect(try secret("7") == secret("7"))
+        #expect(try secret("7") != secret("8"))
+        #expect(try secret("7").isDerived)
+        let given = try parse(["VERBENA_SECRET": "hush"]).secret
+        #expect(!given.isDerived && given == JobSecret("hush"))
+        #expect(!"\(given)".contains("hush") && !String(reflecting: given).contains("hush"))
+        #expect(JobSecret.random().text.count == 64 && JobSecret.random() != JobSecret.random())
+    }
+
+    /// Changes to a right environment, and the words that the error must hold.
+    @Test(
+        arguments: [
+            (["RANK": "4"], ["RANK=4", "world of 4", "0 ... 3"]),
+            (["RANK": "-1"], ["RANK=-1", "0 ... 3"]),
+            (["RANK": "x"], ["RANK=\"x\"", "whole number"]),
+            (["RANK": ""], ["RANK=\"\"", "whole number"]),
+            (["RANK": "1.0"], ["RANK=\"1.0\""]),
+            (["RANK": "99999999999999999999"], ["RANK=\"99999999999999999999\""]),
+            (["RANK": nil], ["RANK is not", "WORLD_SIZE is set"]),
+            (["WORLD_SIZE": nil], ["RANK is set", "WORLD_SIZE is not"]),
+            (["WORLD_SIZE": "0"], ["WORLD_SIZE=0", "1 ..."]),
+            (["WORLD_SIZE": "-3"], ["WORLD_SIZE=-3"]),
+            (["WORLD_SIZE": "1000000"], ["WORLD_SIZE=1000000"]),
+            (["LOCAL_WORLD_SIZE": "5"], ["LOCAL_WORLD_SIZE=5", "world of 4"]),
+            (["LOCAL_RANK": "4"], ["LOCAL_RANK=4"]),
+            (["LOCAL_RANK": "2", "LOCAL_WORLD_SIZE": "2"], ["LOCAL_RANK=2", "0 ... 1"]),
+            (["MASTER_PORT": "0"], ["MASTER_PORT=0", "65535"]),
+            (["MASTER_PORT": "70000"], ["MASTER_PORT=70000"]),
+            (["MASTER_PORT": "http"], ["MASTER_PORT=\"http\""]),
+            (["MASTER_ADDR": nil], ["MASTER_ADDR", "127.0.0.1"]),
+            (["MASTER_ADDR": ""], ["MASTER_ADDR=\"\""]),
+            (["VERBENA_SECRET": ""], ["VERBENA_SECRET", "empty"]),
+        ] as [([String: String?], [String])])
+    func aWrongValueIsNamedWithItsRemedy(changes: [String: String?], words: [String]) throws {
+        var variables = ["RANK": "1", "WORLD_SIZE": "4", "MASTER_ADDR": "node0", "MASTER_PORT": "29500"]
+        #expect(throws: Never.self) { try parse(variables) }
+        for (name, value) in changes { variables[name] = value }
+        let error = #expect(throws: RendezvousError.self) { try parse(variables) }
+        #expect(error?.cause == .environment)
+        #expect(error?.remedy.isEmpty == false)
+        for word in words { #expect(error?.description.contains(word) == true, "\(String(describing: error))") }
+    }
+
+    @Test(arguments: [
+        ([3], "rank 3"), ([1, 0], "ranks 0, 1"), ([2, 5, 6, 7], "ranks 2, 5-7"), ([0, 1, 2, 4], "ranks 0-2, 4"),
+        (Array(stride(from: 0, to: 100, by: 2)), "ranks 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, and 38 more"),
+    ])
+    func ranksAreListedInShort(ranks: [Int], text: String) {
+        #expect(RankList(ranks).description == text)
+    }
+
+    @Test func textsStayOnOneLineAndWithinTheirLimit() {
+        #expect(oneLine("a\nb\tc", byteLimit: 10) == "a b c")
+        #expect(oneLine("äöü", byteLimit: 5) == "äö")
+        #expect(Verdict(rank: 0, cause: String(repeating: "x", count: 1000), operation: "", remedy: "").cause.count == 400)
+    }
+}
