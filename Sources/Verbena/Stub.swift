@@ -40,7 +40,7 @@ public final class GradientExchange {
 
     deinit {
         // SAFETY: allocated in init, and nobody may use a view longer than the exchange.
-        for unsafe view in unsafe views { unsafe view.deallocate() }
+        for index in unsafe views.indices { unsafe views[index].deallocate() }
     }
 
     public func gradient(at index: Int) -> UnsafeMutableBufferPointer<Float> { unsafe views[index] }
