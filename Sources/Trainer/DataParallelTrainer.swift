@@ -36,7 +36,7 @@ public final class DataParallelTrainer {
         try Self.checkAgreement(communicator, data, settings)
         guard sharding.stepsPerEpoch > 0 else {
             throw .invalidSetting(
-                "\(data.training.count) samples do not fill one batch of \(settings.batchPerRank) on each of \(communicator.worldSize) ranks",
+                "\(data.training.count) samples do not fill a batch of \(settings.batchPerRank) on each of \(communicator.worldSize) ranks",
                 remedy: "give a smaller batch or more data")
         }
         model = MultilayerPerceptron(
@@ -129,7 +129,8 @@ public final class DataParallelTrainer {
         return digest
     }
 
-    private static func checkAgreement(_ communicator: Communicator, _ data: DataSplit, _ settings: TrainingSettings) throws(TrainingError) {
+    private static func checkAgreement(_ communicator: Communicator, _ data: DataSplit, _ settings: TrainingSettings) throws(TrainingError)
+    {
         try RankAgreement.check(
             [
                 ("hidden sizes", settings.hiddenSizes.map(String.init).joined(separator: ",")),

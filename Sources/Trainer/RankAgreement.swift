@@ -8,7 +8,9 @@ enum RankAgreement {
         let mine = values.map(\.value).joined(separator: "\n")
         let payloads: [[UInt8]]
         do { payloads = try communicator.allGather(Array(mine.utf8), label: "agreement") } catch { throw .communication(error) }
-        let lists = payloads.map { String(decoding: $0, as: UTF8.self).split(separator: "\n", omittingEmptySubsequences: false).map(String.init) }
+        let lists = payloads.map {
+            String(decoding: $0, as: UTF8.self).split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
+        }
         if let difference = firstDifference(names: values.map(\.name), lists) { throw difference }
     }
 

@@ -4,7 +4,7 @@ public struct TrainingSettings: Sendable {
     public var hiddenSizes: [Int] = [256, 128]
     public var epochs = 10
     /// Samples that each rank takes in one step.
-    public var batchPerRank = 64
+    public var batchPerRank = 32
     public var learningRate: Float = 0.05
     public var momentum: Float = 0.9
     /// The most bytes of gradients that travel together.
@@ -18,7 +18,9 @@ public struct TrainingSettings: Sendable {
 
     /// Throws the first setting that is out of bounds.
     public func validate() throws(TrainingError) {
-        try require(hiddenSizes.allSatisfy { (1...Self.maximumLayerSize).contains($0) }, "hidden sizes \(hiddenSizes)", "give each from 1 to \(Self.maximumLayerSize)")
+        try require(
+            hiddenSizes.allSatisfy { (1...Self.maximumLayerSize).contains($0) }, "hidden sizes \(hiddenSizes)",
+            "give each from 1 to \(Self.maximumLayerSize)")
         try require(epochs >= 1, "\(epochs) epochs", "give at least 1")
         try require((1...Self.maximumBatch).contains(batchPerRank), "a batch of \(batchPerRank)", "give 1 to \(Self.maximumBatch)")
         try require(learningRate.isFinite && learningRate > 0, "a learning rate of \(learningRate)", "give a number above 0")

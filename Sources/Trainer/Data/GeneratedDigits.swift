@@ -35,7 +35,7 @@ public enum GeneratedDigits {
         for stroke in manners[generator.below(manners.count)] {
             var stroke = stroke
             for index in stroke.points.indices {
-                let jitter = Point(x: generator.uniform(-0.07, 0.07), y: generator.uniform(-0.07, 0.07))
+                let jitter = Point(x: generator.uniform(-0.06, 0.06), y: generator.uniform(-0.06, 0.06))
                 stroke.points[index] = placement.apply(to: stroke.points[index] + jitter)
             }
             canvas.draw(stroke.flattened(segmentsPerCurve: 6))
@@ -70,7 +70,7 @@ private struct Placement {
         yx = sine * width
         yy = (-sine * slant + cosine) * height
         let middle = Float(GeneratedDigits.side) / 2
-        centre = Point(x: middle + generator.uniform(-3, 3), y: middle + generator.uniform(-3, 3))
+        centre = Point(x: middle + generator.uniform(-2, 2), y: middle + generator.uniform(-2, 2))
     }
 
     func apply(to point: Point) -> Point {

@@ -43,7 +43,8 @@ enum IDXFile {
         let labels = try body(&source, byteCount: count, what: "\(count) labels")
         if let index = labels.firstIndex(where: { $0 >= ImageDataset.classCount }) {
             throw DataError(
-                .wrongLabel, path: path, expected: "labels 0 to \(ImageDataset.classCount - 1)", found: "\(labels[index]) at index \(index)",
+                .wrongLabel, path: path, expected: "labels 0 to \(ImageDataset.classCount - 1)",
+                found: "\(labels[index]) at index \(index)",
                 remedy: "use a data set of digits")
         }
         return labels

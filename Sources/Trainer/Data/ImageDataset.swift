@@ -15,7 +15,8 @@ public struct ImageDataset: Sendable {
 
     /// Traps where the parts do not fit together; a loader checks them first.
     public init(rows: Int, columns: Int, pixels: [UInt8], labels: [UInt8]) {
-        invariant(pixels.count == labels.count * rows * columns, "\(pixels.count) pixels for \(labels.count) images of \(rows) x \(columns)")
+        invariant(
+            pixels.count == labels.count * rows * columns, "\(pixels.count) pixels for \(labels.count) images of \(rows) x \(columns)")
         invariant(labels.allSatisfy { $0 < Self.classCount }, "a label is not below \(Self.classCount)")
         self.rows = rows
         self.columns = columns

@@ -12,7 +12,8 @@ public struct Sharding: Sendable {
 
     /// Traps unless `worldSize` and `batchPerRank` are positive.
     public init(sampleCount: Int, worldSize: Int, batchPerRank: Int, seed: UInt64) {
-        invariant(sampleCount >= 0 && worldSize > 0 && batchPerRank > 0, "\(sampleCount) samples, \(worldSize) ranks, batch \(batchPerRank)")
+        invariant(
+            sampleCount >= 0 && worldSize > 0 && batchPerRank > 0, "\(sampleCount) samples, \(worldSize) ranks, batch \(batchPerRank)")
         self.sampleCount = sampleCount
         self.worldSize = worldSize
         self.batchPerRank = batchPerRank

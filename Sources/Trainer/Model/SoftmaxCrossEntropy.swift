@@ -32,7 +32,7 @@ enum SoftmaxCrossEntropy {
     private static func exponentials(of source: UnsafeBufferPointer<Float>, into target: UnsafeMutablePointer<Float>) -> (Float, Float) {
         var largest = -Float.infinity
         // SAFETY: the caller's row, both sides as long as the source says.
-        for unsafe value in unsafe source where !(value <= largest) { largest = value }
+        for column in source.indices where unsafe !(source[column] <= largest) { unsafe largest = source[column] }
         var sum: Float = 0
         for column in source.indices {
             let power = unsafe exponential(ofNonPositive: source[column] - largest)

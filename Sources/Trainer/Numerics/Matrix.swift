@@ -69,7 +69,8 @@ struct Matrix {
     }
 }
 
-/// OpenBLAS as this trainer uses it.
+/// OpenBLAS as this trainer uses it. Which of its kernels runs (`OPENBLAS_CORETYPE`) is settled when the library loads; results
+/// differ in their last bits between kernels.
 enum BLAS {
     /// Holds OpenBLAS to the calling thread, once a process: two BLAS threads and the engine's progress thread on two cores
     /// are slower than one (measured), and a rank's speed must not depend on how many ranks share its machine.
@@ -77,10 +78,4 @@ enum BLAS {
         openblas_set_num_threads(1)
         return openblas_get_num_threads() == 1
     }()
-
-    /// The kernels that OpenBLAS chose, such as `Haswell`. Results differ in their last bits between them.
-    static var kernelName: String {
-        // SAFETY: a static string of the library.
-        unsafe String(cString: openblas_get_corename())
-    }
 }
