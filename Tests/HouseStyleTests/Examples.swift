@@ -23,6 +23,7 @@ extension Example {
         Example("leftover", "docs/A.md", "FIXME", kept: "mktemp /tmp/a.XXXXXX"),
         Example("leftover", "tools/a", "#!/bin/sh\n# HACK", at: 2, kept: "#!/bin/sh\nmktemp a.XXX"),
         Example("machine-path", "docs/A.md", "see /ho\("me")/someone/file", kept: "see $BASE/home/someone, a/work/b, ${X}/work/, ~/work/"),
+        Example("machine-path", "tools/a", "#!/bin/sh\ncd '/ro\("ot")/b'", at: 2, kept: "#!/bin/sh\ncd \"$a\"/ro\("ot")/b"),
         Example("machine-path", "Tests/A/B.swift", "let a = \"/wo\("rk")/main\"", kept: "let a = \"/nowhere/main\""),
     ]
 

@@ -39,11 +39,13 @@ extension Rule {
         },
     ]
 
-    /// Whether an absolute path begins with `folder`: `a/home/b`, `$HOME/work/`, `~/work/` and addresses on the web are other things.
+    /// Whether an absolute path begins with `folder`: `a/home/b`, `"$base"/work/`, `~/work/` and addresses on the web are other things.
     private static func namesFolder(_ line: String, _ folder: String) -> Bool {
         line.ranges(of: folder).contains { range in
-            guard let before = line[..<range.lowerBound].utf8.last else { return true }
-            return !before.isIdentifier && !")}*.-/~".utf8.contains(before)
+            var before = line[..<range.lowerBound].utf8
+            // A quote that closes belongs to the path's beginning, one that opens does not.
+            if let last = before.last, "\"'".utf8.contains(last) { before = before.dropLast() }
+            return before.last.map { !$0.isIdentifier && !")}*.-/~".utf8.contains($0) } ?? true
         }
     }
 }

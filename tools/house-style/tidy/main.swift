@@ -2,7 +2,7 @@ import Foundation
 import HouseStyle
 
 let usage = """
-    Usage: tools/tidy [--help] [--rules] [PATH...]
+    usage: tools/tidy [--help] [--rules] [PATH...]
 
     Checks the files of this repository (tracked, or new and not ignored) against the house style.
     Each breach is a line `path:line: what is wrong; remedy`, then comes a summary.
@@ -12,7 +12,7 @@ let usage = """
       --help   print this
 
     A rule is waived for one line by a comment on it: `tidy: allow RULE, because ...`.
-    Exit status: 0 tidy, 1 not tidy, 2 wrong usage or no repository.
+    exit status: 0 tidy, 1 not tidy, 2 wrong usage or no repository.
     """
 
 /// - Returns: the exit status.
