@@ -1,0 +1,84 @@
+extension Rule {
+    static let modules: [Rule] = [
+        Rule("c-module-owner", "Each C module is imported by its owner only: CVerbs by Verbs.") { file in
+            file.imports.compactMap { line, imported in
+                guard let owners = Module.owners[imported], !owners.contains(where: { file.isUnder("Sources/\($0)") }) else { return nil }
+                return file.finding(line, "`import \(imported)` outside \(owners.joined(separator: " and "))", "use the owner's safe types")
+            }
+        },
+        Rule("verbs-signature", "No `ibv_` or `rdma_` name in a public or package signature, no public import of a C module.") { file in
+            guard file.language == .swift, file.isUnder("Sources") else { return [] }
+            return file.lines.indices.compactMap { index in
+                guard file.lines[index].code.identifiers().contains(where: { ["public", "package", "open"].contains($0.name) }) else {
+                    return nil
+                }
+                let names = signature(at: index, in: file).identifiers().map(\.name)
+                guard let name = names.first(where: { $0.hasPrefix("ibv_") || $0.hasPrefix("rdma_") || isOpenImport(of: $0, names) }) else {
+                    return nil
+                }
+                return file.finding(index, "`\(name)` in a public or package declaration", "give it a Swift type of our own")
+            }
+        },
+        Rule("dependency-direction", "A module imports only what stands to its right (docs/ARCHITECTURE.md).") { file in
+            guard file.language == .swift, file.isUnder("Sources") else { return [] }
+            let folder = file.folders(2).last.map(String.init) ?? ""
+            guard let module = Module.all.first(where: { $0.name == folder }) else {
+                return [file.finding(0, "module `\(folder)` is not in the table of modules", "add it to HouseStyle's Modules.swift")]
+            }
+            return file.imports.compactMap { line, imported in
+                if Module.names.contains(imported) {
+                    guard !module.imports.contains(imported), Module.owners[imported] == nil else { return nil }
+                    return file.finding(line, "\(module.name) imports \(imported), against the direction", "see docs/ARCHITECTURE.md")
+                }
+                guard module.isCore, !module.libraries.contains(imported) else { return nil }
+                return file.finding(
+                    line, "`import \(imported)` in the core", "the core has no library, clock, thread or socket: let its caller hand it in")
+            }
+        },
+        Rule("pure-core", "The core has no clock, thread, lock, socket or random number of its own.") { file in
+            guard file.language == .swift, Module.all.contains(where: { $0.isCore && file.isUnder("Sources/\($0.name)") }) else {
+                return []
+            }
+            return file.findings(
+                ofCode: Module.wordsForbiddenInCore, { "`\($0)` in the core" }, "let the caller hand in the time, the bytes or the seed")
+        },
+    ]
+
+    private static func isOpenImport(of name: String, _ names: [String]) -> Bool {
+        names.contains("import") && Module.owners[name] != nil
+    }
+
+    /// The declaration's head that begins on this line: up to its body, its value, or its end.
+    private static func signature(at index: Int, in file: SourceFile) -> String {
+        var text = ""
+        var parentheses = 0
+        for line in file.lines[index...] {
+            for character in line.code {
+                if "([".contains(character) { parentheses += 1 }
+                if ")]".contains(character) { parentheses -= 1 }
+                if character == "{" && parentheses == 0 { return text }
+                text.append(character)
+            }
+            if parentheses == 0 && !line.code.trimmed().hasSuffix("->") { return text }
+            text.append(" ")
+        }
+        return text
+    }
+}
+
+extension SourceFile {
+    /// The modules that a Swift file imports, with their lines counted from 0.
+    var imports: [(line: Int, module: String)] {
+        guard language == .swift else { return [] }
+        let kinds: Set<String> = ["struct", "class", "enum", "protocol", "func", "var", "let", "typealias"]
+        return lines.enumerated().compactMap { index, line in
+            guard line.code.hasWord("import") else { return nil }
+            let names = line.code.identifiers().map(\.name)
+            let modifiers: Set<String> = [
+                "testable", "preconcurrency", "exported", "_exported", "public", "package", "internal", "private",
+            ]
+            guard let position = names.firstIndex(of: "import"), names[..<position].allSatisfy(modifiers.contains) else { return nil }
+            return names[(position + 1)...].first { !kinds.contains($0) }.map { (index, $0) }
+        }
+    }
+}
