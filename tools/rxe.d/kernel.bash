@@ -81,7 +81,8 @@ unpack_kernel() {
   printf '%s\n' "$release"
 }
 
-# Runs a function with the cache's lock held and its partial leftovers removed.
+# Runs a function with the cache's lock held and cache_partial set to an empty folder
+# in the cache, which is removed afterwards.
 with_cache_lock() {
   local cache lock status=0
   cache=$(cache_directory)
@@ -93,19 +94,23 @@ with_cache_lock() {
   fi
   # Only a holder of the lock makes these, so any that are here were abandoned.
   rm -rf "$cache"/.partial-*
-  "$@" || status=$?
-  rm -rf "$cache"/.partial-*
+  cache_partial=$(mktemp -d "$cache/.partial-XXXXXX") && "$@" || status=$?
+  discard_partial
   exec {lock}>&-
   return "$status"
 }
 
+# Removes what an interrupted addition to the cache has made so far.
+discard_partial() {
+  if [[ -n ${cache_partial:-} ]]; then rm -rf "$cache_partial"; fi
+  cache_partial=
+}
+
 add_kernel() {
-  local cache partial release
+  local release
   cached_kernel >/dev/null && return 0 # Another process was first.
-  cache=$(cache_directory)
-  partial=$(mktemp -d "$cache/.partial-XXXXXX") || return 1
-  release=$(unpack_kernel "$partial") || return 1
-  mv "$partial/kernel" "$cache/kernels/$release"
+  release=$(unpack_kernel "$cache_partial") || return 1
+  mv "$cache_partial/kernel" "$(cache_directory)/kernels/$release"
 }
 
 # Prints the paths of the modules to load, in order, relative to the kernel's folder $1.
@@ -129,9 +134,8 @@ copy_module() {
 
 # Builds the initramfs for the kernel folder $1 and moves it to $2.
 add_initramfs() {
-  local kernel=$1 target=$2 partial module number=100
-  [[ -e $target ]] && return 0
-  partial=$(mktemp -d "$(cache_directory)/.partial-XXXXXX") || return 1
+  local kernel=$1 target=$2 partial=$cache_partial module number=100
+  [[ -e $target ]] && return 0 # Another process was first.
   mkdir -p "$partial"/root/{bin,modules,proc,sys,dev,lower,upper,newroot}
   cp "$(command -v busybox)" "$partial/root/bin/busybox" || return 1
   cp "$rxe_directory/guest-boot" "$partial/root/init" || return 1

@@ -8,10 +8,10 @@
 readonly native_netdev=verbena-h1
 readonly native_peer=verbena-p1
 readonly native_device=rxe1
-readonly probe_netdev=verbena-probe
 readonly active_tries=50
 readonly native_lock=/tmp/verbena-rxe.lock
 readonly native_lock_seconds=600
+readonly native_kill_seconds=5
 
 # Runs a command as root, without ever asking for a password.
 as_root() {
@@ -84,9 +84,10 @@ run_natively() {
   fi
   as_root prlimit --pid $$ --memlock=unlimited:unlimited 2>/dev/null ||
     note "the limit of locked memory stays at $(ulimit -l) KiB"
-  # A group of its own, so that its children end with it.
-  setpriv --pdeathsig TERM timeout --kill-after=5 "$timeout_seconds" \
-    /usr/bin/env -i "${environment[@]}" /usr/bin/setsid --wait -- "$@" </dev/null &
+  # timeout gives the command a process group, so that its children end with it; each
+  # of the two setpriv passes this shell's death on.
+  setpriv --pdeathsig TERM timeout --kill-after="$native_kill_seconds" "$timeout_seconds" \
+    /usr/bin/env -i "${environment[@]}" /usr/bin/setpriv --pdeathsig KILL -- "$@" </dev/null &
   native_command=$!
   wait "$native_command" || status=$?
   native_command=
