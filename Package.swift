@@ -96,6 +96,6 @@ let package = Package(
         tests("RendezvousTests", ["Rendezvous"]),
         tests("TrainerTests", ["Trainer"]),
         tests("VerbenaTests", ["Verbena"]),
-        tests("VerbsTests", ["Verbs"]),
+        tests("VerbsTests", ["Fabric", "Verbs", "VerbsFabric"]),
     ]
 )
