@@ -97,6 +97,6 @@ let package = Package(
         tests("RendezvousTests", ["Rendezvous"]),
         tests("TrainerTests", ["CZlib", "Trainer", "Verbena"]),
         tests("VerbenaTests", ["Verbena"]),
-        tests("VerbsTests", ["Verbs"]),
+        tests("VerbsTests", ["Fabric", "Verbs", "VerbsFabric"]),
     ]
 )

@@ -1,0 +1,61 @@
+import Fabric
+import Testing
+
+@testable import Verbs
+@testable import VerbsFabric
+
+private func device(_ name: String, _ state: PortDescription.State, address: UInt8?) -> DeviceDescription {
+    let bytes = address.map { [UInt8](repeating: 0, count: 10) + [0xFF, 0xFF, 10, 10, 0, $0] } ?? [0xFE, 0x80] + [UInt8](repeating: 0, count: 14)
+    let gid = GIDDescription(index: 0, kind: .roceVersion2, bytes: bytes, interface: "h0")
+    let port = PortDescription(
+        number: 1, state: state, physicalState: "LinkUp", linkLayer: .ethernet, activeMTU: 1024, gids: [gid], interfaces: ["h0"])
+    let limits = DeviceLimits(
+        nodeGUID: 1, queuePairs: 1, workRequestsPerQueue: 1, completionsPerQueue: 1, memoryRegions: 1, regionByteCount: 1, ports: 1)
+    return DeviceDescription(name: name, limits: limits, ports: [port])
+}
+
+@Suite struct DeviceChoiceTests {
+    let devices = [device("a", .active, address: 1), device("down", .down, address: 2), device("c", .active, address: 3)]
+
+    @Test(arguments: [(0, "a"), (1, "c"), (2, "a"), (3, "c")]) func localRanksTakeUsableDevicesInTurn(localRank: Int, name: String) throws {
+        #expect(try DeviceChoice(from: devices, named: nil, localRank: localRank).deviceName == name)
+    }
+
+    @Test func aNamedDeviceIsTakenByEveryLocalRank() throws {
+        let choice = try DeviceChoice(from: devices, named: "c", localRank: 5)
+        #expect(choice.deviceName == "c")
+        #expect(choice.address == InternetAddress(bytes: [10, 10, 0, 3]))
+    }
+
+    @Test func noDeviceAtAllSaysHowToGetOne() throws {
+        let error = #expect(throws: FabricError.self) { _ = try DeviceChoice(from: [], named: nil, localRank: 0) }
+        #expect(error?.cause == .noDevice)
+        #expect(error?.remedy.contains("rdma_rxe") == true)
+    }
+
+    @Test func anUnknownNameListsTheKnown() throws {
+        let error = #expect(throws: FabricError.self) { _ = try DeviceChoice(from: devices, named: "mlx5_9", localRank: 0) }
+        #expect(error?.cause == .noDevice)
+        #expect(error?.detail.contains("mlx5_9") == true)
+        #expect(error?.detail.contains("a, down, c") == true)
+    }
+
+    @Test func anUnusableDeviceSaysWhatItLacks() throws {
+        let unusable = [device("down", .down, address: 2), device("bare", .active, address: nil)]
+        let error = #expect(throws: FabricError.self) { _ = try DeviceChoice(from: unusable, named: nil, localRank: 0) }
+        #expect(error?.detail.contains("down: port 1 down") == true)
+        #expect(error?.detail.contains("bare: port active, no address") == true)
+    }
+
+    @Test(.enabled(if: !MachineCapability.hasDevice, "a machine without a usable RDMA device")) func openingWithoutADeviceIsAClearError() {
+        let configuration = VerbsFabricConfiguration(rank: 0, worldSize: 1, localRank: 0, jobKey: [UInt8](repeating: 0, count: 16))
+        do throws(FabricError) {
+            let fabric = try VerbsFabric(configuration)
+            Issue.record("opened \(fabric.deviceName)")
+        } catch {
+            #expect(error.cause == .noDevice)
+            #expect(error.operation == .open)
+            #expect(!error.remedy.isEmpty)
+        }
+    }
+}

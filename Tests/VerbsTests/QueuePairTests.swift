@@ -1,0 +1,187 @@
+import Glibc
+import Testing
+
+@testable import Verbs
+
+/// Two queue pairs of this process, connected to each other through rdma_cm by one thread.
+private final class Loop {
+    let manager: ConnectionManager
+    let listener: Listener
+    let domain: ProtectionDomain
+    let completions: CompletionQueue
+    var active: QueuePair?
+    var passive: QueuePair?
+    var requestData: [UInt8] = []
+    var replyData: [UInt8] = []
+
+    init() throws {
+        let (_, address) = try #require(MachineCapability.usableAddress)
+        manager = try ConnectionManager()
+        listener = try Listener(manager, on: address, token: 0, backlog: 4)
+        domain = try ProtectionDomain(on: listener.device())
+        completions = try CompletionQueue(on: domain.device, capacity: 64)
+        let connection = try Connection(manager, token: 1)
+        try connection.resolve(listener.address, from: address, timeoutMilliseconds: 5000)
+        var established = 0
+        while established < 2 {
+            let event = try nextEvent()
+            switch event.kind {
+            case .addressResolved: try connection.resolveRoute(timeoutMilliseconds: 5000)
+            case .routeResolved:
+                active = try makeQueuePair(connection)
+                try connection.connect(privateData: [1, 2, 3])
+            case .request:
+                let connection = try #require(event.connection)
+                requestData = event.privateData
+                connection.adopt(token: 2)
+                passive = try makeQueuePair(connection)
+                try passive?.postReceives(identifier: 100, count: 4)
+                try connection.accept(privateData: [4, 5])
+            case .established:
+                if event.token == 1 { replyData = event.privateData }
+                established += 1
+            default: throw VerbsError(.system, call: event.name, errno: 0, detail: "unexpected with status \(event.status)")
+            }
+        }
+    }
+
+    func makeQueuePair(_ connection: Connection) throws -> QueuePair {
+        #expect(connection.runs(on: domain.device))
+        return try QueuePair(on: connection, domain: domain, completions: completions, depths: QueueDepths(sends: 8, receives: 8))
+    }
+
+    func nextEvent() throws -> ConnectionEvent {
+        for _ in 0..<10 {
+            if let event = try manager.nextEvent() { return event }
+            _ = waitUntilReadable([manager.descriptor], nanoseconds: 2_000_000_000)
+        }
+        throw VerbsError(.system, call: "rdma_get_cm_event", errno: 0, detail: "no event within 20 s")
+    }
+
+    func nextCompletion() throws -> Completion {
+        for _ in 0..<10 {
+            if try completions.fetch() { break }
+            try completions.arm()
+            if try completions.fetch() { break }
+            if waitUntilReadable([completions.descriptor], nanoseconds: 2_000_000_000)[0] { completions.drainEvents() }
+        }
+        return try #require(completions.take(), "no completion within 20 s")
+    }
+
+    func write(
+        _ source: MemoryRegion, to destination: MemoryRegion, offset: Int = 0, byteCount: UInt32, immediate: UInt32 = 0, key: RemoteKey? = nil
+    ) throws {
+        let address = UInt64(UInt(bitPattern: unsafe destination.base)) + UInt64(offset)
+        // SAFETY: both regions outlive the completion, which every test waits for.
+        let error = unsafe try #require(active).postWrite(
+            identifier: 1, source: source.base, localKey: source.localKey, byteCount: byteCount, remoteAddress: address,
+            remoteKey: key ?? destination.remoteKey, immediate: immediate)
+        #expect(error == 0)
+    }
+}
+
+@Suite(.needsDevice, .serialized) struct QueuePairTests {
+    @Test func theInventoryNamesTheDeviceAndItsPort() throws {
+        let (name, address) = try #require(MachineCapability.usableAddress)
+        let device = try #require(try deviceInventory().first { $0.name == name })
+        #expect(device.limits.workRequestsPerQueue > 0)
+        #expect(device.limits.nodeGUID != 0)
+        let port = try #require(device.ports.first { $0.state == .active })
+        #expect([256, 512, 1024, 2048, 4096].contains(port.activeMTU))
+        #expect(port.gids.contains { $0.address == address } || !port.interfaces.isEmpty)
+    }
+
+    @Test(arguments: [0, 1, 4096, 4097, 1 << 20]) func memoryIsZeroedPageAlignedAndPinned(byteCount: Int) throws {
+        let (name, _) = try #require(MachineCapability.usableAddress)
+        let domain = try ProtectionDomain(on: DeviceContext(opening: name))
+        let region = try MemoryRegion(in: domain, byteCount: byteCount)
+        #expect(UInt(bitPattern: unsafe region.base) % 4096 == 0)
+        // SAFETY: the region has this length and lives until it is closed below.
+        #expect(unsafe UnsafeRawBufferPointer(start: region.base, count: byteCount).allSatisfy { $0 == 0 })
+        try region.close()
+        try region.close()
+    }
+
+    @Test func privateDataTravelsBothWaysWithPadding() throws {
+        let loop = try Loop()
+        #expect(loop.requestData.prefix(3) == [1, 2, 3])
+        #expect(loop.requestData.count >= 48)
+        #expect(loop.replyData.prefix(2) == [4, 5])
+        #expect(try loop.active?.state() == .readyToSend)
+        #expect(try loop.passive?.state() == .readyToSend)
+    }
+
+    @Test func aWriteArrivesWithItsImmediateAndItsBytes() throws {
+        let loop = try Loop()
+        let source = try MemoryRegion(in: loop.domain, byteCount: 8192)
+        let destination = try MemoryRegion(in: loop.domain, byteCount: 8192)
+        // SAFETY: both regions have these lengths and outlive the test.
+        unsafe UnsafeMutableRawBufferPointer(start: source.base, count: 8192).copyBytes(from: (0..<8192).map { UInt8(truncatingIfNeeded: $0 &* 7) })
+        try loop.write(source, to: destination, offset: 100, byteCount: 5000, immediate: 0xDEAD_BEEF)
+        try loop.write(source, to: destination, byteCount: 0, immediate: 2)
+        var arrivals: [UInt32] = []
+        var sent = 0
+        for _ in 0..<4 {
+            let completion = try loop.nextCompletion()
+            #expect(completion.status == .success)
+            if completion.kind == .receivedWrite { arrivals.append(completion.immediate) } else { sent += completion.kind == .sent ? 1 : 0 }
+        }
+        #expect(arrivals == [0xDEAD_BEEF, 2])
+        #expect(sent == 2)
+        #expect(unsafe memcmp(source.base, destination.base + 100, 5000) == 0)
+        #expect(unsafe destination.base.load(fromByteOffset: 5100, as: UInt8.self) == 0)
+    }
+
+    @Test func aMessageIsNotAWrite() throws {
+        let loop = try Loop()
+        try loop.active?.postMessage(identifier: 9, immediate: 77)
+        var received: [Completion] = []
+        for _ in 0..<2 { received.append(try loop.nextCompletion()) }
+        let message = try #require(received.first { $0.kind == .receivedMessage })
+        #expect(message.immediate == 77)
+        #expect(message.identifier == 100)
+        #expect(received.contains { $0.identifier == 9 && $0.kind == .sent })
+    }
+
+    @Test func aWriteBeyondTheRegionIsRefusedByThePeersDevice() throws {
+        let loop = try Loop()
+        let source = try MemoryRegion(in: loop.domain, byteCount: 8192)
+        let destination = try MemoryRegion(in: loop.domain, byteCount: 4096)
+        try loop.write(source, to: destination, byteCount: 8192)
+        var completion = try loop.nextCompletion()
+        while completion.identifier != 1 { completion = try loop.nextCompletion() }
+        #expect(completion.status == .remoteAccess)
+        #expect(try loop.active?.state() == .error)
+        // SAFETY: inside the region, which outlives the test.
+        #expect(unsafe UnsafeRawBufferPointer(start: destination.base, count: 4096).allSatisfy { $0 == 0 })
+    }
+
+    @Test func aDisconnectionFlushesWhatIsPostedAndIsHeardOfOnTheOtherSide() throws {
+        let loop = try Loop()
+        loop.active?.connection.disconnect()
+        #expect(try loop.nextEvent().kind == .disconnected)
+        loop.passive?.connection.disconnect()
+        for _ in 0..<4 {
+            let completion = try loop.nextCompletion()
+            #expect(completion.status == .flushed)
+            #expect(completion.identifier == 100)
+        }
+    }
+
+    @Test func nobodyListeningIsARejection() throws {
+        let (_, address) = try #require(MachineCapability.usableAddress)
+        let loop = try Loop()
+        let connection = try Connection(loop.manager, token: 3)
+        // Port 1 is nobody's: rdma_cm gives unprivileged ports only.
+        try connection.resolve(SocketAddress(address: address, port: 1), from: address, timeoutMilliseconds: 5000)
+        #expect(try loop.nextEvent().kind == .addressResolved)
+        try connection.resolveRoute(timeoutMilliseconds: 5000)
+        #expect(try loop.nextEvent().kind == .routeResolved)
+        let queuePair = try loop.makeQueuePair(connection)
+        try connection.connect(privateData: [])
+        let event = try loop.nextEvent()
+        #expect(event.kind == .rejected)
+        #expect(event.token == 3)
+        queuePair.close()
+    }
+}
