@@ -6,7 +6,7 @@ import Verbena
 /// The loop in a world of one; worlds of several are trained where the fabrics are tested.
 @Suite("Data-parallel trainer")
 struct DataParallelTrainerTests {
-    private static func communicator() -> Communicator { Communicator() }
+    private static func communicator() throws -> Communicator { try Communicator.join(Configuration(environment: [:])) }
 
     private static var settings: TrainingSettings {
         var settings = TrainingSettings()
@@ -19,7 +19,7 @@ struct DataParallelTrainerTests {
     @Test("learns drawn digits far above chance, and reports it")
     func learns() throws {
         let data = GeneratedDigits.split(seed: 1, trainingCount: 1010, heldOutCount: 300)
-        let trainer = try DataParallelTrainer(Self.communicator(), data: data, settings: Self.settings)
+        let trainer = try DataParallelTrainer(try Self.communicator(), data: data, settings: Self.settings)
         #expect(trainer.stepsPerEpoch == 50)
         let before = try trainer.evaluate()
         #expect(before < 0.3)
@@ -42,7 +42,7 @@ struct DataParallelTrainerTests {
         func digest(seed: UInt64) throws -> String {
             var settings = Self.settings
             settings.seed = seed
-            let trainer = try DataParallelTrainer(Self.communicator(), data: data, settings: settings)
+            let trainer = try DataParallelTrainer(try Self.communicator(), data: data, settings: settings)
             _ = try trainer.runEpoch(0)
             return try trainer.agreedParameterDigest()
         }
@@ -57,7 +57,7 @@ struct DataParallelTrainerTests {
         var settings = Self.settings
         settings.learningRate = 1e30
         let data = GeneratedDigits.split(seed: 1, trainingCount: 100, heldOutCount: 20)
-        let trainer = try DataParallelTrainer(Self.communicator(), data: data, settings: settings)
+        let trainer = try DataParallelTrainer(try Self.communicator(), data: data, settings: settings)
         let error = try #require(throws: TrainingError.self) { for epoch in 0..<4 { _ = try trainer.runEpoch(epoch) } }
         guard case .diverged = error else {
             Issue.record("\(error)")
@@ -78,7 +78,7 @@ struct DataParallelTrainerTests {
         change(&settings)
         let data = GeneratedDigits.split(seed: 1, trainingCount: 100, heldOutCount: 20)
         let error = try #require(throws: TrainingError.self) {
-            _ = try DataParallelTrainer(Self.communicator(), data: data, settings: settings)
+            _ = try DataParallelTrainer(try Self.communicator(), data: data, settings: settings)
         }
         guard case .invalidSetting = error else {
             Issue.record("\(error)")
