@@ -53,6 +53,9 @@ extension Example {
             "sleep-in-tests", "Tests/A/B.swift", "try await Task.sleep(for: .seconds(1))", kept: "Child.run(\"sleep(1)\")  // usleep(1)"),
         Example("sleep-in-tests", "Tests/A/B.swift", "usleep(10)", kept: "asleep(10)"),
         Example("sleep-in-tests", "Tests/tools/a", "#!/bin/sh\nsleep 1", at: 2, kept: "#!/bin/sh\n# no sleep\nwait"),
+        Example(
+            "sleep-in-tests", "Tests/tools/a", "#!/bin/sh\nsleep 5 && sleep 600", at: 2,
+            kept: "#!/bin/sh\na run 'sleep 600' & sleep infinity &"),
         Example("sleep-in-tests", "Tests/tools/a.py", "time.sleep(1)", kept: "time.monotonic()"),
         Example("sleep-in-tests", "Tests/A/B.swift", "Thread.sleep(1)", kept: "thread.join()"),
     ]
@@ -66,6 +69,9 @@ extension Example {
         Example(
             "verbs-signature", "Sources/Verbs/A.swift", "public func a(\n    b: ibv_mtu\n) {}",
             kept: "func a(b: ibv_mtu) {}\npublic func c() { ibv_d() }"),
+        Example(
+            "verbs-signature", "Sources/Verbs/A.swift", "@inlinable public static func a() -> ibv_mtu {}",
+            kept: "private var open: ibv_qp { package(public: ibv_a) }"),
         Example("verbs-signature", "Sources/Verbs/A.swift", "package var a: rdma_cm_id", kept: "private var a: rdma_cm_id"),
         Example("verbs-signature", "Sources/Verbs/A.swift", "public import CVerbs", kept: "internal import CVerbs"),
         Example("dependency-direction", "Sources/Verbs/A.swift", "import Fabric", kept: "import Foundation"),

@@ -2,8 +2,9 @@
 # status (its exit status).
 #
 # A script speaks TAP: `ok NAME`, `not ok NAME`, `ok NAME # SKIP REASON`; other lines are for people. One that says nothing
-# of the kind is one test, judged by its exit status, where 77 is a skip with the last line as its reason. A script that
-# fails without a `not ok` has failed nevertheless.
+# of the kind may close with a line `N passed, N failed, N skipped`, the line before it being the reason of the skips; else it
+# is one test, judged by its exit status, where 77 is a skip with the last line as its reason. A script that fails without
+# having said so has failed nevertheless.
 
 function record(outcome, key, why) {
   gsub(/\t/, " ", key)
@@ -30,9 +31,21 @@ function record(outcome, key, why) {
   next
 }
 
+/^[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped$/ {
+  split($0, counts, /[ ,]+/)
+  why = last
+  next
+}
+
 /[^ \t]/ { last = $0 }
 
 END {
+  if (!told && 1 in counts) {
+    for (i = 1; i <= counts[1]; i++) record("pass", "check " i, "")
+    for (i = 1; i <= counts[3]; i++) record("fail", "failed check " i, "see the log")
+    for (i = 1; i <= counts[5]; i++) record("skip", "skipped check " i, why == "" ? "no reason given" : why)
+    if (status == 77) exit
+  }
   if (status == 77) record("skip", "all of it", last == "" ? "no reason given" : last)
   else if (status == 124 || status == 137) record("fail", "all of it", "it did not end within its time")
   else if (status != 0 && !failed) record("fail", "all of it", "exit status " status)

@@ -1,6 +1,6 @@
 /// What a module may import: the one direction of dependency (docs/ARCHITECTURE.md) as a table.
 ///
-///     executables > Verbena > Gradients > Collectives > {Reduction, Fabric}
+///     executables > CommandLineSupport > Verbena > Gradients > Collectives > {Reduction, Fabric}
 ///     Verbena > {VerbsFabric, SharedMemoryFabric, SimulatedFabric} > Fabric        Verbena > Rendezvous
 ///     VerbsFabric > Verbs > CVerbs     Reduction > CKernels     verbena > Trainer > {Verbena, COpenBLAS, CZlib}
 ///
@@ -42,8 +42,9 @@ struct Module: Sendable {
             ]),
         // A user of the public face like any other.
         Module("Trainer", ["COpenBLAS", "CZlib", "Verbena"]),
-        Module("verbena", ["Trainer", "Verbena"]),
-        Module("rdma-allreduce", ["Verbena"]),
+        Module("CommandLineSupport", ["Verbena"]),
+        Module("verbena", ["CommandLineSupport", "Trainer", "Verbena"]),
+        Module("rdma-allreduce", ["CommandLineSupport", "Verbena"]),
     ]
 
     /// Who may import each C module; nobody else, tests included.

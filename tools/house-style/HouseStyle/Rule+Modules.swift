@@ -9,9 +9,7 @@ extension Rule {
         Rule("verbs-signature", "No `ibv_` or `rdma_` name in a public or package signature, no public import of a C module.") { file in
             guard file.language == .swift, file.isUnder("Sources") else { return [] }
             return file.lines.indices.compactMap { index in
-                guard file.lines[index].code.identifiers().contains(where: { ["public", "package", "open"].contains($0.name) }) else {
-                    return nil
-                }
+                guard isVisibleDeclaration(file.lines[index].code) else { return nil }
                 let names = signature(at: index, in: file).identifiers().map(\.name)
                 guard let name = names.first(where: { $0.hasPrefix("ibv_") || $0.hasPrefix("rdma_") || isOpenImport(of: $0, names) }) else {
                     return nil
@@ -43,6 +41,15 @@ extension Rule {
                 ofCode: Module.wordsForbiddenInCore, { "`\($0)` in the core" }, "let the caller hand in the time, the bytes or the seed")
         },
     ]
+
+    /// Whether a declaration begins here that other modules may see. What is public implicitly (members of a public extension or
+    /// protocol, cases) the compiler guards: an internal import cannot show in it.
+    private static func isVisibleDeclaration(_ code: String) -> Bool {
+        let words = code.identifiers()
+        guard let position = words.firstIndex(where: { $0.name == "public" || $0.name == "package" }) else { return false }
+        let modifiers: Set<String> = ["static", "final", "override", "nonisolated", "indirect", "required", "convenience", "mutating"]
+        return words[..<position].allSatisfy { modifiers.contains($0.name) || $0.before == UInt8(ascii: "@") }
+    }
 
     private static func isOpenImport(of name: String, _ names: [String]) -> Bool {
         names.contains("import") && Module.owners[name] != nil
