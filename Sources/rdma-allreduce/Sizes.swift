@@ -38,7 +38,8 @@ struct SizeSweep: Equatable {
         var size = least
         while size <= most {
             counts.append(size / elementBytes)
-            let (next, overflow) = factor.map { size == 0 ? (elementBytes, false) : size.multipliedReportingOverflow(by: $0) }
+            let (next, overflow) =
+                factor.map { size == 0 ? (elementBytes, false) : size.multipliedReportingOverflow(by: $0) }
                 ?? size.addingReportingOverflow(step)
             if overflow { break }
             size = next
