@@ -63,8 +63,8 @@ public enum LocalJob {
         var arguments = unsafe CommandLine.arguments.map { unsafe strdup($0) } + [nil]
         var pairs = unsafe environment.map { unsafe strdup("\($0.key)=\($0.value)") } + [nil]
         defer {
-            for index in arguments.indices { unsafe free(arguments[index]) }
-            for index in pairs.indices { unsafe free(pairs[index]) }
+            for index in unsafe arguments.indices { unsafe free(arguments[index]) }
+            for index in unsafe pairs.indices { unsafe free(pairs[index]) }
         }
         var child: pid_t = 0
         let failure = unsafe posix_spawn(&child, "/proc/self/exe", nil, nil, &arguments, &pairs)

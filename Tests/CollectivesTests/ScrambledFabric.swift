@@ -30,7 +30,7 @@ final class Network {
     }
 
     deinit {
-        for rank in memory.indices {
+        for rank in unsafe memory.indices {
             for block in unsafe memory[rank].indices { unsafe memory[rank][block].deallocate() }
         }
     }

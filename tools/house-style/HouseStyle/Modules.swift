@@ -53,7 +53,7 @@ struct Module: Sendable {
         "CKernels": ["Reduction"],
         "CPlatform": ["SharedMemoryFabric", "Verbena"],
         "COpenBLAS": ["Trainer"],
-        "CZlib": ["Trainer", "TrainerTests"],
+        "CZlib": ["Trainer"],
     ]
 
     static let names = Set(all.map(\.name)).union(owners.keys)
