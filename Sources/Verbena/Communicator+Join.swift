@@ -181,7 +181,13 @@ private func executor<F: Fabric & ~Copyable>(on fabric: consuming F, _ settings:
 
 /// Carries a verdict from the rendezvous to the engine, whichever is there first.
 final class VerdictBox: Sendable {
-    private let state = Mutex<(engine: (any EngineControl)?, verdict: Verdict?)>((nil, nil))
+    private struct State {
+        /// Not owned: the engine holds the rendezvous, which holds this.
+        weak var engine: (any EngineControl)?
+        var verdict: Verdict?
+    }
+
+    private let state = Mutex(State())
 
     func put(_ verdict: Verdict) {
         let engine = state.withLock { state in

@@ -25,12 +25,12 @@ protocol EngineControl: AnyObject, Sendable {
     func stop(orderly: Bool)
 }
 
-/// Owns the executor, and with it the fabric, on one progress thread.
+/// Runs the progress thread, whose local variable the executor is, and with it the fabric.
 ///
 /// Trainers hand over requests through a short queue and wait on a slot's word; the data path itself takes no lock. Set-up calls run on
-/// the progress thread too, so nothing but that thread ever touches the fabric.
-// Sendable without the compiler's proof: `executor` and `slotOfOperation` are touched by the progress thread alone, once it runs;
-// everything else is a Mutex, an atomic or constant.
+/// the progress thread too, so nothing but that thread can touch the fabric; when it ends, the fabric ends.
+// Sendable without the compiler's proof: `mail` and `slotOfOperation` are touched by the progress thread alone; everything else is
+// a Mutex, an atomic or constant.
 final class Engine<F: Fabric & ~Copyable>: EngineControl, @unchecked Sendable {
     typealias Call = @Sendable (inout Executor<F>) -> Void
 
@@ -47,7 +47,6 @@ final class Engine<F: Fabric & ~Copyable>: EngineControl, @unchecked Sendable {
     let deviceName: String
     let landingByteCount: Int
 
-    private var executor: Executor<F>
     /// Slot of operation i at `i mod count`: sequence numbers are dense.
     private var slotOfOperation = Array(repeating: 0, count: OperationSlots.count)
     private let slots: OperationSlots
@@ -74,10 +73,10 @@ final class Engine<F: Fabric & ~Copyable>: EngineControl, @unchecked Sendable {
         deviceName = executor.fabric.deviceName
         landingByteCount = executor.settings.landingByteCount
         waker = executor.fabric.waker()
-        self.executor = executor
         self.rendezvous = rendezvous
         slots = OperationSlots(spins: spins)
-        let thread = Thread { [self] in run() }
+        let handover = Handover(executor)
+        let thread = Thread { [self] in run(handover.take()) }
         thread.name = "verbena"
         thread.start()
     }
@@ -85,33 +84,31 @@ final class Engine<F: Fabric & ~Copyable>: EngineControl, @unchecked Sendable {
     // MARK: any thread
 
     func submit(_ request: Allreduce) throws(VerbenaError) -> Int {
-        while true {
-            let slot = inbox.withLock { inbox -> Int? in
-                // Slots are taken in turn, under the lock: the order of requests is the order of slots.
-                let slot = inbox.nextSlot
-                guard slots.take(slot) else { return nil }
-                inbox.nextSlot = (slot + 1) % OperationSlots.count
-                inbox.requests.append((request, slot))
-                return slot
+        let slot = try inbox.withLock { (inbox) throws(VerbenaError) -> Int in
+            if inbox.stop != nil { throw Self.closed }
+            // Slots are taken in turn, under the lock: the order of requests is the order of slots.
+            let slot = inbox.nextSlot
+            guard slots.take(slot) else {
+                throw VerbenaError(
+                    .configuration, "more than \(OperationSlots.count) operations are under way; wait for some, or use larger buckets")
             }
-            hasMail.store(true, ordering: .releasing)
-            waker.wake()
-            if let slot { return slot }
-            throw VerbenaError(
-                .configuration, "more than \(OperationSlots.count) operations are under way; wait for some, or use larger buckets")
+            inbox.nextSlot = (slot + 1) % OperationSlots.count
+            inbox.requests.append((request, slot))
+            return slot
         }
+        notify()
+        return slot
     }
 
     func wait(_ ticket: Int) throws(VerbenaError) -> UInt64 {
         let (failed, endTime) = slots.wait(ticket)
-        if failed { throw verdict.withLock { $0 } ?? VerbenaError(.closed, "the communicator was closed") }
+        if failed { throw verdict.withLock { $0 } ?? Self.closed }
         return endTime
     }
 
     func deliver(_ verdict: Verdict) {
         inbox.withLock { $0.verdict = $0.verdict ?? verdict }
-        hasMail.store(true, ordering: .releasing)
-        waker.wake()
+        notify()
     }
 
     func addBuffer(
@@ -132,9 +129,15 @@ final class Engine<F: Fabric & ~Copyable>: EngineControl, @unchecked Sendable {
             return inbox.stop == nil
         }
         guard isFirst else { return }
+        notify()
+        ended.wait()  // Bounded: the thread leaves its loop at the next wake-up and closes the fabric with a deadline.
+    }
+
+    private static var closed: VerbenaError { VerbenaError(.closed, "the communicator was closed") }
+
+    private func notify() {
         hasMail.store(true, ordering: .releasing)
         waker.wake()
-        ended.wait()  // Bounded: the thread leaves its loop at the next wake-up and closes the fabric with a deadline.
     }
 
     /// Runs `body` on the progress thread and waits for its answer.
@@ -149,32 +152,35 @@ final class Engine<F: Fabric & ~Copyable>: EngineControl, @unchecked Sendable {
             }
             return true
         }
-        guard isOpen else { throw VerbenaError(.closed, "the communicator was closed") }
-        hasMail.store(true, ordering: .releasing)
-        waker.wake()
+        guard isOpen else { throw Self.closed }
+        notify()
         return try wrapping { () throws(FabricError) in try answer.take() }
     }
 
     // MARK: the progress thread
 
-    private func run() {
+    private func run(_ handed: consuming Executor<F>) {
+        // Last, when the fabric is gone: whoever waits for the stop finds it so.
+        defer { ended.signal() }
+        var executor = handed
         var stopOrderly: Bool?
         while stopOrderly == nil {
-            if hasMail.exchange(false, ordering: .acquiring) { stopOrderly = readMail() }
+            if hasMail.exchange(false, ordering: .acquiring) { stopOrderly = readMail(&executor) }
             let progressed = executor.progress()
-            report()
+            report(&executor)
             if !progressed, stopOrderly == nil, !hasMail.load(ordering: .acquiring) {
                 executor.wait(milliseconds: executor.hasWork ? Self.busyMilliseconds : Self.idleMilliseconds)
             }
         }
+        // Closing is no verdict: nothing is told to the others, and what is still in flight here ends for this rank alone.
+        verdict.withLock { $0 = $0 ?? Self.closed }
         executor.fail(CollectiveError(.verdict, peer: nil, operation: "close", detail: "the communicator was closed"))
-        report()
+        report(&executor)
         if stopOrderly == true { executor.close(milliseconds: Self.closeMilliseconds) }
-        ended.signal()
     }
 
     /// - Returns: whether to stop, and how.
-    private func readMail() -> Bool? {
+    private func readMail(_ executor: inout Executor<F>) -> Bool? {
         inbox.withLock { inbox in
             swap(&inbox.requests, &mail.requests)
             swap(&inbox.calls, &mail.calls)
@@ -182,7 +188,7 @@ final class Engine<F: Fabric & ~Copyable>: EngineControl, @unchecked Sendable {
         }
         for call in mail.calls { call(&executor) }
         mail.calls.removeAll()
-        if let verdict = mail.verdict { end(with: verdict) }
+        if let verdict = mail.verdict { end(&executor, with: verdict) }
         for (request, slot) in mail.requests {
             do throws(CollectiveError) {
                 let sequence = try executor.submit(request)
@@ -197,7 +203,7 @@ final class Engine<F: Fabric & ~Copyable>: EngineControl, @unchecked Sendable {
     }
 
     /// Tells the waiters what has ended. A failure is agreed on with the other ranks first.
-    private func report() {
+    private func report(_ executor: inout Executor<F>) {
         if let failure = executor.failure { settle(failure) }
         let time = platform_now()
         executor.takeFinished { finished in
@@ -206,7 +212,7 @@ final class Engine<F: Fabric & ~Copyable>: EngineControl, @unchecked Sendable {
         }
     }
 
-    private func end(with agreed: Verdict) {
+    private func end(_ executor: inout Executor<F>, with agreed: Verdict) {
         let operation = executor.currentOperation
         verdict.withLock { $0 = $0 ?? VerbenaError(agreed, during: operation) }
         executor.fail(CollectiveError(.verdict, peer: agreed.rank, operation: operation, detail: agreed.cause, remedy: agreed.remedy))
@@ -220,6 +226,19 @@ final class Engine<F: Fabric & ~Copyable>: EngineControl, @unchecked Sendable {
         rendezvous.report(own)
         let agreed = rendezvous.agreedVerdict(waitingAtMostMilliseconds: Self.agreementMilliseconds) ?? own
         verdict.withLock { $0 = $0 ?? VerbenaError(agreed, during: failure.operation) }
+    }
+}
+
+/// Carries the executor, which cannot be copied, into its thread.
+// Sendable without the compiler's proof: `take` is called once, by the one thread that it was made for, after `init`.
+private final class Handover<F: Fabric & ~Copyable>: @unchecked Sendable {
+    private var executor: Executor<F>?
+
+    init(_ executor: consuming Executor<F>) { self.executor = consume executor }
+
+    func take() -> Executor<F> {
+        guard let taken = executor.take() else { fatalError("broken invariant: an executor is handed over once") }
+        return taken
     }
 }
 

@@ -44,14 +44,15 @@ final class World: Sendable {
         size: Int, make: @escaping @Sendable (Int) throws -> F, check: some ConformanceCheck
     ) throws {
         let world = World(size: size)
+        let ended = DispatchSemaphore(value: 0)
         let threads = (0..<size).map { rank in
             Thread {
                 do { try world.runRank(rank, make: make, check: check) } catch { world.fail(error) }
-                world.state.withLock { $0["ended", default: [:]][rank] = [] }
+                ended.signal()
             }
         }
         for thread in threads { thread.start() }
-        while world.state.withLock({ $0["ended"]?.count ?? 0 }) < size { sched_yield() }
+        for _ in threads { ended.wait() }
         if let first = world.errors.withLock({ $0.first }) { throw first }
     }
 

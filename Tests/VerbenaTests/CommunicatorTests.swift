@@ -1,0 +1,128 @@
+import Foundation
+import Testing
+import Verbena
+
+/// The public face, on every fabric that this machine has: in `tools/test`, shared memory here and verbs on rxe.
+// SAFETY (whole file): buffers are read and written between collectives only, while their communicator is open.
+@Suite(.serialized) struct CommunicatorTests {
+    @Test(arguments: Fabrics.available, [1, 2, 3, 4, 5])
+    func sumsAndAverages(fabric: FabricChoice, ranks: Int) throws {
+        let outcomes = LocalRanks.run(ranks, fabric: fabric) { communicator in
+            let buffer = try communicator.allocate(Double.self, count: 10_007)
+            var bits: [UInt64] = []
+            for (count, operation) in [(0, ReductionOperation.sum), (1, .sum), (3, .average), (10_007, .sum), (4_099, .average)] {
+                for index in 0..<count { unsafe buffer.elements[index] = Double(index * (communicator.rank + 1)) * 0.1 }
+                try communicator.allreduce(buffer, count: count, operation)
+                for index in 0..<count {
+                    var wanted = Double(index * ranks * (ranks + 1) / 2) * 0.1
+                    if operation == .average { wanted /= Double(ranks) }
+                    let value = unsafe buffer.elements[index]
+                    guard abs(value - wanted) <= 1e-9 * max(1, abs(wanted)) else { throw Wrong("\(value) at \(index), wanted \(wanted)") }
+                    bits.append(value.bitPattern)
+                }
+            }
+            return bits
+        }
+        let first = try outcomes[0].get()
+        for outcome in outcomes { #expect(try outcome.get() == first, "the same bits on every rank") }
+    }
+
+    /// The bits depend on the values and the number of ranks, not on what carries them or on when.
+    @Test(.enabled(if: Fabrics.hasDevice, "no RDMA device with an active port"))
+    func fabricsGiveTheSameBits() throws {
+        let results = try [FabricChoice.sharedMemory, .verbs, .verbs].map { fabric in
+            try LocalRanks.run(3, fabric: fabric) { communicator in
+                let buffer = try communicator.allocate(Float.self, count: 50_000)
+                for index in 0..<50_000 { unsafe buffer.elements[index] = 1 / Float(index + 3 * communicator.rank + 1) }
+                try communicator.allreduce(buffer, .average)
+                return unsafe buffer.elements.map(\.bitPattern)
+            }[1].get()
+        }
+        #expect(results[0] == results[1] && results[1] == results[2])
+    }
+
+    @Test func differentOperationsAreToldOnEveryRank() {
+        let outcomes = LocalRanks.run(2, fabric: .sharedMemory) { communicator in
+            let buffer = try communicator.allocate(Float.self, count: 1000)
+            try communicator.allreduce(buffer, count: communicator.rank == 0 ? 1000 : 999)
+        }
+        for outcome in outcomes { expectError(outcome, .verdict, ["another operation"]) }
+    }
+
+    @Test(arguments: Fabrics.available) func lostRankIsTheSameVerdictForAll(fabric: FabricChoice) {
+        let outcomes = LocalRanks.run(4, fabric: fabric) { communicator in
+            let buffer = try communicator.allocate(Float.self, count: 100_000)
+            for step in 0..<1_000_000 {
+                if communicator.rank == 2, step == 3 { throw Wrong("plays dead") }
+                try communicator.allreduce(buffer)
+            }
+        }
+        for rank in [0, 1, 3] {
+            expectError(outcomes[rank], .verdict, ["rank 2", "allreduce"])
+            #expect((errorOf(outcomes[rank]) as? VerbenaError)?.rank == 2)
+        }
+    }
+
+    @Test func abortTellsTheOthersWhy() {
+        let outcomes = LocalRanks.run(3, fabric: .sharedMemory) { communicator in
+            if communicator.rank == 1 {
+                communicator.abort(reason: "its data is missing")
+                throw Wrong("aborted")
+            }
+            try communicator.barrier(label: "wait")
+        }
+        for rank in [0, 2] { expectError(outcomes[rank], .verdict, ["rank 1", "its data is missing"]) }
+    }
+
+    @Test func differentOptionsAreToldOnEveryRank() {
+        let outcomes = LocalRanks.run(2, fabric: .sharedMemory, configure: { if $1 == 1 { $0.channelsPerPeer = 2 } }) { _ in }
+        for outcome in outcomes { expectError(outcome, .configuration, ["channels", "same options"]) }
+    }
+
+    @Test func verbsWithoutDeviceNamesTheRemedy() throws {
+        var configuration = try Configuration(fabric: .verbs, devices: ["none0"], environment: [:])
+        configuration.environment = [:]
+        #expect { try configuration.checkFabric() } throws: { "\($0)".contains("none0") }
+        #expect { try Communicator.join(configuration) } throws: { ($0 as? VerbenaError)?.cause == .fabric }
+    }
+
+    @Test func environmentIsChecked() {
+        #expect(throws: VerbenaError.self) { try Configuration(environment: ["VERBENA_FABRIC": "carrier-pigeon"]) }
+        #expect { try Communicator.join(Configuration(environment: ["RANK": "4", "WORLD_SIZE": "4"])) } throws: {
+            ($0 as? VerbenaError)?.cause == .configuration
+        }
+    }
+
+    @Test func closedCommunicatorRefuses() throws {
+        let communicator = try Communicator.join(Configuration(environment: [:]))
+        let buffer = try communicator.allocate(Float.self, count: 4)
+        try communicator.close()
+        try communicator.close()
+        #expect(throws: VerbenaError.self) { try communicator.allreduce(buffer) }
+        #expect(throws: VerbenaError.self) { try communicator.allocate(Float.self, count: 4) }
+    }
+}
+
+struct Wrong: Error, CustomStringConvertible {
+    var description: String
+
+    init(_ description: String) { self.description = description }
+}
+
+func errorOf<R>(_ outcome: Result<R, any Error>) -> (any Error)? {
+    if case .failure(let error) = outcome { return error }
+    return nil
+}
+
+/// The outcome is a `VerbenaError` of this cause, in one line that has all these words.
+func expectError<R>(
+    _ outcome: Result<R, any Error>, _ cause: VerbenaError.Cause, _ words: [String], at location: SourceLocation = #_sourceLocation
+) {
+    guard let error = errorOf(outcome) as? VerbenaError else {
+        Issue.record("no VerbenaError but \(outcome)", sourceLocation: location)
+        return
+    }
+    #expect(error.cause == cause, "\(error)", sourceLocation: location)
+    for word in words { #expect(error.message.contains(word), "\(error)", sourceLocation: location) }
+    #expect(!error.message.contains("\n"), sourceLocation: location)
+}

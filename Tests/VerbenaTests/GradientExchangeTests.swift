@@ -1,0 +1,78 @@
+import Testing
+import Verbena
+
+// SAFETY (whole file): gradients are touched before their announcement and after `synchronize` only, while the communicator is open.
+@Suite(.serialized) struct GradientExchangeTests {
+    static let model = [300, 7, 0, 20_000, 1, 513].enumerated().map { ParameterLayout(name: "p\($0)", elementCount: $1) }
+
+    static func value(_ rank: Int, _ step: Int, _ parameter: Int, _ element: Int) -> Float {
+        Float((rank + 1) * (parameter + 1)) + Float(element % 100) + Float(step)
+    }
+
+    @Test(arguments: Fabrics.available, [1, 2, 3])
+    func averagesEveryGradientInEveryStep(fabric: FabricChoice, ranks: Int) throws {
+        for bucketBytes in [64, 4096, 1 << 20] {
+            let outcomes = LocalRanks.run(ranks, fabric: fabric) { communicator in
+                let exchange = try GradientExchange(communicator, parameters: Self.model, bucketBytes: bucketBytes)
+                for step in 0..<3 {
+                    // Each rank in an order of its own.
+                    for parameter in Self.model.indices.map({ ($0 + communicator.rank + step) % Self.model.count }) {
+                        let view = unsafe exchange.gradient(at: parameter)
+                        for element in view.indices { unsafe view[element] = Self.value(communicator.rank, step, parameter, element) }
+                        try exchange.gradientReady(parameter)
+                    }
+                    let report = try exchange.synchronize()
+                    guard report.buckets == exchange.plan.buckets.count else { throw Wrong("\(report)") }
+                    guard abs(report.computeSeconds + report.exposedSeconds - report.stepSeconds) < 1e-6 else { throw Wrong("\(report)") }
+                    try Self.check(exchange, step: step, ranks: ranks)
+                }
+            }
+            for outcome in outcomes { _ = try outcome.get() }
+        }
+    }
+
+    private static func check(_ exchange: GradientExchange, step: Int, ranks: Int) throws {
+        for parameter in model.indices {
+            let view = unsafe exchange.gradient(at: parameter)
+            for element in view.indices {
+                let wanted = (0..<ranks).reduce(Float(0)) { $0 + value($1, step, parameter, element) } / Float(ranks)
+                guard unsafe view[element] == wanted else {
+                    throw Wrong("step \(step), parameter \(parameter)[\(element)]: \(unsafe view[element]), wanted \(wanted)")
+                }
+            }
+        }
+    }
+
+    @Test func differentModelsAreToldWhere() {
+        let outcomes = LocalRanks.run(3, fabric: .sharedMemory) { communicator in
+            var model = Self.model
+            if communicator.rank == 2 { model[3].elementCount += 1 }
+            _ = try GradientExchange(communicator, parameters: model)
+        }
+        for outcome in outcomes { expectError(outcome, .verdict, ["'p3' of 20000", "'p3' of 20001", "rank 2"]) }
+    }
+
+    @Test func forgottenGradientIsNamed() {
+        let outcomes = LocalRanks.run(1, fabric: .automatic) { communicator in
+            let exchange = try GradientExchange(communicator, parameters: Self.model)
+            try exchange.gradientReady(5)
+            _ = try exchange.synchronize()
+        }
+        expectError(outcomes[0], .gradients, ["'p0'", "announce every parameter"])
+    }
+
+    /// More buckets than may be under way at once.
+    @Test func manyBuckets() throws {
+        let outcomes = LocalRanks.run(2, fabric: .sharedMemory) { communicator in
+            let model = (0..<700).map { ParameterLayout(name: "p\($0)", elementCount: 3) }
+            let exchange = try GradientExchange(communicator, parameters: model, bucketBytes: 1)
+            for parameter in model.indices.reversed() {
+                unsafe exchange.gradient(at: parameter).update(repeating: Float(parameter + communicator.rank))
+                try exchange.gradientReady(parameter)
+            }
+            _ = try exchange.synchronize()
+            return model.indices.allSatisfy { unsafe exchange.gradient(at: $0)[2] == Float($0) + 0.5 }
+        }
+        for outcome in outcomes { #expect(try outcome.get()) }
+    }
+}
