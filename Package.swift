@@ -95,7 +95,7 @@ let package = Package(
         tests("HouseStyleTests", ["HouseStyle"]),
         tests("ReductionTests", ["Reduction"]),
         tests("RendezvousTests", ["Rendezvous"]),
-        tests("TrainerTests", ["CZlib", "Trainer", "Verbena"]),
+        tests("TrainerTests", ["CZlib", "Rendezvous", "Trainer", "Verbena", logging]),
         tests("VerbenaTests", ["Verbena"]),
         tests("VerbsTests", ["Fabric", "Verbs", "VerbsFabric"]),
     ]
