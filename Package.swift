@@ -96,7 +96,7 @@ let package = Package(
         tests("ReductionTests", ["Reduction"]),
         tests("RendezvousTests", ["Rendezvous"]),
         tests("TrainerTests", ["CZlib", "Rendezvous", "Trainer", "Verbena", logging]),
-        tests("VerbenaTests", ["Verbena"]),
+        tests("VerbenaTests", ["Verbena", "Verbs"]),
         tests("VerbsTests", ["Fabric", "Verbs", "VerbsFabric"]),
     ]
 )
