@@ -96,6 +96,7 @@ let package = Package(
         tests("ReductionTests", ["Reduction"]),
         tests("RendezvousTests", ["Rendezvous"]),
         tests("TrainerTests", ["CZlib", "Rendezvous", "Trainer", "Verbena", logging]),
+        tests("VerbenaCommandTests", ["CommandLineSupport", "Trainer", "verbena", argumentParser]),
         tests("VerbenaTests", ["Verbena", "Verbs"]),
         tests("VerbsTests", ["Fabric", "Verbs", "VerbsFabric"]),
     ]
