@@ -66,9 +66,10 @@ extension Executor where F: ~Copyable {
         let isNext = immediate.operation == expected(operation: now + UInt64(ExecutorSettings.lanes))
         let number = isCurrent ? state.arrived : state.arrivedEarly
         guard isCurrent || isNext, channel.index == lanes[lane].channel,
-            immediate == Immediate(
-                epoch: settings.epoch, operation: isCurrent ? now : now + UInt64(ExecutorSettings.lanes),
-                signature: immediate.signature, transfer: number)
+            immediate
+                == Immediate(
+                    epoch: settings.epoch, operation: isCurrent ? now : now + UInt64(ExecutorSettings.lanes),
+                    signature: immediate.signature, transfer: number)
         else {
             return fail(
                 error(

@@ -11,6 +11,7 @@ public struct Region: @unchecked Sendable, Hashable {
 
     public init(identifier: UInt32, base: UnsafeMutableRawPointer, byteCount: Int) {
         self.identifier = identifier
+        // SAFETY: the fabric that makes the handle keeps the memory, as said above.
         unsafe self.base = base
         self.byteCount = byteCount
     }

@@ -65,7 +65,8 @@ public struct BucketPlan: Sendable, Equatable {
     public var manifest: [UInt8] {
         var text = "\(parameters.count) parameters in \(buckets.count) buckets"
         for index in parameters.indices {
-            text += "\nparameter \(index) '\(parameters[index].name)' of \(parameters[index].elementCount) in bucket \(bucketOfParameter[index])"
+            text +=
+                "\nparameter \(index) '\(parameters[index].name)' of \(parameters[index].elementCount) in bucket \(bucketOfParameter[index])"
         }
         return Array(text.utf8)
     }

@@ -117,6 +117,8 @@ final class ClientHandler: ChannelDuplexHandler {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        // A reset is an end like any other; `channelInactive` says so.
+        if error is IOError { return context.close(promise: nil) }
         lose("is lost, because the connection failed: \(error)", context)
     }
 

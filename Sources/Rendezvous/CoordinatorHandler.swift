@@ -133,6 +133,8 @@ final class CoordinatorHandler: ChannelDuplexHandler {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        // A connection that the system ended is over like any other: a process that dies with bytes unread ends in a reset.
+        if error is IOError { return context.close(promise: nil) }
         drop(context, "\(error)")
     }
 

@@ -30,7 +30,8 @@ extension SharedMemoryFabric {
     private func slot(of write: Write) throws(FabricError) -> Int {
         let rank = write.channel.peer
         guard 0..<worldSize ~= rank, slots[rank] >= 0, 0..<channelsPerPeer ~= write.channel.index, write.destination.peer == rank else {
-            throw FabricError(.wrongPeer, during: .write, peer: rank, detail: "no channel \(write.channel.index) to it, or another's region")
+            throw FabricError(
+                .wrongPeer, during: .write, peer: rank, detail: "no channel \(write.channel.index) to it, or another's region")
         }
         if case .gone(let cause) = peers[slots[rank]].status {
             throw FabricError(cause, during: .write, peer: rank, detail: "it is gone")
@@ -93,7 +94,8 @@ extension SharedMemoryFabric {
         guard died else { return nil }
         peers[slot].status = .gone(.peerDied)
         return .failure(
-            FabricError(.peerDied, during: .write, peer: rank, detail: "its process ended without taking leave", remedy: "see its own output"))
+            FabricError(
+                .peerDied, during: .write, peer: rank, detail: "its process ended without taking leave", remedy: "see its own output"))
     }
 
     public mutating func wait(until deadline: FabricInstant) {

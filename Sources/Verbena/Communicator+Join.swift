@@ -83,7 +83,8 @@ extension Communicator {
         case .sharedMemory where !isOneMachine:
             let far = all.firstIndex { $0.host != all[0].host } ?? 0
             throw VerbenaError(
-                .configuration, "--fabric shm needs all ranks on one machine, but rank \(far) is not on that of rank 0; use --fabric verbs or auto")
+                .configuration,
+                "--fabric shm needs all ranks on one machine, but rank \(far) is not on that of rank 0; use --fabric verbs or auto")
         case .automatic where isOneMachine, .sharedMemory:
             let fabric = try wrapping { () throws(FabricError) in
                 try SharedMemoryFabric(
@@ -125,7 +126,8 @@ extension Communicator {
         var all: [Introduction] = []
         for (rank, bytes) in gathered.enumerated() {
             guard let introduction = try? JSONDecoder().decode(Introduction.self, from: Data(bytes)) else {
-                throw VerbenaError(.rendezvous, rank: rank, "rank \(rank) introduced itself in another format; run the same build on all ranks")
+                throw VerbenaError(
+                    .rendezvous, rank: rank, "rank \(rank) introduced itself in another format; run the same build on all ranks")
             }
             guard introduction.fabric == own.fabric, introduction.channelsPerPeer == own.channelsPerPeer else {
                 throw VerbenaError(

@@ -1,5 +1,5 @@
-internal import Collectives
 internal import CPlatform
+internal import Collectives
 public import Gradients
 internal import Reduction
 

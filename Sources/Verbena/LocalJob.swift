@@ -37,7 +37,8 @@ public enum LocalJob {
         let secret = JobSecret.random()
         let coordinator = try wrapping { () throws(RendezvousError) in
             try Coordinator.start(
-                host: "127.0.0.1", port: 0, worldSize: ranks, secret: secret, version: Communicator.version, hostedBy: .launcher, logger: logger)
+                host: "127.0.0.1", port: 0, worldSize: ranks, secret: secret, version: Communicator.version, hostedBy: .launcher,
+                logger: logger)
         }
         defer { coordinator.stop() }
         var children: [pid_t: Int] = [:]
@@ -61,7 +62,10 @@ public enum LocalJob {
         // SAFETY: the C strings live until they are freed below, after the call that reads them.
         var arguments = unsafe CommandLine.arguments.map { unsafe strdup($0) } + [nil]
         var pairs = unsafe environment.map { unsafe strdup("\($0.key)=\($0.value)") } + [nil]
-        defer { unsafe (arguments + pairs).forEach { unsafe free($0) } }
+        defer {
+            for index in unsafe arguments.indices { unsafe free(arguments[index]) }
+            for index in unsafe pairs.indices { unsafe free(pairs[index]) }
+        }
         var child: pid_t = 0
         let failure = unsafe posix_spawn(&child, "/proc/self/exe", nil, nil, &arguments, &pairs)
         guard failure == 0 else {
@@ -98,6 +102,7 @@ public enum LocalJob {
     private static func exitCode(_ status: Int32, rank: Int) -> Int32 {
         let signal = status & 0x7f
         guard signal != 0 else { return status >> 8 & 0xff }
+        // SAFETY: the C library's own text, copied at once.
         report("rank \(rank) was ended by signal \(signal) (\(unsafe String(cString: strsignal(signal))))")
         return 1
     }

@@ -2,7 +2,6 @@ internal import Collectives
 internal import Fabric
 internal import Gradients
 internal import Rendezvous
-internal import Verbs
 
 /// Why a rank cannot begin, or cannot go on. One line says who, during what, why, and what to do.
 public struct VerbenaError: Error, Sendable, Equatable, CustomStringConvertible {
@@ -46,8 +45,6 @@ public struct VerbenaError: Error, Sendable, Equatable, CustomStringConvertible 
 
     init(_ error: FabricError) { self.init(.fabric, rank: error.peer, error.description) }
 
-    init(_ error: VerbsError) { self.init(.fabric, error.description) }
-
     init(_ error: GradientError) { self.init(.gradients, error.description) }
 
     /// A verdict as this rank met it: during its own operation.
@@ -57,15 +54,24 @@ public struct VerbenaError: Error, Sendable, Equatable, CustomStringConvertible 
     }
 }
 
+/// An error of a layer below, as the public face says it.
+protocol LayerError: Error {
+    var asVerbenaError: VerbenaError { get }
+}
+
+extension RendezvousError: LayerError {
+    var asVerbenaError: VerbenaError { VerbenaError(self) }
+}
+
+extension FabricError: LayerError {
+    var asVerbenaError: VerbenaError { VerbenaError(self) }
+}
+
+extension GradientError: LayerError {
+    var asVerbenaError: VerbenaError { VerbenaError(self) }
+}
+
 /// Runs calls of a layer below and wraps what they throw.
-func wrapping<R: ~Copyable>(_ body: () throws(RendezvousError) -> R) throws(VerbenaError) -> R {
-    do throws(RendezvousError) { return try body() } catch { throw VerbenaError(error) }
-}
-
-func wrapping<R: ~Copyable>(_ body: () throws(FabricError) -> R) throws(VerbenaError) -> R {
-    do throws(FabricError) { return try body() } catch { throw VerbenaError(error) }
-}
-
-func wrapping<R: ~Copyable>(_ body: () throws(GradientError) -> R) throws(VerbenaError) -> R {
-    do throws(GradientError) { return try body() } catch { throw VerbenaError(error) }
+func wrapping<R: ~Copyable, E: LayerError>(_ body: () throws(E) -> R) throws(VerbenaError) -> R {
+    do throws(E) { return try body() } catch { throw error.asVerbenaError }
 }

@@ -49,7 +49,9 @@ struct RdmaAllreduce: Program {
     @Option(name: [.customShort("i"), .customLong("stepbytes")], help: "Bytes from one size to the next.")
     var step = ByteCount(1 << 20)
 
-    @Option(name: [.customShort("f"), .customLong("stepfactor")], help: "Factor from one size to the next, instead of a step; after 0 comes one element.")
+    @Option(
+        name: [.customShort("f"), .customLong("stepfactor")],
+        help: "Factor from one size to the next, instead of a step; after 0 comes one element.")
     var factor: Int?
 
     @Option(name: [.customShort("n"), .customLong("iters")], help: "Timed iterations a size.")
@@ -59,7 +61,7 @@ struct RdmaAllreduce: Program {
     var warmups = 1
 
     @Option(name: [.customShort("c"), .customLong("check")], help: "1 checks each size, 0 does not.")
-    var check_ = 1
+    var checks = 1
 
     @Option(name: [.customShort("d"), .customLong("datatype")], help: "Element type.")
     var type = ElementType.float32
@@ -77,7 +79,7 @@ struct RdmaAllreduce: Program {
         if factor == nil, step.value < 1 { throw ValidationError("-i 0: give a step of at least 1 byte") }
         if mostBytes < least.value { throw ValidationError("-e is less than -b; give -e at least \(least.value)") }
         if iterations < 0 || warmups < 0 { throw ValidationError("-n and -w count iterations: give 0 or more") }
-        if check_ != 0 && check_ != 1 { throw ValidationError("-c \(check_): give 1 to check, 0 not to") }
+        if checks != 0 && checks != 1 { throw ValidationError("-c \(checks): give 1 to check, 0 not to") }
     }
 
     private var mostBytes: Int { most?.value ?? max(least.value, 32 << 20) }
@@ -95,14 +97,15 @@ struct RdmaAllreduce: Program {
         let sweep = SizeSweep(least: least.value, most: mostBytes, step: step.value, factor: factor, elementBytes: MemoryLayout<E>.stride)
         var report = Report(
             config: .init(
-                version: Communicator.version, ranks: communicator.worldSize, fabric: communicator.fabricName, device: communicator.deviceName,
+                version: Communicator.version, ranks: communicator.worldSize, fabric: communicator.fabricName,
+                device: communicator.deviceName,
                 minimumBytes: least.value, maximumBytes: mostBytes, iterations: iterations, warmupIterations: warmups,
                 landingBytes: communicator.landingByteCount))
         let isLead = communicator.rank == 0
-        if isLead { say(Table.header(report.config, sweep: sweep, isChecked: check_ == 1)) }
+        if isLead { say(Table.header(report.config, sweep: sweep, isChecked: checks == 1)) }
         let measurement = try Measurement<E>(
             communicator, operation: operation, mostElements: mostBytes / MemoryLayout<E>.stride, iterations: iterations, warmups: warmups,
-            isChecked: check_ == 1)
+            isChecked: checks == 1)
         for count in sweep.elementCounts {
             let row = try measurement.row(count: count)
             report.results.append(row)

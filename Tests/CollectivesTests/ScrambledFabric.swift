@@ -30,7 +30,9 @@ final class Network {
     }
 
     deinit {
-        unsafe memory.joined().forEach { unsafe $0.deallocate() }
+        for rank in unsafe memory.indices {
+            for block in unsafe memory[rank].indices { unsafe memory[rank][block].deallocate() }
+        }
     }
 
     /// Delivers or completes one write, chosen by the seed. False where there is none.

@@ -25,7 +25,8 @@ struct OrderCheck: ConformanceCheck {
                     let offset = (index * count + round) * slot
                     let ticket = try fabric.write(
                         Write(
-                            channel: Channel(peer: peer, index: index), source: region, sourceOffset: offset + 1, destination: remotes[peer]!,
+                            channel: Channel(peer: peer, index: index), source: region, sourceOffset: offset + 1,
+                            destination: remotes[peer]!,
                             destinationOffset: offset + 1, byteCount: Self.lengths[round],
                             immediate: Self.immediates[round % Self.immediates.count] &+ UInt32(index)))
                     try demand(ticket == UInt64(round + 1), "tickets count from 1 on each channel, got \(ticket)")
@@ -47,7 +48,8 @@ struct OrderCheck: ConformanceCheck {
                 let start = (channel.index * count + round) * slot + 1
                 for offset in start..<start + Self.lengths[round] {
                     try demand(
-                        unsafe bytes(region)[offset] == UInt8(truncatingIfNeeded: offset &* 31 >> 3), "byte \(offset) was not there at its arrival")
+                        unsafe bytes(region)[offset] == UInt8(truncatingIfNeeded: offset &* 31 >> 3),
+                        "byte \(offset) was not there at its arrival")
                 }
                 let after = start + Self.lengths[round]
                 try demand(unsafe bytes(region)[after] == 0 && bytes(region)[start - 1] == 0, "bytes beside the write were touched")
@@ -83,7 +85,8 @@ struct PressureCheck: ConformanceCheck {
                     arrived[channel.peer] += 1
                 case .completion(let channel, let through):
                     try demand(
-                        Int(through) > completed[channel.peer] && Int(through) <= posted[channel.peer], "completions only grow, up to what was posted")
+                        Int(through) > completed[channel.peer] && Int(through) <= posted[channel.peer],
+                        "completions only grow, up to what was posted")
                     completed[channel.peer] = Int(through)
                 default: throw Broken(description: "unexpected \(event)")
                 }
@@ -116,7 +119,10 @@ struct BoundsCheck: ConformanceCheck {
                 byteCount: count, immediate: 7)
         }
         if fabric.rank == 0 {
-            for bad in [write(0, 1, 1000), write(1, 0, 1000), write(0, 0, 1001), write(-1, 0, 1), write(0, -1, 1), write(0, 0, -1), write(2000, 0, 0)] {
+            for bad in [
+                write(0, 1, 1000), write(1, 0, 1000), write(0, 0, 1001), write(-1, 0, 1), write(0, -1, 1), write(0, 0, -1),
+                write(2000, 0, 0),
+            ] {
                 do throws(FabricError) {
                     _ = try fabric.write(bad)
                     throw FabricError(.deviceFailed, during: .write, detail: "a write outside its region was taken")
@@ -149,7 +155,8 @@ struct RegionsCheck: ConformanceCheck {
         unsafe bytes(second)[5000 + fabric.rank] = 42
         _ = try fabric.write(
             Write(
-                channel: channel, source: second, sourceOffset: 5000 + fabric.rank, destination: secondRemotes[peer]!, destinationOffset: 9999,
+                channel: channel, source: second, sourceOffset: 5000 + fabric.rank, destination: secondRemotes[peer]!,
+                destinationOffset: 9999,
                 byteCount: 1, immediate: 1))
         _ = try fabric.collect { if case .arrival = $0 { true } else { false } }
         try demand(unsafe bytes(second)[9999] == 42, "the byte is in the second region")

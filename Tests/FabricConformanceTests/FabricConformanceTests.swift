@@ -1,6 +1,7 @@
 import Fabric
 import SharedMemoryFabric
 import Testing
+import VerbsFabric
 
 /// The contract of a fabric, promise by promise; every fabric runs all of them.
 enum Promise: String, CaseIterable, Sendable {
@@ -50,6 +51,35 @@ enum Promise: String, CaseIterable, Sendable {
         let good = try SharedMemoryFabric(.init(rank: 1, worldSize: 2, jobKey: [])).endpoint
         for bad in [[], Array(good.dropLast()), good + [0], Array(good.dropFirst())] {
             #expect(throws: FabricError.self) { try fabric.connect(to: [1: bad], deadline: fabric.now()) }
+        }
+    }
+}
+
+@Suite(.enabled("no RDMA device with an active port") { (try? VerbsFabric.checkDevice(named: nil)) != nil })
+struct VerbsConformance {
+    static func make(rank: Int, worldSize: Int, channels: Int = 1, key: UInt8 = 7, epoch: UInt32 = 1) throws -> VerbsFabric {
+        var configuration = VerbsFabricConfiguration(
+            rank: rank, worldSize: worldSize, localRank: rank, jobKey: Array(repeating: key, count: 16), epoch: epoch)
+        configuration.channelsPerPeer = channels
+        configuration.arrivalDepth = 64
+        configuration.writeDepth = 64
+        return try VerbsFabric(configuration)
+    }
+
+    @Test(arguments: Promise.allCases, [1, 3])
+    func keeps(promise: Promise, channels: Int) throws {
+        try promise.isKept { rank, size in try Self.make(rank: rank, worldSize: size, channels: channels) }
+    }
+
+    @Test(arguments: ["key", "epoch"]) func refusesAnotherJob(field: String) {
+        #expect {
+            try World.run(
+                size: 2,
+                make: {
+                    try Self.make(rank: $0, worldSize: 2, key: field == "key" ? UInt8($0) : 7, epoch: field == "epoch" ? UInt32($0) : 1)
+                }, check: WaitCheck())
+        } throws: {
+            ($0 as? FabricError)?.cause == .wrongPeer
         }
     }
 }

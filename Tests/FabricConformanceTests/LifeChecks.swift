@@ -9,7 +9,8 @@ struct DeathCheck: ConformanceCheck {
         let (region, remotes) = try fabric.shareRegion(byteCount: 4096, label: "region", in: world)
         func write(to peer: Int) -> Write {
             Write(
-                channel: Channel(peer: peer), source: region, sourceOffset: 0, destination: remotes[peer]!, destinationOffset: 0, byteCount: 8,
+                channel: Channel(peer: peer), source: region, sourceOffset: 0, destination: remotes[peer]!, destinationOffset: 0,
+                byteCount: 8,
                 immediate: UInt32(fabric.rank))
         }
         if fabric.rank == 2 {
@@ -56,7 +57,8 @@ struct CloseCheck: ConformanceCheck {
         let (region, remotes) = try fabric.shareRegion(byteCount: 4096, label: "region", in: world)
         let peer = 1 - fabric.rank
         let write = Write(
-            channel: Channel(peer: peer), source: region, sourceOffset: 0, destination: remotes[peer]!, destinationOffset: 0, byteCount: 100,
+            channel: Channel(peer: peer), source: region, sourceOffset: 0, destination: remotes[peer]!, destinationOffset: 0,
+            byteCount: 100,
             immediate: 5)
         if fabric.rank == 1 {
             for _ in 1..<5 { _ = try fabric.write(write) }
@@ -88,7 +90,12 @@ struct WaitCheck: ConformanceCheck {
         try demand(fabric.poll() == nil, "nothing happened")
         // Woken again and again, so that the order of sleeping and waking does not matter: without wakers this lasts till the deadline.
         let waker = fabric.waker()
-        let thread = Thread { while !Thread.current.isCancelled { waker.wake(); sched_yield() } }
+        let thread = Thread {
+            while !Thread.current.isCancelled {
+                waker.wake()
+                sched_yield()
+            }
+        }
         thread.start()
         let long = fabric.now().advanced(milliseconds: World.patienceMilliseconds)
         fabric.wait(until: long)

@@ -17,6 +17,7 @@ readonly guest_modules=(
 # Meta-packages in order of preference; a concrete version is never named here.
 readonly kernel_meta_packages=(linux-image-6.12-amd64 linux-image-amd64 linux-image-generic)
 readonly cache_lock_seconds=600
+readonly initramfs_days=7
 
 cache_directory() {
   printf '%s/verbena/rxe' "${XDG_CACHE_HOME:-${HOME:-/var/tmp}/.cache}"
@@ -148,6 +149,8 @@ add_initramfs() {
   ((number > 100)) || return 1
   (cd "$partial/root" && find . | cpio --quiet -o -H newc) >"$partial/initramfs" || return 1
   mv "$partial/initramfs" "$target"
+  # Each version of the guest's scripts has one; those of past versions go in time.
+  find "$(cache_directory)" -maxdepth 1 -name 'initramfs-*' -mtime "+$initramfs_days" -delete
 }
 
 # Makes sure that a kernel and its initramfs are cached; sets guest_kernel and

@@ -106,31 +106,44 @@ vm_failed() {
   return "$vm_failure"
 }
 
+# Takes "STATUS OUT ERR" from the guest; waits for the outputs and returns the status.
+finish_output() {
+  local guest_status bytes_out bytes_err
+  if [[ ! $1 =~ ^([0-9]+)\ ([0-9]+)\ ([0-9]+)$ ]]; then
+    vm_failed "the guest ended with '$1', which is not a status and two counts"
+    return
+  fi
+  guest_status=${BASH_REMATCH[1]} bytes_out=${BASH_REMATCH[2]} bytes_err=${BASH_REMATCH[3]}
+  if ! drain_pump "$pump_out" "$bytes_out" || ! drain_pump "$pump_err" "$bytes_err"; then
+    note "nobody read the rest of the output for $drain_seconds s; it is dropped"
+  fi
+  return "$guest_status"
+}
+
 # Reads the control port until the command has ended; sets exit_status, or fails
 # when the machine does.
 follow_guest() {
-  local control=$1 word rest deadline=$((SECONDS + boot_seconds)) started=no left
+  local control=$1 word rest deadline=$((SECONDS + boot_seconds)) started=no
   while :; do
-    left=$((deadline - SECONDS))
-    ((left > 0)) || left=0
-    if read -r -t "$((left + 1))" word rest <&"$control"; then
+    # A second at most, to see in time that a reader has gone.
+    if read -r -t 1 word rest <&"$control"; then
       case $word in
         START)
           started=yes
           deadline=$((SECONDS + timeout_seconds))
           ;;
         EXIT)
-          local guest_status bytes_out bytes_err
-          read -r guest_status bytes_out bytes_err <<<"$rest"
-          drain_pump "$pump_out" "$bytes_out" || note 'nobody read the rest of the output'
-          drain_pump "$pump_err" "$bytes_err" || true
-          return "$guest_status"
+          finish_output "$rest"
+          return
           ;;
         FAIL) vm_failed "$rest"; return ;;
       esac
     elif (($? <= 128)); then
       vm_failed 'the VM ended before the command did'
       return
+    elif ! kill -0 "$pump_out" 2>/dev/null || ! kill -0 "$pump_err" 2>/dev/null; then
+      # As for a command that runs here: whoever read the output has closed it.
+      return $((128 + $(kill -l PIPE)))
     elif ((SECONDS >= deadline)); then
       if [[ $started == yes ]]; then
         note "the command did not end within $timeout_seconds s"

@@ -30,6 +30,7 @@ public final class MultilayerPerceptron {
     /// The values of one parameter, in the model's own memory: valid as long as the model lives.
     public func parameter(at index: Int) -> UnsafeMutableBufferPointer<Float> {
         let layer = layers[index / 2]
+        // SAFETY: the layer owns the memory, and the model the layer.
         return unsafe index.isMultiple(of: 2) ? layer.weightMemory.values : layer.biasMemory.values
     }
 

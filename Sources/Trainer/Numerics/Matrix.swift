@@ -39,6 +39,7 @@ struct Matrix {
         invariant(memory.count >= rows * columns, "\(memory.count) values cannot hold a matrix of \(rows) x \(columns)")
         self.rows = rows
         self.columns = columns
+        // SAFETY: the caller keeps the memory for as long as the matrix is used.
         unsafe base = memory.baseAddress!
     }
 

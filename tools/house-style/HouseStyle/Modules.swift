@@ -53,7 +53,7 @@ struct Module: Sendable {
         "CKernels": ["Reduction"],
         "CPlatform": ["SharedMemoryFabric", "Verbena"],
         "COpenBLAS": ["Trainer"],
-        "CZlib": ["Trainer"],
+        "CZlib": ["Trainer", "TrainerTests"],
     ]
 
     static let names = Set(all.map(\.name)).union(owners.keys)
