@@ -95,8 +95,9 @@ let package = Package(
         tests("HouseStyleTests", ["HouseStyle"]),
         tests("ReductionTests", ["Reduction"]),
         tests("RendezvousTests", ["Rendezvous"]),
-        tests("TrainerTests", ["CZlib", "Trainer", "Verbena"]),
-        tests("VerbenaTests", ["Verbena"]),
+        tests("TrainerTests", ["CZlib", "Rendezvous", "Trainer", "Verbena", logging]),
+        tests("VerbenaCommandTests", ["CommandLineSupport", "Trainer", "verbena", argumentParser]),
+        tests("VerbenaTests", ["Verbena", "Verbs"]),
         tests("VerbsTests", ["Fabric", "Verbs", "VerbsFabric"]),
     ]
 )

@@ -6,7 +6,9 @@ extension FabricChoice: ExpressibleByArgument {}
 
 /// The options by which every command starts or joins a job.
 public struct JobOptions: ParsableArguments {
-    @Option(help: "Start this many ranks on this machine. Without it, this process is the rank that RANK, WORLD_SIZE, ... say, or alone.")
+    @Option(
+        parsing: .unconditional,
+        help: "Start this many ranks on this machine. Without it, this process is the rank that RANK, WORLD_SIZE, ... say, or alone.")
     public var ranks: Int?
 
     @Option(help: "What carries the data: auto (shared memory when all ranks are on one machine, verbs otherwise), verbs or shm.")
@@ -26,11 +28,14 @@ public struct JobOptions: ParsableArguments {
         }
     }
 
+    /// Whether this process only starts the ranks: the place for checks that are worth saying once.
+    public var startsRanks: Bool { (ranks ?? 1) > 1 && !LocalJob.isRank }
+
     /// Runs `body` as a rank: in this process, or in as many copies of it as `--ranks` says.
     /// - Returns: the exit status.
     public func run(_ body: (Communicator) throws -> Int32) throws -> Int32 {
         let configuration = try Configuration(fabric: fabric, devices: device.map { $0.split(separator: ",").map(String.init) })
-        if let ranks, ranks > 1, !LocalJob.isRank {
+        if let ranks, startsRanks {
             try configuration.checkFabric()
             return try LocalJob.run(ranks: ranks)
         }

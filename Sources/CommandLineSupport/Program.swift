@@ -35,41 +35,57 @@ extension Program {
     public func check() throws {}
 }
 
-/// Parses the command line, runs the command, and ends the process with its status.
+/// Parses the command line, runs the command or subcommand, and ends the process with its status.
 public func runProgram<Root: ParsableCommand>(_: Root.Type) -> Never {
     LocalJob.bindToLauncher()
     setUpLogging()
     let name = Root.configuration.commandName ?? "verbena"
-    let command: any ParsableCommand
     do {
-        command = try Root.parseAsRoot()
-        try (command as? any Program)?.check()
-    } catch let failure as Failure {
-        end(name, failure.description, status: failure.status)
-    } catch {
-        if Root.exitCode(for: error).isSuccess {  // --help and --version
-            say(Root.fullMessage(for: error))
+        var command = try parse(Root.self)
+        guard let program = command as? any Program else {
+            try command.run()  // A root without its subcommand, or `help`: throws what is to be shown.
             exit(0)
         }
-        end(name, "\(Root.message(for: error)); see \(name) --help", status: ExitStatus.usage)
-    }
-    guard let program = command as? any Program else {
-        say(Root.helpMessage())
-        exit(0)
-    }
-    do {
         exit(try program.work())
     } catch let failure as Failure {
         end(name, failure.description, status: failure.status)
+    } catch let error where Root.exitCode(for: error).isSuccess {  // --help and --version
+        say(Root.fullMessage(for: error))
+        exit(0)
     } catch {
         end(name, "\(error)", status: ExitStatus.failure)
     }
 }
 
+/// The command that the arguments ask for, checked.
+/// - Throws: `Failure`, of status 2 where the arguments are wrong; or what asks for help, of exit code 0.
+/// - Parameter arguments: nil for those of this process.
+public func parse<Root: ParsableCommand>(_: Root.Type, _ arguments: [String]? = nil) throws -> any ParsableCommand {
+    do {
+        let command = try Root.parseAsRoot(arguments)
+        try (command as? any Program)?.check()
+        return command
+    } catch let error where !(error is Failure) && !Root.exitCode(for: error).isSuccess {
+        let words = [Root.configuration.commandName, subcommand(of: Root.self, arguments ?? Array(CommandLine.arguments.dropFirst()))]
+        let message = Root.message(for: error)
+        throw Failure(
+            status: ExitStatus.usage,
+            "\(message.hasSuffix(".") ? String(message.dropLast()) : message); see \(words.compactMap { $0 }.joined(separator: " ")) --help"
+        )
+    }
+}
+
+/// Whose help an error in these arguments should point to.
+private func subcommand(of root: any ParsableCommand.Type, _ arguments: [String]) -> String? {
+    root.configuration.subcommands.compactMap { $0.configuration.commandName }.first { $0 == arguments.first }
+}
+
 /// One line on stderr, in one write, so that lines of several ranks do not mix.
 private func end(_ name: String, _ message: String, status: Int32) -> Never {
     let line = message.split(whereSeparator: \.isNewline).joined(separator: " ")
-    FileHandle.standardError.write(Data("\(name): \(line)\n".utf8))
+    // On a terminal rank 0's progress bar may stand in the line; it gives way.
+    let start = isatty(STDERR_FILENO) == 1 ? eraseLine : ""
+    try? FileHandle.standardError.write(contentsOf: Data("\(start)\(name): \(line)\n".utf8))
     exit(status)
 }
 
@@ -83,18 +99,50 @@ private func setUpLogging() {
     }
 }
 
+/// Takes the cursor of a terminal to the start of its line and empties the line.
+public let eraseLine = "\r\u{1b}[K"
+
 /// A line of the program's proper output, out at once: also into a pipe.
-public func say(_ line: String) {
-    FileHandle.standardOutput.write(Data((line + "\n").utf8))
+public func say(_ line: String) { write(line + "\n") }
+
+/// Proper output that is not a line, such as a progress bar.
+public func write(_ text: String) {
+    do {
+        try FileHandle.standardOutput.write(contentsOf: Data(text.utf8))
+    } catch {
+        // The other ranks see this one end.
+        end("verbena", "cannot write to standard output: its reader has gone, or the disk is full", status: ExitStatus.failure)
+    }
 }
 
-/// Writes a value as JSON with sorted keys, whole or not at all.
+/// Writes a value as JSON with sorted keys, whole or not at all; a pipe or device is written as it is, not replaced by a file.
 public func writeJSON(_ value: some Encodable, to path: String) throws {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
     do {
-        try (encoder.encode(value) + Data("\n".utf8)).write(to: URL(fileURLWithPath: path), options: .atomic)
+        try (encoder.encode(value) + Data("\n".utf8)).write(to: URL(fileURLWithPath: path), options: isSpecial(path) ? [] : .atomic)
     } catch {
-        throw Failure("cannot write \(path): \(error.localizedDescription); give a file in a folder that exists and may be written")
+        throw unwritable(path, error.localizedDescription)
     }
+}
+
+/// Asked before the work, so that hours of it are not lost for want of a folder.
+/// - Throws: what `writeJSON` would throw, as far as that can be told in advance.
+public func checkWritable(_ path: String) throws {
+    let folder = URL(fileURLWithPath: path).deletingLastPathComponent().path
+    guard isFolder(folder) else { throw unwritable(path, "there is no folder \(folder)") }
+    guard !isFolder(path) else { throw unwritable(path, "it is a folder") }
+    guard FileManager.default.isWritableFile(atPath: isSpecial(path) ? path : folder) else { throw unwritable(path, "no permission") }
+}
+
+/// Links are followed: only a folder has an entry for itself.
+private func isFolder(_ path: String) -> Bool { FileManager.default.fileExists(atPath: path + "/.") }
+
+private func isSpecial(_ path: String) -> Bool {
+    let type = try? FileManager.default.attributesOfItem(atPath: path)[.type] as? FileAttributeType
+    return type != nil && type != .typeRegular
+}
+
+private func unwritable(_ path: String, _ cause: String) -> Failure {
+    Failure("cannot write \(path): \(cause); give a file in a folder that exists and may be written")
 }

@@ -34,11 +34,7 @@ public final class DataParallelTrainer {
         sharding = Sharding(
             sampleCount: data.training.count, worldSize: communicator.worldSize, batchPerRank: settings.batchPerRank, seed: settings.seed)
         try Self.checkAgreement(communicator, data, settings)
-        guard sharding.stepsPerEpoch > 0 else {
-            throw .invalidSetting(
-                "\(data.training.count) samples do not fill a batch of \(settings.batchPerRank) on each of \(communicator.worldSize) ranks",
-                remedy: "give a smaller batch or more data")
-        }
+        try settings.validate(for: data, worldSize: communicator.worldSize)
         model = MultilayerPerceptron(
             layerSizes: [data.training.pixelsPerImage] + settings.hiddenSizes + [ImageDataset.classCount], seed: settings.seed)
         optimizer = MomentumSGD(for: model, learningRate: settings.learningRate, momentum: settings.momentum)

@@ -26,7 +26,7 @@ public enum TrainingError: Error, Sendable, CustomStringConvertible {
             "ranks disagree on the \(what): " + values.map(Self.text).joined(separator: ", ")
                 + "; start every rank with the same options and the same program"
         case .diverged(let epoch, let step, let loss):
-            "training diverged: loss \(loss) in epoch \(epoch), step \(step); lower the learning rate"
+            "training diverged: loss \(loss) in epoch \(epoch + 1), step \(step + 1); lower the learning rate"
         case .communication(let error):
             error.description
         }

@@ -7,8 +7,10 @@ public struct TrainingSettings: Sendable {
     public var batchPerRank = 32
     public var learningRate: Float = 0.05
     public var momentum: Float = 0.9
-    /// The most bytes of gradients that travel together.
-    public var bucketBytes = 1 << 20
+    /// The most bytes of gradients that travel together. Less than the exchange's own initial value: the model of the initial
+    /// settings has 0.9 MiB, which in one bucket would travel only when backprop is over. So the last layers' 0.13 MiB go while
+    /// the first layer's gradient is computed.
+    public var bucketBytes = 256 << 10
     public var seed: UInt64 = 1
 
     public init() {}
@@ -26,6 +28,17 @@ public struct TrainingSettings: Sendable {
         try require(learningRate.isFinite && learningRate > 0, "a learning rate of \(learningRate)", "give a number above 0")
         try require(momentum >= 0 && momentum < 1, "a momentum of \(momentum)", "give a number from 0 to below 1")
         try require(bucketBytes >= MemoryLayout<Float>.size, "buckets of \(bucketBytes) bytes", "give at least \(MemoryLayout<Float>.size)")
+    }
+
+    /// Throws what `validate()` throws, and where the data does not fill one batch on every rank.
+    public func validate(for data: DataSplit, worldSize: Int) throws(TrainingError) {
+        try validate()
+        let sharding = Sharding(sampleCount: data.training.count, worldSize: worldSize, batchPerRank: batchPerRank, seed: seed)
+        guard sharding.stepsPerEpoch > 0 else {
+            throw .invalidSetting(
+                "\(data.training.count) samples do not fill a batch of \(batchPerRank) on each of \(worldSize) ranks",
+                remedy: "give a smaller batch or more data")
+        }
     }
 
     private func require(_ isGood: Bool, _ detail: String, _ remedy: String) throws(TrainingError) {

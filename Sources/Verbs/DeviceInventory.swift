@@ -31,8 +31,8 @@ public struct PortDescription: Sendable {
     /// The interfaces of the operating system that belong to the port.
     public var interfaces: [String]
 
-    /// Of RoCE v2 identifiers; where there are none (InfiniBand, iWARP), of the interfaces.
-    var addresses: [InternetAddress] {
+    /// Of RoCE v2 identifiers; where there are none (InfiniBand, iWARP), of the interfaces. Whatever the port's state.
+    public var addresses: [InternetAddress] {
         let identified = gids.filter { $0.kind == .roceVersion2 }.compactMap(\.address)
         if !identified.isEmpty { return identified }
         return linkLayer == .ethernet && gids.contains { $0.kind != .infiniBand } ? [] : interfaces.flatMap(Verbs.addresses(ofInterface:))

@@ -72,11 +72,17 @@ struct Matrix {
 
 /// OpenBLAS as this trainer uses it. Which of its kernels runs (`OPENBLAS_CORETYPE`) is settled when the library loads; results
 /// differ in their last bits between kernels.
-enum BLAS {
+public enum BLAS {
     /// Holds OpenBLAS to the calling thread, once a process: two BLAS threads and the engine's progress thread on two cores
     /// are slower than one (measured), and a rank's speed must not depend on how many ranks share its machine.
     static let isHeldToOneThread: Bool = {
         openblas_set_num_threads(1)
         return openblas_get_num_threads() == 1
     }()
+
+    /// The kernels that OpenBLAS chose for this CPU: `Haswell`, `SkylakeX`, ...
+    public static var kernelName: String {
+        // SAFETY: the name is a constant of the library; it is copied here.
+        unsafe String(cString: openblas_get_corename())
+    }
 }

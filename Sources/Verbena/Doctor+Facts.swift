@@ -1,0 +1,131 @@
+internal import CPlatform
+internal import Foundation
+internal import Rendezvous
+internal import Verbs
+
+/// What the doctor knows of a machine. Plain values: `gathered()` looks, `DoctorReport` judges.
+struct MachineFacts {
+    struct DeviceNode {
+        /// The file's name in /dev/infiniband.
+        var name: String
+        var isAccessible: Bool
+    }
+
+    enum SoftRoCE { case loaded, loadable, absent }
+
+    enum Launcher {
+        case none
+        /// Who this process is, by whose variables.
+        case rank(String)
+        /// The variables make no sense.
+        case contradiction((detail: String, remedy: String))
+    }
+
+    /// Names in /sys/class/infiniband.
+    var kernelDevices: [String] = []
+    /// What libibverbs makes of them.
+    var devices: Result<[DeviceDescription], VerbsError> = .success([])
+    var deviceNodes: [DeviceNode] = []
+    /// nil where there is no limit.
+    var memoryLockLimitBytes: UInt64?
+    var mayExceedMemoryLock = false
+    var kernelRelease = ""
+    var softRoCE = SoftRoCE.absent
+    var hasQEMU = false
+    /// nil where memory can be shared.
+    var sharedMemoryFailure: String?
+    var availableMemoryBytes: UInt64?
+    var cores = 1
+    var launcher = Launcher.none
+    /// `NAME=value` of our own variables that are set; a secret's value is not shown.
+    var ownVariables: [String] = []
+}
+
+extension MachineFacts {
+    static func gathered(environment: [String: String] = ProcessInfo.processInfo.environment) -> MachineFacts {
+        var facts = MachineFacts()
+        facts.kernelDevices = names(in: "/sys/class/infiniband")
+        do throws(VerbsError) { facts.devices = .success(try deviceInventory()) } catch { facts.devices = .failure(error) }
+        facts.deviceNodes = names(in: "/dev/infiniband").map {
+            // SAFETY: the string outlives the call.
+            DeviceNode(name: $0, isAccessible: unsafe access("/dev/infiniband/\($0)", R_OK | W_OK) == 0)
+        }
+        facts.memoryLockLimitBytes = memoryLockLimit()
+        facts.mayExceedMemoryLock = hasLockCapability()
+        facts.kernelRelease = text(of: "/proc/sys/kernel/osrelease").trimmingCharacters(in: .whitespacesAndNewlines)
+        facts.softRoCE = softRoCE(kernelRelease: facts.kernelRelease)
+        facts.hasQEMU = isOnPath("qemu-system-x86_64", environment)
+        facts.sharedMemoryFailure = sharedMemoryFailure()
+        facts.availableMemoryBytes = value(of: "MemAvailable", in: "/proc/meminfo").flatMap { UInt64($0) }.map { $0 << 10 }
+        facts.cores = ProcessInfo.processInfo.activeProcessorCount
+        facts.launcher = launcher(environment)
+        facts.ownVariables = environment.filter { $0.key.hasPrefix("VERBENA_") }.sorted { $0.key < $1.key }
+            .map { $0.key.contains("SECRET") ? "\($0.key)=(hidden)" : "\($0.key)=\($0.value)" }
+        return facts
+    }
+
+    private static func softRoCE(kernelRelease: String) -> SoftRoCE {
+        if FileManager.default.fileExists(atPath: "/sys/module/rdma_rxe") { return .loaded }
+        let lists = ["modules.dep", "modules.builtin"].map { text(of: "/lib/modules/\(kernelRelease)/\($0)") }
+        return lists.contains { $0.contains("/rdma_rxe.ko") } ? .loadable : .absent
+    }
+
+    /// Does once, with a page, what ranks of a machine do with each other's memory: makes it, opens it by process and number, maps it,
+    /// watches a process.
+    private static func sharedMemoryFailure() -> String? {
+        let byteCount: UInt64 = 4096
+        func failure(_ call: String, _ code: Int32) -> String { "\(call): \(VerbsError.text(of: code)) (errno \(code))" }
+        // SAFETY: the literal's storage is static.
+        let own = unsafe platform_shared_memory("verbena-doctor", byteCount)
+        guard own >= 0 else { return failure("memfd_create", -own) }
+        defer { close(own) }
+        var inode: UInt64 = 0
+        // SAFETY: pointers to locals are used during the calls only; the mapping is undone at once.
+        let status = unsafe platform_inode(own, &inode)
+        guard status == 0 else { return failure("fstat", -status) }
+        let peers = platform_open_peer_memory(getpid(), own, inode, byteCount)
+        guard peers >= 0 else { return failure("opening /proc/PID/fd", -peers) }
+        defer { close(peers) }
+        var code: Int32 = 0
+        guard let base = unsafe platform_map(peers, byteCount, &code) else { return failure("mmap", code) }
+        _ = unsafe munmap(base, Int(byteCount))
+        let process = platform_process_descriptor(getpid())
+        guard process >= 0 else { return failure("pidfd_open", -process) }
+        close(process)
+        return nil
+    }
+
+    private static func launcher(_ environment: [String: String]) -> Launcher {
+        do throws(RendezvousError) {
+            let job = try JobEnvironment(variables: environment)
+            guard job.source != .none else { return .none }
+            return .rank(
+                "variables of \(job.source.rawValue): rank \(job.rank) of \(job.worldSize), rendezvous at \(job.masterAddress):\(job.masterPort)"
+            )
+        } catch {
+            return .contradiction((error.detail, error.remedy))
+        }
+    }
+
+    /// CAP_IPC_LOCK, bit 14 of the effective capabilities (capabilities(7)).
+    private static func hasLockCapability() -> Bool {
+        let mask = value(of: "CapEff", in: "/proc/self/status").flatMap { UInt64($0, radix: 16) } ?? 0
+        return mask >> 14 & 1 == 1
+    }
+
+    private static func isOnPath(_ program: String, _ environment: [String: String]) -> Bool {
+        (environment["PATH"] ?? "").split(separator: ":").contains { FileManager.default.isExecutableFile(atPath: "\($0)/\(program)") }
+    }
+
+    private static func names(in folder: String) -> [String] {
+        ((try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []).sorted()
+    }
+
+    private static func text(of path: String) -> String { (try? String(contentsOfFile: path, encoding: .utf8)) ?? "" }
+
+    /// The first word after `NAME:` in a file of such lines.
+    private static func value(of name: String, in path: String) -> String? {
+        let line = text(of: path).split(separator: "\n").first { $0.hasPrefix("\(name):") }
+        return line?.dropFirst(name.count + 1).split(whereSeparator: \.isWhitespace).first.map(String.init)
+    }
+}

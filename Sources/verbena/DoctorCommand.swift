@@ -1,0 +1,22 @@
+import ArgumentParser
+import CommandLineSupport
+import Trainer
+import Verbena
+
+struct DoctorCommand: Program {
+    static let configuration = CommandConfiguration(
+        commandName: "doctor",
+        abstract: "Says what this machine offers and lacks, and what to do about each lack.",
+        discussion: """
+            Looks at RDMA devices (ports, link layer, MTU, GIDs, addresses), the rights to use them, the limit of locked memory, soft-RoCE, \
+            shared memory, cores and the variables of launchers. Changes nothing.
+            Exit status: 0 if jobs of several ranks can run here, on whatever fabric; 1 if not.
+            """)
+
+    func work() throws -> Int32 {
+        let kernels = "\(BLAS.kernelName) kernels, one thread a rank (OPENBLAS_CORETYPE chooses others)"
+        let report = DoctorReport.ofThisMachine(adding: [.init(.note, "OpenBLAS", kernels)])
+        say("\(report)")
+        return report.hasFabric ? 0 : ExitStatus.failure
+    }
+}

@@ -1,0 +1,149 @@
+import ArgumentParser
+import CommandLineSupport
+import Trainer
+import Verbena
+
+struct TrainCommand: Program {
+    static let configuration = CommandConfiguration(
+        commandName: "train",
+        abstract: "Trains a small network on handwritten digits, every rank its part of each batch.",
+        discussion: """
+            Without --data the digits are drawn by a generator, always the same ones: --seed changes the network and the order, not the data. \
+            The same seed and number of ranks give the same parameters, whatever the fabric.
+            Each epoch tells the mean loss, the accuracy on held-out images, the samples a second of all ranks, and how long the \
+            training of rank 0 waited for the network (exposed communication).
+            Under torchrun, mpirun or srun, start it once a rank; on one machine, --ranks starts them.
+            """)
+
+    /// Not the run's seed, so that runs of different seeds are measured on the same images.
+    static let generatedDataSeed: UInt64 = 1
+    private static let initial = TrainingSettings()
+
+    @OptionGroup var job: JobOptions
+
+    @Option(help: "A folder with MNIST's files, plain or .gz. (default: drawn digits)")
+    var data: String?
+
+    // Numbers are taken unconditionally: `--seed -1` is a bad value, not a missing one.
+    @Option(parsing: .unconditional, help: "Passes over the training data.")
+    var epochs = initial.epochs
+
+    @Option(parsing: .unconditional, help: "Samples that each rank takes in a step.")
+    var batch = initial.batchPerRank
+
+    @Option(parsing: .unconditional, help: "Step size of SGD.")
+    var learningRate = initial.learningRate
+
+    @Option(parsing: .unconditional, help: "Of SGD, from 0 to below 1.")
+    var momentum = initial.momentum
+
+    @Option(help: "Sizes of the hidden layers, separated by commas; none for a linear classifier.")
+    var hidden = LayerSizes(initial.hiddenSizes)
+
+    @Option(parsing: .unconditional, help: "The most bytes of gradients that travel together; suffixes K, M, G.")
+    var bucketBytes = ByteCount(initial.bucketBytes)
+
+    @Option(parsing: .unconditional, help: "Of the initial parameters and the order of samples.")
+    var seed = initial.seed
+
+    @Option(help: "Also write the figures to this file, as JSON.")
+    var json: String?
+
+    var settings: TrainingSettings {
+        var settings = TrainingSettings()
+        settings.hiddenSizes = hidden.sizes
+        settings.epochs = epochs
+        settings.batchPerRank = batch
+        settings.learningRate = learningRate
+        settings.momentum = momentum
+        settings.bucketBytes = bucketBytes.value
+        settings.seed = seed
+        return settings
+    }
+
+    func validate() throws {
+        do { try settings.validate() } catch { throw ValidationError("\(error)") }
+    }
+
+    /// Everything that can be found wrong is said once, before there are ranks. A rank that was started by others checks for itself,
+    /// in the job, where the others can be told.
+    func check() throws {
+        guard job.startsRanks, let ranks = job.ranks else { return }
+        try json.map(checkWritable)
+        let data = try loadData()
+        do { try settings.validate(for: data, worldSize: ranks) } catch { throw ValidationError("\(error)") }
+    }
+
+    func work() throws -> Int32 {
+        try job.run { communicator in
+            do {
+                try train(communicator)
+                return 0
+            } catch TrainingError.communication(let error) {
+                throw error
+            } catch TrainingError.invalidSetting(let detail, let remedy) {
+                throw Failure(status: ExitStatus.usage, "\(detail); \(remedy)")
+            } catch let failure as Failure where communicator.worldSize > 1 {
+                throw Failure(status: failure.status, "rank \(communicator.rank): \(failure)")
+            }
+        }
+    }
+
+    private func loadData() throws(Failure) -> DataSplit {
+        guard let data else { return GeneratedDigits.split(seed: Self.generatedDataSeed) }
+        do { return try IDXFolder.load(data) } catch { throw Failure("--data: \(error)") }
+    }
+
+    /// One rank's run. Rank 0 speaks for all.
+    private func train(_ communicator: Communicator) throws {
+        let isLead = communicator.rank == 0
+        if isLead { try json.map(checkWritable) }
+        let data = try loadData()
+        let trainer = try DataParallelTrainer(communicator, data: data, settings: settings)
+        if isLead { say(TrainingText.heading(trainer, communicator, dataOrigin: data.origin)) }
+        var bar = ProgressBar(epochs: epochs, stepsPerEpoch: trainer.stepsPerEpoch, isShown: isLead && ProgressBar.suitsOutput)
+        defer { bar.clear() }
+        var reports: [EpochReport] = []
+        for epoch in 0..<epochs {
+            let report = try trainer.runEpoch(epoch) { bar.update($0) }
+            reports.append(report)
+            bar.clear()
+            if isLead { say(TrainingText.line(epoch: epoch, of: epochs, report)) }
+        }
+        let digest = try trainer.agreedParameterDigest()
+        guard isLead else { return }
+        say("parameter digest: \(digest)")
+        let report = TrainingReport(
+            ranks: communicator.worldSize, fabric: communicator.fabricName, device: communicator.deviceName, epochs: reports,
+            parameterDigest: digest)
+        try json.map { try writeJSON(report, to: $0) }
+    }
+}
+
+/// A run as JSON. The times are those of rank 0.
+struct TrainingReport: Codable {
+    var ranks: Int
+    var fabric: String
+    var device: String
+    var epochs: [EpochReport]
+    var parameterDigest: String
+}
+
+/// `256,128`, or `none`.
+struct LayerSizes: ExpressibleByArgument, Equatable {
+    var sizes: [Int]
+
+    init(_ sizes: [Int]) { self.sizes = sizes }
+
+    init?(argument: String) {
+        if argument == "none" {
+            sizes = []
+            return
+        }
+        let words = argument.split(separator: ",", omittingEmptySubsequences: false)
+        sizes = words.compactMap { Int($0) }
+        if sizes.count != words.count { return nil }
+    }
+
+    var defaultValueDescription: String { sizes.isEmpty ? "none" : sizes.map(String.init).joined(separator: ",") }
+}

@@ -1,0 +1,88 @@
+import CommandLineSupport
+import Foundation
+import Trainer
+import Verbena
+
+/// What a run says of itself, line by line.
+enum TrainingText {
+    static func heading(_ trainer: DataParallelTrainer, _ communicator: Communicator, dataOrigin: String) -> String {
+        let model = trainer.model
+        let elements = (0..<model.parameterCount).reduce(0) { $0 + model.elementCount(ofParameter: $1) }
+        let ranks = communicator.worldSize
+        return """
+            data   \(dataOrigin)
+            model  \(model.layerSizes.map(String.init).joined(separator: "-")), \(grouped(elements)) parameters
+            job    \(ranks) rank\(ranks == 1 ? "" : "s") of batch \(trainer.settings.batchPerRank), \
+            \(grouped(trainer.stepsPerEpoch)) steps an epoch, fabric \(communicator.fabricName), device \(communicator.deviceName)
+            """
+    }
+
+    /// - Parameter epoch: from 0, as the trainer counts; people count from 1.
+    static func line(epoch: Int, of epochs: Int, _ report: EpochReport) -> String {
+        let exposedShare = report.seconds > 0 ? report.exposedSeconds / report.seconds : 0
+        return title(epoch: epoch, of: epochs)
+            + String(format: "  loss %.4f  accuracy %5.2f %%  ", report.loss, report.accuracy * 100)
+            + "\(grouped(Int(report.samplesPerSecond.rounded()))) samples/s"
+            + String(format: "  exposed %.3f s (%.1f %%)", report.exposedSeconds, exposedShare * 100)
+    }
+
+    /// `epoch  3/10`: as wide for every epoch of a run.
+    static func title(epoch: Int, of epochs: Int) -> String {
+        let number = String(epoch + 1)
+        return "epoch \(String(repeating: " ", count: max(0, String(epochs).count - number.count)))\(number)/\(epochs)"
+    }
+
+    /// `41234` as `41,234`.
+    static func grouped(_ number: Int) -> String {
+        var text = ""
+        for (index, digit) in String(number.magnitude).reversed().enumerated() {
+            if index > 0, index.isMultiple(of: 3) { text.append(",") }
+            text.append(digit)
+        }
+        return (number < 0 ? "-" : "") + String(text.reversed())
+    }
+}
+
+/// A bar that is drawn over itself in the last line of a terminal; at most ten times a second, so that drawing costs nothing.
+struct ProgressBar {
+    static let secondsBetweenDrawings = 0.1
+    static let cells = 30
+
+    private let epochs: Int
+    private let stepsPerEpoch: Int
+    private let isShown: Bool
+    private let clock = ContinuousClock()
+    private var lastDrawing: ContinuousClock.Instant?
+
+    /// Whether standard output is a terminal that can empty a line.
+    static var suitsOutput: Bool { isatty(STDOUT_FILENO) == 1 && ProcessInfo.processInfo.environment["TERM"] != "dumb" }
+
+    init(epochs: Int, stepsPerEpoch: Int, isShown: Bool) {
+        self.epochs = epochs
+        self.stepsPerEpoch = stepsPerEpoch
+        self.isShown = isShown
+    }
+
+    mutating func update(_ record: StepRecord) {
+        guard isShown else { return }
+        let now = clock.now
+        if let lastDrawing, now - lastDrawing < .seconds(Self.secondsBetweenDrawings) { return }
+        lastDrawing = now
+        let bar = Self.text(epoch: record.epoch, of: epochs, doneSteps: record.step + 1, of: stepsPerEpoch, loss: record.loss)
+        write(eraseLine + bar)
+    }
+
+    /// Gives the line free, if the bar stands in it.
+    mutating func clear() {
+        guard lastDrawing != nil else { return }
+        lastDrawing = nil
+        write(eraseLine)
+    }
+
+    static func text(epoch: Int, of epochs: Int, doneSteps: Int, of steps: Int, loss: Float) -> String {
+        let full = cells * doneSteps / max(1, steps)
+        let bar = String(repeating: "#", count: full) + String(repeating: " ", count: cells - full)
+        return TrainingText.title(epoch: epoch, of: epochs) + "  [\(bar)]"
+            + String(format: " %3d %%  loss %.4f", 100 * doneSteps / max(1, steps), loss)
+    }
+}

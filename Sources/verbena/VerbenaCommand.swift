@@ -1,0 +1,15 @@
+import ArgumentParser
+import CommandLineSupport
+import Verbena
+
+@main
+struct VerbenaCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "verbena",
+        abstract: "Exchanges gradients over RDMA verbs or shared memory: trains a network with it, and says what this machine has for it.",
+        discussion: "Exit status: 0 done, 1 failure, 2 usage.",
+        version: Communicator.version,
+        subcommands: [TrainCommand.self, DoctorCommand.self])
+
+    static func main() { runProgram(VerbenaCommand.self) }
+}

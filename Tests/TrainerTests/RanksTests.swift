@@ -1,0 +1,75 @@
+import Testing
+import Trainer
+
+/// Several ranks must train as one would.
+@Suite("Training on several ranks")
+struct RanksTests {
+    private struct Run: Equatable {
+        var losses: [Float] = []
+        var digest = ""
+    }
+
+    static let steps = 50
+    private static let data = GeneratedDigits.split(seed: 1, trainingCount: steps * 32, heldOutCount: 50)
+
+    private static var settings: TrainingSettings {
+        var settings = TrainingSettings()
+        settings.hiddenSizes = [48, 24]
+        settings.batchPerRank = 16
+        return settings
+    }
+
+    /// One epoch of `steps` steps, or as many as the settings give; by rank.
+    private static func train(ranks: Int, _ settings: TrainingSettings = settings) async throws -> [Run] {
+        try await onRanks(ranks) { communicator in
+            let trainer = try DataParallelTrainer(communicator, data: data, settings: settings)
+            var run = Run()
+            _ = try trainer.runEpoch(0) { run.losses.append($0.loss) }
+            run.digest = try trainer.agreedParameterDigest()
+            return run
+        }
+    }
+
+    @Test("two ranks of batch B follow one rank of batch 2B over the first 50 steps")
+    func twoHalvesMakeAWhole() async throws {
+        var whole = Self.settings
+        whole.batchPerRank *= 2
+        let one = try await Self.train(ranks: 1, whole)[0]
+        let two = try await Self.train(ranks: 2)
+        #expect(one.losses.count == Self.steps && two[0].losses.count == Self.steps)
+        for (step, (expected, found)) in zip(one.losses, two[0].losses).enumerated() {
+            #expect(abs(found - expected) <= 1e-4 * abs(expected), "step \(step): \(found) instead of \(expected)")
+        }
+        // It must have learnt something, or equality would say little.
+        #expect(one.losses.suffix(5).reduce(0, +) / 5 < one.losses[0] / 2)
+    }
+
+    @Test("ranks agree to the last bit, on every run and with any bucket size", arguments: [2, 3])
+    func sameBits(ranks: Int) async throws {
+        let first = try await Self.train(ranks: ranks)
+        #expect(first.count == ranks && first.allSatisfy { $0 == first[0] })
+        #expect(first[0].digest.count == 64)
+        #expect(try await Self.train(ranks: ranks) == first)
+
+        // The sum of two does not depend on who adds; of three it depends on where the ring cuts the bucket.
+        guard ranks == 2 else { return }
+        for bucketBytes in [4, 4096, 1 << 20] {
+            var settings = Self.settings
+            settings.bucketBytes = bucketBytes
+            #expect(try await Self.train(ranks: ranks, settings) == first, "buckets of \(bucketBytes) bytes")
+        }
+    }
+
+    @Test("ranks with other settings are told so, all of them")
+    func disagreement() async throws {
+        let errors = try await onRanks(2) { communicator in
+            var settings = Self.settings
+            settings.seed += UInt64(communicator.rank)
+            let error = #expect(throws: TrainingError.self) {
+                _ = try DataParallelTrainer(communicator, data: Self.data, settings: settings)
+            }
+            return error?.description ?? "none"
+        }
+        #expect(errors.count == 2 && errors.allSatisfy { $0.contains("seed: 1 on rank 0, 2 on rank 1") })
+    }
+}

@@ -1,0 +1,102 @@
+import ArgumentParser
+import CommandLineSupport
+import Foundation
+import Testing
+import Trainer
+
+@testable import verbena
+
+/// What the command line says before any rank is started.
+@Suite("Command line of verbena")
+struct CommandLineTests {
+    static let usageErrors: [(arguments: [String], word: String)] = [
+        (["train", "--ranks", "0"], "--ranks 0"), (["train", "--ranks", "-1"], "--ranks -1"), (["train", "--ranks", "x"], "x"),
+        (["train", "--fabric", "token-ring"], "auto"),
+        (["train", "--epochs", "0"], "epochs"), (["train", "--batch", "0"], "batch"), (["train", "--batch", "-1"], "a batch of -1"),
+        (["train", "--learning-rate", "nan"], "learning rate"), (["train", "--learning-rate", "-0.1"], "learning rate of -0.1"),
+        (["train", "--momentum", "1"], "momentum"), (["train", "--hidden", "256,x"], "256,x"), (["train", "--hidden", "0"], "hidden"),
+        (["train", "--hidden", "16,"], "16,"), (["train", "--bucket-bytes", "3"], "buckets"), (["train", "--bucket-bytes", "1T"], "1T"),
+        (["train", "--seed", "-1"], "-1"), (["train", "--ranks", "2", "--batch", "2501"], "5000 samples"),
+        (["train", "--nonsense"], "--nonsense"),
+        (["train", "word"], "word"), (["doctor", "word"], "word"), (["nonsense"], "nonsense"),
+    ]
+
+    @Test("a usage error is status 2, names what is wrong and where help is", arguments: usageErrors)
+    func usage(arguments: [String], word: String) throws {
+        let failure = try #require(throws: Failure.self) { _ = try parse(VerbenaCommand.self, arguments) }
+        #expect(failure.status == ExitStatus.usage)
+        #expect(failure.description.contains(word))
+        let command = ["train", "doctor"].contains(arguments[0]) ? "verbena \(arguments[0])" : "verbena"
+        #expect(failure.description.hasSuffix("; see \(command) --help"))
+    }
+
+    @Test("a folder without data is status 1, before there are ranks, with a remedy")
+    func missingData() throws {
+        let failure = try #require(throws: Failure.self) {
+            _ = try parse(VerbenaCommand.self, ["train", "--ranks", "2", "--data", "/nowhere"])
+        }
+        #expect(failure.status == ExitStatus.failure)
+        #expect(failure.description.contains("/nowhere") && failure.description.contains("leave --data out"))
+    }
+
+    @Test("a JSON file that cannot be written is status 1, before there are ranks", arguments: ["/nowhere/run.json", "/"])
+    func unwritable(path: String) throws {
+        let failure = try #require(throws: Failure.self) {
+            _ = try parse(VerbenaCommand.self, ["train", "--ranks", "2", "--json", path])
+        }
+        #expect(failure.status == ExitStatus.failure)
+        #expect(failure.description.contains(path) && failure.description.contains("; give a file in a folder"))
+    }
+
+    @Test("options reach the settings")
+    func options() throws {
+        let arguments = [
+            "train", "--epochs", "3", "--batch", "7", "--learning-rate", "0.25", "--momentum", "0.5", "--hidden", "20,10", "--bucket-bytes",
+            "64K", "--seed", "9",
+        ]
+        let settings = try #require(try parse(VerbenaCommand.self, arguments) as? TrainCommand).settings
+        #expect(settings.epochs == 3 && settings.batchPerRank == 7 && settings.learningRate == 0.25 && settings.momentum == 0.5)
+        #expect(settings.hiddenSizes == [20, 10] && settings.bucketBytes == 65536 && settings.seed == 9)
+    }
+
+    @Test("without options the settings are the trainer's own")
+    func defaults() throws {
+        let settings = try #require(try parse(VerbenaCommand.self, ["train"]) as? TrainCommand).settings
+        let initial = TrainingSettings()
+        #expect(settings.epochs == initial.epochs && settings.batchPerRank == initial.batchPerRank && settings.seed == initial.seed)
+        #expect(settings.learningRate == initial.learningRate && settings.momentum == initial.momentum)
+        #expect(settings.hiddenSizes == initial.hiddenSizes && settings.bucketBytes == initial.bucketBytes)
+    }
+
+    @Test("`none` is a network without hidden layers")
+    func noHiddenLayers() throws {
+        #expect(try #require(try parse(VerbenaCommand.self, ["train", "--hidden", "none"]) as? TrainCommand).settings.hiddenSizes.isEmpty)
+    }
+
+    @Test("help and version are no errors", arguments: [["--help"], ["train", "--help"], ["help", "doctor"], ["--version"], []])
+    func help(arguments: [String]) throws {
+        let answer = try #require(throws: (any Error).self) {
+            var command = try parse(VerbenaCommand.self, arguments)
+            try command.run()
+        }
+        #expect(!(answer is Failure) && VerbenaCommand.exitCode(for: answer).isSuccess)
+    }
+}
+
+@Suite("Sizes with suffixes")
+struct ByteCountTests {
+    @Test(arguments: [("0", 0), ("4096", 4096), ("64K", 65536), ("32m", 32 << 20), ("2G", 2 << 30)])
+    func understood(text: String, bytes: Int) {
+        #expect(ByteCount(argument: text)?.value == bytes)
+    }
+
+    @Test(arguments: ["", "K", "-1", "1.5M", "1T", "9223372036854775807K"])
+    func refused(text: String) {
+        #expect(ByteCount(argument: text) == nil)
+    }
+
+    @Test(arguments: [(0, "0"), (1000, "1000"), (256 << 10, "256K"), (3 << 20, "3M"), (1 << 30, "1G")])
+    func shown(bytes: Int, text: String) {
+        #expect(ByteCount(bytes).defaultValueDescription == text)
+    }
+}
