@@ -87,6 +87,8 @@ public struct ConnectionEvent {
     /// What was given to the connection or listener whose event this is.
     public var token: Int
     public var status: Int
+    /// Nobody said no; there was no answer in time.
+    public var hasTimedOut: Bool { status == -Int(ETIMEDOUT) }
     /// Zero-padded by the transport to its own fixed length.
     public var privateData: [UInt8]
     /// For `.request` only. Dropping it rejects nothing; it lets the other side time out.
@@ -139,6 +141,8 @@ public final class Listener {
     private let raw: UnsafeMutablePointer<rdma_cm_id>
     private let manager: ConnectionManager
     public let address: SocketAddress
+    /// The device's port that has the address.
+    public let portNumber: Int
 
     /// - Parameters:
     ///   - token: reappears in the events of requests.
@@ -163,6 +167,7 @@ public final class Listener {
         }
         unsafe self.raw = raw
         self.manager = manager
+        self.portNumber = Int(unsafe raw.pointee.port_num)
         self.address = SocketAddress(address: address, port: UInt16(bigEndian: unsafe rdma_get_src_port(raw)))
     }
 

@@ -41,7 +41,12 @@ public struct PortDescription: Sendable {
 
 /// An entry of a port's table of global identifiers.
 public struct GIDDescription: Sendable {
-    public enum Kind: String, Sendable { case infiniBand = "IB", roceVersion1 = "RoCE v1", roceVersion2 = "RoCE v2", other }
+    public enum Kind: String, Sendable {
+        case infiniBand = "IB"
+        case roceVersion1 = "RoCE v1"
+        case roceVersion2 = "RoCE v2"
+        case other
+    }
 
     public var index: Int
     public var kind: Kind

@@ -13,8 +13,8 @@ public struct QueueDepths: Sendable, Equatable {
 
 /// A reliable connected queue pair: one ordered channel to one peer.
 ///
-/// librdmacm takes it through its states as the connection goes on. Every request is signalled. Posting copies nothing, takes no system call
-/// of ours and never blocks; once the pair is in the error state posting still succeeds, and the failure is the completion's.
+/// librdmacm takes it through its states as the connection goes on. Every request is signalled. Posting copies nothing and never
+/// blocks; once the pair is in the error state posting still succeeds, and the failure is the completion's.
 /// Threads: one at a time. Source: ibv_post_send(3), ibv_post_recv(3), rdma_create_qp(3).
 @safe
 public final class QueuePair {

@@ -58,12 +58,14 @@ public struct VerbsError: Error, Sendable, Equatable, CustomStringConvertible {
 
     private static func cause(of call: String, errno: Int32) -> Cause {
         let registers = call == "ibv_reg_mr"
-        let finds = call.hasPrefix("rdma_resolve") || call == "rdma_bind_addr"
+        let resolves = call.hasPrefix("rdma_resolve")
+        let binds = call == "rdma_bind_addr"
         return switch errno {
         case EPERM, EACCES: .permission
         case ENOMEM where registers, EAGAIN where registers: .memoryLockLimit
+        case EADDRNOTAVAIL where binds: .noDevice
         case EADDRNOTAVAIL, EHOSTUNREACH, ENETUNREACH, ETIMEDOUT: .noRoute
-        case ENODEV where finds: .noRoute
+        case ENODEV where resolves: .noRoute
         case ENODEV, ENOENT, ENOSYS: .noDevice
         case ENOMEM, EAGAIN, EMFILE, ENFILE, ENOSPC: .resource
         default: .system

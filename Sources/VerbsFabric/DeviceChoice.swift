@@ -24,7 +24,7 @@ struct DeviceChoice: Equatable {
         }
         let lacks = candidates.map { "\($0.name): \(lack(of: $0))" }.joined(separator: ", ")
         return FabricError(
-            .noDevice, during: .open, detail: "no \(name == nil ? subject : "usable port on \(subject)") with an active port and an IP address (\(lacks))",
+            .noDevice, during: .open, detail: "\(subject): no active port with an IP address (\(lacks))",
             remedy: VerbsError.remedy(for: .portInactive))
     }
 

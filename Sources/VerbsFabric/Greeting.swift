@@ -12,11 +12,15 @@ struct Greeting: Equatable {
     /// What rdma_cm leaves of the private data of a request.
     static let requestCapacity = 56
 
-    enum Kind: UInt8 { case request = 1, acceptance, refusal }
+    enum Kind: UInt8 {
+        case request = 1
+        case acceptance, refusal
+    }
 
     /// What differs; the value travels in a refusal.
     enum Field: UInt8 {
-        case protocolMagic = 1, protocolVersion, jobKey, epoch, worldSize, channelsPerPeer, arrivalDepth, responderRank, initiatorRank
+        case protocolMagic = 1
+        case protocolVersion, jobKey, epoch, worldSize, channelsPerPeer, arrivalDepth, responderRank, initiatorRank
         case channelIndex
 
         var name: String {

@@ -28,6 +28,8 @@ struct ChannelState {
 
     let channel: Channel
     var stage = Stage.awaitingRequest
+    /// Where the initiator finds the peer.
+    var destination: SocketAddress?
     var connection: Connection?
     var queuePair: QueuePair?
     /// Tickets given out.

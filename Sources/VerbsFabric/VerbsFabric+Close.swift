@@ -12,7 +12,9 @@ extension VerbsFabric {
             if isGoodbyeUnderWay { wait(until: deadline) }
         }
         isClosed = true
+        hasDisconnections = false
         pending.removeAll()
+        for peer in peers.indices where peers[peer].phase == .open { peers[peer].phase = .closed }
         for slot in channels.indices {
             channels[slot].connection?.disconnect()
             channels[slot].queuePair?.close()

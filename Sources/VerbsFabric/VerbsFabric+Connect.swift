@@ -8,7 +8,8 @@ extension VerbsFabric {
         guard !endpoints.isEmpty else { return }
         try layOut(endpoints)
         for slot in channels.indices where rank < channels[slot].channel.peer {
-            try initiate(slot, endpoints[channels[slot].channel.peer] ?? [], deadline)
+            channels[slot].destination = try destination(of: channels[slot].channel.peer, endpoints)
+            try resolve(slot, deadline)
         }
         while let missing = channels.firstIndex(where: { $0.stage != .established }) {
             guard let event = try nextConnectionEvent(until: deadline) else { throw deadlinePassed(missing) }
@@ -23,7 +24,9 @@ extension VerbsFabric {
             guard peers.indices.contains(peer), peer != rank else { fatalError("VerbsFabric.connect: rank \(peer) is not a peer") }
             peers[peer].phase = .connecting
             peers[peer].firstSlot = channels.count
-            for index in 0..<configuration.channelsPerPeer { channels.append(ChannelState(channel: Channel(peer: peer, index: index))) }
+            for index in 0..<configuration.channelsPerPeer {
+                channels.append(ChannelState(channel: Channel(peer: peer, index: index)))
+            }
         }
         let device = domain.device
         let capacity = sizes.completions(channels: channels.count)
@@ -34,7 +37,8 @@ extension VerbsFabric {
             else {
                 throw VerbsError(
                     .resource, call: "ibv_create_cq", errno: 0,
-                    detail: "\(channels.count) channels of \(sizes.sends) sends and \(sizes.receives) receives need \(capacity) completions; "
+                    detail:
+                        "\(channels.count) channels of \(sizes.sends) sends and \(sizes.receives) receives need \(capacity) completions; "
                         + "\(device.name) takes \(limits.completionsPerQueue), and \(limits.workRequestsPerQueue) requests a queue",
                     remedy: "choose smaller depths or fewer channels")
             }
@@ -42,14 +46,21 @@ extension VerbsFabric {
         }
     }
 
-    private mutating func initiate(_ slot: Int, _ endpoint: [UInt8], _ deadline: FabricInstant) throws(FabricError) {
-        let peer = channels[slot].channel.peer
+    private func destination(of peer: Int, _ endpoints: [Int: [UInt8]]) throws(FabricError) -> SocketAddress {
+        let endpoint = endpoints[peer] ?? []
         guard let destination = Endpoint(decoding: endpoint)?.address else {
             throw FabricError(
                 .wrongPeer, during: .connect, peer: peer, detail: "an endpoint of \(endpoint.count) bytes is not one of this fabric",
                 remedy: "run the same version and the same fabric on every rank")
         }
-        let timeout = milliseconds(until: deadline)
+        return destination
+    }
+
+    /// The initiator's first step, taken again when an attempt timed out.
+    private mutating func resolve(_ slot: Int, _ deadline: FabricInstant) throws(FabricError) {
+        let peer = channels[slot].channel.peer
+        guard let destination = channels[slot].destination else { fatalError("VerbsFabric: resolving rank \(peer) without its endpoint") }
+        let timeout = min(milliseconds(until: deadline), Self.resolveAttemptMilliseconds)
         let (manager, source) = (manager, listener.address.address)
         channels[slot].connection = try wrapping(.connect, peer: peer) { () throws(VerbsError) in
             let connection = try Connection(manager, token: slot + 1)
@@ -65,7 +76,7 @@ extension VerbsFabric {
     private func nextConnectionEvent(until deadline: FabricInstant) throws(FabricError) -> ConnectionEvent? {
         while true {
             if let event = try wrapping(.connect, { () throws(VerbsError) in try manager.nextEvent() }) { return event }
-            if let error = deviceFailure() { throw error }
+            if let error = deviceFailure(during: .connect) { throw error }
             let remaining = deadline.since(now())
             if remaining == 0 { return nil }
             _ = waitUntilReadable([manager.descriptor, monitor.asyncDescriptor], nanoseconds: remaining)
@@ -86,6 +97,7 @@ extension VerbsFabric {
             let timeout = milliseconds(until: deadline)
             try wrapping(.connect, peer: peer) { () throws(VerbsError) in try connection.resolveRoute(timeoutMilliseconds: timeout) }
             channels[slot].stage = .resolvingRoute
+        case (.addressFailed, .resolvingAddress) where event.hasTimedOut: try resolve(slot, deadline)
         case (.routeResolved, .resolvingRoute): try request(slot, connection)
         case (.established, .requesting):
             try check(reply: event, slot)
@@ -225,7 +237,8 @@ extension VerbsFabric {
             if error.field == .protocolVersion { return wrongPeer(channel.peer, error) }
         }
         return FabricError(
-            .peerDied, during: .connect, peer: channel.peer, detail: "nobody of this job listens at its address any more (reject reason \(event.status))")
+            .peerDied, during: .connect, peer: channel.peer,
+            detail: "nobody of this job listens at its address any more (reject reason \(event.status))")
     }
 
     private func failed(_ event: ConnectionEvent, _ slot: Int) -> FabricError {
@@ -242,7 +255,8 @@ extension VerbsFabric {
         let missing = Set(channels.filter { $0.stage != .established }.map(\.channel.peer)).sorted()
         if let peer = missing.first(where: { refusals[$0] != nil }), let mismatch = refusals[peer] { return wrongPeer(peer, mismatch) }
         let others = missing.dropFirst().map(String.init).joined(separator: ", ")
-        let detail = "no connection before the deadline, \(channels[slot].stage.rawValue)" + (others.isEmpty ? "" : "; also missing: \(others)")
+        let stage = channels[slot].stage.rawValue
+        let detail = "no connection before the deadline, \(stage)" + (others.isEmpty ? "" : "; also missing: \(others)")
         return FabricError(
             .timedOut, during: .connect, peer: channels[slot].channel.peer, detail: detail,
             remedy: "see whether that rank still runs, and what it says")

@@ -17,7 +17,7 @@ extension VerbsFabric {
         let ticket = channels[slot].posted + 1
         guard channels[slot].posted - channels[slot].completed < UInt64(configuration.writeDepth) else { throw queueFull(write) }
         guard let queuePair = channels[slot].queuePair else { fatalError("VerbsFabric: open channel without a queue pair") }
-        // SAFETY: inside the region by the check above; the region stays until `release`, which the contract forbids while this is under way.
+        // SAFETY: inside the region by the check above; it stays until `release`, which the contract forbids while this is under way.
         let error = unsafe queuePair.postWrite(
             identifier: WorkRequestTag(.write, slot: slot, ticket: ticket).identifier, source: regions[source].base + write.sourceOffset,
             localKey: regions[source].key, byteCount: UInt32(write.byteCount),
@@ -133,10 +133,11 @@ extension VerbsFabric {
             fatalError("VerbsFabric.write: there is no channel \(write.channel)")
         }
         switch peers[peer].phase {
-        case .open where !isClosed: return peers[peer].firstSlot + write.channel.index
+        case .open: return peers[peer].firstSlot + write.channel.index
         case .failed: throw peers[peer].failure ?? FabricError(.peerDied, during: .write, peer: peer, detail: "it failed before")
-        case .open: throw FabricError(.peerClosed, during: .write, peer: peer, detail: "this rank has closed its fabric")
-        case .closed: throw FabricError(.peerClosed, during: .write, peer: peer, detail: "it took leave before the write")
+        case .closed:
+            let who = isClosed ? "this rank" : "it"
+            throw FabricError(.peerClosed, during: .write, peer: peer, detail: "\(who) took leave before the write")
         case .unconnected, .connecting:
             throw FabricError(.peerUnreachable, during: .write, peer: peer, detail: "it is not connected", remedy: "name it in connect")
         }

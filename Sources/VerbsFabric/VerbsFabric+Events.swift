@@ -43,19 +43,19 @@ extension VerbsFabric {
         } catch {
             failAllPeers(FabricError(error, during: .receive))
         }
-        if let error = deviceFailure() { failAllPeers(error) }
+        if let error = deviceFailure(during: .receive) { failAllPeers(error) }
     }
 
     /// Why the device cannot be used any more, if so.
-    func deviceFailure() -> FabricError? {
+    func deviceFailure(during operation: FabricError.Operation) -> FabricError? {
         while let event = monitor.nextEvent() {
             switch event {
-            case .deviceFailed: return FabricError(.deviceFailed, during: .receive, detail: "device \(deviceName) failed")
-            case .portFailed(let port):
+            case .deviceFailed: return FabricError(.deviceFailed, during: operation, detail: "device \(deviceName) failed")
+            case .portFailed(let port) where port == listener.portNumber:
                 return FabricError(
-                    .deviceFailed, during: .receive, detail: "port \(port) of device \(deviceName) went down",
+                    .deviceFailed, during: operation, detail: "port \(port) of device \(deviceName) went down",
                     remedy: VerbsError.remedy(for: .portInactive))
-            case .portActive, .other: continue
+            case .portFailed, .portActive, .other: continue
             }
         }
         return nil
@@ -104,23 +104,31 @@ extension VerbsFabric {
         switch peers[peer].phase {
         case .unconnected, .connecting, .failed: return
         case .closed where kind != .write: return  // receives and goodbyes to one that has left
-        case .open where isClosed: return
         case .open, .closed: break
         }
         let operation: FabricError.Operation = kind == .receive ? .receive : .write
-        func verdict(_ cause: FabricError.Cause, _ detail: String) -> FabricError {
-            FabricError(cause, during: operation, peer: peer, detail: "\(detail) (completion status: \(status))")
+        func verdict(_ cause: FabricError.Cause, _ detail: String, _ remedy: String = "") -> FabricError {
+            FabricError(cause, during: operation, peer: peer, detail: "\(detail) (completion status: \(status))", remedy: remedy)
         }
         let error =
             switch status {
             case _ where peers[peer].phase == .closed: verdict(.peerClosed, "it took leave while writes to it were under way")
             case .flushed where channels[slot].isDisconnected: died(peer)
             case .retryExceeded:
-                verdict(.peerUnreachable, "no acknowledgement within \(RetryBounds.unreachableMilliseconds) ms and \(RetryBounds.retryCount) resends")
+                verdict(
+                    .peerUnreachable,
+                    "no acknowledgement within \(RetryBounds.unreachableMilliseconds) ms and \(RetryBounds.retryCount) resends")
             case .receiverNotReadyExceeded:
-                verdict(.peerUnreachable, "it had no receive posted for \(RetryBounds.receiverNotReadyMilliseconds) ms: more arrivals than it takes")
-            case .remoteAccess: verdict(.outOfBounds, "its device refused the write: the region is gone, or its key is another")
+                verdict(
+                    .peerUnreachable,
+                    "it had no receive posted for \(RetryBounds.receiverNotReadyMilliseconds) ms: more arrivals than it takes")
+            // Bounds and keys were right when they were checked here, and the regions of a dying process go before its connections.
+            case .remoteAccess: verdict(.peerDied, "its device knows the region no more: the process ended, or released it too early")
             case .localProtection: verdict(.outOfBounds, "device \(deviceName) refused the source: the region is gone")
+            // The news of a port that goes down comes after the requests that it flushes.
+            case .flushed:
+                verdict(
+                    .deviceFailed, "the queue pair on device \(deviceName) was stopped", VerbsError.remedy(for: .portInactive))
             default: verdict(.deviceFailed, "the queue pair on device \(deviceName) stopped")
             }
         fail(peer: peer, error)

@@ -33,7 +33,8 @@ extension VerbsFabric {
         guard peers.indices.contains(peer), peer != rank else { fatalError("VerbsFabric.attach: rank \(peer) is not a peer") }
         guard let decoded = RegionDescriptor(decoding: descriptor) else {
             throw FabricError(
-                .wrongPeer, during: .attach, peer: peer, detail: "a region's descriptor of \(descriptor.count) bytes is not one of this fabric",
+                .wrongPeer, during: .attach, peer: peer,
+                detail: "a region's descriptor of \(descriptor.count) bytes is not one of this fabric",
                 remedy: "run the same version and the same fabric on every rank")
         }
         let identifier = UInt32(remotes.count)
@@ -43,7 +44,9 @@ extension VerbsFabric {
 
     public mutating func detach(_ region: RemoteRegion) {
         let index = Int(region.identifier)
-        guard remotes.indices.contains(index), remotes[index].isLive else { fatalError("VerbsFabric.detach: region \(index) is not attached") }
+        guard remotes.indices.contains(index), remotes[index].isLive else {
+            fatalError("VerbsFabric.detach: region \(index) is not attached")
+        }
         remotes[index].isLive = false
     }
 

@@ -2,26 +2,29 @@ public import Fabric
 import Glibc
 import Verbs
 
-// Sendable without the compiler's proof: a value of this type is the only holder of everything in it (no copy can be made, nothing inside is
-// handed out but the waker, which is Sendable), libibverbs binds nothing to a thread, and what does not mutate only reads. So it may move.
+// Sendable without the compiler's proof: a value of this type is the only holder of everything in it (no copy can be made, nothing
+// inside is handed out but the waker, which is Sendable), libibverbs binds nothing to a thread, and what does not mutate only reads.
 /// The contract of a fabric on reliable connected queue pairs, set up by rdma_cm.
 ///
 /// Each rank listens on the address of its device. Of two ranks the lower connects and the higher accepts, once for every channel; both
 /// ends say in private data who they are (`Greeting`). A write is an RDMA write with immediate data; an arrival is the completion of a
-/// receive without memory, so nobody polls memory. Taking leave is a message of no bytes, which cannot be confused with a write: all 32 bits of
-/// the immediate stay the caller's.
+/// receive without memory, so nobody polls memory. Taking leave is a message of no bytes, which cannot be confused with a write: all
+/// 32 bits of the immediate stay the caller's.
 ///
 /// Threads: one at a time owns it; it may be made on one and moved to another. Blocking: `connect`, `wait` and `close`, by their deadlines.
 /// Memory: regions are pinned. Queues of a channel hold `writeDepth` + `arrivalDepth` requests and a few (`QueueSizes`).
 /// Destroying it without `close` is a crash to the peers: they report it as died.
 public struct VerbsFabric: Fabric, ~Copyable, @unchecked Sendable {
-    /// How long `wait` looks at the queue before it sleeps. Long enough for an answer that is on its way (28 us for a round trip that spins,
-    /// 106 us for one that sleeps), short enough not to keep another rank's thread from the core that it would answer on.
+    /// How long `wait` looks at the queue before it sleeps. About as long as an answer takes that is on its way (28 us for a round trip
+    /// that spins, 106 us for one that sleeps), and not so long that it keeps a thread from the core on which it would answer.
     static let spinNanoseconds: UInt64 = 20_000
     /// Polls of the completion queue between two looks at the connection manager, which cost a system call.
     static let pollsPerControlCheck = 256
     /// InfiniBand Architecture Specification, 9.7.2: no message is longer.
     static let messageByteLimit = 1 << 31
+    /// One attempt at resolving an address. Where the neighbour is not known yet, the kernel looks for its answer only when the
+    /// attempt's time is over (seen on 6.12: the first connection took exactly this long). So it is short, and repeated.
+    static let resolveAttemptMilliseconds = 200
     /// The token of the listener; channels have their slot + 1.
     static let listenerToken = 0
 

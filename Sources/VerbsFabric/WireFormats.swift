@@ -79,7 +79,10 @@ struct RegionDescriptor: Equatable {
 
 /// What a work request was, kept in its identifier: a failed completion tells nothing else. Kind 8 bits, slot 24, ticket's low bits 32.
 struct WorkRequestTag: Equatable {
-    enum Kind: UInt8 { case write = 1, receive, goodbye }
+    enum Kind: UInt8 {
+        case write = 1
+        case receive, goodbye
+    }
 
     var kind: Kind
     var slot: Int

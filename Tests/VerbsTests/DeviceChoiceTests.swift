@@ -5,7 +5,8 @@ import Testing
 @testable import VerbsFabric
 
 private func device(_ name: String, _ state: PortDescription.State, address: UInt8?) -> DeviceDescription {
-    let bytes = address.map { [UInt8](repeating: 0, count: 10) + [0xFF, 0xFF, 10, 10, 0, $0] } ?? [0xFE, 0x80] + [UInt8](repeating: 0, count: 14)
+    let bytes =
+        address.map { [UInt8](repeating: 0, count: 10) + [0xFF, 0xFF, 10, 10, 0, $0] } ?? [0xFE, 0x80] + [UInt8](repeating: 0, count: 14)
     let gid = GIDDescription(index: 0, kind: .roceVersion2, bytes: bytes, interface: "h0")
     let port = PortDescription(
         number: 1, state: state, physicalState: "LinkUp", linkLayer: .ethernet, activeMTU: 1024, gids: [gid], interfaces: ["h0"])

@@ -93,7 +93,9 @@ private func greeting(_ change: (inout Greeting) -> Void = { _ in }) -> Greeting
     }
 
     @Test func tagsComeBackAndTicketsPassThirtyTwoBits() throws {
-        for tag in [WorkRequestTag(.write, slot: 0, ticket: 1), WorkRequestTag(.receive, slot: 0xFF_FFFF), WorkRequestTag(.goodbye, slot: 7)] {
+        for tag in [
+            WorkRequestTag(.write, slot: 0, ticket: 1), WorkRequestTag(.receive, slot: 0xFF_FFFF), WorkRequestTag(.goodbye, slot: 7),
+        ] {
             #expect(WorkRequestTag(tag.identifier) == tag)
         }
         #expect(WorkRequestTag(UInt64(0)) == nil)

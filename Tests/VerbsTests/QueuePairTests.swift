@@ -69,7 +69,8 @@ private final class Loop {
     }
 
     func write(
-        _ source: MemoryRegion, to destination: MemoryRegion, offset: Int = 0, byteCount: UInt32, immediate: UInt32 = 0, key: RemoteKey? = nil
+        _ source: MemoryRegion, to destination: MemoryRegion, offset: Int = 0, byteCount: UInt32, immediate: UInt32 = 0,
+        key: RemoteKey? = nil
     ) throws {
         let address = UInt64(UInt(bitPattern: unsafe destination.base)) + UInt64(offset)
         // SAFETY: both regions outlive the completion, which every test waits for.
@@ -116,7 +117,8 @@ private final class Loop {
         let source = try MemoryRegion(in: loop.domain, byteCount: 8192)
         let destination = try MemoryRegion(in: loop.domain, byteCount: 8192)
         // SAFETY: both regions have these lengths and outlive the test.
-        unsafe UnsafeMutableRawBufferPointer(start: source.base, count: 8192).copyBytes(from: (0..<8192).map { UInt8(truncatingIfNeeded: $0 &* 7) })
+        unsafe UnsafeMutableRawBufferPointer(start: source.base, count: 8192).copyBytes(
+            from: (0..<8192).map { UInt8(truncatingIfNeeded: $0 &* 7) })
         try loop.write(source, to: destination, offset: 100, byteCount: 5000, immediate: 0xDEAD_BEEF)
         try loop.write(source, to: destination, byteCount: 0, immediate: 2)
         var arrivals: [UInt32] = []

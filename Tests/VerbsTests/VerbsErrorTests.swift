@@ -5,9 +5,11 @@ import Testing
 
 @Suite struct VerbsErrorTests {
     @Test(arguments: [
-        ("ibv_reg_mr", ENOMEM, VerbsError.Cause.memoryLockLimit), ("ibv_reg_mr", EAGAIN, .memoryLockLimit), ("ibv_create_cq", ENOMEM, .resource),
+        ("ibv_reg_mr", ENOMEM, VerbsError.Cause.memoryLockLimit), ("ibv_reg_mr", EAGAIN, .memoryLockLimit),
+        ("ibv_create_cq", ENOMEM, .resource),
         ("ibv_open_device", EACCES, .permission), ("ibv_open_device", ENODEV, .noDevice), ("rdma_create_event_channel", ENOENT, .noDevice),
-        ("rdma_resolve_addr", ENODEV, .noRoute), ("rdma_bind_addr", ENODEV, .noRoute), ("rdma_resolve_addr", EHOSTUNREACH, .noRoute),
+        ("rdma_resolve_addr", ENODEV, .noRoute), ("rdma_bind_addr", ENODEV, .noDevice), ("rdma_bind_addr", EADDRNOTAVAIL, .noDevice),
+        ("rdma_resolve_addr", EHOSTUNREACH, .noRoute),
         ("ibv_modify_qp", EINVAL, .system),
     ])
     func causeFollowsFromCallAndErrno(call: String, errno: Int32, cause: VerbsError.Cause) {
@@ -63,7 +65,8 @@ import Testing
         let zeros = [UInt8](repeating: 0, count: 10)
         let mapped = GIDDescription(index: 1, kind: .roceVersion2, bytes: zeros + [0xFF, 0xFF, 10, 10, 0, 2], interface: "h2")
         #expect(mapped.address == InternetAddress(bytes: [10, 10, 0, 2]))
-        let linkLocal = GIDDescription(index: 0, kind: .roceVersion2, bytes: [0xFE, 0x80] + [UInt8](repeating: 1, count: 14), interface: "h2")
+        let linkLocal = GIDDescription(
+            index: 0, kind: .roceVersion2, bytes: [0xFE, 0x80] + [UInt8](repeating: 1, count: 14), interface: "h2")
         #expect(linkLocal.address == nil)
     }
 

@@ -5,96 +5,6 @@ import Testing
 
 @testable import VerbsFabric
 
-/// Another event than the test is about.
-private struct Unexpected: Error, CustomStringConvertible {
-    let description: String
-
-    init(_ description: String) { self.description = description }
-}
-
-/// A fabric that threads of a test hand to each other.
-private final class Seat: Sendable {
-    let rank: Int
-    let endpoint: [UInt8]
-    private let fabric: Mutex<VerbsFabric?>
-
-    init(_ configuration: VerbsFabricConfiguration) throws {
-        let fabric = try VerbsFabric(configuration)
-        rank = configuration.rank
-        endpoint = fabric.endpoint
-        self.fabric = Mutex(consume fabric)
-    }
-
-    func use<R: Sendable>(_ body: (inout VerbsFabric) throws(FabricError) -> R) throws(FabricError) -> R {
-        try fabric.withLock { (fabric) throws(FabricError) in
-            guard fabric != nil else { fatalError("a crashed fabric was used") }
-            return try body(&fabric!)
-        }
-    }
-
-    /// What a crash looks like to the peers.
-    func crash() { fabric.withLock { $0 = nil } }
-
-    /// The next event, waiting no longer than a bound that only a failure reaches.
-    func next() throws -> FabricEvent {
-        let event = try use { (fabric) throws(FabricError) in
-            let deadline = fabric.now().advanced(milliseconds: 20_000)
-            while fabric.now() < deadline {
-                if let event = fabric.poll() { return Optional(event) }
-                fabric.wait(until: deadline)
-            }
-            return nil
-        }
-        return try #require(event, "rank \(rank) saw nothing for 20 s")
-    }
-}
-
-private func configuration(_ rank: Int, of world: Int, _ change: (inout VerbsFabricConfiguration) -> Void = { _ in }) -> VerbsFabricConfiguration {
-    var configuration = VerbsFabricConfiguration(rank: rank, worldSize: world, localRank: 0, jobKey: [UInt8](repeating: 42, count: 16))
-    change(&configuration)
-    return configuration
-}
-
-/// Connects all seats to each other, each on a thread of its own, because `connect` blocks.
-/// - Returns: what each threw, by position.
-private func connect(_ seats: [Seat], milliseconds: UInt64 = 20_000) -> [FabricError?] {
-    let errors = Mutex<[FabricError?]>(Array(repeating: nil, count: seats.count))
-    let done = DispatchGroup()
-    for (position, seat) in seats.enumerated() {
-        done.enter()
-        let endpoints = Dictionary(uniqueKeysWithValues: seats.filter { $0.rank != seat.rank }.map { ($0.rank, $0.endpoint) })
-        Thread.detachNewThread {
-            do throws(FabricError) {
-                try seat.use { (fabric) throws(FabricError) in
-                    try fabric.connect(to: endpoints, deadline: fabric.now().advanced(milliseconds: milliseconds))
-                }
-            } catch {
-                errors.withLock { $0[position] = error }
-            }
-            done.leave()
-        }
-    }
-    done.wait()
-    return errors.withLock { $0 }
-}
-
-private func connected(_ world: Int, _ change: (inout VerbsFabricConfiguration) -> Void = { _ in }) throws -> [Seat] {
-    let seats = try (0..<world).map { try Seat(configuration($0, of: world, change)) }
-    for error in connect(seats) { #expect(error == nil) }
-    return seats
-}
-
-/// A region at each of two seats, and the first's view of the second's.
-private func regions(_ writer: Seat, _ reader: Seat, byteCount: Int) throws -> (source: Region, landing: Region, remote: RemoteRegion) {
-    let source = try writer.use { (fabric) throws(FabricError) in try fabric.allocate(byteCount: byteCount) }
-    let (landing, descriptor) = try reader.use { (fabric) throws(FabricError) in
-        let region = try fabric.allocate(byteCount: byteCount)
-        return (region, fabric.descriptor(of: region))
-    }
-    let remote = try writer.use { (fabric) throws(FabricError) in try fabric.attach(descriptor, of: reader.rank) }
-    return (source, landing, remote)
-}
-
 @Suite(.needsDevice, .serialized) struct VerbsFabricTests {
     @Test(arguments: [(2, 1), (3, 2)]) func everyRankWritesToEveryOther(world: Int, channelsPerPeer: Int) throws {
         let seats = try connected(world) { $0.channelsPerPeer = channelsPerPeer }
@@ -104,12 +14,7 @@ private func regions(_ writer: Seat, _ reader: Seat, byteCount: Int) throws -> (
                 // SAFETY: inside the region, and nothing of it is under way.
                 unsafe source.base.storeBytes(of: UInt8(writer.rank + 1), toByteOffset: 9_999, as: UInt8.self)
                 let channel = Channel(peer: reader.rank, index: channelsPerPeer - 1)
-                let ticket = try writer.use { (fabric) throws(FabricError) in
-                    try fabric.write(
-                        Write(
-                            channel: channel, source: source, sourceOffset: 0, destination: remote, destinationOffset: 0, byteCount: 10_000,
-                            immediate: 0xFFFF_FFF0))
-                }
+                let ticket = try writer.write(source, to: remote, channel: channel.index, byteCount: 10_000, immediate: 0xFFFF_FFF0)
                 #expect(ticket == 1)
                 guard case .arrival(let from, 0xFFFF_FFF0) = try reader.next() else { throw Unexpected("no arrival") }
                 #expect(from == Channel(peer: writer.rank, index: channelsPerPeer - 1))
@@ -129,6 +34,24 @@ private func regions(_ writer: Seat, _ reader: Seat, byteCount: Int) throws -> (
         }
     }
 
+    @Test func aWriteAfterLeaveIsRefusedAtBothEnds() throws {
+        let seats = try connected(2)
+        let (source, _, remote) = try regions(seats[0], seats[1], byteCount: 8)
+        let (answer, _, back) = try regions(seats[1], seats[0], byteCount: 8)
+        try seats[1].use { (fabric) throws(FabricError) in fabric.close(deadline: fabric.now().advanced(milliseconds: 10_000)) }
+        guard case .closed(peer: 1) = try seats[0].next() else { throw Unexpected("no leave") }
+        for (seat, from, to) in [(seats[0], source, remote), (seats[1], answer, back)] {
+            let error = #expect(throws: FabricError.self) {
+                try seat.write(from, to: to, byteCount: 8)
+            }
+            #expect(error?.cause == .peerClosed)
+            // Nothing more is heard of a peer that left, nor by a fabric that is closed.
+            try seat.use { (fabric) throws(FabricError) in
+                for _ in 0..<(2 * VerbsFabric.pollsPerControlCheck) { #expect(fabric.poll() == nil) }
+            }
+        }
+    }
+
     @Test func moreWritesThanTheQueuesHoldArriveInOrder() throws {
         let seats = try connected(2) { ($0.arrivalDepth, $0.writeDepth) = (8, 4) }
         let (source, _, remote) = try regions(seats[0], seats[1], byteCount: 64)
@@ -136,12 +59,7 @@ private func regions(_ writer: Seat, _ reader: Seat, byteCount: Int) throws -> (
         while arrived < 1000 {
             while posted < 1000, posted - completed < 4, posted - UInt64(arrived) < 8 {
                 let immediate = UInt32(posted)
-                posted = try seats[0].use { (fabric) throws(FabricError) in
-                    try fabric.write(
-                        Write(
-                            channel: Channel(peer: 1), source: source, sourceOffset: 0, destination: remote, destinationOffset: 0, byteCount: 8,
-                            immediate: immediate))
-                }
+                posted = try seats[0].write(source, to: remote, byteCount: 8, immediate: immediate)
             }
             guard case .arrival(_, let immediate) = try seats[1].next() else { throw Unexpected("no arrival") }
             #expect(immediate == arrived)
@@ -160,12 +78,7 @@ private func regions(_ writer: Seat, _ reader: Seat, byteCount: Int) throws -> (
         let (source, _, remote) = try regions(seats[0], seats[1], byteCount: 100)
         for (from, to, count) in [(0, 1, 100), (1, 0, 100), (-1, 0, 1), (0, -1, 1), (0, 0, -1), (0, 0, 101), (101, 0, 0), (Int.max, 0, 1)] {
             let error = #expect(throws: FabricError.self) {
-                try seats[0].use { (fabric) throws(FabricError) in
-                    try fabric.write(
-                        Write(
-                            channel: Channel(peer: 1), source: source, sourceOffset: from, destination: remote, destinationOffset: to,
-                            byteCount: count, immediate: 0))
-                }
+                try seats[0].write(source, at: from, to: remote, at: to, byteCount: count)
             }
             #expect(error?.cause == .outOfBounds)
         }
@@ -181,21 +94,12 @@ private func regions(_ writer: Seat, _ reader: Seat, byteCount: Int) throws -> (
             #expect(error.peer == 1)
         }
         let error = #expect(throws: FabricError.self) {
-            try seats[0].use { (fabric) throws(FabricError) in
-                try fabric.write(
-                    Write(
-                        channel: Channel(peer: 1), source: source, sourceOffset: 0, destination: remote, destinationOffset: 0, byteCount: 1,
-                        immediate: 0))
-            }
+            try seats[0].write(source, to: remote, byteCount: 1)
         }
         #expect(error?.cause == .peerDied)
         // The survivors go on.
         let (mine, _, theirs) = try regions(seats[0], seats[2], byteCount: 8)
-        _ = try seats[0].use { (fabric) throws(FabricError) in
-            try fabric.write(
-                Write(
-                    channel: Channel(peer: 2), source: mine, sourceOffset: 0, destination: theirs, destinationOffset: 0, byteCount: 8, immediate: 3))
-        }
+        try seats[0].write(mine, to: theirs, byteCount: 8, immediate: 3)
         guard case .arrival(_, immediate: 3) = try seats[2].next() else { throw Unexpected("no arrival") }
     }
 
@@ -203,14 +107,10 @@ private func regions(_ writer: Seat, _ reader: Seat, byteCount: Int) throws -> (
         let seats = try connected(2)
         let (source, landing, remote) = try regions(seats[0], seats[1], byteCount: 100)
         try seats[1].use { (fabric) throws(FabricError) in fabric.release(landing) }
-        _ = try seats[0].use { (fabric) throws(FabricError) in
-            try fabric.write(
-                Write(
-                    channel: Channel(peer: 1), source: source, sourceOffset: 0, destination: remote, destinationOffset: 0, byteCount: 100,
-                    immediate: 0))
-        }
+        try seats[0].write(source, to: remote, byteCount: 100)
         guard case .failure(let error) = try seats[0].next() else { throw Unexpected("no failure") }
-        #expect(error.cause == .outOfBounds)
+        #expect(error.cause == .peerDied)
+        #expect(error.detail.contains("remote access error"))
         guard case .failure(let other) = try seats[1].next() else { throw Unexpected("no failure at the other side") }
         #expect(other.peer == 0)
     }
