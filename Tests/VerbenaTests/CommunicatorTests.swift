@@ -75,7 +75,8 @@ import Verbena
     }
 
     @Test func differentOptionsAreToldOnEveryRank() {
-        let outcomes = LocalRanks.run(2, fabric: .sharedMemory, configure: { if $1 == 1 { $0.channelsPerPeer = 2 } }) { _ in }
+        let differ: @Sendable (inout Configuration, Int) -> Void = { if $1 == 1 { $0.channelsPerPeer = 2 } }
+        let outcomes = LocalRanks.run(2, fabric: .sharedMemory, configure: differ) { _ in }
         for outcome in outcomes { expectError(outcome, .configuration, ["channels", "same options"]) }
     }
 

@@ -2,7 +2,9 @@ extension Rule {
     static let modules: [Rule] = [
         Rule("c-module-owner", "Each C module is imported by its owner only: CVerbs by Verbs.") { file in
             file.imports.compactMap { line, imported in
-                guard let owners = Module.owners[imported], !owners.contains(where: { file.isUnder("Sources/\($0)") || file.isUnder("Tests/\($0)") }) else { return nil }
+                guard let owners = Module.owners[imported],
+                    !owners.contains(where: { file.isUnder("Sources/\($0)") || file.isUnder("Tests/\($0)") })
+                else { return nil }
                 return file.finding(line, "`import \(imported)` outside \(owners.joined(separator: " and "))", "use the owner's safe types")
             }
         },
