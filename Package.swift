@@ -93,6 +93,7 @@ let package = Package(
         tests("FabricConformanceTests", ["Fabric", "SharedMemoryFabric", "Verbs", "VerbsFabric"]),
         tests("GradientsTests", ["Gradients"]),
         tests("HouseStyleTests", ["HouseStyle"]),
+        tests("RdmaAllreduceTests", ["CommandLineSupport", "Verbena", "rdma-allreduce"]),
         tests("ReductionTests", ["Reduction"]),
         tests("RendezvousTests", ["Rendezvous"]),
         tests("TrainerTests", ["CZlib", "Rendezvous", "Trainer", "Verbena", logging]),

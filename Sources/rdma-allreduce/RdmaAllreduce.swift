@@ -82,6 +82,9 @@ struct RdmaAllreduce: Program {
         if checks != 0 && checks != 1 { throw ValidationError("-c \(checks): give 1 to check, 0 not to") }
     }
 
+    /// Said before anything is measured.
+    func check() throws { try json.map(checkWritable) }
+
     private var mostBytes: Int { most?.value ?? max(least.value, 32 << 20) }
 
     func work() throws -> Int32 {
