@@ -26,6 +26,8 @@ extension SharedMemoryFabric {
             let opened = try open(endpoint, of: peer)
             slots[peer] = self.peers.count
             self.peers.append(opened)
+            posted += Array(repeating: 0, count: channelsPerPeer)
+            reported += Array(repeating: 0, count: channelsPerPeer)
         }
     }
 
@@ -40,8 +42,7 @@ extension SharedMemoryFabric {
             throw FabricError(
                 .peerDied, during: .connect, peer: peer, detail: "its process \(description.process) is gone (errno \(-process))")
         }
-        let none = [UInt64](repeating: 0, count: channelsPerPeer)
-        return Peer(rank: peer, control: control, processDescriptor: process, posted: none, reported: none)
+        return Peer(rank: peer, control: control, processDescriptor: process)
     }
 
     /// Everything in a peer's endpoint must be what ours would be in its place.

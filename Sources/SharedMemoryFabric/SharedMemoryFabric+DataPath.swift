@@ -5,25 +5,27 @@ extension SharedMemoryFabric {
     public mutating func write(_ write: Write) throws(FabricError) -> UInt64 {
         let slot = try slot(of: write)
         let channel = write.channel.index
-        let peer = peers[slot]
-        let lane = peer.control.lane(peer: rank, channel: channel)
-        guard peer.control.hasRoom(lane: lane) else {
+        let control = peers[slot].control
+        let lane = control.lane(peer: rank, channel: channel)
+        guard control.hasRoom(lane: lane) else {
             throw FabricError(
-                .queueFull, during: .write, peer: peer.rank, detail: "\(control.layout.depth) arrivals unread on channel \(channel)")
+                .queueFull, during: .write, peer: write.channel.peer,
+                detail: "\(control.layout.depth) arrivals unread on channel \(channel)")
         }
         if write.byteCount > 0 {
             guard let source = regions[Int(write.source.identifier)], let target = attachments[Int(write.destination.identifier)] else {
-                throw FabricError(.outOfBounds, during: .write, peer: peer.rank, detail: "the region was given back")
+                throw FabricError(.outOfBounds, during: .write, peer: write.channel.peer, detail: "the region was given back")
             }
             // SAFETY: both mappings are held by the tables, and `slot(of:)` checked both ranges.
             unsafe (target.base + write.destinationOffset).copyMemory(
                 from: source.base + write.sourceOffset, byteCount: write.byteCount)
         }
-        _ = peer.control.push(write.immediate, lane: lane)  // There is room: this rank is the lane's only writer.
-        peer.control.ring()
-        peers[slot].posted[channel] += 1
+        _ = control.push(write.immediate, lane: lane)  // There is room: this rank is the lane's only writer.
+        control.ring()
+        let index = slot * channelsPerPeer + channel
+        posted[index] += 1
         unreported += 1
-        return peers[slot].posted[channel]
+        return posted[index]
     }
 
     /// The peer's slot, if the write may be posted.
@@ -62,16 +64,13 @@ extension SharedMemoryFabric {
     }
 
     private mutating func nextCompletion() -> FabricEvent? {
-        for slot in peers.indices {
+        for index in posted.indices where posted[index] != reported[index] {
+            let (slot, channel) = index.quotientAndRemainder(dividingBy: channelsPerPeer)
+            unreported -= Int(posted[index] - reported[index])
+            reported[index] = posted[index]
             if case .gone = peers[slot].status { continue }
-            for channel in 0..<channelsPerPeer where peers[slot].posted[channel] != peers[slot].reported[channel] {
-                let through = peers[slot].posted[channel]
-                unreported -= Int(through - peers[slot].reported[channel])
-                peers[slot].reported[channel] = through
-                return .completion(Channel(peer: peers[slot].rank, index: channel), through: through)
-            }
+            return .completion(Channel(peer: peers[slot].rank, index: channel), through: posted[index])
         }
-        unreported = 0
         return nil
     }
 

@@ -51,7 +51,10 @@ public struct SharedMemoryFabric: Fabric, ~Copyable {
     /// Our regions and the peers', by identifier; nil once given back. Identifiers are never reused.
     var regions: [SharedMapping?] = []
     var attachments: [SharedMapping?] = []
-    /// Completions not yet reported, one bit of state a channel: see `Peer.reported`.
+    /// Tickets given out, and tickets reported as completed; by slot, then channel.
+    var posted: [UInt64] = []
+    var reported: [UInt64] = []
+    /// Writes whose completion is not reported yet, over all channels.
     var unreported = 0
     /// Where `poll` goes on looking.
     var cursor = 0
@@ -65,9 +68,6 @@ public struct SharedMemoryFabric: Fabric, ~Copyable {
         /// Readable once the peer's process has ended.
         var processDescriptor: Int32
         var status = Status.open
-        /// Tickets given out and reported as completed, by channel.
-        var posted: [UInt64]
-        var reported: [UInt64]
     }
 
     enum Status {
