@@ -185,6 +185,7 @@ extension Executor where F: ~Copyable {
     }
 
     private mutating func finish(_ lane: Int) {
+        lastFinished = lanes[lane].request.map { ($0, lanes[lane].sequence) }
         finished.append(Finished(sequence: lanes[lane].sequence, error: nil))
         lanes[lane].turn(lanes: ExecutorSettings.lanes)
     }

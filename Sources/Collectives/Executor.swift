@@ -35,6 +35,8 @@ public struct Executor<F: Fabric & ~Copyable>: ~Copyable {
     var nextToStart: UInt64 = 0
     var finished: [Finished] = []
     var closedPeer: Int?
+    /// For messages.
+    var lastFinished: (request: Allreduce, sequence: UInt64)?
 
     struct Buffer {
         var region: Region
@@ -126,10 +128,12 @@ public struct Executor<F: Fabric & ~Copyable>: ~Copyable {
     /// Operations not yet reported as finished.
     public var hasWork: Bool { nextToStart < nextSequence || lanes.contains { $0.isActive } || !finished.isEmpty }
 
-    /// What to call the present in a message: the oldest operation under way.
+    /// What to call the present in a message: the oldest operation under way, or the last one.
     public var currentOperation: String {
-        let active = lanes.filter(\.isActive).min { $0.sequence < $1.sequence }
-        return active.flatMap { lane in lane.request?.name(sequence: lane.sequence) } ?? "between operations"
+        if let lane = lanes.filter(\.isActive).min(by: { $0.sequence < $1.sequence }) {
+            return lane.request?.name(sequence: lane.sequence) ?? ""
+        }
+        return lastFinished.map { "after \($0.request.name(sequence: $0.sequence))" } ?? "before the first operation"
     }
 
     /// Takes what has ended since the last call, in the order in which it ended.

@@ -91,6 +91,14 @@ public final class Coordinator: Sendable {
     /// What ended the job, if something has: what every rank is told.
     public var failure: RendezvousError? { core.job.update { $0.failure } }
 
+    /// Tells the job that a rank's process has failed, for launchers: a rank that never joined has no connection to lose.
+    ///
+    /// Does nothing where the rank had taken leave, or where something else has ended the job already.
+    /// - Parameter cause: such as "its process was ended by signal 9".
+    public func processEnded(rank: Int, cause: String) {
+        group.next().execute { [core] in core.update { $0.processEnded(rank: rank, cause: cause) } }
+    }
+
     /// Waits until every rank has taken leave or is lost, at most so long, then closes everything and ends the thread.
     ///
     /// Ranks that are still here then see the coordinator vanish. Blocks; not to be called on an event loop. A second

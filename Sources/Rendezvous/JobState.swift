@@ -175,6 +175,13 @@ struct JobState: Sendable {
         return fail(RendezvousError(verdict: verdict)) + close
     }
 
+    /// A rank's process has ended by itself, as its launcher saw: it may never have joined. Of one that took leave nothing follows.
+    mutating func processEnded(rank: Int, cause: String) -> [Action] {
+        if case .left = members[rank] { return [] }
+        let verdict = Verdict(rank: rank, cause: cause, operation: currentOperation(of: rank), remedy: "see the output of rank \(rank)")
+        return fail(RendezvousError(verdict: verdict))
+    }
+
     /// Without a gather that waits for the rank all is said to happen in the run of the job: the collectives know better.
     private func currentOperation(of rank: Int) -> String {
         guard hasStarted else { return "joining" }

@@ -21,12 +21,10 @@ extension Communicator {
         do throws(VerbenaError) {
             return try build(rendezvous, coordinator, configuration, verdicts, logger)
         } catch {
-            if error.cause == .fabric || error.cause == .configuration {
-                rendezvous.abort(reason: error.message, operation: "joining")
-            }
+            let agreed = error.agreed(with: rendezvous, during: "joining")
             rendezvous.leave()
             coordinator?.stop(waitingAtMostSeconds: leaveTimeoutSeconds)
-            throw error
+            throw agreed
         }
     }
 

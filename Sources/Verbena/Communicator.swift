@@ -69,7 +69,7 @@ public final class Communicator: Sendable {
             }
             return Buffer(shared: shared, region: region, count: count, owner: self)
         } catch {
-            throw abort(error, during: "allocate \(byteCount) bytes")
+            throw error.agreed(with: rendezvous, during: "allocating \(byteCount) bytes")
         }
     }
 
@@ -128,12 +128,6 @@ public final class Communicator: Sendable {
         engine.stop(orderly: orderly)
         rendezvous.leave()
         coordinator?.stop(waitingAtMostSeconds: Self.leaveTimeoutSeconds)
-    }
-
-    /// This rank cannot do its part of a collective call: the others are told, unless they know.
-    func abort(_ error: VerbenaError, during operation: String) -> VerbenaError {
-        if error.cause == .fabric { rendezvous.abort(reason: error.message, operation: operation) }
-        return error
     }
 }
 

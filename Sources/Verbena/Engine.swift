@@ -38,8 +38,6 @@ final class Engine<F: Fabric & ~Copyable>: EngineControl, @unchecked Sendable {
     static var idleMilliseconds: UInt64 { 1_000 }
     /// How long it sleeps with work in flight: bounds how late a stall is noticed.
     static var busyMilliseconds: UInt64 { 100 }
-    /// How long the survivors may take to agree on a verdict before each keeps its own.
-    static var agreementMilliseconds: Int { 2_000 }
     /// How long taking leave of the peers may take.
     static var closeMilliseconds: UInt64 { 2_000 }
 
@@ -224,7 +222,7 @@ final class Engine<F: Fabric & ~Copyable>: EngineControl, @unchecked Sendable {
         let own = Verdict(
             rank: failure.peer ?? rendezvous.rank, cause: failure.detail, operation: failure.operation, remedy: failure.remedy)
         rendezvous.report(own)
-        let agreed = rendezvous.agreedVerdict(waitingAtMostMilliseconds: Self.agreementMilliseconds) ?? own
+        let agreed = rendezvous.agreedVerdict(waitingAtMostMilliseconds: VerbenaError.agreementMilliseconds) ?? own
         verdict.withLock { $0 = $0 ?? VerbenaError(agreed, during: failure.operation) }
     }
 }

@@ -53,7 +53,14 @@ public enum LocalJob {
                 throw error
             }
         }
-        return wait(for: &children)
+        return wait(for: &children, coordinator)
+    }
+
+    /// This program's file, so that ranks have its name; the link itself where the file was replaced meanwhile.
+    private static var program: String {
+        let link = "/proc/self/exe"
+        let path = (try? FileManager.default.destinationOfSymbolicLink(atPath: link)) ?? link
+        return FileManager.default.isExecutableFile(atPath: path) ? path : link
     }
 
     private static func spawn(_ variables: [String: String]) throws(VerbenaError) -> pid_t {
@@ -67,7 +74,7 @@ public enum LocalJob {
             for index in unsafe pairs.indices { unsafe free(pairs[index]) }
         }
         var child: pid_t = 0
-        let failure = unsafe posix_spawn(&child, "/proc/self/exe", nil, nil, &arguments, &pairs)
+        let failure = unsafe posix_spawn(&child, program, nil, nil, &arguments, &pairs)
         guard failure == 0 else {
             throw VerbenaError(
                 .configuration, "cannot start a rank (errno \(failure)); check the limits on processes and memory (ulimit -u)")
@@ -76,7 +83,7 @@ public enum LocalJob {
     }
 
     /// Reaps every child. After the first failure the others get `graceSeconds` to end by themselves.
-    private static func wait(for children: inout [pid_t: Int]) -> Int32 {
+    private static func wait(for children: inout [pid_t: Int], _ coordinator: Coordinator) -> Int32 {
         var result: Int32 = 0
         var deadline: UInt64?
         while !children.isEmpty {
@@ -84,7 +91,10 @@ public enum LocalJob {
             // SAFETY: the pointer to the local is used during the call only.
             let child = unsafe waitpid(-1, &status, WNOHANG)
             if child > 0, let rank = children.removeValue(forKey: child) {
-                let code = exitCode(status, rank: rank)
+                let (code, ending) = ending(of: status)
+                if code != 0 { coordinator.processEnded(rank: rank, cause: "its process \(ending)") }
+                // A signal leaves no word of its own; a rank that gave a status has said why.
+                if status & 0x7f != 0 { report("rank \(rank) \(ending)") }
                 if result == 0 { result = code }
                 if code != 0, deadline == nil { deadline = platform_now() + UInt64(graceSeconds * 1e9) }
             } else {
@@ -99,12 +109,13 @@ public enum LocalJob {
         return result
     }
 
-    private static func exitCode(_ status: Int32, rank: Int) -> Int32 {
+    /// The exit status that a wait status amounts to, and how the process ended in words.
+    private static func ending(of status: Int32) -> (code: Int32, words: String) {
         let signal = status & 0x7f
-        guard signal != 0 else { return status >> 8 & 0xff }
+        let code = status >> 8 & 0xff
+        guard signal != 0 else { return (code, "ended with status \(code)") }
         // SAFETY: the C library's own text, copied at once.
-        report("rank \(rank) was ended by signal \(signal) (\(unsafe String(cString: strsignal(signal))))")
-        return 1
+        return (1, "was ended by signal \(signal) (\(unsafe String(cString: strsignal(signal))))")
     }
 
     private static func end(_ children: [pid_t: Int]) {

@@ -54,6 +54,24 @@ public struct VerbenaError: Error, Sendable, Equatable, CustomStringConvertible 
     }
 }
 
+extension VerbenaError {
+    /// What this rank says of its own failure in a collective call, once all ranks have been told of it: its own error where it is at fault
+    /// itself, the verdict that all agreed on where a peer is. Errors that all ranks know already stay as they are. Bounded.
+    func agreed(with rendezvous: Rendezvous, during operation: String) -> VerbenaError {
+        guard cause == .fabric || cause == .configuration else { return self }
+        guard let peer = rank, cause == .fabric else {
+            rendezvous.abort(reason: message, operation: operation)
+            return self
+        }
+        let own = Verdict(rank: peer, cause: message, operation: operation, remedy: "")
+        rendezvous.report(own)
+        return VerbenaError(rendezvous.agreedVerdict(waitingAtMostMilliseconds: Self.agreementMilliseconds) ?? own, during: operation)
+    }
+
+    /// How long the survivors may take to agree on a verdict before each keeps its own.
+    static let agreementMilliseconds = 2_000
+}
+
 /// An error of a layer below, as the public face says it.
 protocol LayerError: Error {
     var asVerbenaError: VerbenaError { get }

@@ -45,6 +45,26 @@ import Testing
         world.end(ranks)
     }
 
+    @Test func aProcessThatEndsBeforeItJoinsIsAVerdict() async throws {
+        let world = try World(3)
+        let joining = onThreadsLater(2) { rank throws(RendezvousError) in try world.join(rank) }
+        world.coordinator.processEnded(rank: 2, cause: "its process was ended by signal 9")
+        let found = try errors(await joining.value)
+        #expect(found.allSatisfy { $0.verdict?.rank == 2 && $0.detail.contains("signal 9") })
+        world.coordinator.stop()
+    }
+
+    @Test func aProcessThatEndsAfterItsLeaveIsNone() async throws {
+        let world = try World(2)
+        let ranks = try await world.joinAll()
+        ranks[1].leave()
+        world.coordinator.processEnded(rank: 1, cause: "its process was ended by signal 9")
+        // The first verdict wins: had there been one before, this would not be it.
+        ranks[0].report(Verdict(rank: 0, cause: "later", operation: "test", remedy: ""))
+        #expect(ranks[0].agreedVerdict(waitingAtMostMilliseconds: long)?.cause == "later")
+        world.end(ranks)
+    }
+
     @Test func aGatherUnderWayFailsWhenARankIsLost() async throws {
         let world = try World(3)
         let waiting = onThreadsLater(2) { rank throws(RendezvousError) in
