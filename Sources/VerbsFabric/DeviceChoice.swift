@@ -20,7 +20,9 @@ struct DeviceChoice: Equatable {
         if candidates.isEmpty {
             let others = devices.map(\.name).joined(separator: ", ")
             let detail = "this machine has no \(subject)" + (others.isEmpty ? "" : " (it has \(others))")
-            return FabricError(.noDevice, during: .open, detail: detail, remedy: devices.isEmpty ? VerbsError.remedy(for: .noDevice) : "name one of those, or none for all")
+            return FabricError(
+                .noDevice, during: .open, detail: detail,
+                remedy: devices.isEmpty ? VerbsError.remedy(for: .noDevice) : "name one of those, or none for all")
         }
         let lacks = candidates.map { "\($0.name): \(lack(of: $0))" }.joined(separator: ", ")
         return FabricError(
