@@ -22,14 +22,21 @@ extension Executor where F: ~Copyable {
 
     private mutating func start(_ request: Allreduce, on lane: Int) {
         let size = request.type.byteCount
-        lanes[lane].request = request
-        lanes[lane].schedule = RingAllreduce(
+        let schedule = RingAllreduce(
             rank: rank, worldSize: worldSize, elementCount: request.count, maximumPieceElements: settings.pieceBytes / size,
             minimumPieceElements: ExecutorSettings.smallestPieceBytes / size, maximumPieces: settings.pieces)
+        // What makes every landing offset lie in the lane's part of the landing memory.
+        invariant(
+            schedule.pieceElements * size <= settings.pieceBytes
+                && schedule.landingSlots * settings.pieceBytes <= settings.landingBytesPerLane, "a schedule fits its landing memory")
+        lanes[lane].request = request
+        lanes[lane].schedule = schedule
+        lanes[lane].signature =
+            Immediate(epoch: 0, operation: 0, signature: request.signature(sequence: lanes[lane].sequence), transfer: 0).signature
         lanes[lane].lastProgress = fabric.now().nanoseconds
         for link in links.indices {
-            if let theirs = lanes[lane].links[link].signature, !matches(theirs, request) {
-                return fail(operationsDiffer(lane: lane, peer: links[link]))
+            if let theirs = lanes[lane].links[link].signature, theirs != lanes[lane].signature {
+                return fail(operationsDiffer(lane: lane, peer: links[link], isNext: false))
             }
         }
         advance(lane)
@@ -53,7 +60,8 @@ extension Executor where F: ~Copyable {
         case .failure(let cause):
             fail(
                 CollectiveError(
-                    .fabric(cause.cause), peer: cause.peer, operation: currentOperation, detail: cause.detail, remedy: cause.remedy))
+                    .fabric(cause.cause), peer: cause.rankAtFault, operation: currentOperation, detail: cause.detail,
+                    remedy: cause.remedy))
         }
     }
 
@@ -79,8 +87,8 @@ extension Executor where F: ~Copyable {
         }
         let known = isCurrent ? state.signature : state.earlySignature
         let differs = known.map { $0 != immediate.signature } ?? false
-        let disagrees = isCurrent && (lanes[lane].request.map { !matches(immediate.signature, $0) } ?? false)
-        if differs || disagrees { return fail(operationsDiffer(lane: lane, peer: channel.peer)) }
+        let disagrees = isCurrent && lanes[lane].isActive && immediate.signature != lanes[lane].signature
+        if differs || disagrees { return fail(operationsDiffer(lane: lane, peer: channel.peer, isNext: isNext)) }
         if isCurrent {
             lanes[lane].links[link].arrived += 1
             lanes[lane].links[link].signature = immediate.signature
@@ -158,7 +166,7 @@ extension Executor where F: ~Copyable {
             channel: channel, source: buffers[request.buffer.index].region, sourceOffset: offset, destination: remote,
             destinationOffset: destinationOffset, byteCount: send.range.count * size,
             immediate: Immediate(
-                epoch: settings.epoch, operation: lanes[lane].sequence, signature: request.signature,
+                epoch: settings.epoch, operation: lanes[lane].sequence, signature: lanes[lane].signature,
                 transfer: lanes[lane].links[link].sent
             ).rawValue)
         do throws(FabricError) {
@@ -166,12 +174,12 @@ extension Executor where F: ~Copyable {
             lanes[lane].links[link].sent += 1
             return true
         } catch {
-            // A full queue drains by completions, which call us again; anything else is the end.
-            if error.cause != .queueFull {
-                fail(
-                    CollectiveError(
-                        .fabric(error.cause), peer: error.peer, operation: name(of: lane), detail: error.detail, remedy: error.remedy))
-            }
+            // A full queue drains by completions, which call us again; but only if there is one to come.
+            let isDraining = lanes[lane].links[link].lastTicket > completed[link * settings.channelsPerPeer + channel.index]
+            if error.cause == .queueFull, isDraining { return false }
+            fail(
+                CollectiveError(
+                    .fabric(error.cause), peer: error.rankAtFault, operation: name(of: lane), detail: error.detail, remedy: error.remedy))
             return false
         }
     }
@@ -199,12 +207,18 @@ extension Executor where F: ~Copyable {
             let waited = time.since(FabricInstant(nanoseconds: lanes[lane].lastProgress)) / 1_000_000
             guard waited > settings.stallMilliseconds else { continue }
             let step = lanes[lane].schedule.flatMap { lanes[lane].step < $0.count ? $0[lanes[lane].step] : nil }
-            let peer = lanes[lane].received ? step?.send?.peer : step?.receive?.peer
+            let place = "at step \(lanes[lane].step) of \(lanes[lane].schedule?.count ?? 0)"
+            if let receive = step?.receive, !lanes[lane].received {
+                return fail(
+                    error(
+                        .stalled, lane: lane, peer: receive.peer, "nothing came from it for \(waited / 1000) s \(place)",
+                        remedy: "see what that rank is doing; a slower step needs a longer stall limit"))
+            }
+            let right = step?.send?.peer ?? (rank + 1) % worldSize
             return fail(
                 error(
-                    .stalled, lane: lane, peer: peer,
-                    "nothing came for \(waited / 1000) s at step \(lanes[lane].step) of \(lanes[lane].schedule?.count ?? 0)",
-                    remedy: "see what that rank is doing; a slower step needs a longer stall limit"))
+                    .stalled, lane: lane, peer: right, "it acknowledged no write for \(waited / 1000) s \(place)",
+                    remedy: "see what that rank and the network to it are doing"))
         }
     }
 
@@ -214,10 +228,6 @@ extension Executor where F: ~Copyable {
 
     private func expected(operation: UInt64) -> UInt32 {
         Immediate(epoch: 0, operation: operation, signature: 0, transfer: 0).operation
-    }
-
-    private func matches(_ signature: UInt32, _ request: Allreduce) -> Bool {
-        signature == Immediate(epoch: 0, operation: 0, signature: request.signature, transfer: 0).signature
     }
 
     private func name(of lane: Int) -> String {
@@ -230,9 +240,12 @@ extension Executor where F: ~Copyable {
         CollectiveError(cause, peer: peer, operation: name(of: lane), detail: detail, remedy: remedy)
     }
 
-    private func operationsDiffer(lane: Int, peer: Int) -> CollectiveError {
-        error(
-            .operationsDiffer, lane: lane, peer: peer, "it runs another operation at this place of the order",
+    /// - Parameter isNext: whether it is the lane's next operation that differs, and not the present one.
+    private func operationsDiffer(lane: Int, peer: Int, isNext: Bool) -> CollectiveError {
+        let next = "operation #\(lanes[lane].sequence + UInt64(ExecutorSettings.lanes))"
+        return CollectiveError(
+            .operationsDiffer, peer: peer, operation: isNext ? next : name(of: lane),
+            detail: "it runs another operation at this place of the order",
             remedy: "make every rank submit the same operations, sizes and types in the same order")
     }
 }

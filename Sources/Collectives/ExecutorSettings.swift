@@ -38,8 +38,10 @@ public struct ExecutorSettings: Sendable, Equatable {
     public var landingByteCount: Int { Self.lanes * landingBytesPerLane }
     var landingBytesPerLane: Int { max(0, worldSize - 1) * pieces * pieceBytes }
 
-    /// Arrivals that one channel may hold unread. Of each operation under way at most N x P (see `RingAllreduce`), and of the one after it
-    /// on the same lane the P sends that wait for nothing.
+    /// Arrivals that one channel may hold unread: at most N x P a lane. Within one operation that is the ring's own bound. The left neighbour
+    /// may have begun the lane's next operation, which it can only after the one before has ended for it; if j of the N ranks have got so
+    /// far, the walk around the ring leaves at most (N-1-j)P pieces of the old operation unread, and (j+1)P of the new. One N more
+    /// is reserve. The fabric's queues must hold it: a full queue on shared memory drains by the peer's reading, of which nobody tells us.
     public var arrivalDepth: Int {
         var depth = 64
         while depth < Self.lanes * (worldSize + 1) * pieces { depth *= 2 }

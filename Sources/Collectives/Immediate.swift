@@ -1,13 +1,14 @@
 /// The 32 bits that travel with each piece: enough to check that sender and receiver mean the same.
 ///
-///     31..28 epoch | 27..22 operation | 21..14 signature | 13..0 transfer
+///     31..28 epoch | 27..22 operation | 21..4 signature | 3..0 transfer
 ///
-/// Order on a channel says which piece an arrival is; these fields say that it is so. Each is checked.
+/// Order on a channel says which piece an arrival is; these fields say that it is so, and each is checked. Two different operations
+/// pass for the same with a chance of 2^-18, anew for each operation.
 struct Immediate: Equatable {
     static let epochBits: UInt32 = 4
     static let operationBits: UInt32 = 6
-    static let signatureBits: UInt32 = 8
-    static let transferBits: UInt32 = 14
+    static let signatureBits: UInt32 = 18
+    static let transferBits: UInt32 = 4
 
     /// Life of the group of ranks; changes when it is formed anew.
     var epoch: UInt32

@@ -30,6 +30,8 @@ struct Lane {
     }
 
     var isActive: Bool { request != nil }
+    /// The request's signature, 0 without one; made once, when the operation starts.
+    var signature: UInt32 = 0
 
     /// The operation is over; what came early belongs to the next.
     mutating func turn(lanes: Int) {

@@ -23,10 +23,10 @@ public struct Allreduce: Sendable, Equatable {
         self.operation = operation
     }
 
-    /// All that ranks must agree on, as a short hash (FNV-1a folded to the bits that travel).
-    var signature: UInt32 {
+    /// All that ranks must agree on, with the place in the order, as a hash (FNV-1a; the low bits travel).
+    func signature(sequence: UInt64) -> UInt32 {
         var hash: UInt64 = 0xcbf2_9ce4_8422_2325
-        for value in [buffer.index, byteOffset, count, Int(type.rawValue), Int(operation.rawValue)] {
+        for value in [buffer.index, byteOffset, count, Int(type.rawValue), Int(operation.rawValue), Int(truncatingIfNeeded: sequence)] {
             hash = (hash ^ UInt64(truncatingIfNeeded: value)) &* 0x100_0000_01b3
             hash ^= hash >> 29
         }

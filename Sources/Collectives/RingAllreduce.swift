@@ -15,7 +15,8 @@
 ///
 ///     round m / (2(N-1)P),  hop (m / P) mod 2(N-1),  piece m mod P
 ///
-/// and it needs receive number m - P: the same piece one hop earlier, or, at hop 0, nothing but its turn.
+/// and it comes after receive number m - P: at a later hop that is the same piece one hop earlier, whose sum it passes on; at hop 0 of
+/// a later round it is the round before's last hop, and only the order matters. The first P sends wait for nothing.
 ///
 /// *Landing slots without credits.* A reduce-scatter piece is written into the right neighbour's landing slot, a finished one
 /// straight into its buffer. A slot is free for send m when the right neighbour has consumed its receive m - NP. It has:
@@ -30,7 +31,7 @@
 /// on the size of pieces.
 ///
 /// Source: Patarasuk and Yuan, "Bandwidth optimal all-reduce algorithms for clusters of workstations", JPDC 69 (2009).
-public struct RingAllreduce: Schedule, Equatable {
+public struct RingAllreduce: Equatable, Sendable {
     public let rank: Int
     public let worldSize: Int
     public let elementCount: Int
@@ -67,12 +68,15 @@ public struct RingAllreduce: Schedule, Equatable {
         pieceElements = (segment + rounds * piecesPerRound - 1) / (rounds * piecesPerRound)
     }
 
-    /// A world of one, or an empty buffer, has nothing to do; otherwise P sends that wait for nothing, then one step a receive.
-    public var count: Int { transfers == 0 ? 0 : transfers + piecesPerRound }
+    /// Steps of this rank: P sends that wait for nothing, then one step a receive. A world of one has nothing to do.
+    ///
+    /// An empty buffer takes its 2(N-1) empty messages like any other: so no rank gets ahead of another by more than one operation
+    /// a lane, which the executor relies on.
+    public var count: Int { worldSize == 1 ? 0 : transfers + piecesPerRound }
+    /// Slots of landing memory that the left neighbour writes into, of `pieceElements` each.
     public var landingSlots: Int { (worldSize - 1) * piecesPerRound }
-    public var slotElements: Int { pieceElements }
-    public var sendsAhead: Int { worldSize * piecesPerRound }
 
+    /// Step `index`, in `0 ..< count`, computed on demand: a schedule is a few integers, whatever the size of world and buffer.
     public subscript(index: Int) -> Step {
         Step(
             receive: index < piecesPerRound ? nil : receive(index - piecesPerRound),
@@ -87,7 +91,7 @@ public struct RingAllreduce: Schedule, Equatable {
     }
 
     /// Sends, and receives, of a rank.
-    private var transfers: Int { elementCount == 0 ? 0 : rounds * hops * piecesPerRound }
+    private var transfers: Int { rounds * hops * piecesPerRound }
     private var hops: Int { 2 * (worldSize - 1) }
 
     private func send(_ index: Int) -> Send {

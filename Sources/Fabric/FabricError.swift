@@ -29,6 +29,14 @@ public struct FabricError: Error, Sendable, Equatable, CustomStringConvertible {
         case open, connect, allocate, attach, write, receive, close
     }
 
+    /// The rank at fault: nil where it is this rank itself, whose device or resources fail it whoever is at the other end.
+    public var rankAtFault: Int? {
+        switch cause {
+        case .deviceFailed, .noDevice, .resource, .outOfBounds, .queueFull: nil
+        case .peerDied, .peerUnreachable, .peerClosed, .wrongPeer, .timedOut: peer
+        }
+    }
+
     public var cause: Cause
     public var operation: Operation
     /// The rank on the other side, where there is one.

@@ -43,7 +43,7 @@ public struct VerbenaError: Error, Sendable, Equatable, CustomStringConvertible 
         }
     }
 
-    init(_ error: FabricError) { self.init(.fabric, rank: error.peer, error.description) }
+    init(_ error: FabricError) { self.init(.fabric, rank: error.rankAtFault, error.description) }
 
     init(_ error: GradientError) { self.init(.gradients, error.description) }
 

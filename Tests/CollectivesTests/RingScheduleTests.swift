@@ -82,9 +82,9 @@ import Testing
     }
 
     @Test func immediateKeepsItsFields() {
-        let immediate = Immediate(epoch: 5, operation: 64 + 9, signature: 0x1AB, transfer: 16384 + 77)
+        let immediate = Immediate(epoch: 5, operation: 64 + 9, signature: 0x540_ABCD, transfer: 16 + 7)
         #expect(Immediate(rawValue: immediate.rawValue) == immediate)
-        #expect(immediate.epoch == 5 && immediate.operation == 9 && immediate.signature == 0xAB && immediate.transfer == 77)
+        #expect(immediate.epoch == 5 && immediate.operation == 9 && immediate.signature == 0xABCD && immediate.transfer == 7)
     }
 
     @Test(arguments: [1, 2, 3, 9, 64, 1000, 4096]) func landingMemoryKeepsItsLimit(worldSize: Int) {

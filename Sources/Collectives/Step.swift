@@ -1,23 +1,8 @@
-/// One rank's part in a collective: a fixed list of steps, carried out in order. A pure value.
+/// One step of a rank's part in a collective. A schedule is a fixed list of them, carried out in order: a pure value.
 ///
 /// A step first receives (waits for the peer's next piece and does with it what `Receive` says), then sends. Either part may be
 /// missing. Because steps are taken in order, every element is reduced in an order that the schedule alone decides, so the
 /// result has the same bits whatever arrives first.
-///
-/// Schedules compute their steps on demand: they hold a few integers, whatever the size of world and buffer.
-public protocol Schedule: Sendable {
-    /// Steps of this rank.
-    var count: Int { get }
-    /// Step `index`, in `0 ..< count`.
-    subscript(index: Int) -> Step { get }
-    /// Slots of landing memory that peers of this rank write into.
-    var landingSlots: Int { get }
-    /// The most elements that a slot takes.
-    var slotElements: Int { get }
-    /// The most sends of this rank that its peer may not have consumed: what queues must hold.
-    var sendsAhead: Int { get }
-}
-
 public struct Step: Equatable, Sendable {
     public var receive: Receive?
     public var send: Send?
