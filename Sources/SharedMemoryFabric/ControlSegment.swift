@@ -4,7 +4,7 @@ import Synchronization
 
 /// The memory in which the peers of one rank leave word for it: a doorbell, and for each peer and channel a ring of arrivals.
 ///
-///     0      magic, layout: ranks, channels, depth
+///     0      magic
 ///     64     doorbell, asleep
 ///     128    one lane a (peer, channel):  head | tail | state | arrivals[depth]
 ///
@@ -51,7 +51,7 @@ struct ControlSegment: Sendable {
         unsafe (mapping.base + 68).assumingMemoryBound(to: Atomic<UInt32>.self).initialize(to: Atomic(0))
     }
 
-    /// A peer's segment; nil where it is not one of this layout.
+    /// A peer's segment, whose endpoint has said that it is of this layout; nil where it cannot be.
     init?(opened mapping: SharedMapping, layout: Layout) {
         guard mapping.byteCount >= layout.byteCount, unsafe mapping.base.load(as: UInt64.self) == Self.magic else { return nil }
         self.mapping = mapping

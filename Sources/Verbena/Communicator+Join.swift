@@ -8,7 +8,13 @@ internal import Synchronization
 internal import VerbsFabric
 
 extension Communicator {
-    /// Joins the job that the environment describes and connects to the neighbours. Blocks, at most for the join timeout.
+    /// How long each stage after the ranks have found each other may take: swapping introductions, endpoints and descriptors.
+    private static let stageTimeoutSeconds: Double = 60
+    /// How long connecting to the neighbours may take; they are all there by then.
+    private static let connectMilliseconds: UInt64 = 20_000
+
+    /// Joins the job that the environment describes and connects to the neighbours. Blocks: for finding the others at most the join
+    /// timeout, then at most 60 s for each of three swaps and 20 s for connecting, all of which take milliseconds as a rule.
     ///
     /// - Parameter logger: told what was chosen, at `info`.
     /// - Throws: what is wrong and how to mend it. When one rank cannot join, every rank is told why.
@@ -72,7 +78,7 @@ extension Communicator {
         let isOneMachine = neighbours.count == all.count
         let settings = ExecutorSettings(
             worldSize: rendezvous.worldSize, channelsPerPeer: configuration.channelsPerPeer,
-            stallMilliseconds: UInt64(configuration.stallTimeoutSeconds * 1000))
+            stallMilliseconds: configuration.stallMilliseconds)
         // A rank and its trainer are two threads; where there is no core for each, spinning keeps the others from running.
         let isCrowded = neighbours.count * 2 > ProcessInfo.processInfo.activeProcessorCount
         let spins = isCrowded ? 50 : 2_000
@@ -90,7 +96,7 @@ extension Communicator {
                         rank: rendezvous.rank, worldSize: rendezvous.worldSize, channelsPerPeer: settings.channelsPerPeer,
                         arrivalDepth: settings.arrivalDepth, jobKey: rendezvous.sessionKey(label: "fabric", byteCount: 16), spins: spins))
             }
-            engine = try start(fabric, settings, rendezvous, configuration, spins)
+            engine = try start(fabric, settings, rendezvous, spins)
         case .automatic, .verbs:
             var options = VerbsFabricConfiguration(
                 rank: rendezvous.rank, worldSize: rendezvous.worldSize,
@@ -100,7 +106,7 @@ extension Communicator {
             options.arrivalDepth = settings.arrivalDepth
             options.writeDepth = settings.arrivalDepth
             let fabric = try wrapping { () throws(FabricError) in try VerbsFabric(options) }
-            engine = try start(fabric, settings, rendezvous, configuration, spins)
+            engine = try start(fabric, settings, rendezvous, spins)
         }
         verdicts.connect(to: engine)
         logger.info(
@@ -119,7 +125,7 @@ extension Communicator {
             host: HostIdentity.current(), fabric: configuration.fabric.rawValue, channelsPerPeer: configuration.channelsPerPeer)
         let encoded = (try? JSONEncoder().encode(own)).map { [UInt8]($0) } ?? []
         let gathered = try wrapping { () throws(RendezvousError) in
-            try rendezvous.allGather(encoded, label: "introductions", timeoutSeconds: configuration.joinTimeoutSeconds)
+            try rendezvous.allGather(encoded, label: "introductions", timeoutSeconds: stageTimeoutSeconds)
         }
         var all: [Introduction] = []
         for (rank, bytes) in gathered.enumerated() {
@@ -140,16 +146,15 @@ extension Communicator {
 
     /// Connects a fabric to the ring neighbours and sets the engine on it.
     private static func start<F: Fabric & ~Copyable>(
-        _ opened: consuming F, _ settings: ExecutorSettings, _ rendezvous: Rendezvous, _ configuration: Configuration, _ spins: Int
+        _ opened: consuming F, _ settings: ExecutorSettings, _ rendezvous: Rendezvous, _ spins: Int
     ) throws(VerbenaError) -> any EngineControl {
         var fabric = opened
-        let timeout = configuration.joinTimeoutSeconds
         let own = fabric.endpoint
         let endpoints = try wrapping { () throws(RendezvousError) in
-            try rendezvous.allGather(own, label: "endpoints", timeoutSeconds: timeout)
+            try rendezvous.allGather(own, label: "endpoints", timeoutSeconds: stageTimeoutSeconds)
         }
         let peers = Executor<F>.ringPeers(rank: rendezvous.rank, worldSize: rendezvous.worldSize)
-        let deadline = fabric.now().advanced(milliseconds: UInt64(timeout * 1000))
+        let deadline = fabric.now().advanced(milliseconds: connectMilliseconds)
         do throws(FabricError) {
             try fabric.connect(to: Dictionary(uniqueKeysWithValues: peers.map { ($0, endpoints[$0]) }), deadline: deadline)
         } catch {
@@ -158,7 +163,7 @@ extension Communicator {
         var executor = try executor(on: fabric, settings)
         let descriptor = executor.descriptor(of: Executor<F>.landing)
         let descriptors = try wrapping { () throws(RendezvousError) in
-            try rendezvous.allGather(descriptor, label: "landing memory", timeoutSeconds: timeout)
+            try rendezvous.allGather(descriptor, label: "landing memory", timeoutSeconds: stageTimeoutSeconds)
         }
         do throws(FabricError) {
             try executor.attach(Executor<F>.landing, descriptors: descriptors)

@@ -60,16 +60,40 @@ public final class Communicator: Sendable {
     // MARK: memory
 
     /// Allocates `count` zeroed elements that the engine can exchange without a copy. Collective; a count may be 0.
+    /// - Throws: ranks that ask for different memory are told so; so is a machine that has not enough for all of its ranks.
     public func allocate<E: Element>(_: E.Type = E.self, count: Int) throws(VerbenaError) -> Buffer<E> {
-        guard count >= 0 else { throw VerbenaError(.configuration, "a buffer of \(count) elements; give 0 or more") }
-        let byteCount = max(64, count * MemoryLayout<E>.stride)
+        let (bytes, overflow) = max(count, 0).multipliedReportingOverflow(by: MemoryLayout<E>.stride)
+        guard count >= 0, !overflow else { throw VerbenaError(.configuration, "a buffer of \(count) elements; give 0 or more, and fewer") }
+        let what = "\(count) \(E.elementType)"
+        try agreeOnMemory(what, byteCount: bytes)
         do throws(VerbenaError) {
-            let (shared, region) = try engine.addBuffer(byteCount: byteCount) { (descriptor) throws(VerbenaError) in
-                try allGather(descriptor, label: "memory of \(count) \(E.elementType)")
+            let (shared, region) = try engine.addBuffer(byteCount: max(64, bytes)) { (descriptor) throws(VerbenaError) in
+                try allGather(descriptor, label: "memory of \(what)")
             }
             return Buffer(shared: shared, region: region, count: count, owner: self)
         } catch {
-            throw error.agreed(with: rendezvous, during: "allocating \(byteCount) bytes")
+            throw error.agreed(with: rendezvous, during: "allocating \(bytes) bytes")
+        }
+    }
+
+    /// Every rank must want the same, and its machine have room for what all of its ranks want: memory that is shared or registered
+    /// is taken at once, and running out of it would have the kernel kill some process.
+    private func agreeOnMemory(_ what: String, byteCount: Int) throws(VerbenaError) {
+        let available = MachineFacts.availableMemoryByteCount() ?? .max
+        let hasRoom = byteCount <= available / localWorldSize
+        let answers = try allGather([hasRoom ? 1 : 0] + Array(what.utf8), label: "wish for memory")
+        if let short = answers.firstIndex(where: { $0.first == 0 }) {
+            throw VerbenaError(
+                .fabric, rank: short,
+                "the machine of rank \(short) has no room for \(what) (\(byteCount >> 20) MiB) on each of its ranks; "
+                    + "use smaller buffers or fewer ranks")
+        }
+        if let other = answers.firstIndex(where: { $0 != answers[0] }) {
+            let theirs = String(decoding: answers[other].dropFirst(), as: UTF8.self)
+            let first = String(decoding: answers[0].dropFirst(), as: UTF8.self)
+            throw VerbenaError(
+                .verdict, rank: other,
+                "the ranks want different memory: rank 0 \(first), rank \(other) \(theirs); give all ranks the same sizes and types")
         }
     }
 

@@ -45,6 +45,9 @@ public struct Configuration: Sendable {
 }
 
 extension Configuration {
+    /// The stall timeout as the executor takes it: any number is taken, within 0 and 1e9 seconds.
+    var stallMilliseconds: UInt64 { stallTimeoutSeconds > 0 ? UInt64(min(stallTimeoutSeconds, 1e9) * 1000) : 0 }
+
     /// Whether this machine has what the chosen fabric needs; asked before ranks are started, so that a lack is said once.
     public func checkFabric() throws(VerbenaError) {
         guard fabric == .verbs else { return }

@@ -56,7 +56,7 @@ extension MachineFacts {
         facts.softRoCE = softRoCE(kernelRelease: facts.kernelRelease)
         facts.hasQEMU = isOnPath("qemu-system-x86_64", environment)
         facts.sharedMemoryFailure = sharedMemoryFailure()
-        facts.availableMemoryBytes = value(of: "MemAvailable", in: "/proc/meminfo").flatMap { UInt64($0) }.map { $0 << 10 }
+        facts.availableMemoryBytes = availableMemoryByteCount().map(UInt64.init)
         facts.cores = ProcessInfo.processInfo.activeProcessorCount
         facts.launcher = launcher(environment)
         facts.ownVariables = environment.filter { $0.key.hasPrefix("VERBENA_") }.sorted { $0.key < $1.key }
@@ -124,6 +124,11 @@ extension MachineFacts {
     private static func text(of path: String) -> String { (try? String(contentsOfFile: path, encoding: .utf8)) ?? "" }
 
     /// The first word after `NAME:` in a file of such lines.
+    /// What can be allocated now without swapping, as the kernel estimates it; nil where it does not say.
+    static func availableMemoryByteCount() -> Int? {
+        value(of: "MemAvailable", in: "/proc/meminfo").flatMap { Int($0) }.map { $0 << 10 }
+    }
+
     private static func value(of name: String, in path: String) -> String? {
         let line = text(of: path).split(separator: "\n").first { $0.hasPrefix("\(name):") }
         return line?.dropFirst(name.count + 1).split(whereSeparator: \.isWhitespace).first.map(String.init)

@@ -81,6 +81,11 @@ public final class GradientExchange {
         return ledger.endStep(waitStart: waitStart, waitEnd: platform_now())
     }
 
+    deinit {
+        // Every ticket is waited for once, or its slot would never be free again; a failed operation has ended already.
+        while firstInFlight < inFlight.count { try? settleOldest() }
+    }
+
     private func settleOldest() throws(VerbenaError) {
         let bucket = inFlight[firstInFlight]
         firstInFlight += 1

@@ -34,6 +34,8 @@ public enum LocalJob {
         guard 1...mostRanks ~= ranks else {
             throw VerbenaError(.configuration, "--ranks \(ranks): give a number from 1 to \(mostRanks)")
         }
+        // Inherited as ignored, it would have the kernel reap the ranks, and nobody would learn how they ended.
+        signal(SIGCHLD, SIG_DFL)
         let secret = JobSecret.random()
         let coordinator = try wrapping { () throws(RendezvousError) in
             try Coordinator.start(
@@ -74,7 +76,7 @@ public enum LocalJob {
             for index in unsafe pairs.indices { unsafe free(pairs[index]) }
         }
         var child: pid_t = 0
-        let failure = unsafe posix_spawn(&child, program, nil, nil, &arguments, &pairs)
+        let failure = unsafe platform_spawn(&child, program, &arguments, &pairs)
         guard failure == 0 else {
             throw VerbenaError(
                 .configuration, "cannot start a rank (errno \(failure)); check the limits on processes and memory (ulimit -u)")
@@ -90,9 +92,14 @@ public enum LocalJob {
             var status: Int32 = 0
             // SAFETY: the pointer to the local is used during the call only.
             let child = unsafe waitpid(-1, &status, WNOHANG)
+            if child < 0, errno == ECHILD {
+                report("the ranks were reaped by somebody else, so how they ended is not known")
+                return 1
+            }
             if child > 0, let rank = children.removeValue(forKey: child) {
                 let (code, ending) = ending(of: status)
-                if code != 0 { coordinator.processEnded(rank: rank, cause: "its process \(ending)") }
+                // Nothing follows for a rank that had taken leave.
+                coordinator.processEnded(rank: rank, cause: "its process \(ending)")
                 // A signal leaves no word of its own; a rank that gave a status has said why.
                 if status & 0x7f != 0 { report("rank \(rank) \(ending)") }
                 if result == 0 { result = code }

@@ -41,7 +41,7 @@ final class OperationSlots: @unchecked Sendable {
         unsafe endTimes.deallocate()
     }
 
-    /// Takes a free slot; nil where `count` operations are already under way.
+    /// Takes a slot; false where the operation that had it last is not waited for yet.
     func take(_ slot: Int) -> Bool {
         unsafe words[slot].compareExchange(
             expected: State.free.rawValue, desired: State.pending.rawValue, ordering: .acquiring

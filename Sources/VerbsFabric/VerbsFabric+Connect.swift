@@ -203,7 +203,7 @@ extension VerbsFabric {
         guard let connection = event.connection else { return }
         switch expectedSlot(of: event.privateData) {
         case .failure(let refusal): refuse(connection, refusal)
-        case .success: fatalError("VerbsFabric: a channel was left waiting for its request")
+        case .success: try? connection.reject(privateData: [])  // It comes after a `connect` that gave up.
         }
     }
 

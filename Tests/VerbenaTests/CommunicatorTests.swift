@@ -80,6 +80,24 @@ import Verbena
         for outcome in outcomes { expectError(outcome, .configuration, ["channels", "same options"]) }
     }
 
+    @Test func differentMemoryIsToldOnEveryRank() {
+        let outcomes = LocalRanks.run(3, fabric: .sharedMemory) { communicator in
+            if communicator.rank == 1 {
+                _ = try communicator.allocate(Double.self, count: 100)
+            } else {
+                _ = try communicator.allocate(Float.self, count: 100)
+            }
+        }
+        for outcome in outcomes { expectError(outcome, .verdict, ["rank 0 100 float", "rank 1 100 double"]) }
+    }
+
+    @Test(arguments: [Int.max / 8, Int.max / 2, -1]) func impossibleMemoryIsAnError(count: Int) {
+        let outcomes = LocalRanks.run(2, fabric: .sharedMemory) { communicator in
+            _ = try communicator.allocate(Float.self, count: count)
+        }
+        for outcome in outcomes { #expect(errorOf(outcome) is VerbenaError, "\(outcome)") }
+    }
+
     @Test func verbsWithoutDeviceNamesTheRemedy() throws {
         var configuration = try Configuration(fabric: .verbs, devices: ["none0"], environment: [:])
         configuration.environment = [:]

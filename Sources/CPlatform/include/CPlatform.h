@@ -2,12 +2,17 @@
 // Convention: each returns its result, or -errno. Nothing here allocates or keeps state.
 #pragma once
 
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/futex.h>
 #include <poll.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <sys/mman.h>
@@ -49,7 +54,8 @@ VERBENA_CHECKED int platform_shared_memory(const char *name, uint64_t size) {
     int descriptor = (int)syscall(SYS_memfd_create, name, 0x0001u | 0x0002u); // MFD_CLOEXEC | MFD_ALLOW_SEALING
     if (descriptor < 0) return -errno;
     // posix_fallocate takes the memory now: a lack of it is an error here instead of SIGBUS at some later touch.
-    int failure = ftruncate(descriptor, (off_t)size) < 0 ? errno : posix_fallocate(descriptor, 0, (off_t)size);
+    int failure = ftruncate(descriptor, (off_t)size) < 0 ? errno : EINTR;
+    while (failure == EINTR) failure = posix_fallocate(descriptor, 0, (off_t)size);
     if (!failure && fcntl(descriptor, 1024 + 9, 0x0002 | 0x0004) < 0) failure = errno; // F_ADD_SEALS, SHRINK | GROW
     if (failure) {
         close(descriptor);
@@ -100,6 +106,18 @@ VERBENA_CHECKED int platform_process_descriptor(int32_t process) {
 static inline int platform_process_ended(int descriptor) {
     struct pollfd entry = {descriptor, POLLIN, 0};
     return poll(&entry, 1, 0) > 0;
+}
+
+/// Starts a program that inherits the standard streams and no other descriptor: a child that held a server's sockets would keep
+/// them open. 0 or errno.
+VERBENA_CHECKED int platform_spawn(pid_t *child, const char *path, char *const *arguments, char *const *environment) {
+    posix_spawn_file_actions_t actions;
+    int failure = posix_spawn_file_actions_init(&actions);
+    if (failure) return failure;
+    failure = posix_spawn_file_actions_addclosefrom_np(&actions, STDERR_FILENO + 1);
+    if (!failure) failure = posix_spawn(child, path, &actions, NULL, arguments, environment);
+    posix_spawn_file_actions_destroy(&actions);
+    return failure;
 }
 
 /// This process gets SIGKILL when the thread that started it ends; 0, or -ESRCH where its parent is no longer `parent`.
