@@ -14,7 +14,7 @@ public struct JobOptions: ParsableArguments {
     @Option(help: "What carries the data: auto (shared memory when all ranks are on one machine, verbs otherwise), verbs or shm.")
     public var fabric: FabricChoice?
 
-    @Option(help: "RDMA devices, separated by commas, taken in turn by the ranks of a machine. All usable ones by default.")
+    @Option(help: "RDMA devices for verbs, separated by commas, taken in turn by the ranks of a machine. All usable ones by default.")
     public var device: String?
 
     public init() {}
@@ -23,8 +23,8 @@ public struct JobOptions: ParsableArguments {
         if let ranks, !(1...LocalJob.mostRanks ~= ranks) {
             throw ValidationError("--ranks \(ranks): give a number from 1 to \(LocalJob.mostRanks)")
         }
-        if ranks != nil, !LocalJob.isRank, let rank = ProcessInfo.processInfo.environment["RANK"] {
-            throw ValidationError("--ranks starts ranks, but RANK is \(rank) already; leave out --ranks, or unset RANK and WORLD_SIZE")
+        if ranks != nil, !LocalJob.isRank, let launcher = LocalJob.foreignLauncher() {
+            throw ValidationError("--ranks starts ranks, but \(launcher); leave out --ranks, or unset the launcher's variables")
         }
     }
 

@@ -38,9 +38,11 @@ extension Program {
 /// Parses the command line, runs the command or subcommand, and ends the process with its status.
 public func runProgram<Root: ParsableCommand>(_: Root.Type) -> Never {
     LocalJob.bindToLauncher()
-    setUpLogging()
+    // A reader that has gone is an error of the write, with a line of its own, and not a silent death.
+    signal(SIGPIPE, SIG_IGN)
     let name = Root.configuration.commandName ?? "verbena"
     do {
+        try setUpLogging()
         var command = try parse(Root.self)
         guard let program = command as? any Program else {
             try command.run()  // A root without its subcommand, or `help`: throws what is to be shown.
@@ -50,7 +52,7 @@ public func runProgram<Root: ParsableCommand>(_: Root.Type) -> Never {
     } catch let failure as Failure {
         end(name, failure.description, status: failure.status)
     } catch let error where Root.exitCode(for: error).isSuccess {  // --help and --version
-        say(Root.fullMessage(for: error))
+        try? say(Root.fullMessage(for: error))
         exit(0)
     } catch {
         end(name, "\(error)", status: ExitStatus.failure)
@@ -89,9 +91,13 @@ private func end(_ name: String, _ message: String, status: Int32) -> Never {
     exit(status)
 }
 
-/// `VERBENA_LOG` sets the level (trace, debug, info, notice, warning, error); warnings and worse by default, on stderr.
-private func setUpLogging() {
-    let level = ProcessInfo.processInfo.environment["VERBENA_LOG"].flatMap(Logger.Level.init(rawValue:)) ?? .warning
+/// `VERBENA_LOG` sets the level (trace, debug, info, notice, warning, error, critical); warnings and worse by default, on stderr.
+private func setUpLogging() throws {
+    let text = ProcessInfo.processInfo.environment["VERBENA_LOG"] ?? ""
+    guard let level = text.isEmpty ? .warning : Logger.Level(rawValue: text.lowercased()) else {
+        let levels = Logger.Level.allCases.map(\.rawValue).joined(separator: ", ")
+        throw Failure(status: ExitStatus.usage, "VERBENA_LOG is '\(text)'; set it to one of \(levels)")
+    }
     LoggingSystem.bootstrap { label in
         var handler = StreamLogHandler.standardError(label: label)
         handler.logLevel = level
@@ -103,15 +109,15 @@ private func setUpLogging() {
 public let eraseLine = "\r\u{1b}[K"
 
 /// A line of the program's proper output, out at once: also into a pipe.
-public func say(_ line: String) { write(line + "\n") }
+/// - Throws: where nobody reads it any more, or the disk is full; a rank then ends the job with that reason.
+public func say(_ line: String) throws { try write(line + "\n") }
 
 /// Proper output that is not a line, such as a progress bar.
-public func write(_ text: String) {
+public func write(_ text: String) throws {
     do {
         try FileHandle.standardOutput.write(contentsOf: Data(text.utf8))
     } catch {
-        // The other ranks see this one end.
-        end("verbena", "cannot write to standard output: its reader has gone, or the disk is full", status: ExitStatus.failure)
+        throw Failure("cannot write to standard output: its reader has gone, or the disk is full")
     }
 }
 

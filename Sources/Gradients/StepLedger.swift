@@ -30,8 +30,13 @@ public struct StepLedger: Sendable {
     private var stepStart: UInt64
     /// Beginning and end of each bucket of this step, in order of beginning.
     private var intervals: [(start: UInt64, end: UInt64)] = []
+    /// Waiting inside `gradientReady`, of this step.
+    private var earlyWait: UInt64 = 0
 
     public init(start: UInt64) { stepStart = start }
+
+    /// The trainer was kept waiting before it called `synchronize`.
+    public mutating func recordWait(from start: UInt64, to end: UInt64) { earlyWait += end - start }
 
     public mutating func record(bucketFrom start: UInt64, to end: UInt64) { intervals.append((start, end)) }
 
@@ -44,9 +49,11 @@ public struct StepLedger: Sendable {
             covered = interval.end
         }
         let report = StepReport(
-            stepSeconds: seconds(waitEnd - stepStart), computeSeconds: seconds(waitStart - stepStart),
-            exposedSeconds: seconds(waitEnd - waitStart), communicationSeconds: seconds(communication), buckets: intervals.count)
+            stepSeconds: seconds(waitEnd - stepStart), computeSeconds: seconds(waitStart - stepStart - earlyWait),
+            exposedSeconds: seconds(waitEnd - waitStart + earlyWait), communicationSeconds: seconds(communication), buckets: intervals.count
+        )
         intervals.removeAll(keepingCapacity: true)
+        earlyWait = 0
         stepStart = waitEnd
         return report
     }

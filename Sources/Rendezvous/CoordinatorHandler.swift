@@ -76,7 +76,7 @@ final class CoordinatorHandler: ChannelDuplexHandler {
         deadline?.cancel()
         nonces.rank = hello.nonce
         guard core.handshake.isAuthentic(json, code: code, as: "hello", nonces: nonces) else {
-            core.logger.notice("rank \(hello.rank) at \(address) has another secret; its connection is refused")
+            core.logger.warning("rank \(hello.rank) at \(address) has another secret; its connection is refused")
             // The answer's own code fails at the other side just as well, and that is what tells it.
             core.update { job in
                 job.authenticationFailed(address: address, claimedRank: hello.rank)

@@ -117,7 +117,8 @@ extension JobEnvironment {
         guard (1...65535).contains(value) else {
             throw .environment("\(name)=\(value) is no TCP port", remedy: "set \(name) to 1 ... 65535, the same for all ranks")
         }
-        return value
+        // torchrun's agent may keep a store of its own at this port for as long as the job lives; the next one is then ours.
+        return variables["TORCHELASTIC_USE_AGENT_STORE"] == "True" && value < 65535 ? value + 1 : value
     }
 
     private static func masterAddress(

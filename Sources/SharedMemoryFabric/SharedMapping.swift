@@ -85,6 +85,10 @@ final class SharedMapping: @unchecked Sendable {
             return FabricError(
                 .resource, during: operation, peer: peer, detail: "no room for \(what) (errno \(code))",
                 remedy: "use smaller buffers, or give the machine or container more memory")
+        case EMFILE, ENFILE:
+            return FabricError(
+                .resource, during: operation, peer: peer, detail: "too many open files for \(what) (errno \(code))",
+                remedy: "raise the limit on open files (ulimit -n)")
         case EACCES, EPERM:
             return FabricError(
                 .resource, during: operation, peer: peer, detail: "may not open \(what) (errno \(code))",

@@ -49,8 +49,11 @@ extension Communicator {
                     bounds: bounds, logger: logger)
             }
             do throws(RendezvousError) {
+                // The host itself needs no name service to find the coordinator.
+                let loopback = job.listenAddress.contains(":") ? "::1" : "127.0.0.1"
                 let rendezvous = try Rendezvous.join(
-                    rank: job.rank, worldSize: job.worldSize, host: job.masterAddress, port: job.masterPort, secret: job.secret,
+                    rank: job.rank, worldSize: job.worldSize, host: coordinator == nil ? job.masterAddress : loopback, port: job.masterPort,
+                    secret: job.secret,
                     version: version, joinTimeoutSeconds: configuration.joinTimeoutSeconds, logger: logger,
                     onVerdict: { verdicts.put($0) })
                 return (rendezvous, coordinator)

@@ -124,6 +124,13 @@ extension DoctorReport {
     }
 
     private static func ownVariables(_ facts: MachineFacts) -> [Finding] {
-        facts.ownVariables.isEmpty ? [] : [Finding(.note, "variables", facts.ownVariables.joined(separator: " "))]
+        let seen = facts.ownVariables.isEmpty ? [] : [Finding(.note, "variables", facts.ownVariables.joined(separator: " "))]
+        let prefix = "VERBENA_FABRIC="
+        let fabric = facts.ownVariables.first { $0.hasPrefix(prefix) }?.dropFirst(prefix.count) ?? ""
+        if fabric.isEmpty || FabricChoice(rawValue: String(fabric)) != nil { return seen }
+        let choices = FabricChoice.allCases.map(\.rawValue).joined(separator: ", ")
+        return seen + [
+            Finding(.lack, "fabric", "VERBENA_FABRIC is '\(fabric)', which every job refuses", remedy: "set it to one of \(choices)")
+        ]
     }
 }

@@ -55,11 +55,16 @@ public final class GradientExchange {
             rebasing: memory.elements[plan.offsets[index]..<plan.offsets[index] + plan.parameters[index].elementCount])
     }
 
-    /// Says that the gradient of parameter `index` is final for this step. Returns at once; full buckets start to travel.
+    /// Says that the gradient of parameter `index` is final for this step. Full buckets start to travel. Returns at once, unless 256 buckets
+    /// are under way already: then it waits for the oldest, which counts as exposed time.
     public func gradientReady(_ index: Int) throws(VerbenaError) {
         let buckets = try wrapping { () throws(GradientError) in try readiness.announce(index) }
         for bucket in buckets {
-            if inFlight.count - firstInFlight >= Self.mostBucketsInFlight { try settleOldest() }
+            if inFlight.count - firstInFlight >= Self.mostBucketsInFlight {
+                let waitStart = platform_now()
+                try settleOldest()
+                ledger.recordWait(from: waitStart, to: platform_now())
+            }
             let range = plan.buckets[bucket].range
             let request = Allreduce(
                 buffer: memory.shared, byteOffset: range.lowerBound * MemoryLayout<Float>.stride, count: range.count, type: .float32,

@@ -1,5 +1,5 @@
 internal import CPlatform
-internal import Foundation
+public import Foundation
 public import Logging
 internal import Rendezvous
 
@@ -12,12 +12,22 @@ public enum LocalJob {
     /// Ranks of one machine, at most; more is surely a mistake.
     public static let mostRanks = 1024
     /// How long ranks may go on after one has failed, before they are ended.
-    static let graceSeconds: Double = 30
+    static let graceSeconds: Double = 10
     /// How often the launcher looks at its children.
     private static let pollMicroseconds: UInt32 = 5_000
 
     /// Whether this process is a rank that a launcher started.
     public static var isRank: Bool { ProcessInfo.processInfo.environment[launcherVariable] != nil }
+
+    /// What another launcher's variables say, if they make this process a rank among several; nil otherwise.
+    public static func foreignLauncher(in variables: [String: String] = ProcessInfo.processInfo.environment) -> String? {
+        do throws(RendezvousError) {
+            let job = try JobEnvironment(variables: variables)
+            return job.worldSize > 1 ? "this process is rank \(job.rank) of \(job.worldSize) already (\(job.source.rawValue))" : nil
+        } catch {
+            return error.detail
+        }
+    }
 
     /// To be called first in a program that may be a rank: binds its life to the launcher's. Does nothing elsewhere.
     public static func bindToLauncher() {
@@ -108,7 +118,8 @@ public enum LocalJob {
                 usleep(pollMicroseconds)
             }
             if let limit = deadline, platform_now() > limit {
-                report("ranks \(children.values.sorted().map(String.init).joined(separator: ", ")) did not end by themselves; killing them")
+                let rest = children.values.sorted().map(String.init).joined(separator: ", ")
+                report("these ranks did not end by themselves and are killed: \(rest)")
                 end(children)
                 children = [:]
             }

@@ -78,11 +78,7 @@ struct Measurement<E: Element & BinaryFloatingPoint> {
     private func check(count: Int, copies: Bool) throws -> Int {
         // SAFETY: as above.
         let elements = unsafe UnsafeMutableBufferPointer(rebasing: target.elements[..<count])
-        if copies {
-            unsafe elements.update(repeating: .nan)
-        } else {
-            unsafe Pattern.fill(elements, rank: communicator.rank)
-        }
+        unsafe Pattern.fill(elements, rank: communicator.rank)
         try exchange(count: count, copies: copies)
         return unsafe Pattern.wrongCount(UnsafeBufferPointer(elements), worldSize: communicator.worldSize, operation: operation)
     }

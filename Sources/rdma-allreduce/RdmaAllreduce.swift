@@ -14,6 +14,7 @@ extension ElementType: ExpressibleByArgument {
     }
 
     public static var allValueStrings: [String] { allCases.map(\.description) }
+    public var defaultValueDescription: String { description }
 }
 
 extension ReductionOperation: ExpressibleByArgument {
@@ -23,6 +24,7 @@ extension ReductionOperation: ExpressibleByArgument {
     }
 
     public static var allValueStrings: [String] { allCases.map(\.description) }
+    public var defaultValueDescription: String { description }
 }
 
 @main
@@ -40,27 +42,29 @@ struct RdmaAllreduce: Program {
 
     @OptionGroup var job: JobOptions
 
-    @Option(name: [.customShort("b"), .customLong("minbytes")], help: "Least size.")
+    @Option(name: [.customShort("b"), .customLong("minbytes")], parsing: .unconditional, help: "Least size.")
     var least = ByteCount(32 << 20)
 
-    @Option(name: [.customShort("e"), .customLong("maxbytes")], help: "Most size. (default: 32M, or the least size if that is larger)")
+    @Option(
+        name: [.customShort("e"), .customLong("maxbytes")], parsing: .unconditional,
+        help: "Most size. (default: 32M, or the least size if that is larger)")
     var most: ByteCount?
 
-    @Option(name: [.customShort("i"), .customLong("stepbytes")], help: "Bytes from one size to the next.")
+    @Option(name: [.customShort("i"), .customLong("stepbytes")], parsing: .unconditional, help: "Bytes from one size to the next.")
     var step = ByteCount(1 << 20)
 
     @Option(
-        name: [.customShort("f"), .customLong("stepfactor")],
+        name: [.customShort("f"), .customLong("stepfactor")], parsing: .unconditional,
         help: "Factor from one size to the next, instead of a step; after 0 comes one element.")
     var factor: Int?
 
-    @Option(name: [.customShort("n"), .customLong("iters")], help: "Timed iterations a size.")
+    @Option(name: [.customShort("n"), .customLong("iters")], parsing: .unconditional, help: "Timed iterations a size.")
     var iterations = 20
 
-    @Option(name: [.customShort("w"), .customLong("warmup_iters")], help: "Iterations before the timed ones.")
+    @Option(name: [.customShort("w"), .customLong("warmup_iters")], parsing: .unconditional, help: "Iterations before the timed ones.")
     var warmups = 1
 
-    @Option(name: [.customShort("c"), .customLong("check")], help: "1 checks each size, 0 does not.")
+    @Option(name: [.customShort("c"), .customLong("check")], parsing: .unconditional, help: "1 checks each size, 0 does not.")
     var checks = 1
 
     @Option(name: [.customShort("d"), .customLong("datatype")], help: "Element type.")
@@ -78,12 +82,15 @@ struct RdmaAllreduce: Program {
         if let factor, factor < 2 { throw ValidationError("-f \(factor): give a factor of at least 2, or a step with -i") }
         if factor == nil, step.value < 1 { throw ValidationError("-i 0: give a step of at least 1 byte") }
         if mostBytes < least.value { throw ValidationError("-e is less than -b; give -e at least \(least.value)") }
-        if iterations < 0 || warmups < 0 { throw ValidationError("-n and -w count iterations: give 0 or more") }
+        if iterations < 1 { throw ValidationError("-n \(iterations): give at least 1 timed iteration") }
+        if warmups < 0 { throw ValidationError("-w \(warmups): give 0 or more iterations before the timed ones") }
         if checks != 0 && checks != 1 { throw ValidationError("-c \(checks): give 1 to check, 0 not to") }
     }
 
-    /// Said before anything is measured.
-    func check() throws { try json.map(checkWritable) }
+    /// Said once, before there are ranks; a rank that was started by others checks for itself, in the job, where the others can be told.
+    func check() throws {
+        if job.startsRanks { try json.map(checkWritable) }
+    }
 
     private var mostBytes: Int { most?.value ?? max(least.value, 32 << 20) }
 
@@ -105,20 +112,21 @@ struct RdmaAllreduce: Program {
                 minimumBytes: least.value, maximumBytes: mostBytes, iterations: iterations, warmupIterations: warmups,
                 landingBytes: communicator.landingByteCount))
         let isLead = communicator.rank == 0
-        if isLead { say(Table.header(report.config, sweep: sweep, isChecked: checks == 1)) }
+        if isLead { try json.map(checkWritable) }
+        if isLead { try say(Table.header(report.config, sweep: sweep, isChecked: checks == 1)) }
         let measurement = try Measurement<E>(
             communicator, operation: operation, mostElements: mostBytes / MemoryLayout<E>.stride, iterations: iterations, warmups: warmups,
             isChecked: checks == 1)
         for count in sweep.elementCounts {
             let row = try measurement.row(count: count)
             report.results.append(row)
-            if isLead { say(Table.row(row)) }
+            if isLead { try say(Table.row(row)) }
         }
         let samples = report.results.flatMap { [$0.outOfPlace, $0.inPlace] }
         report.averageBusBandwidth = samples.isEmpty ? 0 : samples.reduce(0) { $0 + $1.busBandwidth } / Double(samples.count)
         report.outOfBounds = samples.reduce(0) { $0 + ($1.wrong ?? 0) }
         if isLead {
-            say(Table.footer(report))
+            try say(Table.footer(report))
             try json.map { try writeJSON(report, to: $0) }
         }
         return report.outOfBounds == 0 ? 0 : ExitStatus.wrongData

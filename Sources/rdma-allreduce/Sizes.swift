@@ -13,7 +13,7 @@ struct SizeSweep: Equatable {
         var counts: [Int] = []
         var size = least
         while size <= most {
-            counts.append(size / elementBytes)
+            if counts.last != size / elementBytes { counts.append(size / elementBytes) }
             let (next, overflow) =
                 factor.map { size == 0 ? (elementBytes, false) : size.multipliedReportingOverflow(by: $0) }
                 ?? size.addingReportingOverflow(step)

@@ -16,7 +16,7 @@ struct DoctorCommand: Program {
     func work() throws -> Int32 {
         let kernels = "\(BLAS.kernelName) kernels, one thread a rank (OPENBLAS_CORETYPE chooses others)"
         let report = DoctorReport.ofThisMachine(adding: [.init(.note, "OpenBLAS", kernels)])
-        say("\(report)")
+        try say("\(report)")
         return report.hasFabric ? 0 : ExitStatus.failure
     }
 }

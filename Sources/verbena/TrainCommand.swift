@@ -100,7 +100,7 @@ struct TrainCommand: Program {
         if isLead { try json.map(checkWritable) }
         let data = try loadData()
         let trainer = try DataParallelTrainer(communicator, data: data, settings: settings)
-        if isLead { say(TrainingText.heading(trainer, communicator, dataOrigin: data.origin)) }
+        if isLead { try say(TrainingText.heading(trainer, communicator, dataOrigin: data.origin)) }
         var bar = ProgressBar(epochs: epochs, stepsPerEpoch: trainer.stepsPerEpoch, isShown: isLead && ProgressBar.suitsOutput)
         defer { bar.clear() }
         var reports: [EpochReport] = []
@@ -108,11 +108,11 @@ struct TrainCommand: Program {
             let report = try trainer.runEpoch(epoch) { bar.update($0) }
             reports.append(report)
             bar.clear()
-            if isLead { say(TrainingText.line(epoch: epoch, of: epochs, report)) }
+            if isLead { try say(TrainingText.line(epoch: epoch, of: epochs, report)) }
         }
         let digest = try trainer.agreedParameterDigest()
         guard isLead else { return }
-        say("parameter digest: \(digest)")
+        try say("parameter digest: \(digest)")
         let report = TrainingReport(
             ranks: communicator.worldSize, fabric: communicator.fabricName, device: communicator.deviceName, epochs: reports,
             parameterDigest: digest)

@@ -69,14 +69,14 @@ struct ProgressBar {
         if let lastDrawing, now - lastDrawing < .seconds(Self.secondsBetweenDrawings) { return }
         lastDrawing = now
         let bar = Self.text(epoch: record.epoch, of: epochs, doneSteps: record.step + 1, of: stepsPerEpoch, loss: record.loss)
-        write(eraseLine + bar)
+        try? write(eraseLine + bar)
     }
 
     /// Gives the line free, if the bar stands in it.
     mutating func clear() {
         guard lastDrawing != nil else { return }
         lastDrawing = nil
-        write(eraseLine)
+        try? write(eraseLine)
     }
 
     static func text(epoch: Int, of epochs: Int, doneSteps: Int, of steps: Int, loss: Float) -> String {

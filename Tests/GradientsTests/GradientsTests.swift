@@ -74,7 +74,10 @@ import Testing
         let report = ledger.endStep(waitStart: 6_000_000_000, waitEnd: 7_000_000_000)
         #expect(report == StepReport(stepSeconds: 6, computeSeconds: 5, exposedSeconds: 1, communicationSeconds: 4, buckets: 3))
         #expect(report.hiddenSeconds == 3)
-        let next = ledger.endStep(waitStart: 8_000_000_000, waitEnd: 8_000_000_000)
+        ledger.recordWait(from: 7_250_000_000, to: 7_500_000_000)
+        let early = ledger.endStep(waitStart: 8_000_000_000, waitEnd: 8_000_000_000)
+        #expect(early == StepReport(stepSeconds: 1, computeSeconds: 0.75, exposedSeconds: 0.25))
+        let next = ledger.endStep(waitStart: 9_000_000_000, waitEnd: 9_000_000_000)
         #expect(next == StepReport(stepSeconds: 1, computeSeconds: 1))
     }
 }

@@ -23,6 +23,13 @@ import Testing
         #expect(try parse(job.variables) == job)
     }
 
+    @Test func torchrunsAgentKeepsItsPort() throws {
+        let variables = [
+            "RANK": "1", "WORLD_SIZE": "2", "MASTER_ADDR": "node1", "MASTER_PORT": "29400", "TORCHELASTIC_USE_AGENT_STORE": "True",
+        ]
+        #expect(try JobEnvironment(variables: variables).masterPort == 29401)
+    }
+
     @Test func aLauncherOfOneMachineNeedsNoMasterAddress() throws {
         let openMPI = try parse([
             "OMPI_COMM_WORLD_RANK": "2", "OMPI_COMM_WORLD_SIZE": "3", "OMPI_COMM_WORLD_LOCAL_RANK": "2", "OMPI_COMM_WORLD_LOCAL_SIZE": "3",

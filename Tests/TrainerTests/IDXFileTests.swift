@@ -1,3 +1,4 @@
+import Glibc
 import Testing
 
 @testable import Trainer
@@ -112,6 +113,11 @@ struct IDXFileTests {
         #expect(error.cause == .missing)
         expectOneClearLine(error, folder.path + "/none")
         #expect(thrownCause { () throws(DataError) in try IDXFile.images(path: folder.path) } == .unreadable)
+        // A FIFO without a writer: opening it would wait for ever.
+        let pipe = folder.path + "/pipe"
+        // SAFETY: the string outlives the call.
+        #expect(unsafe mkfifo(pipe, 0o600) == 0)
+        #expect(thrownCause { () throws(DataError) in try IDXFile.images(path: pipe) } == .unreadable)
     }
 }
 

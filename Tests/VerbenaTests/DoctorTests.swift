@@ -83,6 +83,12 @@ struct DoctorTests {
         #expect(finding(.absent, hasQEMU: false)?.kind == .lack)
     }
 
+    @Test("a fabric that every job would refuse is a lack", arguments: [("bogus", 1), ("shm", 0), ("", 0)])
+    func fabricVariable(value: String, count: Int) {
+        let found = lacks { $0.ownVariables = ["VERBENA_FABRIC=\(value)"] }.lacks
+        #expect(found.count == count && found.allSatisfy { $0.remedy?.contains("auto, verbs, shm") == true })
+    }
+
     @Test("a port that is down names its interface")
     func portDown() {
         let (lacks, report) = lacks { $0.devices = .success([device(port: port(.down))]) }

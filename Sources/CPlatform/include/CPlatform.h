@@ -53,7 +53,8 @@ static inline void platform_futex_wake(const uint32_t *word) { (void)syscall(SYS
 VERBENA_CHECKED int platform_shared_memory(const char *name, uint64_t size) {
     int descriptor = (int)syscall(SYS_memfd_create, name, 0x0001u | 0x0002u); // MFD_CLOEXEC | MFD_ALLOW_SEALING
     if (descriptor < 0) return -errno;
-    // posix_fallocate takes the memory now: a lack of it is an error here instead of SIGBUS at some later touch.
+    // posix_fallocate takes the memory now: what the file system will not give is an error here instead of SIGBUS at a later touch. It does
+    // not keep the kernel from running out of memory altogether; callers look at what is available first.
     int failure = ftruncate(descriptor, (off_t)size) < 0 ? errno : EINTR;
     while (failure == EINTR) failure = posix_fallocate(descriptor, 0, (off_t)size);
     if (!failure && fcntl(descriptor, 1024 + 9, 0x0002 | 0x0004) < 0) failure = errno; // F_ADD_SEALS, SHRINK | GROW

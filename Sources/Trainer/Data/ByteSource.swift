@@ -13,6 +13,12 @@ struct ByteSource: ~Copyable {
 
     init(path: String) throws(DataError) {
         self.path = path
+        // Anything but a file, a FIFO say, could keep us waiting for ever.
+        var status = stat()
+        // SAFETY: the pointer to the local is used during the call only.
+        if unsafe stat(path, &status) == 0, status.st_mode & S_IFMT != S_IFREG {
+            throw DataError(.unreadable, path: path, expected: "a file", found: "something else", remedy: "check the path")
+        }
         // SAFETY: the file belongs to this value until its deinit.
         guard let opened = unsafe gzopen(path, "rb") else {
             let code = errno
