@@ -124,7 +124,7 @@ extension Greeting {
 
     /// - Throws: the mismatch of magic or version, before anything else of the bytes is believed.
     init(decoding bytes: [UInt8]) throws(Mismatch) {
-        var reader = ByteReader(bytes)
+        var reader = WireReader(bytes)
         let magic: UInt32? = reader.read()
         guard magic == Self.magic, let length: UInt8 = reader.read(), Int(length) <= bytes.count, let version: UInt8 = reader.read() else {
             throw Mismatch(field: .protocolMagic, ours: "Verbena's", theirs: "another")
@@ -136,7 +136,7 @@ extension Greeting {
             let kind = reader.read().flatMap(Kind.init(rawValue:)), let reason: UInt8 = reader.read(), let epoch: UInt32 = reader.read(),
             let initiator: UInt32 = reader.read(), let responder: UInt32 = reader.read(), let worldSize: UInt32 = reader.read(),
             let arrivalDepth: UInt32 = reader.read(), let channelIndex: UInt16 = reader.read(), let channelsPerPeer: UInt16 = reader.read(),
-            let jobKey = reader.bytes(VerbsFabricConfiguration.jobKeyByteCount)
+            let jobKey = reader.read(count: VerbsFabricConfiguration.jobKeyByteCount)
         else {
             throw Mismatch(field: .protocolMagic, ours: "Verbena's", theirs: "another")
         }
@@ -153,12 +153,12 @@ extension Greeting {
     }
 
     var encoded: [UInt8] {
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(Self.byteCount)
-        bytes.append(bigEndian: Self.magic)
-        bytes += [UInt8(Self.byteCount), Self.version, kind.rawValue, reason?.rawValue ?? 0]
-        for value in [epoch, initiator, responder, worldSize, arrivalDepth] { bytes.append(bigEndian: value) }
-        for value in [channelIndex, channelsPerPeer] { bytes.append(bigEndian: value) }
-        return bytes + jobKey
+        var writer = WireWriter()
+        writer.append(Self.magic)
+        writer.append([UInt8(Self.byteCount), Self.version, kind.rawValue, reason?.rawValue ?? 0])
+        for value in [epoch, initiator, responder, worldSize, arrivalDepth] { writer.append(value) }
+        for value in [channelIndex, channelsPerPeer] { writer.append(value) }
+        writer.append(jobKey)
+        return writer.bytes
     }
 }

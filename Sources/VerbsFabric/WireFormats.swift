@@ -1,31 +1,5 @@
+import Fabric
 import Verbs
-
-/// Reads big-endian numbers from bytes that somebody else wrote: every read may find nothing more.
-struct ByteReader {
-    private let bytes: [UInt8]
-    private var position = 0
-
-    init(_ bytes: [UInt8]) { self.bytes = bytes }
-
-    var isAtEnd: Bool { position == bytes.count }
-
-    mutating func read<T: FixedWidthInteger & UnsignedInteger>(as type: T.Type = T.self) -> T? {
-        guard let part = self.bytes(T.bitWidth / 8) else { return nil }
-        return part.reduce(0) { ($0 << 8) | T($1) }
-    }
-
-    mutating func bytes(_ count: Int) -> [UInt8]? {
-        guard count <= bytes.count - position else { return nil }
-        defer { position += count }
-        return Array(bytes[position..<position + count])
-    }
-}
-
-extension [UInt8] {
-    mutating func append<T: FixedWidthInteger & UnsignedInteger>(bigEndian value: T) {
-        for shift in stride(from: T.bitWidth - 8, through: 0, by: -8) { append(UInt8(truncatingIfNeeded: value >> T(shift))) }
-    }
-}
 
 /// Where a rank listens. On the wire: family 1 (4 or 6), port 2, address 4 or 16.
 struct Endpoint: Equatable {
@@ -34,17 +8,19 @@ struct Endpoint: Equatable {
     init(_ address: SocketAddress) { self.address = address }
 
     init?(decoding bytes: [UInt8]) {
-        var reader = ByteReader(bytes)
+        var reader = WireReader(bytes)
         guard let family: UInt8 = reader.read(), family == 4 || family == 6, let port: UInt16 = reader.read(),
-            let address = reader.bytes(family == 4 ? 4 : 16).flatMap(InternetAddress.init(bytes:)), reader.isAtEnd
+            let address = reader.read(count: family == 4 ? 4 : 16).flatMap(InternetAddress.init(bytes:)), reader.isAtEnd
         else { return nil }
         self.address = SocketAddress(address: address, port: port)
     }
 
     var encoded: [UInt8] {
-        var bytes: [UInt8] = [address.address.isVersion4 ? 4 : 6]
-        bytes.append(bigEndian: address.port)
-        return bytes + address.address.bytes
+        var writer = WireWriter()
+        writer.append(UInt8(address.address.isVersion4 ? 4 : 6))
+        writer.append(address.port)
+        writer.append(address.address.bytes)
+        return writer.bytes
     }
 }
 
@@ -61,7 +37,7 @@ struct RegionDescriptor: Equatable {
     }
 
     init?(decoding bytes: [UInt8]) {
-        var reader = ByteReader(bytes)
+        var reader = WireReader(bytes)
         guard let address: UInt64 = reader.read(), let length: UInt64 = reader.read(), let key: UInt32 = reader.read(), reader.isAtEnd,
             let byteCount = Int(exactly: length), !address.addingReportingOverflow(length).overflow
         else { return nil }
@@ -69,11 +45,11 @@ struct RegionDescriptor: Equatable {
     }
 
     var encoded: [UInt8] {
-        var bytes: [UInt8] = []
-        bytes.append(bigEndian: address)
-        bytes.append(bigEndian: UInt64(byteCount))
-        bytes.append(bigEndian: key.rawValue)
-        return bytes
+        var writer = WireWriter()
+        writer.append(address)
+        writer.append(UInt64(byteCount))
+        writer.append(key.rawValue)
+        return writer.bytes
     }
 }
 
