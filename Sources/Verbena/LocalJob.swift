@@ -25,7 +25,7 @@ public enum LocalJob {
             let job = try JobEnvironment(variables: variables)
             return job.worldSize > 1 ? "this process is rank \(job.rank) of \(job.worldSize) already (\(job.source.rawValue))" : nil
         } catch {
-            return error.detail
+            return "this process seems to be a rank already (\(error.detail))"
         }
     }
 
