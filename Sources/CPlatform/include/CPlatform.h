@@ -2,10 +2,6 @@
 // Convention: each returns its result, or -errno. Nothing here allocates or keeps state.
 #pragma once
 
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE
-#endif
-
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -21,6 +17,9 @@
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
+
+// glibc declares it under _GNU_SOURCE only, and that would give this module other system types than Swift's own has.
+extern int posix_spawn_file_actions_addclosefrom_np(posix_spawn_file_actions_t *actions, int from);
 
 #define VERBENA_CHECKED __attribute__((warn_unused_result)) static inline
 
