@@ -136,6 +136,10 @@ await_collective() {
 # A survivor's line: the rank, the operation, the cause.
 verdict_on() { echo "^rdma-allreduce: rank $1: allreduce .*ended without taking leave"; }
 
+# How many different texts there are among the lines of rdma-allreduce in these files. Each rank names its own operation, and
+# ranks may be one apart, so the operation's number does not count.
+texts_in() { cat "$@" | sed -nE '/^rdma-allreduce: /{s/ #[0-9]+//;p}' | sort -u | wc -l; }
+
 # SIGKILL of one of three ranks; options of rdma-allreduce follow. All of it ends in time, and everyone says why.
 death_of() {
   local rank=$1 ticks=$2 title="SIGKILL of rank $1 of 3" killed status=0 launcher
@@ -149,6 +153,7 @@ death_of() {
   in_time "$title" "$killed"
   expect "$title: exit status" 1 "$status"
   expect "$title: each survivor names rank, operation and cause" 2 "$(grep -cE "$(verdict_on "$rank")" "$work/death.err")"
+  expect "$title: in the same words" 1 "$(texts_in "$work/death.err")"
   expect "$title: and the launcher its signal, nobody more" 3 "$(wc -l <"$work/death.err")"
   nothing_left "$title"
 }
