@@ -2,7 +2,11 @@
 
 // One loop, compiled for each instruction set; the loader's resolver picks one at start-up (GNU ifunc).
 // Addition and division are exact to the bit in every width, so the choice never changes a result.
-#if defined(__x86_64__)
+// Not under a sanitizer, whose runtime is not up yet when the resolver runs.
+#ifndef __has_feature
+#define __has_feature(name) 0
+#endif
+#if defined(__x86_64__) && !__has_feature(thread_sanitizer) && !__has_feature(address_sanitizer)
 #define EACH_ISA __attribute__((target_clones("avx512f", "avx2", "default")))
 #else
 #define EACH_ISA
