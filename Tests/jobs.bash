@@ -137,8 +137,8 @@ await_collective() {
 verdict_on() { echo "^rdma-allreduce: rank $1: allreduce .*ended without taking leave"; }
 
 # How many different texts there are among the lines of rdma-allreduce in these files. Each rank names its own operation, and
-# ranks may be one apart, so the operation's number does not count.
-texts_in() { cat "$@" | sed -nE '/^rdma-allreduce: /{s/ #[0-9]+//;p}' | sort -u | wc -l; }
+# ranks may be one apart, so the operation's number does not count; nor does the launcher's own line on the signal.
+texts_in() { cat "$@" | sed -nE '/^rdma-allreduce: rank [0-9]+ was ended by signal/d;/^rdma-allreduce: /{s/ #[0-9]+//;p}' | sort -u | wc -l; }
 
 # SIGKILL of one of three ranks; options of rdma-allreduce follow. All of it ends in time, and everyone says why.
 death_of() {

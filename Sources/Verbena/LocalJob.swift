@@ -143,5 +143,9 @@ public enum LocalJob {
         }
     }
 
-    private static func report(_ line: String) { FileHandle.standardError.write(Data("verbena: \(line)\n".utf8)) }
+    /// One line on stderr, under the program's name as its ranks' lines are. Nobody to read it is no reason to stop waiting for ranks.
+    private static func report(_ line: String) {
+        let name = URL(fileURLWithPath: CommandLine.arguments.first ?? "verbena").lastPathComponent
+        try? FileHandle.standardError.write(contentsOf: Data("\(name): \(line)\n".utf8))
+    }
 }
