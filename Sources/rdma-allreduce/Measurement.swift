@@ -78,7 +78,12 @@ struct Measurement<E: Element & BinaryFloatingPoint> {
     private func check(count: Int, copies: Bool) throws -> Int {
         // SAFETY: as above.
         let elements = unsafe UnsafeMutableBufferPointer(rebasing: target.elements[..<count])
-        unsafe Pattern.fill(elements, rank: communicator.rank)
+        if copies {
+            // The copy must bring the input: were it left out, this would show.
+            unsafe elements.update(repeating: .nan)
+        } else {
+            unsafe Pattern.fill(elements, rank: communicator.rank)
+        }
         try exchange(count: count, copies: copies)
         return unsafe Pattern.wrongCount(UnsafeBufferPointer(elements), worldSize: communicator.worldSize, operation: operation)
     }
