@@ -7,6 +7,7 @@
 /// - Writes on one channel arrive in the order in which they were posted, each exactly once.
 /// - When an arrival is reported, its bytes are in the region.
 /// - The source of a write belongs to the fabric until a completion covers its ticket: it may be read, not changed.
+/// - A posted write may stay with the fabric until its owner next calls `poll`, `wait` or `close`, so that several leave together.
 /// - A write outside a region of either side is refused before a byte moves.
 /// - After a failure is reported for a peer, nothing of that peer is reported any more and writes to it are refused.
 /// - A peer that closes in order is reported as closed, after everything that it wrote; a peer that dies, as failed.
@@ -39,6 +40,11 @@ public protocol Fabric: ~Copyable, SendableMetatype {
     /// Allocates page-aligned, zeroed memory that peers may write into. The fabric owns it until `release` or its own end.
     mutating func allocate(byteCount: Int) throws(FabricError) -> Region
 
+    /// Makes memory of the caller's own a region that writes may start from and peers may write into. The caller keeps the memory, and keeps it
+    /// mapped, until `release`; its beginning needs no alignment.
+    /// - Returns: nil where peers cannot reach memory that the fabric did not allocate; the caller then goes through memory that it did.
+    mutating func register(_ memory: UnsafeMutableRawPointer, byteCount: Int) throws(FabricError) -> Region?
+
     /// Takes a region back. No write from or into it may be under way, here or at any peer.
     mutating func release(_ region: Region)
 
@@ -47,6 +53,12 @@ public protocol Fabric: ~Copyable, SendableMetatype {
 
     /// Makes a peer's region known here by the peer's descriptor of it.
     mutating func attach(_ descriptor: [UInt8], of peer: Int) throws(FabricError) -> RemoteRegion
+
+    /// Where this process sees the peer's memory: loads and stores through it reach the peer's own bytes. Who may touch them when is the
+    /// protocol's affair; an arrival orders what its sender did before the write. Valid until `detach`, the peer's end included.
+    /// - Returns: nil where only writes reach the peer.
+    @unsafe
+    func address(of region: RemoteRegion) -> UnsafeMutableRawPointer?
 
     /// Forgets a peer's region. No write into it may be under way.
     mutating func detach(_ region: RemoteRegion)

@@ -96,6 +96,13 @@ extension SharedMemoryFabric {
         return RemoteRegion(peer: peer, identifier: UInt32(attachments.count - 1), byteCount: Int(byteCount))
     }
 
+    /// Nil: a peer can only map what has a file behind it.
+    public mutating func register(_ memory: UnsafeMutableRawPointer, byteCount: Int) throws(FabricError) -> Region? { nil }
+
+    // SAFETY: the mapping is held by the table until `detach`, as the contract says.
+    @unsafe
+    public func address(of region: RemoteRegion) -> UnsafeMutableRawPointer? { unsafe attachments[Int(region.identifier)]?.base }
+
     public mutating func detach(_ region: RemoteRegion) { attachments[Int(region.identifier)] = nil }
 
     static func closeDescriptor(_ descriptor: Int32) { _ = CPlatform.close(descriptor) }

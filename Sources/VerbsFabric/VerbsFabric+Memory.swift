@@ -42,6 +42,12 @@ extension VerbsFabric {
         return RemoteRegion(peer: peer, identifier: identifier, byteCount: decoded.byteCount)
     }
 
+    public mutating func register(_ memory: UnsafeMutableRawPointer, byteCount: Int) throws(FabricError) -> Region? { nil }
+
+    /// Nil: only the device reaches a peer's memory.
+    @unsafe
+    public func address(of region: RemoteRegion) -> UnsafeMutableRawPointer? { nil }
+
     public mutating func detach(_ region: RemoteRegion) {
         let index = Int(region.identifier)
         guard remotes.indices.contains(index), remotes[index].isLive else {

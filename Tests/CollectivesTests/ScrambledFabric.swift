@@ -111,6 +111,8 @@ struct ScrambledFabric: Fabric, ~Copyable {
             identifier: UInt32(network.memory[rank].count - 1), base: block.baseAddress!, byteCount: byteCount)
     }
 
+    mutating func register(_ memory: UnsafeMutableRawPointer, byteCount: Int) throws(FabricError) -> Region? { nil }
+    @unsafe func address(of region: RemoteRegion) -> UnsafeMutableRawPointer? { nil }
     mutating func release(_ region: Region) {}
     mutating func detach(_ region: RemoteRegion) {}
 
