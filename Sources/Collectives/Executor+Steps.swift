@@ -1,44 +1,70 @@
 import Fabric
 internal import Reduction
 
+extension ExecutorSettings {
+    /// What an operation's schedule is computed from.
+    func shape(of operation: Operation, rank: Int, layout: Landing) -> Shape {
+        let size = operation.type.byteCount
+        return Shape(
+            rank: rank, topology: topology, collective: operation.collective, count: operation.count, isInPlace: operation.isInPlace,
+            pieceElements: pieceBytes / size, leastPieceElements: Self.smallestPieceBytes / size, mostPieces: pieces,
+            gatedSlots: layout.gatedSlots, messageElements: Self.messageBytes / size)
+    }
+}
+
 extension Executor where F: ~Copyable {
     // MARK: starting
 
-    /// Moves waiting operations onto free lanes, in order. One that has nothing to do ends at once and frees its lane again.
+    /// Moves waiting collectives onto free lanes, in order.
     mutating func startPending() {
-        while pendingHead < pending.count {
+        while failure == nil, let next = pending.first {
             let lane = Int(nextToStart % UInt64(ExecutorSettings.lanes))
-            guard failure == nil, !lanes[lane].isActive else { return }
-            let request = pending[pendingHead]
-            pendingHead += 1
-            if pendingHead == pending.count {
-                pending.removeAll(keepingCapacity: true)
-                pendingHead = 0
-            }
+            guard !lanes[lane].isActive else { return }
+            pending.removeFirst()
             nextToStart += 1
-            start(request, on: lane)
+            start(next.operation, ticket: next.ticket, on: lane)
         }
     }
 
-    private mutating func start(_ request: Allreduce, on lane: Int) {
-        let size = request.type.byteCount
-        let schedule = RingAllreduce(
-            rank: rank, worldSize: worldSize, elementCount: request.count, maximumPieceElements: settings.pieceBytes / size,
-            minimumPieceElements: ExecutorSettings.smallestPieceBytes / size, maximumPieces: settings.pieces)
-        // What makes every landing offset lie in the lane's part of the landing memory.
-        invariant(
-            schedule.pieceElements * size <= settings.pieceBytes
-                && schedule.landingSlots * settings.pieceBytes <= settings.landingBytesPerLane, "a schedule fits its landing memory")
-        lanes[lane].request = request
-        lanes[lane].schedule = schedule
-        lanes[lane].signature =
-            Immediate(epoch: 0, operation: 0, signature: request.signature(sequence: lanes[lane].sequence), transfer: 0).signature
-        lanes[lane].lastProgress = fabric.now().nanoseconds
-        for link in links.indices {
-            if let theirs = lanes[lane].links[link].signature, theirs != lanes[lane].signature {
-                return fail(operationsDiffer(lane: lane, peer: links[link], isNext: false))
+    /// The same for transfers; each waits for those before it between the same two ranks only.
+    mutating func startTransfers() {
+        var index = 0
+        var blocked = 0
+        while failure == nil, index < pendingTransfers.count {
+            let (operation, ticket) = pendingTransfers[index]
+            let lane = transferLane(of: operation)
+            if lanes[lane].isActive {
+                index += 1
+                blocked += 1
+            } else {
+                pendingTransfers.remove(at: index)
+                start(operation, ticket: ticket, on: lane)
             }
         }
+    }
+
+    private func transferLane(of operation: Operation) -> Int {
+        guard let peer = operation.collective.peer, 0..<worldSize ~= peer, slots[peer] >= 0 else {
+            invariantFailure("a transfer's other rank is a connected peer")
+        }
+        let isSend = operation.collective == .send(to: peer)
+        return ExecutorSettings.lanes + 2 * Int(slots[peer]) + (isSend ? 0 : 1)
+    }
+
+    private mutating func start(_ operation: Operation, ticket: UInt64, on lane: Int) {
+        let algorithm = operation.collective.peer == nil ? choices.algorithm(for: operation, in: settings) : .pairwise
+        let schedule = Schedule(algorithm, settings.shape(of: operation, rank: rank, layout: layout))
+        let size = operation.type.byteCount
+        lanes[lane].operation = operation
+        lanes[lane].ticket = ticket
+        lanes[lane].schedule = schedule
+        lanes[lane].stepCount = schedule.count
+        lanes[lane].isActive = true
+        lanes[lane].usesEager = algorithm == .oneShot || algorithm == .logarithmic
+        lanes[lane].inputOffset = operation.input.byteOffset + operation.inputStart(of: rank) * size
+        lanes[lane].outputOffset = operation.output.byteOffset + operation.outputStart(of: rank) * size
+        lanes[lane].signature = operation.signature(sequence: lanes[lane].sequence, algorithm: algorithm) & 0xFFFF
+        lanes[lane].seenMoves = .max
         advance(lane)
     }
 
@@ -46,12 +72,8 @@ extension Executor where F: ~Copyable {
 
     mutating func handle(_ event: FabricEvent) {
         switch event {
-        case .arrival(let channel, let immediate):
-            handleArrival(channel, Immediate(rawValue: immediate))
-        case .completion(let channel, let ticket):
-            guard let link = links.firstIndex(of: channel.peer) else { return }
-            completed[link * settings.channelsPerPeer + channel.index] = ticket
-            for lane in lanes.indices where lanes[lane].isActive && lanes[lane].channel == channel.index { advance(lane) }
+        case .arrival(let channel, let immediate): handleArrival(channel, immediate)
+        case .completion(let channel, let ticket): handleCompletion(channel, ticket)
         case .closed(let peer):
             closedPeer = closedPeer ?? peer
             if let lane = lanes.firstIndex(where: \.isActive) {
@@ -63,39 +85,59 @@ extension Executor where F: ~Copyable {
                     .fabric(cause.cause), peer: cause.rankAtFault, operation: currentOperation, detail: cause.detail,
                     remedy: cause.remedy))
         }
+        if pending.count > 0 { startPending() }
+        if !pendingTransfers.isEmpty { startTransfers() }
     }
 
-    private mutating func handleArrival(_ channel: Channel, _ immediate: Immediate) {
-        let lane = Int(immediate.operation) % ExecutorSettings.lanes
-        guard let link = links.firstIndex(of: channel.peer) else { return }
-        let state = lanes[lane].links[link]
-        let now = lanes[lane].sequence
-        let isCurrent = immediate.operation == expected(operation: now)
-        let isNext = immediate.operation == expected(operation: now + UInt64(ExecutorSettings.lanes))
-        let number = isCurrent ? state.arrived : state.arrivedEarly
-        guard isCurrent || isNext, channel.index == lanes[lane].channel,
-            immediate
-                == Immediate(
-                    epoch: settings.epoch, operation: isCurrent ? now : now + UInt64(ExecutorSettings.lanes),
-                    signature: immediate.signature, transfer: number)
-        else {
-            return fail(
-                error(
-                    .protocolViolation, lane: lane, peer: channel.peer,
-                    "a piece with immediate data \(String(immediate.rawValue, radix: 16)) on channel \(channel.index) "
-                        + "where transfer \(number) of epoch \(settings.epoch) was due"))
+    private mutating func handleCompletion(_ channel: Channel, _ ticket: UInt64) {
+        let slot = Int(slots[channel.peer])
+        guard slot >= 0 else { return }
+        completed[slot * settings.channelsPerPeer + channel.index] = ticket
+        for lane in 0..<ExecutorSettings.lanes where lanes[lane].channel == channel.index { complete(lane, slot, ticket) }
+        guard channel.index == 0 else { return }
+        let first = ExecutorSettings.lanes + 2 * slot
+        complete(first, slot, ticket)
+        complete(first + 1, slot, ticket)
+    }
+
+    private mutating func complete(_ lane: Int, _ slot: Int, _ ticket: UInt64) {
+        guard lanes[lane].isActive else { return }
+        let link = lanes[lane].link(slot)
+        if links[link].isIncomplete, links[link].lastTicket <= ticket {
+            links[link].isIncomplete = false
+            lanes[lane].incomplete -= 1
         }
-        let known = isCurrent ? state.signature : state.earlySignature
-        let differs = known.map { $0 != immediate.signature } ?? false
-        let disagrees = isCurrent && lanes[lane].isActive && immediate.signature != lanes[lane].signature
-        if differs || disagrees { return fail(operationsDiffer(lane: lane, peer: channel.peer, isNext: isNext)) }
-        if isCurrent {
-            lanes[lane].links[link].arrived += 1
-            lanes[lane].links[link].signature = immediate.signature
+        // The lane may wait for its writes, or for room in the queue.
+        advance(lane)
+    }
+
+    private mutating func handleArrival(_ channel: Channel, _ rawValue: UInt32) {
+        let slot = Int(slots[channel.peer])
+        guard slot >= 0 else { return }
+        guard let immediate = Immediate(rawValue: rawValue), immediate.epoch == settings.epoch & 3 else {
+            return fail(stray(channel, rawValue))
+        }
+        let lane =
+            switch immediate.kind {
+            case .collective: Int(immediate.operation) % ExecutorSettings.lanes
+            case .toSender: ExecutorSettings.lanes + 2 * slot
+            case .toReceiver: ExecutorSettings.lanes + 2 * slot + 1
+            }
+        guard channel.index == lanes[lane].channel else { return fail(stray(channel, rawValue)) }
+        let link = lanes[lane].link(slot)
+        let sequence = lanes[lane].sequence
+        if links[link].sequence != sequence { links[link].turn(to: sequence) }
+        let isPresent = UInt64(immediate.operation) == sequence % Immediate.operations
+        let number = isPresent ? links[link].arrived : links[link].earlyArrived
+        guard number == 0 || immediate.payload == number & 0xFFFF, isPresent || number == 0 || immediate.operation == links[link].earlyOperation
+        else { return fail(stray(channel, rawValue)) }
+        if isPresent {
+            if number == 0 { links[link].signature = immediate.payload }
+            links[link].arrived += 1
             if lanes[lane].isActive { advance(lane) }
         } else {
-            lanes[lane].links[link].arrivedEarly += 1
-            lanes[lane].links[link].earlySignature = immediate.signature
+            if number == 0 { (links[link].earlyOperation, links[link].earlySignature) = (immediate.operation, immediate.payload) }
+            links[link].earlyArrived += 1
         }
     }
 
@@ -103,79 +145,80 @@ extension Executor where F: ~Copyable {
 
     /// Does every step of the lane's operation that can be done now; at the end, reports it and frees the lane.
     mutating func advance(_ lane: Int) {
-        guard let request = lanes[lane].request, let schedule = lanes[lane].schedule else { return }
         let before = lanes[lane].step
-        while lanes[lane].step < schedule.count {
-            let step = schedule[lanes[lane].step]
-            if let receive = step.receive, !lanes[lane].received {
-                guard consume(receive, request, lane) else { break }
-                lanes[lane].received = true
-            }
-            if let send = step.send {
-                guard post(send, request, lane) else { break }
-            }
-            lanes[lane].received = false
+        while lanes[lane].step < lanes[lane].stepCount {
+            let step = lanes[lane].schedule[lanes[lane].step]
+            guard take(step, lane) else { break }
+            lanes[lane].hasReceived = false
+            lanes[lane].hasActed = false
             lanes[lane].step += 1
         }
         guard failure == nil else { return }
-        if lanes[lane].step != before { lanes[lane].lastProgress = fabric.now().nanoseconds }
-        if lanes[lane].step == schedule.count, writesCompleted(lane) { finish(lane) }
+        lanes[lane].moves += UInt64(lanes[lane].step - before)
+        if lanes[lane].step == lanes[lane].stepCount, lanes[lane].incomplete == 0 { finish(lane) }
     }
 
-    /// The receive part of a step; false where the piece has not arrived.
-    private mutating func consume(_ receive: Receive, _ request: Allreduce, _ lane: Int) -> Bool {
-        let link = link(of: receive.peer)
-        guard lanes[lane].links[link].consumed < lanes[lane].links[link].arrived else { return false }
-        lanes[lane].links[link].consumed += 1
-        switch receive.action {
-        case .stored: break
-        case .reduce(let slot): reduce(receive.range, slot, request, lane, finish: false)
-        case .reduceAndFinish(let slot): reduce(receive.range, slot, request, lane, finish: true)
+    /// The parts of a step in their order; false where one has to wait, or has failed.
+    private mutating func take(_ step: Step, _ lane: Int) -> Bool {
+        if step.drain, lanes[lane].incomplete > 0 { return false }
+        if let peer = step.receive, !lanes[lane].hasReceived {
+            guard consume(from: peer, lane) else { return false }
+            lanes[lane].hasReceived = true
         }
+        if let action = step.action, !lanes[lane].hasActed {
+            perform(action, lane)
+            lanes[lane].hasActed = true
+        }
+        guard let send = step.send else { return true }
+        return post(send, lane)
+    }
+
+    /// Takes the peer's next message; false where it has not arrived.
+    private mutating func consume(from peer: Int, _ lane: Int) -> Bool {
+        let link = presentLink(peer, lane)
+        guard links[link].consumed < links[link].arrived else { return false }
+        guard links[link].signature == lanes[lane].signature else {
+            fail(operationsDiffer(lane: lane, peer: peer))
+            return false
+        }
+        links[link].consumed += 1
         return true
     }
 
-    private func reduce(_ range: Range<Int>, _ slot: Int, _ request: Allreduce, _ lane: Int, finish: Bool) {
-        guard !range.isEmpty else { return }
-        let size = request.type.byteCount
-        // SAFETY: the fabric owns both regions as long as the executor lives; the range was checked against the buffer at submission, the
-        // slot lies in the landing memory by its layout, and an arrival said that nobody writes there until we send on.
-        let target = unsafe buffers[request.buffer.index].region.base + request.byteOffset + range.lowerBound * size
-        let landing = unsafe buffers[0].region.base + landingOffset(lane: lane, slot: slot)
-        unsafe Kernels.accumulate(request.type, into: target, from: landing, count: range.count)
-        if finish { unsafe Kernels.finish(request.operation, request.type, target, count: range.count, ranks: worldSize) }
+    /// The link to a peer, its counts those of the lane's operation.
+    private mutating func presentLink(_ peer: Int, _ lane: Int) -> Int {
+        let link = lanes[lane].link(Int(slots[peer]))
+        if links[link].sequence != lanes[lane].sequence { links[link].turn(to: lanes[lane].sequence) }
+        return link
     }
 
     /// The send part of a step; false where the fabric's queue is full, or has failed.
-    private mutating func post(_ send: Send, _ request: Allreduce, _ lane: Int) -> Bool {
-        let link = link(of: send.peer)
+    private mutating func post(_ send: Send, _ lane: Int) -> Bool {
+        let slot = Int(slots[send.peer])
+        let link = presentLink(send.peer, lane)
         let channel = Channel(peer: send.peer, index: lanes[lane].channel)
-        let size = request.type.byteCount
-        let offset = request.byteOffset + send.range.lowerBound * size
-        let isLanding: Bool
-        let destinationOffset: Int
-        switch send.target {
-        case .landing(let slot): (isLanding, destinationOffset) = (true, landingOffset(lane: lane, slot: slot))
-        case .buffer: (isLanding, destinationOffset) = (false, offset)
-        }
-        guard let remote = buffers[isLanding ? 0 : request.buffer.index].remotes[link] else {
-            fail(error(.protocolViolation, lane: lane, peer: send.peer, "its memory was never attached"))
-            return false
-        }
+        guard let target = destination(of: send, slot, lane) else { return false }
+        let source = send.target == .invitation ? writeInvitation(to: send.peer, lane) : place(of: send.source, lane)
+        let byteCount = send.target == .invitation ? Landing.boxBytes : send.count * lanes[lane].operation.type.byteCount
+        let sent = links[link].sent
         let write = Write(
-            channel: channel, source: buffers[request.buffer.index].region, sourceOffset: offset, destination: remote,
-            destinationOffset: destinationOffset, byteCount: send.range.count * size,
+            channel: channel, source: source.region, sourceOffset: source.offset, destination: target.remote,
+            destinationOffset: target.offset, byteCount: byteCount,
             immediate: Immediate(
-                epoch: settings.epoch, operation: lanes[lane].sequence, signature: lanes[lane].signature,
-                transfer: lanes[lane].links[link].sent
+                epoch: settings.epoch, kind: kindOfMessages(lane), operation: lanes[lane].sequence,
+                payload: sent == 0 ? lanes[lane].signature : sent
             ).rawValue)
         do throws(FabricError) {
-            lanes[lane].links[link].lastTicket = try fabric.write(write)
-            lanes[lane].links[link].sent += 1
+            links[link].lastTicket = try fabric.write(write)
+            links[link].sent = sent + 1
+            if !links[link].isIncomplete {
+                links[link].isIncomplete = true
+                lanes[lane].incomplete += 1
+            }
             return true
         } catch {
             // A full queue drains by completions, which call us again; but only if there is one to come.
-            let isDraining = lanes[lane].links[link].lastTicket > completed[link * settings.channelsPerPeer + channel.index]
+            let isDraining = links[link].lastTicket > completed[slot * settings.channelsPerPeer + channel.index]
             if error.cause == .queueFull, isDraining { return false }
             fail(
                 CollectiveError(
@@ -184,67 +227,127 @@ extension Executor where F: ~Copyable {
         }
     }
 
-    private func writesCompleted(_ lane: Int) -> Bool {
-        for link in links.indices {
-            let ticket = completed[link * settings.channelsPerPeer + lanes[lane].channel]
-            if lanes[lane].links[link].lastTicket > ticket { return false }
+    /// A lane of transfers receives messages of its kind, and sends those of the other end's.
+    private func kindOfMessages(_ lane: Int) -> Immediate.Kind {
+        switch lanes[lane].kind {
+        case .collective: .collective
+        case .toSender: .toReceiver
+        case .toReceiver: .toSender
         }
-        return true
     }
 
     private mutating func finish(_ lane: Int) {
-        lastFinished = lanes[lane].request.map { ($0, lanes[lane].sequence) }
-        finished.append(Finished(sequence: lanes[lane].sequence, error: nil))
-        lanes[lane].turn(lanes: ExecutorSettings.lanes)
+        lastFinished = (lanes[lane].operation, lanes[lane].sequence)
+        finished.append(Finished(ticket: lanes[lane].ticket, error: nil))
+        lanes[lane].turn()
+    }
+
+    // MARK: memory
+
+    /// Where a write reads from.
+    private func place(of location: Location, _ lane: Int) -> (region: Region, offset: Int) {
+        let operation = lanes[lane].operation
+        let size = operation.type.byteCount
+        switch location {
+        case .input(let start): return (buffers[operation.input.buffer.index].region, lanes[lane].inputOffset + start * size)
+        case .output(let start): return (buffers[operation.output.buffer.index].region, lanes[lane].outputOffset + start * size)
+        case .gated(let slot): return (buffers[0].region, layout.gated(lane: lane, slot: slot))
+        case .eager(let rank): return (buffers[0].region, eagerOffset(lane, rank: rank))
+        case .peerInput, .peerOutput: invariantFailure("a write begins in memory of this rank")
+        }
+    }
+
+    /// The slots of one operation lie one behind the other, so that those of consecutive ranks travel in one write.
+    func eagerOffset(_ lane: Int, rank: Int) -> Int {
+        let operation = lanes[lane].operation
+        return layout.eager(lane: lane, set: lanes[lane].eagerSet) + rank * operation.count * operation.type.byteCount
+    }
+
+    /// Where a write goes to; nil, and a failure, where the peer's memory is not known.
+    private mutating func destination(of send: Send, _ slot: Int, _ lane: Int) -> (remote: RemoteRegion, offset: Int)? {
+        let operation = lanes[lane].operation
+        let size = operation.type.byteCount
+        let (buffer, offset) =
+            switch send.target {
+            case _ where send.count == 0 && send.target != .invitation: (0, 0)
+            case .gated(let slot): (0, layout.gated(lane: lane, slot: slot))
+            case .eager(let rank): (0, eagerOffset(lane, rank: rank))
+            case .output(let start):
+                (operation.output.buffer.index, operation.output.byteOffset + (operation.outputStart(of: send.peer) + start) * size)
+            case .invitation: (0, layout.invitation(from: rank))
+            case .invited(let start): readInvitation(of: send.peer, plus: start * size)
+            }
+        guard buffers.indices.contains(buffer), let remote = buffers[buffer].remotes[slot], offset >= 0 else {
+            fail(error(.protocolViolation, lane: lane, peer: send.peer, "its memory was never attached"))
+            return nil
+        }
+        return (remote, offset)
+    }
+
+    /// Says in the box for the peer where it is to write; the box is this rank's until the write of it has completed.
+    private func writeInvitation(to peer: Int, _ lane: Int) -> (region: Region, offset: Int) {
+        let offset = layout.invitation(to: peer)
+        // SAFETY: the box lies in the landing memory, which the fabric keeps; nobody else touches this half of it.
+        let box = unsafe buffers[0].region.base + offset
+        unsafe box.storeBytes(of: Int64(lanes[lane].operation.output.buffer.index), as: Int64.self)
+        unsafe (box + 8).storeBytes(of: Int64(lanes[lane].outputOffset), as: Int64.self)
+        return (buffers[0].region, offset)
+    }
+
+    private func readInvitation(of peer: Int, plus bytes: Int) -> (buffer: Int, offset: Int) {
+        // SAFETY: as above; the arrival said that the peer has written its half, and it writes no other before we have sent.
+        let box = unsafe buffers[0].region.base + layout.invitation(from: peer)
+        return unsafe (Int(box.load(as: Int64.self)), Int((box + 8).load(as: Int64.self)) + bytes)
     }
 
     // MARK: bounds and names
 
     /// An operation that waited longer than the stall limit for a peer ends everything.
-    mutating func checkStall() {
-        let time = fabric.now()
+    mutating func findStall() {
+        let now = fabric.now()
         for lane in lanes.indices where lanes[lane].isActive {
-            let waited = time.since(FabricInstant(nanoseconds: lanes[lane].lastProgress)) / 1_000_000
-            guard waited > settings.stallMilliseconds else { continue }
-            let step = lanes[lane].schedule.flatMap { lanes[lane].step < $0.count ? $0[lanes[lane].step] : nil }
-            let place = "at step \(lanes[lane].step) of \(lanes[lane].schedule?.count ?? 0)"
-            if let receive = step?.receive, !lanes[lane].received {
-                return fail(
-                    error(
-                        .stalled, lane: lane, peer: receive.peer, "nothing came from it for \(waited / 1000) s \(place)",
-                        remedy: "see what that rank is doing; a slower step needs a longer stall limit"))
+            if lanes[lane].moves != lanes[lane].seenMoves {
+                (lanes[lane].seenMoves, lanes[lane].seenAt) = (lanes[lane].moves, now)
+                continue
             }
-            let right = step?.send?.peer ?? (rank + 1) % worldSize
-            return fail(
-                error(
-                    .stalled, lane: lane, peer: right, "it acknowledged no write for \(waited / 1000) s \(place)",
-                    remedy: "see what that rank and the network to it are doing"))
+            let waited = now.since(lanes[lane].seenAt) / 1_000_000
+            if waited > settings.stallMilliseconds { return fail(stalled(lane, seconds: waited / 1000)) }
         }
     }
 
-    private func link(of peer: Int) -> Int { links[0] == peer ? 0 : 1 }
-
-    private func landingOffset(lane: Int, slot: Int) -> Int { lane * settings.landingBytesPerLane + slot * settings.pieceBytes }
-
-    private func expected(operation: UInt64) -> UInt32 {
-        Immediate(epoch: 0, operation: operation, signature: 0, transfer: 0).operation
+    private func stalled(_ lane: Int, seconds: UInt64) -> CollectiveError {
+        let isAtEnd = lanes[lane].step == lanes[lane].stepCount
+        let step = isAtEnd ? Step(drain: true) : lanes[lane].schedule[lanes[lane].step]
+        let place = "at step \(lanes[lane].step) of \(lanes[lane].stepCount)"
+        if let peer = step.receive, !lanes[lane].hasReceived {
+            return error(
+                .stalled, lane: lane, peer: peer, "nothing came from it for \(seconds) s \(place)",
+                remedy: "see what that rank is doing; a slower step needs a longer stall limit")
+        }
+        let slow = peers.first { links[lanes[lane].link(Int(slots[$0]))].isIncomplete }
+        return error(
+            .stalled, lane: lane, peer: step.send?.peer ?? slow, "it acknowledged no write for \(seconds) s \(place)",
+            remedy: "see what that rank and the network to it are doing")
     }
 
-    private func name(of lane: Int) -> String {
-        lanes[lane].request?.name(sequence: lanes[lane].sequence) ?? "operation #\(lanes[lane].sequence), not yet begun here"
-    }
+    private func name(of lane: Int) -> String { lanes[lane].operation.name(sequence: lanes[lane].sequence) }
 
-    private func error(
+    func error(
         _ cause: CollectiveError.Cause, lane: Int, peer: Int?, _ detail: String, remedy: String = ""
     ) -> CollectiveError {
         CollectiveError(cause, peer: peer, operation: name(of: lane), detail: detail, remedy: remedy)
     }
 
-    /// - Parameter isNext: whether it is the lane's next operation that differs, and not the present one.
-    private func operationsDiffer(lane: Int, peer: Int, isNext: Bool) -> CollectiveError {
-        let next = "operation #\(lanes[lane].sequence + UInt64(ExecutorSettings.lanes))"
-        return CollectiveError(
-            .operationsDiffer, peer: peer, operation: isNext ? next : name(of: lane),
+    private func stray(_ channel: Channel, _ rawValue: UInt32) -> CollectiveError {
+        CollectiveError(
+            .protocolViolation, peer: channel.peer, operation: currentOperation,
+            detail: "a message with immediate data \(String(rawValue, radix: 16)) came on channel \(channel.index) of it, which has no place there"
+        )
+    }
+
+    private func operationsDiffer(lane: Int, peer: Int) -> CollectiveError {
+        CollectiveError(
+            .operationsDiffer, peer: peer, operation: name(of: lane),
             detail: "it runs another operation at this place of the order",
             remedy: "make every rank submit the same operations, sizes and types in the same order")
     }

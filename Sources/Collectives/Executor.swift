@@ -4,10 +4,14 @@ internal import Reduction
 /// Carries out schedules on a fabric: a state machine that is given arrivals, completions and the time, and answers with writes.
 ///
 /// Life: `init` with a connected fabric; every rank adds the same buffers in the same order, swaps the descriptors (that of `landing` too)
-/// and attaches the peers'; then `submit` and `progress`. Operations are matched across ranks by order of submission.
+/// and attaches the peers'; then `submit` and `progress`. Collectives are matched across ranks by order of submission, transfers between two ranks
+/// by their own order between these two.
+///
+/// *One rule* keeps every peer's writes apart: a rank writes to another only what that one has asked for in the same operation, or what
+/// lands in an eager slot (`Landing`). So whatever the peer is doing, it can be ahead by one operation of a lane that concerns both.
 ///
 /// Threads: one at a time. Blocking: never. Errors: the first one ends everything, see `CollectiveError`.
-/// Ownership: the range of a submitted operation belongs to the executor until it is reported finished.
+/// Ownership: the input and output of a submitted operation belong to the executor until it is reported finished.
 public struct Executor<F: Fabric & ~Copyable>: ~Copyable {
     public internal(set) var fabric: F
     public let settings: ExecutorSettings
@@ -20,33 +24,59 @@ public struct Executor<F: Fabric & ~Copyable>: ~Copyable {
 
     let rank: Int
     let worldSize: Int
-    /// Ring neighbours, each once; the place in this list is the link.
-    let links: [Int]
+    let layout: Landing
+    /// Connected ranks; the place in this list is the peer's slot. -1 in `slots` for the others.
+    let peers: [Int]
+    let slots: [Int32]
     /// By number; the first is the landing memory.
     var buffers: [Buffer]
     var lanes: [Lane]
-    /// Completed tickets, by link and channel.
+    var links: [Link]
+    /// Completed tickets, by slot and channel.
     var completed: [UInt64]
-    /// Submitted operations, from the oldest that is not on a lane.
-    var pending: [Allreduce] = []
-    var pendingHead = 0
-    var nextSequence: UInt64 = 0
-    /// The operation that `pending[pendingHead]` is.
+    /// Submitted collectives, and transfers, that are not on a lane.
+    var pending = Queue()
+    var pendingTransfers: [(operation: Operation, ticket: UInt64)] = []
+    var nextTicket: UInt64 = 0
+    /// Place of the next collective that starts.
     var nextToStart: UInt64 = 0
+    var unfinished = 0
     var finished: [Finished] = []
     var closedPeer: Int?
+    var choices: ChoiceCache
+    let scratch: FoldScratch
     /// For messages.
-    var lastFinished: (request: Allreduce, sequence: UInt64)?
+    var lastFinished: (operation: Operation, sequence: UInt64)?
 
     struct Buffer {
         var region: Region
-        /// By link.
+        /// By slot.
         var remotes: [RemoteRegion?]
+        /// Where this process sees the peers' memory, by slot.
+        var mapped: [UnsafeMutableRawPointer?]
     }
 
-    /// - Parameter fabric: connected to the ring neighbours of its rank (`ringPeers`), with `arrivalDepth` and `writeDepth` of at least
-    ///   what the settings say.
-    public init(fabric: consuming F, settings: ExecutorSettings) throws(FabricError) {
+    /// First in, first out; keeps its capacity.
+    struct Queue {
+        private var entries: [(operation: Operation, ticket: UInt64)] = []
+        private var head = 0
+
+        var count: Int { entries.count - head }
+        var first: (operation: Operation, ticket: UInt64)? { head < entries.count ? entries[head] : nil }
+        mutating func reserve(_ capacity: Int) { entries.reserveCapacity(capacity) }
+        mutating func append(_ operation: Operation, _ ticket: UInt64) { entries.append((operation, ticket)) }
+        mutating func removeFirst() {
+            head += 1
+            guard head == entries.count else { return }
+            entries.removeAll(keepingCapacity: true)
+            head = 0
+        }
+    }
+
+    /// - Parameters:
+    ///   - fabric: connected to `peers`, with `arrivalDepth` and `writeDepth` of at least what the settings say.
+    ///   - peers: nil for all other ranks; fewer where it is known that no algorithm will need more.
+    public init(fabric: consuming F, settings: ExecutorSettings, peers: [Int]? = nil) throws(FabricError) {
         let (rank, worldSize) = (fabric.rank, fabric.worldSize)
         invariant(settings.worldSize == worldSize, "the settings are those of this world")
         guard worldSize == 1 || min(fabric.arrivalDepth, fabric.writeDepth) >= settings.arrivalDepth else {
@@ -55,26 +85,49 @@ public struct Executor<F: Fabric & ~Copyable>: ~Copyable {
                 detail: "queues of \(fabric.arrivalDepth) arrivals and \(fabric.writeDepth) writes, \(settings.arrivalDepth) needed",
                 remedy: "use a device with deeper queues, or fewer ranks")
         }
-        let links = Self.ringPeers(rank: rank, worldSize: worldSize)
+        let peers = peers ?? (0..<worldSize).filter { $0 != rank }
+        var slots = Array(repeating: Int32(-1), count: worldSize)
+        for (slot, peer) in peers.enumerated() { slots[peer] = Int32(slot) }
         var fabric = fabric
-        let landing = try fabric.allocate(byteCount: max(64, settings.landingByteCount))
-        buffers = [Buffer(region: landing, remotes: Array(repeating: nil, count: links.count))]
+        let layout = settings.landing
+        let landing = try fabric.allocate(byteCount: layout.byteCount)
+        buffers = [Buffer(region: landing, remotes: Array(repeating: nil, count: peers.count), mapped: unsafe Array(repeating: nil, count: peers.count))]
         self.fabric = fabric
         self.settings = settings
         self.rank = rank
         self.worldSize = worldSize
-        self.links = links
-        completed = Array(repeating: 0, count: links.count * settings.channelsPerPeer)
-        lanes = (0..<ExecutorSettings.lanes).map {
-            Lane(
-                sequence: UInt64($0), channel: $0 % settings.channelsPerPeer,
-                links: Array(repeating: .init(), count: links.count))
-        }
-        pending.reserveCapacity(Self.mostPending)
+        self.layout = layout
+        self.peers = peers
+        self.slots = slots
+        completed = Array(repeating: 0, count: peers.count * settings.channelsPerPeer)
+        lanes = Self.lanes(settings, rank: rank, peers: peers.count)
+        links = Array(repeating: Link(), count: (ExecutorSettings.lanes + 2) * peers.count)
+        choices = ChoiceCache()
+        scratch = FoldScratch(capacity: worldSize + 1)
+        pending.reserve(Self.mostPending)
         finished.reserveCapacity(Self.mostPending)
     }
 
-    /// The ranks that the fabric must be connected to: left and right, which may be the same one, or none.
+    /// Those of collectives first; then for each peer that of transfers to it, and that of transfers from it.
+    private static func lanes(_ settings: ExecutorSettings, rank: Int, peers: Int) -> [Lane] {
+        let shape = settings.shape(
+            of: Operation(.barrier, input: Place(Self.landing), count: 0, type: .float32), rank: rank, layout: settings.landing)
+        let idle = Schedule.alone(Alone(shape))
+        let count = ExecutorSettings.lanes
+        let collectives = (0..<count).map {
+            Lane(
+                sequence: UInt64($0), stride: UInt64(count), channel: $0 % settings.channelsPerPeer, firstLink: $0 * peers, onlySlot: -1,
+                kind: .collective, idle: idle)
+        }
+        let transfers = (0..<2 * peers).map {
+            Lane(
+                sequence: 0, stride: 1, channel: 0, firstLink: count * peers + $0, onlySlot: $0 / 2, kind: $0 % 2 == 0 ? .toSender : .toReceiver,
+                idle: idle)
+        }
+        return collectives + transfers
+    }
+
+    /// The ranks that a flat ring needs: left and right, which may be the same one, or none.
     public static func ringPeers(rank: Int, worldSize: Int) -> [Int] {
         let (left, right) = ((rank + worldSize - 1) % worldSize, (rank + 1) % worldSize)
         return worldSize == 1 ? [] : left == right ? [left] : [left, right]
@@ -86,58 +139,97 @@ public struct Executor<F: Fabric & ~Copyable>: ~Copyable {
     /// - Returns: its number, and its memory, good as long as the executor lives.
     public mutating func addBuffer(byteCount: Int) throws(FabricError) -> (SharedBuffer, Region) {
         let region = try fabric.allocate(byteCount: byteCount)
-        buffers.append(Buffer(region: region, remotes: Array(repeating: nil, count: links.count)))
-        return (SharedBuffer(index: buffers.count - 1), region)
+        return (add(region), region)
+    }
+
+    /// Registers memory of the caller's own as a buffer; see `Fabric.register`.
+    /// - Returns: nil where peers cannot reach such memory.
+    public mutating func addBuffer(_ memory: UnsafeMutableRawPointer, byteCount: Int) throws(FabricError) -> SharedBuffer? {
+        // SAFETY: the caller keeps the memory, as `register` asks.
+        try unsafe fabric.register(memory, byteCount: byteCount).map { add($0) }
+    }
+
+    private mutating func add(_ region: Region) -> SharedBuffer {
+        buffers.append(
+            Buffer(
+                region: region, remotes: Array(repeating: nil, count: peers.count), mapped: unsafe Array(repeating: nil, count: peers.count)))
+        return SharedBuffer(index: buffers.count - 1)
     }
 
     /// What the other ranks need in order to attach this rank's part of a buffer.
     public func descriptor(of buffer: SharedBuffer) -> [UInt8] { fabric.descriptor(of: buffers[buffer.index].region) }
 
-    /// - Parameter descriptors: every rank's, by rank; only the neighbours' are used.
+    /// - Parameter descriptors: every rank's, by rank; only the peers' are used.
     public mutating func attach(_ buffer: SharedBuffer, descriptors: [[UInt8]]) throws(FabricError) {
-        for (link, peer) in links.enumerated() {
-            buffers[buffer.index].remotes[link] = try fabric.attach(descriptors[peer], of: peer)
+        for (slot, peer) in peers.enumerated() {
+            let remote = try fabric.attach(descriptors[peer], of: peer)
+            buffers[buffer.index].remotes[slot] = remote
+            // SAFETY: valid until `detach`, which nobody calls before the executor's end.
+            unsafe buffers[buffer.index].mapped[slot] = fabric.address(of: remote)
         }
     }
 
     // MARK: operations
 
     /// Puts an operation in the order. It starts at once if its lane is free.
-    /// - Returns: its number, from 0 on.
-    /// - Throws: what has ended the executor; nothing is submitted then. A range outside the buffer traps.
-    public mutating func submit(_ request: Allreduce) throws(CollectiveError) -> UInt64 {
+    /// - Returns: its ticket, from 0 on.
+    /// - Throws: what has ended the executor; nothing is submitted then. A range outside the buffers, or an algorithm that cannot carry out the
+    ///   collective (`canCarryOut`), traps.
+    public mutating func submit(_ operation: Operation) throws(CollectiveError) -> UInt64 {
         if let failure { throw failure }
-        let size = buffers[request.buffer.index].region.byteCount
-        invariant(
-            request.count >= 0 && request.byteOffset >= 0 && request.byteOffset % request.type.byteCount == 0
-                && request.count <= (size - request.byteOffset) / request.type.byteCount, "the range lies in the buffer")
-        invariant(pending.count - pendingHead < Self.mostPending, "pending operations are bounded by the caller")
-        if let closedPeer, worldSize > 1 {
-            let error = CollectiveError(
-                .fabric(.peerClosed), peer: closedPeer, operation: request.name(sequence: nextSequence),
+        check(operation)
+        if let closedPeer {
+            throw CollectiveError(
+                .fabric(.peerClosed), peer: closedPeer, operation: operation.name(sequence: nextToStart + UInt64(pending.count)),
                 detail: "it has left the job", remedy: "all ranks must run the same number of collectives")
-            throw error
         }
-        let sequence = nextSequence
-        nextSequence += 1
-        pending.append(request)
-        startPending()
-        return sequence
+        let ticket = nextTicket
+        nextTicket += 1
+        unfinished += 1
+        if operation.collective.peer != nil {
+            pendingTransfers.append((operation, ticket))
+            startTransfers()
+        } else {
+            pending.append(operation, ticket)
+            startPending()
+        }
+        return ticket
+    }
+
+    /// Whether the algorithm that an operation asks for can carry it out here.
+    public func canCarryOut(_ operation: Operation) -> Bool {
+        guard let algorithm = operation.algorithm else { return true }
+        return algorithm.supports(operation.collective, byteCount: operation.count * operation.type.byteCount, in: settings)
+    }
+
+    private func check(_ operation: Operation) {
+        let size = operation.type.byteCount
+        func holds(_ place: Place, _ extent: Int) -> Bool {
+            place.byteOffset >= 0 && place.byteOffset % size == 0
+                && extent <= (buffers[place.buffer.index].region.byteCount - place.byteOffset) / size
+        }
+        invariant(
+            operation.count >= 0 && holds(operation.input, operation.inputExtent(worldSize: worldSize))
+                && holds(operation.output, operation.outputExtent(worldSize: worldSize)), "the operation's ranges lie in its buffers")
+        invariant(
+            operation.collective != .allToAll || !operation.isInPlace || operation.count == 0, "an all-to-all has two places")
+        invariant(pending.count + pendingTransfers.count < Self.mostPending, "pending operations are bounded by the caller")
+        invariant(canCarryOut(operation), "the algorithm can carry out the collective")
     }
 
     /// Operations not yet reported as finished.
-    public var hasWork: Bool { nextToStart < nextSequence || lanes.contains { $0.isActive } || !finished.isEmpty }
+    public var hasWork: Bool { unfinished > 0 }
 
     /// What to call the present in a message: the oldest operation under way, or the last one.
     public var currentOperation: String {
-        if let lane = lanes.filter(\.isActive).min(by: { $0.sequence < $1.sequence }) {
-            return lane.request?.name(sequence: lane.sequence) ?? ""
-        }
-        return lastFinished.map { "after \($0.request.name(sequence: $0.sequence))" } ?? "before the first operation"
+        if let lane = lanes.filter(\.isActive).min(by: { $0.ticket < $1.ticket }) { return lane.operation.name(sequence: lane.sequence) }
+        return lastFinished.map { "after \($0.operation.name(sequence: $0.sequence))" } ?? "before the first operation"
     }
 
     /// Takes what has ended since the last call, in the order in which it ended.
     public mutating func takeFinished(_ body: (Finished) -> Void) {
+        guard !finished.isEmpty else { return }
+        unfinished -= finished.count
         for index in finished.indices { body(finished[index]) }
         finished.removeAll(keepingCapacity: true)
     }
@@ -149,12 +241,14 @@ public struct Executor<F: Fabric & ~Copyable>: ~Copyable {
         while let event = fabric.poll() {
             progressed = true
             // After a failure events are only taken out, so that `wait` has something to wait for.
-            guard failure == nil else { continue }
-            handle(event)
-            startPending()
+            if failure == nil { handle(event) }
         }
-        if failure == nil, !progressed { checkStall() }
         return progressed
+    }
+
+    /// Ends everything if some operation has not moved for longer than the stall limit. Call it now and then, when nothing happens.
+    public mutating func checkStall() {
+        if failure == nil { findStall() }
     }
 
     /// Sleeps until the fabric may have an event, its waker was used, or the time is over.
@@ -168,20 +262,22 @@ public struct Executor<F: Fabric & ~Copyable>: ~Copyable {
         guard failure == nil else { return }
         failure = error
         for lane in lanes.indices where lanes[lane].isActive {
-            finished.append(Finished(sequence: lanes[lane].sequence, error: error))
-            lanes[lane].request = nil
+            finished.append(Finished(ticket: lanes[lane].ticket, error: error))
+            lanes[lane].isActive = false
         }
-        while nextToStart < nextSequence {
-            finished.append(Finished(sequence: nextToStart, error: error))
-            nextToStart += 1
+        while let first = pending.first {
+            finished.append(Finished(ticket: first.ticket, error: error))
+            pending.removeFirst()
         }
-        pending.removeAll(keepingCapacity: true)
-        pendingHead = 0
+        for transfer in pendingTransfers { finished.append(Finished(ticket: transfer.ticket, error: error)) }
+        pendingTransfers.removeAll(keepingCapacity: true)
     }
 }
 
 /// A condition that only a programmer's error can break. Traps with its message in every build.
 @inline(__always)
 func invariant(_ condition: @autoclosure () -> Bool, _ message: StaticString) {
-    if !condition() { fatalError("broken invariant: \(message)") }
+    if !condition() { invariantFailure(message) }
 }
+
+func invariantFailure(_ message: StaticString) -> Never { fatalError("broken invariant: \(message)") }

@@ -1,6 +1,6 @@
-/// The bounds of an executor, all computed from the size of the world, so that every rank comes to the same.
+/// The bounds of an executor, all computed from what the ranks agree on, so that every rank comes to the same.
 public struct ExecutorSettings: Sendable, Equatable {
-    /// Operations that run at once; the others wait their turn. Divides the operation field of `Immediate`.
+    /// Collectives that run at once; the others wait their turn.
     public static let lanes = 4
     /// The largest piece: long enough that a message's fixed cost vanishes, short enough to stay in a core's cache.
     public static let largestPieceBytes = 256 << 10
@@ -8,43 +8,96 @@ public struct ExecutorSettings: Sendable, Equatable {
     public static let smallestPieceBytes = 32 << 10
     /// Pieces of a segment that travel together, where landing memory and queues allow it.
     public static let mostPieces = 8
-    /// Landing memory of a rank, at most.
+    /// The largest part that is sent unasked.
+    public static let largestEagerBytes = 64 << 10
+    /// No message is longer.
+    static let messageBytes = 1 << 30
+    /// Landing memory of a rank, at most, unless the user says otherwise.
     public static let landingByteLimit = 64 << 20
 
-    public var worldSize: Int
-    /// Life of the group; only its low 4 bits travel.
+    public var topology: Topology
+    public var costs: Costs
+    /// Life of the group; only its low 2 bits travel.
     public var epoch: UInt32
-    /// Channels to each peer; operation i uses channel i mod channels.
+    /// Channels to each peer; lane i uses channel i mod channels.
     public var channelsPerPeer: Int
-    /// P of `RingAllreduce`.
+    /// P of `Ring`.
     public var pieces: Int
-    /// Size of a landing slot, a multiple of 64.
+    /// Size of a gated slot, a multiple of 64.
     public var pieceBytes: Int
+    /// Size of an eager slot, a multiple of 64.
+    public var eagerBytes: Int
+    /// Reductions and copies of more bytes than this store past the caches.
+    public var streamingBytes = 4 << 20
     /// An operation that does not move for so long has failed.
     public var stallMilliseconds: UInt64
 
-    public init(worldSize: Int, epoch: UInt32 = 1, channelsPerPeer: Int = 1, stallMilliseconds: UInt64 = 300_000) {
-        self.worldSize = worldSize
+    public init(
+        topology: Topology, costs: Costs = .typical, epoch: UInt32 = 1, channelsPerPeer: Int = 1, stallMilliseconds: UInt64 = 300_000,
+        landingByteLimit: Int = Self.landingByteLimit
+    ) {
+        self.topology = topology
+        self.costs = costs
         self.epoch = epoch
         self.channelsPerPeer = channelsPerPeer
         self.stallMilliseconds = stallMilliseconds
-        // Landing memory = lanes x (N-1) x P x piece. First fewer pieces, then smaller ones, until it fits.
-        let hops = max(1, worldSize - 1)
-        let perHop = Self.landingByteLimit / (Self.lanes * hops)
+        // An eighth of the memory for eager slots, two sets of one for each rank; the rest for gated ones.
+        let ranks = topology.worldSize
+        let lane = landingByteLimit / Self.lanes
+        eagerBytes = max(64, min(Self.largestEagerBytes, lane / 8 / (2 * ranks) / 64 * 64))
+        // First fewer pieces, then smaller ones, until (N-1) P of them fit.
+        let perHop = lane * 7 / 8 / max(1, ranks - 1)
         pieces = max(2, min(Self.mostPieces, perHop / Self.largestPieceBytes))
         pieceBytes = max(4096, min(Self.largestPieceBytes, perHop / pieces / 64 * 64))
     }
 
-    public var landingByteCount: Int { Self.lanes * landingBytesPerLane }
-    var landingBytesPerLane: Int { max(0, worldSize - 1) * pieces * pieceBytes }
+    public var worldSize: Int { topology.worldSize }
 
-    /// Arrivals that one channel may hold unread: at most N x P a lane. Within one operation that is the ring's own bound. The left neighbour
-    /// may have begun the lane's next operation, which it can only after the one before has ended for it; if j of the N ranks have got so
-    /// far, the walk around the ring leaves at most (N-1-j)P pieces of the old operation unread, and (j+1)P of the new. One N more
-    /// is reserve. The fabric's queues must hold it: a full queue on shared memory drains by the peer's reading, of which nobody tells us.
+    var landing: Landing { Landing(self) }
+    /// Memory that peers write into, beyond the user's buffers.
+    public var landingByteCount: Int { landing.byteCount }
+
+    /// Arrivals that one channel may hold unread, a power of two: what all lanes together may have on their way.
+    ///
+    /// In a ring that is N x P a lane (`Ring`), in a chain 32, in the others two for a block; while a lane's operation is unfinished here, the
+    /// same peer may have begun one more there: its first message, or what is eager, which is at most two for each round.
     public var arrivalDepth: Int {
+        let perLane = max((worldSize + 1) * pieces, Chain.mostBroadcastPieces) + 8
         var depth = 64
-        while depth < Self.lanes * (worldSize + 1) * pieces { depth *= 2 }
+        while depth < Self.lanes * perLane { depth *= 2 }
         return depth
     }
+}
+
+/// How a rank's landing memory is laid out: for each lane gated slots, then two sets of eager slots; after the lanes a box for each rank.
+///
+/// *Gated* slots are written only by those whom this rank has invited in the operation that runs on the lane. *Eager* slots are written
+/// unasked: of two sets used in turn, one belongs to the lane's present eager operation, the other to its next. *Boxes* hold invitations to
+/// transfers between two ranks: the half that comes in, and the half that goes out.
+struct Landing: Equatable, Sendable {
+    static let boxBytes = 16
+
+    private let pieceBytes: Int
+    private let gatedBytes: Int
+    private let eagerBytes: Int
+    private let laneBytes: Int
+    private let ranks: Int
+    let gatedSlots: Int
+
+    init(_ settings: ExecutorSettings) {
+        ranks = settings.worldSize
+        pieceBytes = settings.pieceBytes
+        gatedSlots = max(0, ranks - 1) * settings.pieces
+        gatedBytes = gatedSlots * pieceBytes
+        eagerBytes = ranks * settings.eagerBytes
+        laneBytes = gatedBytes + 2 * eagerBytes
+    }
+
+    var byteCount: Int { ExecutorSettings.lanes * laneBytes + 2 * ranks * Self.boxBytes }
+
+    func gated(lane: Int, slot: Int) -> Int { lane * laneBytes + slot * pieceBytes }
+    /// - Parameter set: 0 or 1.
+    func eager(lane: Int, set: Int) -> Int { lane * laneBytes + gatedBytes + set * eagerBytes }
+    func invitation(from rank: Int) -> Int { ExecutorSettings.lanes * laneBytes + 2 * rank * Self.boxBytes }
+    func invitation(to rank: Int) -> Int { invitation(from: rank) + Self.boxBytes }
 }

@@ -1,41 +1,44 @@
-/// The 32 bits that travel with each piece: enough to check that sender and receiver mean the same.
+/// The 32 bits that travel with each message: enough to check that sender and receiver mean the same.
 ///
-///     31..28 epoch | 27..22 operation | 21..4 signature | 3..0 transfer
+///     31..30 epoch | 29..28 kind | 27..16 operation | 15..0 signature, or number of the message
 ///
-/// Order on a channel says which piece an arrival is; these fields say that it is so, and each is checked. Two different operations
-/// pass for the same with a chance of 2^-18, anew for each operation.
+/// Order on a channel says which message an arrival is; these fields say that it is so, and each is checked. The first message between two
+/// ranks in an operation carries what the operation is, hashed: two different ones pass for the same with a chance of 2^-16, anew
+/// for each operation. Later ones carry their number.
 struct Immediate: Equatable {
-    static let epochBits: UInt32 = 4
-    static let operationBits: UInt32 = 6
-    static let signatureBits: UInt32 = 18
-    static let transferBits: UInt32 = 4
+    enum Kind: UInt32 {
+        /// Of a collective.
+        case collective = 0
+        /// Of a transfer between two ranks, to its receiver.
+        case toReceiver = 1
+        /// The same, to its sender.
+        case toSender = 2
+    }
+
+    static let operations: UInt64 = 1 << 12
 
     /// Life of the group of ranks; changes when it is formed anew.
     var epoch: UInt32
-    /// Place of the operation in the order of issue.
+    var kind: Kind
+    /// Place of the operation in its order.
     var operation: UInt32
-    /// What the operation does to what, hashed: ranks that run different operations at the same place are told so.
-    var signature: UInt32
-    /// The sender's transfer number to this peer within the operation.
-    var transfer: UInt32
+    var payload: UInt32
 
-    init(epoch: UInt32, operation: UInt64, signature: UInt32, transfer: Int) {
-        self.epoch = epoch & Self.mask(Self.epochBits)
-        self.operation = UInt32(truncatingIfNeeded: operation) & Self.mask(Self.operationBits)
-        self.signature = signature & Self.mask(Self.signatureBits)
-        self.transfer = UInt32(truncatingIfNeeded: transfer) & Self.mask(Self.transferBits)
+    init(epoch: UInt32, kind: Kind, operation: UInt64, payload: UInt32) {
+        self.epoch = epoch & 3
+        self.kind = kind
+        self.operation = UInt32(operation % Self.operations)
+        self.payload = payload & 0xFFFF
     }
 
-    init(rawValue: UInt32) {
-        transfer = rawValue & Self.mask(Self.transferBits)
-        signature = rawValue >> Self.transferBits & Self.mask(Self.signatureBits)
-        operation = rawValue >> (Self.transferBits + Self.signatureBits) & Self.mask(Self.operationBits)
-        epoch = rawValue >> (Self.transferBits + Self.signatureBits + Self.operationBits)
+    /// Nil for a kind that there is not.
+    init?(rawValue: UInt32) {
+        guard let kind = Kind(rawValue: rawValue >> 28 & 3) else { return nil }
+        epoch = rawValue >> 30
+        self.kind = kind
+        operation = rawValue >> 16 & 0xFFF
+        payload = rawValue & 0xFFFF
     }
 
-    var rawValue: UInt32 {
-        ((epoch << Self.operationBits | operation) << Self.signatureBits | signature) << Self.transferBits | transfer
-    }
-
-    private static func mask(_ bits: UInt32) -> UInt32 { 1 << bits - 1 }
+    var rawValue: UInt32 { (epoch << 2 | kind.rawValue) << 28 | operation << 16 | payload }
 }

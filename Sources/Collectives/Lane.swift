@@ -1,47 +1,94 @@
-/// One of the executor's tracks: at most one operation under way, the next on the same lane comes `lanes` places later.
-struct Lane {
-    /// The operation that runs here, or that will be the next to.
-    var sequence: UInt64
-    var request: Allreduce?
-    var schedule: RingAllreduce?
-    /// First step that is not done; its receive part is done where `received`.
-    var step = 0
-    var received = false
-    /// Which channel of each peer carries this lane.
-    var channel = 0
-    /// By link.
-    var links: [LinkState]
-    /// When a step was last done, in the fabric's nanoseconds.
-    var lastProgress: UInt64 = 0
+internal import Fabric
 
-    /// What has passed between us and one peer.
-    struct LinkState {
-        /// Pieces of the operation at `sequence` that arrived, and how many of them were consumed.
-        var arrived = 0
-        var consumed = 0
-        var sent = 0
-        /// The last write's ticket; 0 for none.
-        var lastTicket: UInt64 = 0
-        /// What the peer's first piece said that it is doing.
-        var signature: UInt32?
-        /// The same for the operation after this on the lane: the peer may be ahead by its first sends.
-        var arrivedEarly = 0
-        var earlySignature: UInt32?
+/// One of the executor's tracks: at most one operation under way.
+///
+/// Collectives take the lanes in turn, so the next on the same lane comes `ExecutorSettings.lanes` places later. Transfers between two ranks
+/// have a lane of their own for each peer and direction.
+struct Lane {
+    /// The number of the operation that runs here, or that will be the next to, in the order that all its ranks share.
+    var sequence: UInt64
+    /// How far its successor on this lane is.
+    let stride: UInt64
+    /// Which channel of each peer carries this lane.
+    let channel: Int
+    /// Of the first link; link `firstLink + slot` is the peer's with that slot. A transfer's lane has one link only.
+    let firstLink: Int
+    /// The one peer of a transfer's lane, -1 for collectives.
+    let onlySlot: Int
+    let kind: Immediate.Kind
+
+    var isActive = false
+    var operation: Operation
+    var ticket: UInt64 = 0
+    var schedule: Schedule
+    var stepCount = 0
+    /// First step that is not done, and which of its parts are.
+    var step = 0
+    var hasReceived = false
+    var hasActed = false
+    var signature: UInt32 = 0
+    /// Which set of eager slots the operation uses, if it does; they are used in turn.
+    var usesEager = false
+    var eagerSet = 0
+    /// Links whose last write has not completed.
+    var incomplete = 0
+    /// In bytes: where this rank's own input and output begin in their buffers.
+    var inputOffset = 0
+    var outputOffset = 0
+    /// Steps done by this lane, ever; and how many there were when `checkStall` last saw it move, and when that was.
+    var moves: UInt64 = 0
+    var seenMoves: UInt64 = .max
+    var seenAt = FabricInstant(nanoseconds: 0)
+
+    init(sequence: UInt64, stride: UInt64, channel: Int, firstLink: Int, onlySlot: Int, kind: Immediate.Kind, idle: Schedule) {
+        self.sequence = sequence
+        self.stride = stride
+        self.channel = channel
+        self.firstLink = firstLink
+        self.onlySlot = onlySlot
+        self.kind = kind
+        operation = Operation(.barrier, input: Place(SharedBuffer(index: 0)), count: 0, type: .float32)
+        schedule = idle
     }
 
-    var isActive: Bool { request != nil }
-    /// The request's signature, 0 without one; made once, when the operation starts.
-    var signature: UInt32 = 0
+    func link(_ slot: Int) -> Int { onlySlot < 0 ? firstLink + slot : firstLink }
 
-    /// The operation is over; what came early belongs to the next.
-    mutating func turn(lanes: Int) {
-        request = nil
-        schedule = nil
+    /// The operation is over; the next one may come.
+    mutating func turn() {
+        isActive = false
         step = 0
-        received = false
-        sequence += UInt64(lanes)
-        for link in links.indices {
-            links[link] = LinkState(arrived: links[link].arrivedEarly, signature: links[link].earlySignature)
-        }
+        hasReceived = false
+        hasActed = false
+        if usesEager { eagerSet ^= 1 }
+        usesEager = false
+        sequence += stride
+    }
+}
+
+/// What has passed between this rank and one peer on one lane.
+///
+/// The counts belong to operation `sequence`. The peer may have begun a later one that concerns both: it cannot finish that without us, so
+/// there is at most one, and its messages are counted apart until the lane comes to it.
+struct Link {
+    var sequence: UInt64 = .max
+    /// Messages that arrived, and how many of them were consumed.
+    var arrived: UInt32 = 0
+    var consumed: UInt32 = 0
+    var sent: UInt32 = 0
+    /// What the peer's first message said that it is doing.
+    var signature: UInt32 = 0
+    var earlyOperation: UInt32 = 0
+    var earlyArrived: UInt32 = 0
+    var earlySignature: UInt32 = 0
+    /// The last write's ticket; whether its completion is still to come.
+    var lastTicket: UInt64 = 0
+    var isIncomplete = false
+
+    /// Brings the counts to the lane's operation; what came early for it is then of the present.
+    mutating func turn(to operation: UInt64) {
+        sequence = operation
+        (arrived, consumed, sent) = (0, 0, 0)
+        guard earlyArrived > 0, UInt64(earlyOperation) == operation % Immediate.operations else { return }
+        (arrived, signature, earlyArrived) = (earlyArrived, earlySignature, 0)
     }
 }

@@ -5,41 +5,197 @@ public struct SharedBuffer: Sendable, Hashable {
     public let index: Int
 }
 
-/// An allreduce in place: afterwards `buffer[offset ..< offset + count]` holds the reduction over all ranks, on every rank.
-public struct Allreduce: Sendable, Equatable {
-    public var buffer: SharedBuffer
-    /// In bytes, a multiple of the element's size.
-    public var byteOffset: Int
-    /// In elements.
-    public var count: Int
-    public var type: ElementType
-    public var operation: ReductionOperation
+/// What the ranks do together. N is the number of ranks, `count` the operation's.
+///
+/// | | input of each rank | output of each rank |
+/// |---|---|---|
+/// | allreduce | count | count: the reduction over all ranks |
+/// | reduceScatter | N x count | count: block `rank` of the reduction |
+/// | allgather | count | N x count: every rank's input, in the order of ranks |
+/// | broadcast | count, the root's is read | count: the root's input |
+/// | reduce | count | count, the root's is written: the reduction |
+/// | allToAll | N x count | N x count: block `rank` of every rank's input |
+/// | gather | count | N x count, the root's is written |
+/// | scatter | N x count, the root's is read | count: block `rank` of the root's input |
+/// | barrier | nothing | nothing; ends after every rank has begun it |
+///
+/// `send` and `receive` concern two ranks only; they are matched by their own order between these two.
+public enum Collective: Sendable, Equatable {
+    case allreduce, reduceScatter, allgather, allToAll, barrier
+    case broadcast(root: Int), reduce(root: Int), gather(root: Int), scatter(root: Int)
+    case send(to: Int), receive(from: Int)
+}
 
-    public init(buffer: SharedBuffer, byteOffset: Int = 0, count: Int, type: ElementType, operation: ReductionOperation) {
+/// Where something begins in a shared buffer. The offset is in bytes, a multiple of the element's size, the same on every rank.
+public struct Place: Sendable, Equatable {
+    public var buffer: SharedBuffer
+    public var byteOffset: Int
+
+    public init(_ buffer: SharedBuffer, byteOffset: Int = 0) {
         self.buffer = buffer
         self.byteOffset = byteOffset
+    }
+}
+
+/// One collective, or one end of a transfer between two ranks, on shared buffers.
+///
+/// In place, where input and output are the same place: that is where the larger of the two begins; a rank's own part of it is block
+/// `rank` (allgather and gather read it, reduceScatter and scatter leave the result in it). An all-to-all cannot be in place.
+/// Out of place, the two must not overlap.
+public struct Operation: Sendable, Equatable {
+    public var collective: Collective
+    public var input: Place
+    public var output: Place
+    /// In elements; see `Collective`.
+    public var count: Int
+    public var type: ElementType
+    public var reduction: ReductionOperation
+    /// Nil: the one that the cost model chooses, the same on every rank.
+    public var algorithm: Algorithm?
+
+    public init(
+        _ collective: Collective, input: Place, output: Place? = nil, count: Int, type: ElementType, reduction: ReductionOperation = .sum,
+        algorithm: Algorithm? = nil
+    ) {
+        self.collective = collective
+        self.input = input
+        self.output = output ?? input
         self.count = count
         self.type = type
-        self.operation = operation
+        self.reduction = reduction
+        self.algorithm = algorithm
+    }
+
+    public var isInPlace: Bool { input == output }
+
+    /// Elements from the beginning of `input` that the operation may touch, on any rank.
+    public func inputExtent(worldSize: Int) -> Int {
+        switch collective {
+        case .allreduce, .broadcast, .reduce, .send: count
+        case .reduceScatter, .allToAll, .scatter: worldSize * count
+        case .allgather, .gather: isInPlace ? worldSize * count : count
+        case .barrier, .receive: 0
+        }
+    }
+
+    /// The same of `output`.
+    public func outputExtent(worldSize: Int) -> Int {
+        switch collective {
+        case .allreduce, .broadcast, .reduce, .receive: count
+        case .allgather, .allToAll, .gather: worldSize * count
+        case .reduceScatter, .scatter: isInPlace ? worldSize * count : count
+        case .barrier, .send: 0
+        }
+    }
+
+    /// Where a rank's own input begins, in elements from `input`.
+    func inputStart(of rank: Int) -> Int {
+        switch collective {
+        case .allgather where isInPlace, .gather where isInPlace: rank * count
+        default: 0
+        }
+    }
+
+    /// Where a rank's own output begins, in elements from `output`.
+    func outputStart(of rank: Int) -> Int {
+        switch collective {
+        case .reduceScatter where isInPlace, .scatter where isInPlace: rank * count
+        default: 0
+        }
     }
 
     /// All that ranks must agree on, with the place in the order, as a hash (FNV-1a; the low bits travel).
-    func signature(sequence: UInt64) -> UInt32 {
+    func signature(sequence: UInt64, algorithm: Algorithm) -> UInt32 {
         var hash: UInt64 = 0xcbf2_9ce4_8422_2325
-        for value in [buffer.index, byteOffset, count, Int(type.rawValue), Int(operation.rawValue), Int(truncatingIfNeeded: sequence)] {
+        func mix(_ value: Int) {
             hash = (hash ^ UInt64(truncatingIfNeeded: value)) &* 0x100_0000_01b3
             hash ^= hash >> 29
         }
-        return UInt32(truncatingIfNeeded: hash ^ hash >> 32)
+        mix(Int(type.rawValue) << 8 | Int(reduction.rawValue))
+        mix(count)
+        mix(Int(truncatingIfNeeded: sequence))
+        // Between two ranks, each end has a place of its own.
+        if let pair = collective.peer { return fold(hash ^ UInt64(pair >= 0 ? 1 : 0)) }
+        mix(collective.code << 8 | Int(algorithm.code))
+        mix(input.buffer.index << 32 | output.buffer.index)
+        mix(input.byteOffset)
+        mix(output.byteOffset)
+        return fold(hash)
     }
 
-    func name(sequence: UInt64) -> String { "allreduce #\(sequence) (\(operation) of \(count) \(type))" }
+    private func fold(_ hash: UInt64) -> UInt32 { UInt32(truncatingIfNeeded: hash ^ hash >> 32) }
+
+    /// For messages: `allreduce #12 (sum of 1024 float)`.
+    func name(sequence: UInt64) -> String {
+        switch collective {
+        case .barrier: "barrier #\(sequence)"
+        case .allreduce, .reduceScatter: "\(collective) #\(sequence) (\(reduction) of \(count) \(type))"
+        case .reduce(let root): "\(collective) #\(sequence) (\(reduction) of \(count) \(type) to rank \(root))"
+        case .broadcast(let root), .gather(let root), .scatter(let root): "\(collective) #\(sequence) (\(count) \(type), root \(root))"
+        case .send(let peer): "send #\(sequence) of \(count) \(type) to rank \(peer)"
+        case .receive(let peer): "receive #\(sequence) of \(count) \(type) from rank \(peer)"
+        case .allgather, .allToAll: "\(collective) #\(sequence) (\(count) \(type))"
+        }
+    }
+}
+
+extension Collective: CustomStringConvertible {
+    public var description: String {
+        switch self {
+        case .allreduce: "allreduce"
+        case .reduceScatter: "reduce-scatter"
+        case .allgather: "allgather"
+        case .allToAll: "all-to-all"
+        case .barrier: "barrier"
+        case .broadcast: "broadcast"
+        case .reduce: "reduce"
+        case .gather: "gather"
+        case .scatter: "scatter"
+        case .send: "send"
+        case .receive: "receive"
+        }
+    }
+
+    /// The rank that the others send to or hear from, -1 without one.
+    public var root: Int {
+        switch self {
+        case .broadcast(let root), .reduce(let root), .gather(let root), .scatter(let root): root
+        default: -1
+        }
+    }
+
+    /// The other rank of a transfer between two, nil for what all ranks do.
+    var peer: Int? {
+        switch self {
+        case .send(let peer), .receive(let peer): peer
+        default: nil
+        }
+    }
+
+    /// What travels in signatures.
+    fileprivate var code: Int {
+        let kind =
+            switch self {
+            case .allreduce: 0
+            case .reduceScatter: 1
+            case .allgather: 2
+            case .allToAll: 3
+            case .barrier: 4
+            case .broadcast: 5
+            case .reduce: 6
+            case .gather: 7
+            case .scatter: 8
+            case .send: 9
+            case .receive: 10
+            }
+        return kind << 24 | root + 1
+    }
 }
 
 /// How an operation ended.
 public struct Finished: Sendable {
     /// What `submit` answered.
-    public var sequence: UInt64
-    /// Nil: the result is in the buffer, and the buffer is the caller's again.
+    public var ticket: UInt64
+    /// Nil: the result is in the output, and the buffers are the caller's again.
     public var error: CollectiveError?
 }

@@ -1,0 +1,25 @@
+internal import Reduction
+
+/// The choices of late, so that choosing costs a comparison and no allocation from an operation's second time on.
+struct ChoiceCache {
+    private struct Entry {
+        var collective = Collective.barrier
+        var byteCount = -1
+        var type = ElementType.float32
+        var algorithm = Algorithm.ring
+    }
+
+    private var entries = Array(repeating: Entry(), count: 64)
+
+    mutating func algorithm(for operation: Operation, in settings: ExecutorSettings) -> Algorithm {
+        if let asked = operation.algorithm { return asked }
+        let byteCount = operation.count * operation.type.byteCount
+        let index = (byteCount ^ byteCount >> 6 ^ byteCount >> 12) & (entries.count - 1)
+        let entry = entries[index]
+        if entry.byteCount == byteCount, entry.type == operation.type, entry.collective == operation.collective { return entry.algorithm }
+        let choice = settings.choice(for: operation.collective, byteCount: byteCount, type: operation.type)
+        entries[index] = Entry(
+            collective: operation.collective, byteCount: byteCount, type: operation.type, algorithm: choice.algorithm)
+        return choice.algorithm
+    }
+}

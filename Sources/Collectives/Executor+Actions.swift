@@ -1,0 +1,148 @@
+import Fabric
+internal import Reduction
+
+/// Lists of addresses for the kernels, made once. Belongs to the executor's thread.
+// SAFETY (whole type): the lists live as long as this object; what they hold is valid during one action.
+@safe
+final class FoldScratch {
+    let sources: UnsafeMutableBufferPointer<UnsafeRawPointer>
+    let destinations: UnsafeMutableBufferPointer<UnsafeMutableRawPointer>
+
+    init(capacity: Int) {
+        unsafe sources = .allocate(capacity: capacity)
+        unsafe destinations = .allocate(capacity: capacity)
+    }
+
+    deinit {
+        unsafe sources.deallocate()
+        unsafe destinations.deallocate()
+    }
+}
+
+// SAFETY (whole file): the fabric owns all regions as long as the executor lives, and keeps the peers' mappings; an operation's ranges were checked
+// at submission, slots lie in the landing memory by its layout; and the schedule does nothing before a message said that it may.
+extension Executor where F: ~Copyable {
+    func perform(_ action: Action, _ lane: Int) {
+        let size = lanes[lane].operation.type.byteCount
+        let isStreaming = lanes[lane].operation.count * size >= settings.streamingBytes
+        switch action {
+        case .copy(let from, let to, let count):
+            unsafe Kernels.copy(
+                from: UnsafeRawPointer(pointer(from, lane)), to: pointer(to, lane), byteCount: count * size, streaming: isStreaming)
+        case .spread(let start, let count):
+            let source = unsafe pointer(.output(start), lane)
+            let machine = settings.topology.machine(of: rank)
+            for local in 0..<settings.topology.size(ofMachine: machine) {
+                let peer = settings.topology.rank(local, ofMachine: machine)
+                if peer == rank { continue }
+                unsafe Kernels.copy(
+                    from: UnsafeRawPointer(source), to: pointer(.peerOutput(start, rank: peer), lane), byteCount: count * size,
+                    streaming: isStreaming)
+            }
+        case .fold(let fold): perform(fold, lane, isStreaming: isStreaming)
+        }
+    }
+
+    private func perform(_ fold: Fold, _ lane: Int, isStreaming: Bool) {
+        guard fold.count > 0 else { return }
+        let operation = lanes[lane].operation
+        let divisor = fold.isFinal && operation.reduction == .average ? worldSize : 0
+        if case .pair(let left, let right) = fold.sources, case .location(let target) = fold.target {
+            return unsafe Kernels.combine(
+                operation.reduction, operation.type, UnsafeRawPointer(pointer(left, lane)), UnsafeRawPointer(pointer(right, lane)),
+                into: pointer(target, lane), count: fold.count, divisor: divisor)
+        }
+        let sources = gather(fold.sources, lane)
+        let destinations = gather(fold.target, lane)
+        unsafe Kernels.reduce(
+            operation.reduction, operation.type, sources: UnsafeBufferPointer(rebasing: scratch.sources[..<sources]),
+            destinations: UnsafeBufferPointer(rebasing: scratch.destinations[..<destinations]), count: fold.count, divisor: divisor,
+            streaming: isStreaming)
+    }
+
+    /// Puts the addresses of a fold's sources into the scratch list.
+    /// - Returns: how many.
+    private func gather(_ sources: Fold.Sources, _ lane: Int) -> Int {
+        let topology = settings.topology
+        var count = 0
+        func add(_ address: UnsafeMutableRawPointer) {
+            unsafe scratch.sources[count] = UnsafeRawPointer(address)
+            count += 1
+        }
+        switch sources {
+        case .pair(let left, let right):
+            unsafe add(pointer(left, lane))
+            unsafe add(pointer(right, lane))
+        case .machine(let partial, let start, let first):
+            if let partial { unsafe add(pointer(partial, lane)) }
+            let machine = topology.machine(of: rank)
+            let ranks = topology.size(ofMachine: machine)
+            for turn in 0..<ranks {
+                let peer = topology.rank((first + turn) % ranks, ofMachine: machine)
+                unsafe add(pointer(peer == rank ? .input(start) : .peerInput(start, rank: peer), lane))
+            }
+        case .eager(let first, let start, let inputStart):
+            for turn in 0..<worldSize {
+                let peer = (first + turn) % worldSize
+                unsafe add(peer == rank ? pointer(.input(inputStart), lane) : eagerPointer(peer, start, lane))
+            }
+        case .eagerMachine(let machine, let start):
+            for local in 0..<topology.size(ofMachine: machine) {
+                let peer = topology.rank(local, ofMachine: machine)
+                unsafe add(peer == rank ? pointer(.input(start), lane) : eagerPointer(peer, start, lane))
+            }
+        case .eagerSums(let first, let start):
+            for turn in 0..<topology.machineCount {
+                unsafe add(eagerPointer(topology.rank(0, ofMachine: (first + turn) % topology.machineCount), start, lane))
+            }
+        case .inputAndSlots(let start, let slots):
+            unsafe add(pointer(.input(start), lane))
+            for slot in 0..<slots { unsafe add(pointer(.gated(slot: slot), lane)) }
+        }
+        return count
+    }
+
+    private func gather(_ target: Fold.Target, _ lane: Int) -> Int {
+        switch target {
+        case .location(let location):
+            unsafe scratch.destinations[0] = pointer(location, lane)
+            return 1
+        case .machine(let start):
+            let machine = settings.topology.machine(of: rank)
+            let ranks = settings.topology.size(ofMachine: machine)
+            for local in 0..<ranks {
+                let peer = settings.topology.rank(local, ofMachine: machine)
+                unsafe scratch.destinations[local] = pointer(peer == rank ? .output(start) : .peerOutput(start, rank: peer), lane)
+            }
+            return ranks
+        }
+    }
+
+    private func eagerPointer(_ peer: Int, _ start: Int, _ lane: Int) -> UnsafeMutableRawPointer {
+        unsafe pointer(.eager(rank: peer), lane) + start * lanes[lane].operation.type.byteCount
+    }
+
+    private func pointer(_ location: Location, _ lane: Int) -> UnsafeMutableRawPointer {
+        let operation = lanes[lane].operation
+        let size = operation.type.byteCount
+        switch location {
+        case .input(let start): return unsafe buffers[operation.input.buffer.index].region.base + lanes[lane].inputOffset + start * size
+        case .output(let start): return unsafe buffers[operation.output.buffer.index].region.base + lanes[lane].outputOffset + start * size
+        case .gated(let slot): return unsafe buffers[0].region.base + layout.gated(lane: lane, slot: slot)
+        case .eager(let rank): return unsafe buffers[0].region.base + eagerOffset(lane, rank: rank)
+        case .peerInput(let start, let peer):
+            let offset = operation.input.byteOffset + (operation.inputStart(of: peer) + start) * size
+            return unsafe mapped(operation.input, peer) + offset
+        case .peerOutput(let start, let peer):
+            let offset = operation.output.byteOffset + (operation.outputStart(of: peer) + start) * size
+            return unsafe mapped(operation.output, peer) + offset
+        }
+    }
+
+    private func mapped(_ place: Place, _ peer: Int) -> UnsafeMutableRawPointer {
+        guard let address = unsafe buffers[place.buffer.index].mapped[Int(slots[peer])] else {
+            invariantFailure("ranks of one machine see each other's memory")
+        }
+        return unsafe address
+    }
+}

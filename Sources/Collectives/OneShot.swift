@@ -1,0 +1,109 @@
+/// Small messages: every rank writes its part to all others at once, and each takes what it needs from what has come: one message
+/// of delay, and nobody is asked first.
+///
+/// *Eager slots.* A rank may write before the others have begun. It is never ahead of any by more than one such operation on a lane, because it
+/// cannot finish without a message from each: two sets of slots, used in turn, are enough (`Landing`). The same holds for
+/// `Logarithmic`, which shares the slots.
+///
+/// *Sources.* In place, the result replaces what was sent, so on devices it is sent from a copy in the own slot; where ranks see each other's
+/// memory a write has left by the time that it is posted, and waiting for its completion costs less than the copy.
+///
+/// *Bits.* Sums are taken in the order of the ring: segment s begins with rank s; on several machines of several ranks in the order of
+/// the hierarchical ring.
+public struct OneShot: Equatable, Sendable {
+    let shape: Shape
+
+    init(_ shape: Shape) { self.shape = shape }
+
+    private var others: Int { shape.worldSize - 1 }
+    private func peer(_ index: Int) -> Int { (shape.rank + 1 + index) % shape.worldSize }
+    /// The result overwrites what was sent.
+    private var overwrites: Bool { shape.isInPlace && shape.count > 0 && shape.collective == .allreduce }
+    private var copiesFirst: Bool { overwrites && !shape.topology.isOneMachine }
+
+    public var count: Int { 1 + others + others + 1 + work }
+
+    public subscript(index: Int) -> Step {
+        var index = index
+        if index == 0 {
+            return Step(action: copiesFirst ? .copy(from: .input(0), to: .eager(rank: shape.rank), count: shape.count) : nil)
+        }
+        index -= 1
+        if index < others { return Step(send: send(to: peer(index))) }
+        index -= others
+        if index < others { return Step(receive: peer(index)) }
+        index -= others
+        if index == 0 { return Step(drain: overwrites && !copiesFirst) }
+        return Step(action: action(index - 1))
+    }
+
+    private func send(to peer: Int) -> Send {
+        guard shape.count > 0, shape.collective != .barrier else { return .signal(peer) }
+        let source: Location =
+            switch shape.collective {
+            case .reduceScatter, .allToAll: .input(peer * shape.count)
+            default: copiesFirst ? .eager(rank: shape.rank) : .input(0)
+            }
+        return Send(peer: peer, from: source, to: .eager(rank: shape.rank), count: shape.count)
+    }
+
+    private var work: Int {
+        switch shape.collective {
+        case .allreduce: Folding(shape).count
+        case .reduceScatter: 1
+        case .allgather, .allToAll: shape.worldSize
+        default: 0
+        }
+    }
+
+    private func action(_ index: Int) -> Action? {
+        let (rank, count) = (shape.rank, shape.count)
+        switch shape.collective {
+        case .allreduce: return Folding(shape)[index]
+        case .reduceScatter:
+            return .fold(
+                Fold(
+                    .eager(first: (rank + 1) % shape.worldSize, start: 0, inputStart: rank * count), into: .location(.output(0)),
+                    count: count, isFinal: true))
+        case .allgather where index < others, .allToAll where index < others:
+            return .copy(from: .eager(rank: peer(index)), to: .output(peer(index) * count), count: count)
+        case .allgather: return shape.copyOwn(from: 0, to: rank * count)
+        case .allToAll: return shape.copyOwn(from: rank * count, to: rank * count)
+        default: return nil
+        }
+    }
+}
+
+/// The folds that turn everyone's input, in the eager slots, into an allreduce's result.
+struct Folding: Equatable, Sendable {
+    let shape: Shape
+
+    init(_ shape: Shape) { self.shape = shape }
+
+    /// Two ranks' order makes no difference; else one fold a segment, in its own order.
+    private var segments: Int { shape.worldSize == 2 ? min(1, shape.count) : min(shape.worldSize, shape.count) }
+    private var machines: Int { shape.topology.machineCount }
+    private var slices: Int { shape.worldSize / machines }
+
+    var count: Int { shape.topology.isNested ? machines + (shape.count == 0 ? 0 : shape.worldSize) : segments }
+
+    subscript(index: Int) -> Action {
+        guard shape.topology.isNested else {
+            let range = part(index, of: segments, in: 0..<shape.count)
+            return fold(.eager(first: index, start: range.lowerBound, inputStart: range.lowerBound), range)
+        }
+        guard index >= machines else {
+            let first = shape.topology.rank(0, ofMachine: index)
+            return .fold(
+                Fold(
+                    .eagerMachine(index: index, start: 0), into: .location(.eager(rank: first)), count: shape.count, isFinal: false))
+        }
+        let (slice, segment) = (index - machines).quotientAndRemainder(dividingBy: machines)
+        let range = part(segment, of: machines, in: part(slice, of: slices, in: 0..<shape.count))
+        return fold(.eagerSums(first: segment, start: range.lowerBound), range)
+    }
+
+    private func fold(_ sources: Fold.Sources, _ range: Range<Int>) -> Action {
+        .fold(Fold(sources, into: .location(.output(range.lowerBound)), count: range.count, isFinal: true))
+    }
+}

@@ -1,0 +1,193 @@
+/// The ring, one-sided and pipelined: allreduce, reduce-scatter and allgather.
+///
+/// N ranks stand in a ring; each writes to its right neighbour only. The buffer is cut into N segments. In the N-1 hops of a
+/// *reduce-scatter* a segment travels once around: each rank adds its own part and passes it on. In the N-1 hops of an *allgather* the
+/// finished segments travel around and are kept. An allreduce is the one after the other:
+///
+///     at hop h of an allreduce or allgather, rank r sends segment (r - h) mod N; of a reduce-scatter (r - 1 - h) mod N, so that it ends
+///     with segment r. What it receives at hop h is what its left neighbour sent at hop h.
+///
+/// Every rank sends 2(N-1)/N of the buffer in an allreduce, the least possible, and all links are busy all the time.
+///
+/// *Pieces.* A segment is cut into pieces, so that a rank passes on the first while the next is still under way. `P` pieces
+/// of each segment make a *round*; the rounds of a large buffer follow each other without a gap, since a rank begins the next
+/// round's hop 0 while the last hop of this one is still coming in. With H hops, send number m of a rank is therefore
+///
+///     round m / (H P),  hop (m / P) mod H,  piece m mod P
+///
+/// and it comes after receive number m - P: at a later hop that is the same piece one hop earlier, whose sum it passes on; at hop 0 of
+/// a later round it is the round before's last hop, and only the order matters.
+///
+/// *Begin.* A rank writes nothing before its right neighbour has invited it, that is, has begun the same operation.
+///
+/// *Landing slots without credits.* A reduce-scatter piece is written into the right neighbour's landing slot, a finished one
+/// straight into its output. A slot is free for send m when the right neighbour has consumed its receive m - NP. It has:
+/// rank r posts send m after its receive m - P, which its left neighbour sent after its receive m - 2P, and so on around the ring
+/// to the right neighbour, which sent after its own receive m - NP. So (N-1)P slots, one for each reducing hop and piece of a round,
+/// are never written too early, and nobody has to say so. The same walk bounds what may be unread to NP pieces.
+///
+/// *Overwriting.* A finished segment arrives only after it went around, that is after this rank's own part of it was received by the neighbour:
+/// nothing still reads what the write replaces (a duplicate of a retransmission is dropped). By the same walk, a slot from which a
+/// partial sum was sent is written again only after that sum was received.
+///
+/// *Machines.* In a hierarchical allreduce the ring runs between machines, one ring for each place inside a machine: place l takes slice l of
+/// the buffer, and what it adds to a segment is the sum over its machine, taken in one pass over the mapped inputs at the moment when it
+/// is needed. A finished piece is stored into all outputs of the machine. It all begins when the machine's ranks have begun, and ends when
+/// they are done.
+///
+/// *Bits.* Segment bounds depend on the count and the world alone, so the order in which an element is summed does not depend on the size
+/// of pieces.
+///
+/// Source: Patarasuk and Yuan, "Bandwidth optimal all-reduce algorithms for clusters of workstations", JPDC 69 (2009).
+public struct Ring: Equatable, Sendable {
+    let shape: Shape
+    /// N: stations of the ring, ranks or machines.
+    let stations: Int
+    /// This rank's place in it.
+    let position: Int
+    /// Ranks of this machine, 1 in a flat ring, and this rank's place among them.
+    let local: Int
+    let localSize: Int
+    /// P: pieces of a segment that travel together.
+    public let piecesPerRound: Int
+    public let rounds: Int
+    /// Elements of a piece; the last pieces of a segment may have fewer, or none.
+    public let pieceElements: Int
+
+    init(_ shape: Shape, isHierarchical: Bool) {
+        self.shape = shape
+        let topology = shape.topology
+        stations = isHierarchical ? topology.machineCount : shape.worldSize
+        position = isHierarchical ? topology.machine(of: shape.rank) : shape.rank
+        local = isHierarchical ? topology.local(of: shape.rank) : 0
+        localSize = isHierarchical ? topology.size(ofMachine: position) : 1
+        // The longest segment of any rank, so that all cut alike.
+        let slice = shape.collective == .allreduce ? (shape.count + localSize - 1) / localSize : shape.count
+        let segment = shape.collective == .allreduce ? (slice + stations - 1) / stations : slice
+        if segment <= shape.mostPieces * shape.pieceElements {
+            // One round: as many pieces as are worth it.
+            let worthwhile = segment / max(1, shape.leastPieceElements)
+            let needed = (segment + shape.pieceElements - 1) / shape.pieceElements
+            piecesPerRound = min(shape.mostPieces, max(1, needed, worthwhile))
+            rounds = 1
+        } else {
+            let pieces = (segment + shape.pieceElements - 1) / shape.pieceElements
+            rounds = (pieces + shape.mostPieces - 1) / shape.mostPieces
+            piecesPerRound = (pieces + rounds - 1) / rounds
+        }
+        pieceElements = (segment + rounds * piecesPerRound - 1) / (rounds * piecesPerRound)
+    }
+
+    /// Slots of landing memory that the left neighbour writes into, of `pieceElements` each.
+    public var landingSlots: Int { shape.collective == .allgather ? 0 : (stations - 1) * piecesPerRound }
+
+    /// Steps: a beginning; two for each transfer (what comes in, what goes out), of which the last P go out only and the first P come in
+    /// only; an end.
+    public var count: Int { opening + 2 * (transfers + piecesPerRound) + 2 * (localSize - 1) }
+
+    public subscript(index: Int) -> Step {
+        if index < opening { return openingStep(index) }
+        let (transfer, part) = (index - opening).quotientAndRemainder(dividingBy: 2)
+        if transfer < transfers + piecesPerRound {
+            if part == 0 { return transfer < piecesPerRound ? Step() : receive(transfer - piecesPerRound) }
+            return transfer < transfers ? send(transfer) : Step()
+        }
+        return machineStep(index - opening - 2 * (transfers + piecesPerRound))
+    }
+
+    /// Elements of segment `index`, in the coordinates of the whole buffer.
+    func segment(_ index: Int) -> Range<Int> {
+        guard shape.collective == .allreduce else { return index * shape.count..<(index + 1) * shape.count }
+        return part(index, of: stations, in: part(local, of: localSize, in: 0..<shape.count))
+    }
+
+    // MARK: beginning and end
+
+    /// Inside the machine, say and hear that all have begun; then invite the left neighbour and hear the right one's invitation.
+    private var opening: Int { 2 * (localSize - 1) + 2 }
+
+    private func openingStep(_ index: Int) -> Step {
+        switch index - 2 * (localSize - 1) {
+        case 0: Step(action: own, send: .signal(left))
+        case 1: Step(receive: right)
+        default: machineStep(index)
+        }
+    }
+
+    /// An allgather's own block lies in the output too.
+    private var own: Action? { shape.collective == .allgather ? shape.copyOwn(from: 0, to: shape.rank * shape.count) : nil }
+
+    /// A signal to every other rank of the machine, then theirs.
+    private func machineStep(_ index: Int) -> Step {
+        let (others, turn) = (localSize - 1, index % max(1, localSize - 1))
+        let peer = shape.topology.rank((local + 1 + turn) % localSize, ofMachine: position)
+        return index < others ? Step(send: .signal(peer)) : Step(receive: peer)
+    }
+
+    private var left: Int { station((position + stations - 1) % stations) }
+    private var right: Int { station((position + 1) % stations) }
+    private func station(_ position: Int) -> Int { stations == shape.worldSize ? position : shape.topology.rank(local, ofMachine: position) }
+
+    // MARK: transfers
+
+    private var hops: Int { shape.collective == .allreduce ? 2 * (stations - 1) : stations - 1 }
+    /// Hops that reduce; they come first.
+    private var reducingHops: Int { shape.collective == .allgather ? 0 : stations - 1 }
+    /// Sends, and receives, of a rank.
+    private var transfers: Int { rounds * hops * piecesPerRound }
+
+    private struct Transfer {
+        var hop: Int
+        var slot: Int
+        var range: Range<Int>
+    }
+
+    /// What send number `index` of the rank at `sender` carries.
+    private func transfer(_ index: Int, from sender: Int) -> Transfer {
+        let (round, inRound) = index.quotientAndRemainder(dividingBy: hops * piecesPerRound)
+        let (hop, piece) = inRound.quotientAndRemainder(dividingBy: piecesPerRound)
+        let shift = shape.collective == .reduceScatter ? 1 : 0
+        let segment = segment((sender - shift - hop + 2 * stations) % stations)
+        let start = min(segment.upperBound, segment.lowerBound + (round * piecesPerRound + piece) * pieceElements)
+        return Transfer(hop: hop, slot: inRound, range: start..<min(segment.upperBound, start + pieceElements))
+    }
+
+    private func send(_ index: Int) -> Step {
+        let transfer = transfer(index, from: position)
+        let start = transfer.range.lowerBound
+        let target: Send.Target = transfer.hop < reducingHops ? .gated(slot: transfer.slot) : .output(start)
+        let source: Location
+        var action: Action?
+        switch shape.collective {
+        case .reduceScatter: source = transfer.hop == 0 ? .input(start) : .gated(slot: transfer.slot - piecesPerRound)
+        case .allgather: source = transfer.hop == 0 ? .input(start - shape.rank * shape.count) : .output(start)
+        default:
+            source = transfer.hop == 0 && localSize == 1 ? .input(start) : .output(start)
+            if transfer.hop == 0, localSize > 1 {
+                action = .fold(
+                    Fold(
+                        .machine(partial: nil, start: start, first: 0), into: .location(.output(start)), count: transfer.range.count,
+                        isFinal: false))
+            }
+        }
+        return Step(action: action, send: Send(peer: right, from: source, to: target, count: transfer.range.count))
+    }
+
+    private func receive(_ index: Int) -> Step {
+        let transfer = transfer(index, from: (position + stations - 1) % stations)
+        let (start, count) = (transfer.range.lowerBound, transfer.range.count)
+        guard transfer.hop < reducingHops else {
+            return Step(receive: left, action: localSize > 1 ? .spread(start: start, count: count) : nil)
+        }
+        let slot = Location.gated(slot: transfer.slot)
+        let isFinal = transfer.hop == reducingHops - 1
+        let target: Fold.Target
+        switch shape.collective {
+        case .reduceScatter: target = .location(isFinal ? .output(start - shape.rank * shape.count) : slot)
+        default: target = isFinal && localSize > 1 ? .machine(start: start) : .location(.output(start))
+        }
+        let sources: Fold.Sources =
+            localSize > 1 ? .machine(partial: slot, start: start, first: 0) : .pair(slot, .input(start))
+        return Step(receive: left, action: .fold(Fold(sources, into: target, count: count, isFinal: isFinal)))
+    }
+}
