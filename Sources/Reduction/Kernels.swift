@@ -1,22 +1,108 @@
 internal import CKernels
 
-/// The arithmetic of reductions on raw memory. Knows no network; the same bits on every instruction set.
+/// The arithmetic of reductions on raw memory. Knows no network.
 ///
-/// All pointers are borrowed for the call. Arrays are dense, aligned to their element, and do not overlap.
+/// *Bits.* A result depends on the operation, the type, and the sources in their order, on nothing else: neither on the instruction
+/// set, nor on alignment, nor on how a range is cut into calls. This holds in the processor's usual floating-point mode (rounding to nearest,
+/// subnormals kept).
+/// - Each call folds its sources from left to right. `float` and `double` round after each step. `half` and `bfloat16` are folded in `float`
+///   over all sources of the call, divided there for an average, and rounded once, when stored: the more sources a call has, the fewer
+///   roundings.
+/// - Minimum and maximum are those of IEEE 754-2019: a NaN anywhere gives NaN, and -0 is less than +0.
+/// - Whatever NaN went in, the NaN that comes out is the canonical one: quiet, sign and payload zero. So it does not tell which rank's it was.
+/// - Integers wrap. Their average divides the wrapped sum, truncating toward zero.
+///
+/// *Memory.* All pointers are borrowed for the call; arrays are dense and need no alignment. A destination may be the very address of a
+/// source, because each element is read from every source before it is stored. Any other overlap is a programmer's error.
+///
+/// *Threads.* Any, at once; there is no state. Nothing allocates.
 public enum Kernels {
+    /// `destinations[j][i] = sources[0][i] ∘ sources[1][i] ∘ ...` for `i < count` and every `j`. One source is as good as many: it is finished
+    /// and stored.
+    ///
+    /// - Parameters:
+    ///   - sources: at least one array of `count` elements.
+    ///   - destinations: arrays of `count` elements.
+    ///   - divisor: for `.average`, what the sum is divided by before it is stored: the number of ranks, or 0 or 1 where the sum is
+    ///     an intermediate one. Other operations ignore it.
+    ///   - streaming: store past the caches. Worth it for destinations that are not sources, are larger than a core's caches, and that nobody
+    ///     reads soon. Stores plainly nonetheless where a destination is a source, because the reading has brought its lines into the cache, or
+    ///     where destinations differ in their place within a cache line. A fence follows, so that whoever sees what this thread stores
+    ///     next sees the elements as well.
+    public static func reduce(
+        _ operation: ReductionOperation, _ type: ElementType, sources: UnsafeBufferPointer<UnsafeRawPointer>,
+        destinations: UnsafeBufferPointer<UnsafeMutableRawPointer>, count: Int, divisor: Int, streaming: Bool
+    ) {
+        // SAFETY: the caller vouches for the arrays for the length of the call; the chosen set is a constant of the program.
+        unsafe reduce(
+            operation, type, sources: sources, destinations: destinations, count: count, divisor: divisor, streaming: streaming,
+            kernels: kernel_set_chosen())
+    }
+
+    /// `into[i] = left[i] ∘ right[i]` for `i < count`: `reduce` of two sources into one destination. `into` may be `left` or `right`.
+    public static func combine(
+        _ operation: ReductionOperation, _ type: ElementType, _ left: UnsafeRawPointer, _ right: UnsafeRawPointer,
+        into: UnsafeMutableRawPointer, count: Int, divisor: Int
+    ) {
+        guard count >= 0, divisor >= 0 else { fatalError("a reduction of \(count) elements with divisor \(divisor)") }
+        // SAFETY: the caller vouches for `count` elements behind each pointer for the length of the call.
+        unsafe kernel_combine(UInt32(operation.rawValue), UInt32(type.rawValue), left, right, into, count, divisor)
+    }
+
+    /// `memcpy`, past the caches where `streaming`; then a fence follows, as in `reduce`. The ranges do not overlap.
+    public static func copy(from: UnsafeRawPointer, to: UnsafeMutableRawPointer, byteCount: Int, streaming: Bool) {
+        guard byteCount >= 0 else { fatalError("a copy of \(byteCount) bytes") }
+        // SAFETY: the caller vouches for `byteCount` bytes behind both pointers for the length of the call.
+        unsafe kernel_copy(kernel_set_chosen(), to, from, byteCount, streaming)
+    }
+
+    /// What start-up chose for this processor: "avx512", "avx2", "sse2", "neon" or "portable".
+    public static var instructionSet: String {
+        // SAFETY: the set and its name are constants of the program.
+        unsafe String(cString: kernel_set_name(kernel_set_chosen()))
+    }
+
+    /// `reduce` by an instruction set that the caller chooses, for tests and benchmarks.
+    package static func reduce(
+        _ operation: ReductionOperation, _ type: ElementType, sources: UnsafeBufferPointer<UnsafeRawPointer>,
+        destinations: UnsafeBufferPointer<UnsafeMutableRawPointer>, count: Int, divisor: Int, streaming: Bool, on set: InstructionSet
+    ) {
+        // SAFETY: the caller vouches for the arrays for the length of the call.
+        unsafe reduce(
+            operation, type, sources: sources, destinations: destinations, count: count, divisor: divisor, streaming: streaming,
+            kernels: set.kernels)
+    }
+
+    /// `copy` by an instruction set that the caller chooses, for tests and benchmarks.
+    package static func copy(
+        from: UnsafeRawPointer, to: UnsafeMutableRawPointer, byteCount: Int, streaming: Bool, on set: InstructionSet
+    ) {
+        // SAFETY: the caller vouches for `byteCount` bytes behind both pointers for the length of the call.
+        unsafe kernel_copy(set.kernels, to, from, byteCount, streaming)
+    }
+
+    private static func reduce(
+        _ operation: ReductionOperation, _ type: ElementType, sources: UnsafeBufferPointer<UnsafeRawPointer>,
+        destinations: UnsafeBufferPointer<UnsafeMutableRawPointer>, count: Int, divisor: Int, streaming: Bool, kernels: OpaquePointer
+    ) {
+        // SAFETY: the caller vouches for the arrays for the length of the call.
+        guard let from = sources.baseAddress, sources.count > 0, count >= 0, divisor >= 0 else {
+            fatalError("a reduction of \(count) elements from \(sources.count) sources with divisor \(divisor)")
+        }
+        guard let to = destinations.baseAddress, destinations.count > 0 else { return }
+        unsafe kernel_reduce(
+            kernels, UInt32(operation.rawValue), UInt32(type.rawValue), from, sources.count, to, destinations.count, count, divisor,
+            streaming)
+    }
+}
+
+extension Kernels {
     /// `into[i] = into[i] + from[i]` for `count` elements.
     public static func accumulate(
         _ type: ElementType, into: UnsafeMutableRawPointer, from: UnsafeRawPointer, count: Int
     ) {
         // SAFETY: the caller vouches for `count` elements behind both pointers for the length of the call.
-        switch type {
-        case .float32:
-            unsafe kernel_sum_f32(
-                into.assumingMemoryBound(to: Float.self), from.assumingMemoryBound(to: Float.self), count)
-        case .float64:
-            unsafe kernel_sum_f64(
-                into.assumingMemoryBound(to: Double.self), from.assumingMemoryBound(to: Double.self), count)
-        }
+        unsafe combine(.sum, type, into, from, into: into, count: count, divisor: 0)
     }
 
     /// What is left to do once every rank's part is in: nothing for a sum, the division for an average over `ranks`.
@@ -25,9 +111,12 @@ public enum Kernels {
     ) {
         guard operation == .average, ranks > 1 else { return }
         // SAFETY: the caller vouches for `count` elements behind the pointer for the length of the call.
-        switch type {
-        case .float32: unsafe kernel_divide_f32(values.assumingMemoryBound(to: Float.self), Float(ranks), count)
-        case .float64: unsafe kernel_divide_f64(values.assumingMemoryBound(to: Double.self), Double(ranks), count)
+        unsafe withUnsafePointer(to: UnsafeRawPointer(values)) { source in
+            unsafe withUnsafePointer(to: values) { destination in
+                unsafe reduce(
+                    operation, type, sources: UnsafeBufferPointer(start: source, count: 1),
+                    destinations: UnsafeBufferPointer(start: destination, count: 1), count: count, divisor: ranks, streaming: false)
+            }
         }
     }
 }

@@ -1,12 +1,33 @@
-// Element kernels: dense arrays in, dense arrays out. No allocation, no state, no alignment wanted.
+// Element kernels: dense arrays in, dense arrays out. No allocation, no alignment wanted, no state but the set chosen at start-up.
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 
-/// into[i] += from[i]; the arrays do not overlap.
-void kernel_sum_f32(float *restrict into, const float *restrict from, size_t count);
-void kernel_sum_f64(double *restrict into, const double *restrict from, size_t count);
+/// Every kernel, compiled for one instruction set. The sets differ in speed only: each gives the same bits.
+typedef struct KernelSet KernelSet;
 
-/// values[i] /= divisor, each rounded once.
-void kernel_divide_f32(float *values, float divisor, size_t count);
-void kernel_divide_f64(double *values, double divisor, size_t count);
+/// The best set that this processor has; chosen before `main`, the same for the life of the process.
+const KernelSet *_Nonnull kernel_set_chosen(void);
+
+/// The sets that this processor has, best first; null past the last.
+const KernelSet *_Nullable kernel_set_at(size_t index);
+
+/// "avx512", "avx2", "sse2", "neon" or "portable".
+const char *_Nonnull kernel_set_name(const KernelSet *_Nonnull set);
+
+/// Folds `count` elements of each source, left to right, and stores the result into each destination.
+/// `operation` and `type` are the raw values of Reduction's `ReductionOperation` and `ElementType`. A divisor of 0 or 1 divides nothing.
+/// A destination is the very address of a source, or overlaps none. Where `streaming`, stores go past the caches, provided that
+/// the destinations lie alike within a cache line; a fence behind them orders them before what the caller stores next.
+void kernel_reduce(
+    const KernelSet *_Nonnull set, unsigned operation, unsigned type, const void *_Nonnull const *_Nonnull sources, size_t source_count,
+    void *_Nonnull const *_Nonnull destinations, size_t destination_count, size_t count, size_t divisor, bool streaming);
+
+/// `kernel_reduce` of two sources into one destination by the chosen set.
+void kernel_combine(
+    unsigned operation, unsigned type, const void *_Nonnull left, const void *_Nonnull right, void *_Nonnull into, size_t count,
+    size_t divisor);
+
+/// `memcpy`, past the caches where `streaming`.
+void kernel_copy(const KernelSet *_Nonnull set, void *_Nonnull to, const void *_Nonnull from, size_t byte_count, bool streaming);

@@ -1,0 +1,10 @@
+// Skylake-X and later, Zen 4 and later.
+#if defined(__x86_64__)
+#define SET avx512
+#define SET_NAME "avx512"
+#define VECTOR_BYTES 64
+#define HAS_FLOAT16 1
+#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,f16c"))), apply_to = function)
+#include "set.h"
+#pragma clang attribute pop
+#endif

@@ -1,0 +1,79 @@
+// The kernels of one type. Included by set.h, which says by macros
+//   TYPE      its name                       STORED    what lies in memory
+//   FORMAT    how that is read               COMPUTED  what is computed in
+//   BITS      COMPUTED's unsigned twin       QUOTIENT  where integers are divided, if not in their own type
+//   CANONICAL_NAN   the bits of the only NaN that is ever stored, in COMPUTED
+
+#define PASTE4(a, b, c, d) a##_##b##_##c##_##d
+#define EXPAND4(a, b, c, d) PASTE4(a, b, c, d)
+#define NAMED(name) EXPAND4(SET, TYPE, WIDTH, name)
+#define KERNEL(name) EXPAND4(SET, TYPE, kernel, name)
+
+#define VECTOR_LANES (VECTOR_BYTES / sizeof(COMPUTED))
+/// A block is as many vectors as keep the loads ahead of the arithmetic and still fit the registers.
+#define BLOCK_VECTORS 4
+#define BLOCK_LANES (BLOCK_VECTORS * VECTOR_LANES)
+
+#define WIDTH block
+#define LANES BLOCK_LANES
+#include "width.h"
+
+#define WIDTH vector
+#define LANES VECTOR_LANES
+#include "width.h"
+
+#define WIDTH element
+#define LANES 1
+#include "width.h"
+
+#define STEP(width, streaming) \
+    EXPAND4(SET, TYPE, width, step)(operation, sources, source_count, destinations, destination_count, divisor, index, streaming)
+
+/// What is constant among the arguments unrolls the loops over sources and destinations.
+ALWAYS_INLINE void KERNEL(run)(
+    Operation operation, const char *const *sources, size_t source_count, char *const *destinations, size_t destination_count,
+    const KernelCall *call) {
+    size_t index = 0, count = call->count, divisor = call->divisor;
+    if (call->streaming) {
+        size_t lead = elements_before_streaming(sources, source_count, destinations, destination_count, sizeof(STORED));
+        if (lead < count) {
+            for (; index < lead; index++) STEP(element, false);
+            for (; count - index >= BLOCK_LANES; index += BLOCK_LANES) STEP(block, true);
+            fence_streaming();
+        }
+    }
+    for (; count - index >= BLOCK_LANES; index += BLOCK_LANES) STEP(block, false);
+    for (; count - index >= VECTOR_LANES; index += VECTOR_LANES) STEP(vector, false);
+#pragma clang loop vectorize(disable) unroll(disable)
+    for (; index < count; index++) STEP(element, false);
+}
+
+/// Two sources are the ring's step, and two destinations a machine of two ranks: there the pointers stay in registers.
+ALWAYS_INLINE void KERNEL(specialize)(Operation operation, const KernelCall *call) {
+    if (call->source_count == 2 && call->destination_count <= 2) {
+        const char *sources[] = {call->sources[0], call->sources[1]};
+        char *destinations[] = {call->destinations[0], call->destinations[call->destination_count - 1]};
+        if (call->destination_count == 1) {
+            KERNEL(run)(operation, sources, 2, destinations, 1, call);
+        } else {
+            KERNEL(run)(operation, sources, 2, destinations, 2, call);
+        }
+    } else {
+        KERNEL(run)(operation, call->sources, call->source_count, call->destinations, call->destination_count, call);
+    }
+}
+
+static void KERNEL(sum)(const KernelCall *call) { KERNEL(specialize)(SUM, call); }
+static void KERNEL(average)(const KernelCall *call) { KERNEL(specialize)(AVERAGE, call); }
+static void KERNEL(product)(const KernelCall *call) { KERNEL(specialize)(PRODUCT, call); }
+static void KERNEL(minimum)(const KernelCall *call) { KERNEL(specialize)(MINIMUM, call); }
+static void KERNEL(maximum)(const KernelCall *call) { KERNEL(specialize)(MAXIMUM, call); }
+
+#undef STEP
+#undef TYPE
+#undef FORMAT
+#undef STORED
+#undef COMPUTED
+#undef BITS
+#undef QUOTIENT
+#undef CANONICAL_NAN

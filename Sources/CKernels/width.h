@@ -1,0 +1,112 @@
+// One type at one width: load, fold, finish and store LANES elements. Included by type.h for each width.
+// WIDTH names the width. Vectors wider than a register are the compiler's to split, which makes several registers a step out of one source.
+
+typedef STORED NAMED(Stored) __attribute__((ext_vector_type(LANES)));
+typedef COMPUTED NAMED(Computed) __attribute__((ext_vector_type(LANES)));
+typedef BITS NAMED(Bits) __attribute__((ext_vector_type(LANES)));
+/// A vector anywhere in memory, and one on a cache line.
+typedef NAMED(Stored) NAMED(Anywhere) __attribute__((aligned(1), may_alias));
+typedef NAMED(Stored) NAMED(OnLine) __attribute__((aligned(CACHE_LINE_BYTES), may_alias));
+
+#define CONVERT(value, type) __builtin_convertvector(value, NAMED(type))
+#define SELECT(mask, yes, no) ((NAMED(Bits))(((NAMED(Bits))(mask) & (NAMED(Bits))(yes)) | (~(NAMED(Bits))(mask) & (NAMED(Bits))(no))))
+
+ALWAYS_INLINE NAMED(Computed) NAMED(widen)(NAMED(Stored) stored) {
+#if FORMAT == FORMAT_BFLOAT16
+    return (NAMED(Computed))(CONVERT(stored, Bits) << 16);
+#elif FORMAT == FORMAT_FLOAT16 && HAS_FLOAT16
+    typedef _Float16 Half __attribute__((ext_vector_type(LANES)));
+    return CONVERT((Half)stored, Computed);
+#elif FORMAT == FORMAT_FLOAT16
+    NAMED(Bits) bits = CONVERT(stored, Bits);
+    NAMED(Bits) magnitude = bits & 0x7fff;
+    // The power of two moves the exponent's bias from 15 to 127, exactly, subnormals included; infinity and NaN keep theirs.
+    NAMED(Computed) scaled = (NAMED(Computed))(magnitude << 13) * 0x1p112f;
+    NAMED(Bits) special = (NAMED(Bits))(magnitude >= 0x7c00) & 0x7f800000;
+    return (NAMED(Computed))((NAMED(Bits))scaled | special | (bits & 0x8000) << 16);
+#else
+    return stored;
+#endif
+}
+
+ALWAYS_INLINE NAMED(Stored) NAMED(narrow)(NAMED(Computed) computed) {
+#if FORMAT != FORMAT_INTEGER
+    // Whose NaN an operation hands on differs between processors, and between two orders of the same operands: so there is only one.
+    NAMED(Bits) bits = SELECT(computed == computed, computed, (NAMED(Bits))(BITS)CANONICAL_NAN);
+    computed = (NAMED(Computed))bits;
+#endif
+#if FORMAT == FORMAT_BFLOAT16
+    // To nearest, ties to even. A NaN is canonical here and does not carry over. AVX512-BF16 would flush subnormals.
+    return CONVERT((bits + 0x7fff + (bits >> 16 & 1)) >> 16, Stored);
+#elif FORMAT == FORMAT_FLOAT16 && HAS_FLOAT16
+    typedef _Float16 Half __attribute__((ext_vector_type(LANES)));
+    return (NAMED(Stored))__builtin_convertvector(computed, Half);
+#elif FORMAT == FORMAT_FLOAT16
+    NAMED(Bits) magnitude = bits & 0x7fffffff;
+    // The least value that rounds to 2^16 and beyond, and the least normal one.
+    NAMED(Bits) is_special = (NAMED(Bits))(magnitude >= 0x47800000), is_subnormal = (NAMED(Bits))(magnitude < 0x38800000);
+    NAMED(Bits) special = SELECT(magnitude > 0x7f800000, (NAMED(Bits))0x7e00, (NAMED(Bits))0x7c00);
+    // A half's subnormals are multiples of 2^-24, which is the last place of floats from 0.5 to 1: the addition rounds.
+    NAMED(Bits) subnormal = (NAMED(Bits))((NAMED(Computed))magnitude + 0.5f) - 0x3f000000;
+    NAMED(Bits) normal = (magnitude - 0x38000000 + 0xfff + (magnitude >> 13 & 1)) >> 13;
+    NAMED(Bits) rounded = SELECT(is_special, special, SELECT(is_subnormal, subnormal, normal));
+    return CONVERT(rounded | (bits >> 16 & 0x8000), Stored);
+#else
+    return computed;
+#endif
+}
+
+/// Integers wrap, by their unsigned twins. Of floating-point numbers, minimum and maximum are IEEE 754-2019's: a NaN wins, -0 is below +0.
+ALWAYS_INLINE NAMED(Computed) NAMED(fold)(Operation operation, NAMED(Computed) left, NAMED(Computed) right) {
+#if FORMAT == FORMAT_INTEGER
+    switch (operation) {
+    case PRODUCT: return (NAMED(Computed))((NAMED(Bits))left * (NAMED(Bits))right);
+    case MINIMUM: return __builtin_elementwise_min(left, right);
+    case MAXIMUM: return __builtin_elementwise_max(left, right);
+    default: return (NAMED(Computed))((NAMED(Bits))left + (NAMED(Bits))right);
+    }
+#else
+    switch (operation) {
+    case PRODUCT: return left * right;
+    case MINIMUM: return __builtin_elementwise_minimum(left, right);
+    case MAXIMUM: return __builtin_elementwise_maximum(left, right);
+    default: return left + right;
+    }
+#endif
+}
+
+/// Rounded to nearest, or truncated where the type is an integer: QUOTIENT is wide enough for the truncated quotient to be exact.
+ALWAYS_INLINE NAMED(Computed) NAMED(divide)(NAMED(Computed) sum, size_t divisor) {
+#ifdef QUOTIENT
+    typedef QUOTIENT Quotient __attribute__((ext_vector_type(LANES)));
+    return CONVERT(__builtin_convertvector(sum, Quotient) / (QUOTIENT)divisor, Computed);
+#else
+    return sum / (COMPUTED)divisor;
+#endif
+}
+
+/// The step from element `index` on. Every source is read before the first store, so that a destination may be a source.
+ALWAYS_INLINE void NAMED(step)(
+    Operation operation, const char *const *sources, size_t source_count, char *const *destinations, size_t destination_count,
+    size_t divisor, size_t index, bool streaming) {
+    size_t offset = index * sizeof(STORED);
+    NAMED(Computed) result = NAMED(widen)(*(const NAMED(Anywhere) *)(sources[0] + offset));
+    for (size_t s = 1; s < source_count; s++) {
+        result = NAMED(fold)(operation, result, NAMED(widen)(*(const NAMED(Anywhere) *)(sources[s] + offset)));
+    }
+    if (operation == AVERAGE) result = NAMED(divide)(result, divisor);
+    NAMED(Stored) stored = NAMED(narrow)(result);
+    for (size_t d = 0; d < destination_count; d++) {
+        char *destination = destinations[d] + offset;
+        if (streaming) {
+            __builtin_nontemporal_store(stored, (NAMED(OnLine) *)destination);
+        } else {
+            *(NAMED(Anywhere) *)destination = stored;
+        }
+    }
+}
+
+#undef CONVERT
+#undef SELECT
+#undef LANES
+#undef WIDTH
