@@ -45,7 +45,9 @@ public enum Algorithm: String, Sendable, CaseIterable {
     static func candidates(for collective: Collective, byteCount: Int, type: ElementType, in settings: ExecutorSettings) -> [Algorithm] {
         let possible = allCases.filter { $0.supports(collective, byteCount: byteCount, in: settings) }
         if settings.worldSize == 1 { return [possible[0]] }
-        if settings.topology.isOneMachine { return possible.filter { $0 != .ring && $0 != .tree && $0 != .pairwise || collective.peer != nil } }
+        if settings.topology.isOneMachine {
+            return possible.filter { $0 != .ring && $0 != .tree && $0 != .pairwise || collective.peer != nil }
+        }
         switch collective {
         case .reduce: return [byteCount <= fixedSmallBytes ? .tree : .ring]
         case .allreduce, .reduceScatter:

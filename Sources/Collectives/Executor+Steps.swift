@@ -129,7 +129,8 @@ extension Executor where F: ~Copyable {
         if links[link].sequence != sequence { links[link].turn(to: sequence) }
         let isPresent = UInt64(immediate.operation) == sequence % Immediate.operations
         let number = isPresent ? links[link].arrived : links[link].earlyArrived
-        guard number == 0 || immediate.payload == number & 0xFFFF, isPresent || number == 0 || immediate.operation == links[link].earlyOperation
+        guard number == 0 || immediate.payload == number & 0xFFFF,
+            isPresent || number == 0 || immediate.operation == links[link].earlyOperation
         else { return fail(stray(channel, rawValue)) }
         if isPresent {
             if number == 0 { links[link].signature = immediate.payload }
@@ -341,7 +342,8 @@ extension Executor where F: ~Copyable {
     private func stray(_ channel: Channel, _ rawValue: UInt32) -> CollectiveError {
         CollectiveError(
             .protocolViolation, peer: channel.peer, operation: currentOperation,
-            detail: "a message with immediate data \(String(rawValue, radix: 16)) came on channel \(channel.index) of it, which has no place there"
+            detail:
+                "a message with immediate data \(String(rawValue, radix: 16)) came on channel \(channel.index) of it, which has no place there"
         )
     }
 

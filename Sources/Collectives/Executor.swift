@@ -48,12 +48,20 @@ public struct Executor<F: Fabric & ~Copyable>: ~Copyable {
     /// For messages.
     var lastFinished: (operation: Operation, sequence: UInt64)?
 
+    // Each mapping is the fabric's, which lives in this executor; only actions follow it.
+    @safe
     struct Buffer {
         var region: Region
         /// By slot.
         var remotes: [RemoteRegion?]
         /// Where this process sees the peers' memory, by slot.
         var mapped: [UnsafeMutableRawPointer?]
+
+        init(_ region: Region, peers: Int) {
+            self.region = region
+            remotes = Array(repeating: nil, count: peers)
+            unsafe mapped = Array(repeating: nil, count: peers)
+        }
     }
 
     /// First in, first out; keeps its capacity.
@@ -91,7 +99,7 @@ public struct Executor<F: Fabric & ~Copyable>: ~Copyable {
         var fabric = fabric
         let layout = settings.landing
         let landing = try fabric.allocate(byteCount: layout.byteCount)
-        buffers = [Buffer(region: landing, remotes: Array(repeating: nil, count: peers.count), mapped: unsafe Array(repeating: nil, count: peers.count))]
+        buffers = [Buffer(landing, peers: peers.count)]
         self.fabric = fabric
         self.settings = settings
         self.rank = rank
@@ -121,7 +129,8 @@ public struct Executor<F: Fabric & ~Copyable>: ~Copyable {
         }
         let transfers = (0..<2 * peers).map {
             Lane(
-                sequence: 0, stride: 1, channel: 0, firstLink: count * peers + $0, onlySlot: $0 / 2, kind: $0 % 2 == 0 ? .toSender : .toReceiver,
+                sequence: 0, stride: 1, channel: 0, firstLink: count * peers + $0, onlySlot: $0 / 2,
+                kind: $0 % 2 == 0 ? .toSender : .toReceiver,
                 idle: idle)
         }
         return collectives + transfers
@@ -150,9 +159,7 @@ public struct Executor<F: Fabric & ~Copyable>: ~Copyable {
     }
 
     private mutating func add(_ region: Region) -> SharedBuffer {
-        buffers.append(
-            Buffer(
-                region: region, remotes: Array(repeating: nil, count: peers.count), mapped: unsafe Array(repeating: nil, count: peers.count)))
+        buffers.append(Buffer(region, peers: peers.count))
         return SharedBuffer(index: buffers.count - 1)
     }
 

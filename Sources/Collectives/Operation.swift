@@ -22,8 +22,12 @@ public struct SharedBuffer: Sendable, Hashable {
 /// `send` and `receive` concern two ranks only; they are matched by their own order between these two.
 public enum Collective: Sendable, Equatable {
     case allreduce, reduceScatter, allgather, allToAll, barrier
-    case broadcast(root: Int), reduce(root: Int), gather(root: Int), scatter(root: Int)
-    case send(to: Int), receive(from: Int)
+    case broadcast(root: Int)
+    case reduce(root: Int)
+    case gather(root: Int)
+    case scatter(root: Int)
+    case send(to: Int)
+    case receive(from: Int)
 }
 
 /// Where something begins in a shared buffer. The offset is in bytes, a multiple of the element's size, the same on every rank.

@@ -126,7 +126,9 @@ public struct Ring: Equatable, Sendable {
 
     private var left: Int { station((position + stations - 1) % stations) }
     private var right: Int { station((position + 1) % stations) }
-    private func station(_ position: Int) -> Int { stations == shape.worldSize ? position : shape.topology.rank(local, ofMachine: position) }
+    private func station(_ position: Int) -> Int {
+        stations == shape.worldSize ? position : shape.topology.rank(local, ofMachine: position)
+    }
 
     // MARK: transfers
 

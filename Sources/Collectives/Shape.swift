@@ -1,5 +1,3 @@
-public import Reduction
-
 /// Everything that a schedule is computed from: the operation, who takes part, and the sizes that memory and queues allow. The same on every
 /// rank but for `rank`.
 public struct Shape: Equatable, Sendable {
