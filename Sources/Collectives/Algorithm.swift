@@ -151,6 +151,11 @@ public struct Choice: Sendable, Equatable {
 }
 
 extension ExecutorSettings {
+    /// Those that can carry out a collective of this size.
+    public func algorithms(for collective: Collective, byteCount: Int) -> [Algorithm] {
+        Algorithm.allCases.filter { $0.supports(collective, byteCount: byteCount, in: self) }
+    }
+
     /// The one place where an algorithm is chosen: a pure function of what all ranks agree on.
     /// - Parameter byteCount: of one rank's part: `count` elements.
     public func choice(for collective: Collective, byteCount: Int, type: ElementType) -> Choice {

@@ -3,7 +3,7 @@ internal import Reduction
 
 /// Carries out schedules on a fabric: a state machine that is given arrivals, completions and the time, and answers with writes.
 ///
-/// Life: `init` with a connected fabric; every rank adds the same buffers in the same order, swaps the descriptors (that of `landing` too)
+/// Life: `init` with a connected fabric; every rank adds the same buffers in the same order, swaps the descriptors (that of `SharedBuffer.landing`, which `init` allocates, too)
 /// and attaches the peers'; then `submit` and `progress`. Collectives are matched across ranks by order of submission, transfers between two ranks
 /// by their own order between these two.
 ///
@@ -14,11 +14,9 @@ internal import Reduction
 /// Ownership: the input and output of a submitted operation belong to the executor until it is reported finished.
 public struct Executor<F: Fabric & ~Copyable>: ~Copyable {
     public internal(set) var fabric: F
-    public let settings: ExecutorSettings
+    public private(set) var settings: ExecutorSettings
     public internal(set) var failure: CollectiveError?
 
-    /// Where peers write pieces that are to be reduced; allocated by `init`, attached like any buffer.
-    public static var landing: SharedBuffer { SharedBuffer(index: 0) }
     /// Operations that wait for their lane, at most; `submit` traps beyond it.
     public static var mostPending: Int { 1024 }
 
@@ -37,7 +35,8 @@ public struct Executor<F: Fabric & ~Copyable>: ~Copyable {
     /// Submitted collectives, and transfers, that are not on a lane.
     var pending = Queue()
     var pendingTransfers: [(operation: Operation, ticket: UInt64)] = []
-    var nextTicket: UInt64 = 0
+    /// What the next `submit` will answer.
+    public internal(set) var nextTicket: UInt64 = 0
     /// Place of the next collective that starts.
     var nextToStart: UInt64 = 0
     var unfinished = 0
@@ -119,7 +118,7 @@ public struct Executor<F: Fabric & ~Copyable>: ~Copyable {
     /// Those of collectives first; then for each peer that of transfers to it, and that of transfers from it.
     private static func lanes(_ settings: ExecutorSettings, rank: Int, peers: Int) -> [Lane] {
         let shape = settings.shape(
-            of: Operation(.barrier, input: Place(Self.landing), count: 0, type: .float32), rank: rank, layout: settings.landing)
+            of: Operation(.barrier, input: Place(.landing), count: 0, type: .float32), rank: rank, layout: settings.landing)
         let idle = Schedule.alone(Alone(shape))
         let count = ExecutorSettings.lanes
         let collectives = (0..<count).map {
@@ -231,6 +230,15 @@ public struct Executor<F: Fabric & ~Copyable>: ~Copyable {
     public var currentOperation: String {
         if let lane = lanes.filter(\.isActive).min(by: { $0.ticket < $1.ticket }) { return lane.operation.name(sequence: lane.sequence) }
         return lastFinished.map { "after \($0.operation.name(sequence: $0.sequence))" } ?? "before the first operation"
+    }
+
+    /// Whether `takeFinished` has anything.
+    public var hasFinished: Bool { !finished.isEmpty }
+
+    /// Makes these the costs that algorithms are chosen by. Every rank does so at the same place of the order.
+    public mutating func adopt(_ costs: Costs) {
+        settings.costs = costs
+        choices = ChoiceCache()
     }
 
     /// Takes what has ended since the last call, in the order in which it ended.

@@ -31,6 +31,8 @@ public struct ExecutorSettings: Sendable, Equatable {
     public var streamingBytes = 4 << 20
     /// An operation that does not move for so long has failed.
     public var stallMilliseconds: UInt64
+    /// Landing memory of a rank, at most; a world too large for it takes the least that works.
+    public let landingByteLimit: Int
 
     public init(
         topology: Topology, costs: Costs = .typical, epoch: UInt32 = 1, channelsPerPeer: Int = 1, stallMilliseconds: UInt64 = 300_000,
@@ -41,6 +43,7 @@ public struct ExecutorSettings: Sendable, Equatable {
         self.epoch = epoch
         self.channelsPerPeer = channelsPerPeer
         self.stallMilliseconds = stallMilliseconds
+        self.landingByteLimit = landingByteLimit
         // An eighth of the memory for eager slots, two sets of one for each rank; the rest for gated ones.
         let ranks = topology.worldSize
         let lane = landingByteLimit / Self.lanes

@@ -3,6 +3,9 @@ public import Reduction
 /// A piece of memory that all ranks made known to each other, by its number: the same on every rank.
 public struct SharedBuffer: Sendable, Hashable {
     public let index: Int
+
+    /// The memory that peers write into unless they write into a user's buffer: every executor's first.
+    public static let landing = SharedBuffer(index: 0)
 }
 
 /// What the ranks do together. N is the number of ranks, `count` the operation's.

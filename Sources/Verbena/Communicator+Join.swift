@@ -13,7 +13,7 @@ extension Communicator {
     /// How long connecting to the neighbours may take; they are all there by then.
     private static let connectMilliseconds: UInt64 = 20_000
 
-    /// Joins the job that the environment describes and connects to the neighbours. Blocks: for finding the others at most the join
+    /// Joins the job that the environment describes and connects to the others. Blocks: for finding the others at most the join
     /// timeout, then at most 60 s for each of three swaps and 20 s for connecting, all of which take milliseconds as a rule.
     ///
     /// - Parameter logger: told what was chosen, at `info`.
@@ -79,9 +79,10 @@ extension Communicator {
         let neighbours = all.indices.filter { all[$0].host == all[rendezvous.rank].host }
         let localRank = neighbours.firstIndex(of: rendezvous.rank) ?? 0
         let isOneMachine = neighbours.count == all.count
-        let settings = ExecutorSettings(
-            worldSize: rendezvous.worldSize, channelsPerPeer: configuration.channelsPerPeer,
-            stallMilliseconds: configuration.stallMilliseconds)
+        func settings(_ topology: Topology) -> ExecutorSettings {
+            ExecutorSettings(
+                topology: topology, channelsPerPeer: configuration.channelsPerPeer, stallMilliseconds: configuration.stallMilliseconds)
+        }
         // A rank and its trainer are two threads; where there is no core for each, spinning keeps the others from running.
         let isCrowded = neighbours.count * 2 > ProcessInfo.processInfo.activeProcessorCount
         let spins = isCrowded ? 50 : 2_000
@@ -93,6 +94,7 @@ extension Communicator {
                 .configuration,
                 "--fabric shm needs all ranks on one machine, but rank \(far) is not on that of rank 0; use --fabric verbs or auto")
         case .automatic where isOneMachine, .sharedMemory:
+            let settings = settings(.oneMachine(worldSize: rendezvous.worldSize))
             let fabric = try wrapping { () throws(FabricError) in
                 try SharedMemoryFabric(
                     .init(
@@ -101,6 +103,7 @@ extension Communicator {
             }
             engine = try start(fabric, settings, rendezvous, spins)
         case .automatic, .verbs:
+            let settings = settings(.apart(worldSize: rendezvous.worldSize))
             var options = VerbsFabricConfiguration(
                 rank: rendezvous.rank, worldSize: rendezvous.worldSize,
                 deviceName: configuration.devices.isEmpty ? nil : configuration.devices[localRank % configuration.devices.count],
@@ -147,7 +150,7 @@ extension Communicator {
         return all
     }
 
-    /// Connects a fabric to the ring neighbours and sets the engine on it.
+    /// Connects a fabric to all other ranks and sets the engine on it.
     private static func start<F: Fabric & ~Copyable>(
         _ opened: consuming F, _ settings: ExecutorSettings, _ rendezvous: Rendezvous, _ spins: Int
     ) throws(VerbenaError) -> any EngineControl {
@@ -156,7 +159,7 @@ extension Communicator {
         let endpoints = try wrapping { () throws(RendezvousError) in
             try rendezvous.allGather(own, label: "endpoints", timeoutSeconds: stageTimeoutSeconds)
         }
-        let peers = Executor<F>.ringPeers(rank: rendezvous.rank, worldSize: rendezvous.worldSize)
+        let peers = endpoints.indices.filter { $0 != rendezvous.rank }
         let deadline = fabric.now().advanced(milliseconds: connectMilliseconds)
         do throws(FabricError) {
             try fabric.connect(to: Dictionary(uniqueKeysWithValues: peers.map { ($0, endpoints[$0]) }), deadline: deadline)
@@ -164,12 +167,12 @@ extension Communicator {
             throw VerbenaError(error)
         }
         var executor = try executor(on: fabric, settings)
-        let descriptor = executor.descriptor(of: Executor<F>.landing)
+        let descriptor = executor.descriptor(of: .landing)
         let descriptors = try wrapping { () throws(RendezvousError) in
             try rendezvous.allGather(descriptor, label: "landing memory", timeoutSeconds: stageTimeoutSeconds)
         }
         do throws(FabricError) {
-            try executor.attach(Executor<F>.landing, descriptors: descriptors)
+            try executor.attach(.landing, descriptors: descriptors)
         } catch {
             throw VerbenaError(error)
         }

@@ -54,8 +54,8 @@ public final class Communicator: Sendable {
     public var fabricName: String { engine.fabricName }
     /// The device that carries it: `rxe0`, `mlx5_0`, `memory`.
     public var deviceName: String { engine.deviceName }
-    /// Registered memory beyond the caller's buffers, in bytes.
-    public var landingByteCount: Int { engine.landingByteCount }
+    /// Memory that peers write into, beyond the caller's buffers, in bytes.
+    public var landingByteCount: Int { engine.settings.landingByteCount }
 
     // MARK: memory
 
@@ -97,23 +97,6 @@ public final class Communicator: Sendable {
         }
     }
 
-    // MARK: collectives
-
-    /// Reduces the first `count` elements over all ranks, in place; returns when every element is final. Collective.
-    /// - Parameter count: nil for the whole buffer.
-    /// - Throws: the verdict, when a rank is lost or runs another operation.
-    public func allreduce<E: Element>(
-        _ buffer: Buffer<E>, count: Int? = nil, _ operation: ReductionOperation = .sum
-    ) throws(VerbenaError) {
-        let count = count ?? buffer.count
-        guard 0...buffer.count ~= count else {
-            throw VerbenaError(.configuration, "allreduce of \(count) elements of a buffer of \(buffer.count)")
-        }
-        let ticket = try engine.submit(
-            Allreduce(buffer: buffer.shared, count: count, type: E.elementType, operation: operation))
-        _ = try engine.wait(ticket)
-    }
-
     // MARK: control
 
     /// Gives every rank the payloads of all, in the order of ranks; for small things (at most 16 MiB), over TCP. Collective.
@@ -123,7 +106,7 @@ public final class Communicator: Sendable {
         }
     }
 
-    /// Returns once every rank has called it. Collective.
+    /// Returns once every rank has called it, and may be waited for long. Over TCP; `barrier()` is the fast one. Collective.
     public func barrier(label: String) throws(VerbenaError) { _ = try allGather([], label: label) }
 
     /// Ends the job for all ranks because of this one; they are told why. Use it when this rank cannot go on.
@@ -152,32 +135,5 @@ public final class Communicator: Sendable {
         engine.stop(orderly: orderly)
         rendezvous.leave()
         coordinator?.stop(waitingAtMostSeconds: Self.leaveTimeoutSeconds)
-    }
-}
-
-/// Memory that the engine exchanges without a copy: `count` elements, page-aligned, zero at first.
-///
-/// Ownership: the memory lives until its communicator closes; the buffer keeps the communicator alive, not open. Between the beginning and the
-/// end of a collective on it, its contents belong to the engine.
-// Sendable without the compiler's proof: a handle; the rule above says who touches the elements when.
-@safe
-public final class Buffer<E: Element>: @unchecked Sendable {
-    public let count: Int
-    let shared: SharedBuffer
-    private let region: Region
-    private let owner: Communicator
-
-    init(shared: SharedBuffer, region: Region, count: Int, owner: Communicator) {
-        self.shared = shared
-        self.region = region
-        self.count = count
-        self.owner = owner
-    }
-
-    /// The elements; valid until the communicator is closed.
-    @unsafe
-    public var elements: UnsafeMutableBufferPointer<E> {
-        // SAFETY: the region lives until the communicator closes, as the property's contract says, and was allocated for `count` elements.
-        unsafe UnsafeMutableBufferPointer(start: region.base.assumingMemoryBound(to: E.self), count: count)
     }
 }

@@ -9,57 +9,84 @@ internal import Synchronization
 protocol EngineControl: AnyObject, Sendable {
     var fabricName: String { get }
     var deviceName: String { get }
-    var landingByteCount: Int { get }
-    /// Collective: allocates on every rank and attaches the neighbours'. `exchange` swaps descriptors.
+    /// Of the executor; the costs may be adopted later.
+    var settings: ExecutorSettings { get }
+    /// Collective: allocates on every rank and attaches the peers'. `exchange` swaps descriptors.
     func addBuffer(
         byteCount: Int, exchange: ([UInt8]) throws(VerbenaError) -> [[UInt8]]
     ) throws(VerbenaError) -> (SharedBuffer, Region)
-    /// Queues an operation; `wait` must be called once for each ticket.
-    func submit(_ request: Allreduce) throws(VerbenaError) -> Int
+    /// Collective: the same with the caller's memory, which stays there as long as the engine. An empty descriptor says that a rank cannot.
+    /// - Returns: nil where some rank's peers could not reach it.
+    func addBuffer(
+        _ memory: UnsafeMutableRawPointer, byteCount: Int, exchange: ([UInt8]) throws(VerbenaError) -> [[UInt8]]
+    ) throws(VerbenaError) -> SharedBuffer?
+    /// Carries out an operation, on this thread where the engine has nothing else to do, and returns when it has ended.
+    func run(_ operation: Operation) throws(VerbenaError)
+    /// Queues an operation for the progress thread; `wait` must be called once for each ticket.
+    func submit(_ operation: Operation) throws(VerbenaError) -> Int
+    /// Whether `wait` would return at once.
+    func hasEnded(_ ticket: Int) -> Bool
     /// Waits for the operation's end.
     /// - Returns: when it ended, in nanoseconds of the monotonic clock.
     func wait(_ ticket: Int) throws(VerbenaError) -> UInt64
+    /// Makes the costs those that algorithms are chosen by; all ranks do so at the same place of the order.
+    func adopt(_ costs: Costs) throws(VerbenaError)
     /// The job is over: everything in flight ends with this verdict. Any thread.
     func deliver(_ verdict: Verdict)
     /// Ends the progress thread and the fabric; in order where `orderly`, else as a crash looks to the peers. Waits for it.
     func stop(orderly: Bool)
 }
 
-/// Runs the progress thread, whose local variable the executor is, and with it the fabric.
+/// Owns the executor, and lets one thread at a time drive it: a caller that waits for its own operation anyway, or the progress thread for
+/// what was submitted to go on beside the caller's work.
 ///
-/// Trainers hand over requests through a short queue and wait on a slot's word; the data path itself takes no lock. Set-up calls run on
-/// the progress thread too, so nothing but that thread can touch the fabric; when it ends, the fabric ends.
-// Sendable without the compiler's proof: `mail` and `slotOfOperation` are touched by the progress thread alone; everything else is
-// a Mutex, an atomic or constant.
+/// *Ownership.* `isOwned` is taken by an exchange and given back by a store; whoever holds it may touch the executor and everything under
+/// "the owner's". Nobody waits for it: who does not get it leaves its wish in the inbox. An owner reads the inbox as long as it works, and
+/// when it gives ownership back with work or mail left, it wakes the progress thread. So a wish is read by the present owner or by the next.
+// Sendable without the compiler's proof: what the owner touches is guarded by `isOwned`; everything else is a Mutex, an atomic or constant.
+@safe
 final class Engine<F: Fabric & ~Copyable>: EngineControl, @unchecked Sendable {
     typealias Call = @Sendable (inout Executor<F>) -> Void
 
-    /// How long the thread sleeps when nothing can happen but a wake-up.
-    static var idleMilliseconds: UInt64 { 1_000 }
-    /// How long it sleeps with work in flight: bounds how late a stall is noticed.
+    /// How long the progress thread sleeps when there is nothing to do: bounds how late a peer's end is noticed between operations.
+    static var idleMilliseconds: UInt64 { 200 }
+    /// How long an owner sleeps with work in flight: bounds how late a stall is noticed.
     static var busyMilliseconds: UInt64 { 100 }
     /// How long taking leave of the peers may take.
     static var closeMilliseconds: UInt64 { 2_000 }
+    /// Looks at the fabric before its `wait`, which reads the clock.
+    static var quickLooks: Int { 64 }
 
     let fabricName: String
     let deviceName: String
-    let landingByteCount: Int
-
-    /// Slot of operation i at `i mod count`: sequence numbers are dense.
-    private var slotOfOperation = Array(repeating: 0, count: OperationSlots.count)
     private let slots: OperationSlots
     private let inbox = Mutex(Inbox())
     private let hasMail = Atomic<Bool>(false)
+    private let isOwned = Atomic<Bool>(false)
     private let waker: Waker
     private let rendezvous: Rendezvous
+    private let published: Mutex<ExecutorSettings>
     /// What every operation ends with, once something has failed.
     private let verdict = Mutex<VerbenaError?>(nil)
     private let ended = DispatchSemaphore(value: 0)
-    /// What the progress thread took from the inbox; kept for its capacity.
+    private let bell: ProgressBell
+
+    // The owner's.
+    private let executor: UnsafeMutablePointer<Executor<F>>
+    /// Slot of the operation with ticket i at `i mod count`: tickets are dense.
+    private var slotOfOperation = Array(repeating: 0, count: OperationSlots.count)
+    /// What was taken from the inbox; kept for its capacity.
     private var mail = Inbox()
+    private var stopOrderly: Bool?
+    /// The end of the operation that its caller runs itself.
+    private var ownEnd: OwnEnd = .none
+
+    private enum OwnEnd { case none, awaited, done, failed }
+    /// Stands for the caller that runs its operation itself.
+    private static var ownSlot: Int { -1 }
 
     private struct Inbox {
-        var requests: [(Allreduce, slot: Int)] = []
+        var requests: [(Operation, slot: Int)] = []
         var calls: [Call] = []
         var verdict: Verdict?
         var stop: Bool?
@@ -69,19 +96,36 @@ final class Engine<F: Fabric & ~Copyable>: EngineControl, @unchecked Sendable {
     init(executor: consuming Executor<F>, rendezvous: Rendezvous, spins: Int) {
         fabricName = executor.fabric.name
         deviceName = executor.fabric.deviceName
-        landingByteCount = executor.settings.landingByteCount
+        published = Mutex(executor.settings)
         waker = executor.fabric.waker()
         self.rendezvous = rendezvous
         slots = OperationSlots(spins: spins)
-        let handover = Handover(executor)
-        let thread = Thread { [self] in run(handover.take()) }
+        bell = ProgressBell()
+        // SAFETY: initialised here, deinitialised by the progress thread at its end, which takes ownership for good.
+        unsafe self.executor = .allocate(capacity: 1)
+        unsafe self.executor.initialize(to: executor)
+        let thread = Thread { [self] in progressThread() }
         thread.name = "verbena"
         thread.start()
     }
 
+    var settings: ExecutorSettings { published.withLock { $0 } }
+
     // MARK: any thread
 
-    func submit(_ request: Allreduce) throws(VerbenaError) -> Int {
+    func run(_ operation: Operation) throws(VerbenaError) {
+        guard tryOwn() else {
+            _ = try wait(submit(operation))
+            return
+        }
+        // SAFETY: this thread owns the executor until `disown`.
+        let failure = unsafe runOwned(operation, &executor.pointee)
+        let hasWork = unsafe executor.pointee.hasWork
+        disown(hasWork: hasWork)
+        if failure { throw verdict.withLock { $0 } ?? Self.closed }
+    }
+
+    func submit(_ operation: Operation) throws(VerbenaError) -> Int {
         let slot = try inbox.withLock { (inbox) throws(VerbenaError) -> Int in
             if inbox.stop != nil { throw Self.closed }
             // Slots are taken in turn, under the lock: the order of requests is the order of slots.
@@ -91,12 +135,14 @@ final class Engine<F: Fabric & ~Copyable>: EngineControl, @unchecked Sendable {
                     .configuration, "more than \(OperationSlots.count) operations are under way; wait for some, or use larger buckets")
             }
             inbox.nextSlot = (slot + 1) % OperationSlots.count
-            inbox.requests.append((request, slot))
+            inbox.requests.append((operation, slot))
             return slot
         }
         notify()
         return slot
     }
+
+    func hasEnded(_ ticket: Int) -> Bool { slots.hasEnded(ticket) }
 
     func wait(_ ticket: Int) throws(VerbenaError) -> UInt64 {
         let (failed, endTime) = slots.wait(ticket)
@@ -121,6 +167,28 @@ final class Engine<F: Fabric & ~Copyable>: EngineControl, @unchecked Sendable {
         return (buffer, region)
     }
 
+    func addBuffer(
+        _ memory: UnsafeMutableRawPointer, byteCount: Int, exchange: ([UInt8]) throws(VerbenaError) -> [[UInt8]]
+    ) throws(VerbenaError) -> SharedBuffer? {
+        let address = UInt(bitPattern: unsafe memory)
+        let added = try perform { (executor) throws(FabricError) -> (SharedBuffer, [UInt8])? in
+            // SAFETY: the caller keeps the memory as long as the engine.
+            guard let memory = unsafe UnsafeMutableRawPointer(bitPattern: address),
+                let buffer = try unsafe executor.addBuffer(memory, byteCount: byteCount)
+            else { return nil }
+            return (buffer, executor.descriptor(of: buffer))
+        }
+        let descriptors = try exchange(added?.1 ?? [])
+        guard let added, descriptors.allSatisfy({ !$0.isEmpty }) else { return nil }
+        try perform { (executor) throws(FabricError) in try executor.attach(added.0, descriptors: descriptors) }
+        return added.0
+    }
+
+    func adopt(_ costs: Costs) throws(VerbenaError) {
+        try perform { (executor) throws(FabricError) in executor.adopt(costs) }
+        published.withLock { $0.costs = costs }
+    }
+
     func stop(orderly: Bool) {
         let isFirst = inbox.withLock { inbox in
             defer { inbox.stop = inbox.stop ?? orderly }
@@ -128,17 +196,19 @@ final class Engine<F: Fabric & ~Copyable>: EngineControl, @unchecked Sendable {
         }
         guard isFirst else { return }
         notify()
-        ended.wait()  // Bounded: the thread leaves its loop at the next wake-up and closes the fabric with a deadline.
+        ended.wait()  // Bounded: owners leave their loops at the next wake-up, and the fabric is closed with a deadline.
     }
 
     private static var closed: VerbenaError { VerbenaError(.closed, "the communicator was closed") }
 
+    /// Somebody is to read the inbox: the owner, who may be asleep in the fabric, or the progress thread.
     private func notify() {
-        hasMail.store(true, ordering: .releasing)
-        waker.wake()
+        hasMail.store(true, ordering: .sequentiallyConsistent)
+        if isOwned.load(ordering: .sequentiallyConsistent) { waker.wake() }
+        bell.ring()
     }
 
-    /// Runs `body` on the progress thread and waits for its answer.
+    /// Has `body` carried out by an owner and waits for its answer.
     private func perform<R: Sendable>(
         _ body: @escaping @Sendable (inout Executor<F>) throws(FabricError) -> R
     ) throws(VerbenaError) -> R {
@@ -155,30 +225,95 @@ final class Engine<F: Fabric & ~Copyable>: EngineControl, @unchecked Sendable {
         return try wrapping { () throws(FabricError) in try answer.take() }
     }
 
-    // MARK: the progress thread
+    // MARK: ownership
 
-    private func run(_ handed: consuming Executor<F>) {
-        // Last, when the fabric is gone: whoever waits for the stop finds it so.
-        defer { ended.signal() }
-        var executor = handed
-        var stopOrderly: Bool?
-        while stopOrderly == nil {
-            if hasMail.exchange(false, ordering: .acquiring) { stopOrderly = readMail(&executor) }
-            let progressed = executor.progress()
-            report(&executor)
-            if !progressed, stopOrderly == nil, !hasMail.load(ordering: .acquiring) {
-                executor.wait(milliseconds: executor.hasWork ? Self.busyMilliseconds : Self.idleMilliseconds)
+    private func tryOwn() -> Bool { !isOwned.exchange(true, ordering: .acquiring) }
+
+    private func disown(hasWork: Bool) {
+        isOwned.store(false, ordering: .sequentiallyConsistent)
+        if hasWork || hasMail.load(ordering: .sequentiallyConsistent) { bell.ring() }
+    }
+
+    /// - Returns: whether the operation failed.
+    private func runOwned(_ operation: Operation, _ executor: inout Executor<F>) -> Bool {
+        if hasMail.load(ordering: .acquiring) { readMail(&executor) }
+        guard stopOrderly == nil else { return true }
+        ownEnd = .awaited
+        submit(operation, slot: Self.ownSlot, to: &executor)
+        var looks = 0
+        while ownEnd == .awaited {
+            if executor.progress() || executor.hasFinished {
+                report(&executor)
+                looks = 0
+            } else if looks < Self.quickLooks {
+                looks += 1
+            } else {
+                rest(&executor)
+            }
+            if hasMail.load(ordering: .relaxed) {
+                readMail(&executor)
+                if stopOrderly != nil { end(&executor) }
             }
         }
-        // Closing is no verdict: nothing is told to the others, and what is still in flight here ends for this rank alone.
+        defer { ownEnd = .none }
+        return ownEnd == .failed
+    }
+
+    private func progressThread() {
+        // Last, when the fabric is gone: whoever waits for the stop finds it so.
+        defer { ended.signal() }
+        while true {
+            let seen = bell.count
+            if tryOwn() {
+                // SAFETY: this thread owns the executor until `disown`, or for good.
+                unsafe driveOwned(&executor.pointee)
+                if let orderly = stopOrderly {
+                    unsafe close(&executor.pointee, orderly: orderly)
+                    unsafe executor.deinitialize(count: 1)
+                    unsafe executor.deallocate()
+                    return
+                }
+                disown(hasWork: false)
+            }
+            // Between reading the count and here somebody may have rung: then this returns at once.
+            bell.wait(seen: seen, milliseconds: Self.idleMilliseconds)
+        }
+    }
+
+    /// Drives the executor as long as there is something to do.
+    private func driveOwned(_ executor: inout Executor<F>) {
+        var looks = 0
+        repeat {
+            if hasMail.load(ordering: .acquiring) { readMail(&executor) }
+            let progressed = executor.progress()
+            report(&executor)
+            looks = progressed ? 0 : looks + 1
+            if looks > Self.quickLooks, executor.hasWork, !hasMail.load(ordering: .acquiring) { rest(&executor) }
+        } while stopOrderly == nil && (executor.hasWork || hasMail.load(ordering: .acquiring))
+    }
+
+    /// Nothing to do but to wait for the peers.
+    private func rest(_ executor: inout Executor<F>) {
+        executor.checkStall()
+        if !executor.hasFinished { executor.wait(milliseconds: Self.busyMilliseconds) }
+    }
+
+    private func close(_ executor: inout Executor<F>, orderly: Bool) {
+        end(&executor)
+        if orderly { executor.close(milliseconds: Self.closeMilliseconds) }
+    }
+
+    /// Closing is no verdict: nothing is told to the others, and what is still in flight here ends for this rank alone.
+    private func end(_ executor: inout Executor<F>) {
         verdict.withLock { $0 = $0 ?? Self.closed }
         executor.fail(CollectiveError(.verdict, peer: nil, operation: "close", detail: "the communicator was closed"))
         report(&executor)
-        if stopOrderly == true { executor.close(milliseconds: Self.closeMilliseconds) }
     }
 
-    /// - Returns: whether to stop, and how.
-    private func readMail(_ executor: inout Executor<F>) -> Bool? {
+    // MARK: the owner's work
+
+    private func readMail(_ executor: inout Executor<F>) {
+        hasMail.store(false, ordering: .sequentiallyConsistent)
         inbox.withLock { inbox in
             swap(&inbox.requests, &mail.requests)
             swap(&inbox.calls, &mail.calls)
@@ -187,26 +322,38 @@ final class Engine<F: Fabric & ~Copyable>: EngineControl, @unchecked Sendable {
         for call in mail.calls { call(&executor) }
         mail.calls.removeAll()
         if let verdict = mail.verdict { end(&executor, with: verdict) }
-        for (request, slot) in mail.requests {
-            do throws(CollectiveError) {
-                let sequence = try executor.submit(request)
-                slotOfOperation[Int(sequence % UInt64(OperationSlots.count))] = slot
-            } catch {
-                settle(error)
-                slots.end(slot, failed: true, at: platform_now())
-            }
-        }
+        for (operation, slot) in mail.requests { submit(operation, slot: slot, to: &executor) }
         mail.requests.removeAll(keepingCapacity: true)
-        return mail.stop
+        stopOrderly = stopOrderly ?? mail.stop
+    }
+
+    private func submit(_ operation: Operation, slot: Int, to executor: inout Executor<F>) {
+        do throws(CollectiveError) {
+            slotOfOperation[Int(executor.nextTicket % UInt64(OperationSlots.count))] = slot
+            _ = try executor.submit(operation)
+        } catch {
+            settle(error)
+            signalEnd(of: slot, failed: true, at: platform_now())
+        }
     }
 
     /// Tells the waiters what has ended. A failure is agreed on with the other ranks first.
     private func report(_ executor: inout Executor<F>) {
+        guard executor.hasFinished || executor.failure != nil else { return }
         if let failure = executor.failure { settle(failure) }
-        let time = platform_now()
+        var time: UInt64 = 0
         executor.takeFinished { finished in
-            let slot = slotOfOperation[Int(finished.sequence % UInt64(OperationSlots.count))]
-            slots.end(slot, failed: finished.error != nil, at: time)
+            let slot = slotOfOperation[Int(finished.ticket % UInt64(OperationSlots.count))]
+            if slot != Self.ownSlot, time == 0 { time = platform_now() }
+            signalEnd(of: slot, failed: finished.error != nil, at: time)
+        }
+    }
+
+    private func signalEnd(of slot: Int, failed: Bool, at time: UInt64) {
+        if slot == Self.ownSlot {
+            ownEnd = failed ? .failed : .done
+        } else {
+            slots.end(slot, failed: failed, at: time)
         }
     }
 
@@ -227,16 +374,33 @@ final class Engine<F: Fabric & ~Copyable>: EngineControl, @unchecked Sendable {
     }
 }
 
-/// Carries the executor, which cannot be copied, into its thread.
-// Sendable without the compiler's proof: `take` is called once, by the one thread that it was made for, after `init`.
-private final class Handover<F: Fabric & ~Copyable>: @unchecked Sendable {
-    private var executor: Executor<F>?
+/// What the progress thread sleeps on. Ringing costs a system call only while it sleeps.
+// Sendable without the compiler's proof: both words are atomics at fixed addresses.
+// SAFETY (whole type): the words live as long as this object.
+@safe
+private final class ProgressBell: @unchecked Sendable {
+    private let words: UnsafeMutablePointer<Atomic<UInt32>>
 
-    init(_ executor: consuming Executor<F>) { self.executor = consume executor }
+    init() {
+        unsafe words = .allocate(capacity: 2)
+        for index in 0..<2 { unsafe (words + index).initialize(to: Atomic(0)) }
+    }
 
-    func take() -> Executor<F> {
-        guard let taken = executor.take() else { fatalError("broken invariant: an executor is handed over once") }
-        return taken
+    deinit { unsafe words.deallocate() }
+
+    var count: UInt32 { unsafe words[0].load(ordering: .sequentiallyConsistent) }
+
+    func ring() {
+        unsafe words[0].add(1, ordering: .sequentiallyConsistent)
+        if unsafe words[1].load(ordering: .sequentiallyConsistent) != 0 {
+            unsafe platform_futex_wake(UnsafePointer<UInt32>(OpaquePointer(words)))
+        }
+    }
+
+    func wait(seen: UInt32, milliseconds: UInt64) {
+        unsafe words[1].store(1, ordering: .sequentiallyConsistent)
+        if count == seen { _ = unsafe platform_futex_wait(UnsafePointer<UInt32>(OpaquePointer(words)), seen, milliseconds * 1_000_000) }
+        unsafe words[1].store(0, ordering: .relaxed)
     }
 }
 
@@ -251,7 +415,7 @@ private final class Answer<R: Sendable>: Sendable {
     }
 
     func take() throws(FabricError) -> R {
-        isThere.wait()  // Bounded: the progress thread answers every call that it took, and takes no more once it stops.
+        isThere.wait()  // Bounded: an owner answers every call that was taken, and none is taken once the engine stops.
         return try value.withLock { $0! }.get()
     }
 }

@@ -66,9 +66,9 @@ public final class GradientExchange {
                 ledger.recordWait(from: waitStart, to: platform_now())
             }
             let range = plan.buckets[bucket].range
-            let request = Allreduce(
-                buffer: memory.shared, byteOffset: range.lowerBound * MemoryLayout<Float>.stride, count: range.count, type: .float32,
-                operation: .average)
+            let request = Operation(
+                .allreduce, input: Place(memory.shared, byteOffset: range.lowerBound * MemoryLayout<Float>.stride), count: range.count,
+                type: .float32, reduction: .average)
             let start = platform_now()
             inFlight.append((try communicator.engine.submit(request), start))
         }

@@ -1,8 +1,12 @@
+public import Collectives
 public import Gradients
 public import Reduction
 
 // What users of the public face need of the modules below it, under this module's name.
 
+public typealias Algorithm = Collectives.Algorithm
+public typealias BFloat16 = Reduction.BFloat16
+public typealias Collective = Collectives.Collective
 public typealias Element = Reduction.Element
 public typealias ElementType = Reduction.ElementType
 public typealias ReductionOperation = Reduction.ReductionOperation

@@ -1,0 +1,190 @@
+public import Collectives
+internal import Fabric
+public import Reduction
+internal import Synchronization
+
+// What all ranks do together. Every call is made by every rank of the communicator, in the same order and with the same arguments, transfers between two
+// ranks excepted; one thread at a time. Buffers are the engine's from the call to its end.
+extension Communicator {
+    /// Carries out a collective and returns when this rank's part of the result is final and its buffers may be changed.
+    ///
+    /// This thread does the work, unless operations that were started before are still under way: then it waits for the progress thread.
+    /// Counts and places are those of `Collective` and `Operation`.
+    /// - Parameters:
+    ///   - output: nil for in place.
+    ///   - count: in elements; see `Collective`.
+    ///   - algorithm: nil for the one that should be fastest (`explain`).
+    /// - Throws: `.configuration` where the arguments do not fit, before anything moves; the verdict, when a rank is lost or runs another
+    ///   operation.
+    public func perform<E: Element>(
+        _ collective: Collective, _ input: Buffer<E>, into output: Buffer<E>? = nil, count: Int, _ reduction: ReductionOperation = .sum,
+        algorithm: Algorithm? = nil
+    ) throws(VerbenaError) {
+        try engine.run(try operation(collective, input, output, count, reduction, algorithm))
+    }
+
+    /// Begins a collective and returns at once; the progress thread carries it out. At most 512 may be under way.
+    public func start<E: Element>(
+        _ collective: Collective, _ input: Buffer<E>, into output: Buffer<E>? = nil, count: Int, _ reduction: ReductionOperation = .sum,
+        algorithm: Algorithm? = nil
+    ) throws(VerbenaError) -> Pending {
+        Pending(engine, try engine.submit(try operation(collective, input, output, count, reduction, algorithm)))
+    }
+
+    /// Reduces the first `count` elements over all ranks, in place.
+    /// - Parameter count: nil for the whole buffer.
+    public func allreduce<E: Element>(
+        _ buffer: Buffer<E>, count: Int? = nil, _ reduction: ReductionOperation = .sum
+    ) throws(VerbenaError) {
+        try perform(.allreduce, buffer, count: count ?? buffer.count, reduction)
+    }
+
+    /// Returns once every rank has called it.
+    public func barrier() throws(VerbenaError) { try engine.run(Self.barrierOperation) }
+
+    /// Sends `count` elements from `offset` to a rank, which receives as many of the same type. Returns when they may be changed.
+    ///
+    /// Transfers between two ranks are matched by their order between these two, independent of collectives.
+    public func send<E: Element>(_ buffer: Buffer<E>, offset: Int = 0, count: Int, to rank: Int) throws(VerbenaError) {
+        try engine.run(try transfer(.send(to: rank), buffer, offset, count))
+    }
+
+    /// Receives what `rank` sends into the elements from `offset`.
+    public func receive<E: Element>(_ buffer: Buffer<E>, offset: Int = 0, count: Int, from rank: Int) throws(VerbenaError) {
+        try engine.run(try transfer(.receive(from: rank), buffer, offset, count))
+    }
+
+    /// The same, begun only: so a rank can send and receive at once.
+    public func startSend<E: Element>(_ buffer: Buffer<E>, offset: Int = 0, count: Int, to rank: Int) throws(VerbenaError) -> Pending {
+        Pending(engine, try engine.submit(try transfer(.send(to: rank), buffer, offset, count)))
+    }
+
+    public func startReceive<E: Element>(
+        _ buffer: Buffer<E>, offset: Int = 0, count: Int, from rank: Int
+    ) throws(VerbenaError) -> Pending {
+        Pending(engine, try engine.submit(try transfer(.receive(from: rank), buffer, offset, count)))
+    }
+
+    /// What would be done for a collective of this size, and why. The same on every rank.
+    /// - Parameter byteCount: of one rank's part: `count` elements.
+    public func explain(_ collective: Collective, byteCount: Int, type: ElementType) -> Explanation {
+        let settings = engine.settings
+        return Explanation(settings.choice(for: collective, byteCount: byteCount, type: type), settings)
+    }
+
+    /// What the engine holds beyond the caller's buffers.
+    public var memory: MemoryReport {
+        let settings = engine.settings
+        return MemoryReport(landingByteCount: settings.landingByteCount, limitByteCount: settings.landingByteLimit)
+    }
+
+    // MARK: arguments
+
+    static var barrierOperation: Operation { Operation(.barrier, input: Place(.landing), count: 0, type: .uint8) }
+
+    private func operation<E: Element>(
+        _ collective: Collective, _ input: Buffer<E>, _ output: Buffer<E>?, _ count: Int, _ reduction: ReductionOperation,
+        _ algorithm: Algorithm?
+    ) throws(VerbenaError) -> Operation {
+        let operation = Operation(
+            collective, input: Place(input.shared), output: Place((output ?? input).shared), count: count, type: E.elementType,
+            reduction: reduction, algorithm: algorithm)
+        try check(operation, input.count, (output ?? input).count)
+        return operation
+    }
+
+    private func transfer<E: Element>(
+        _ collective: Collective, _ buffer: Buffer<E>, _ offset: Int, _ count: Int
+    ) throws(VerbenaError) -> Operation {
+        guard offset >= 0, offset <= buffer.count else {
+            throw VerbenaError(.configuration, "\(collective) from element \(offset) of a buffer of \(buffer.count)")
+        }
+        let operation = Operation(
+            collective, input: Place(buffer.shared, byteOffset: offset * MemoryLayout<E>.stride), count: count, type: E.elementType)
+        try check(operation, buffer.count - offset, buffer.count - offset)
+        return operation
+    }
+
+    private func check(_ operation: Operation, _ inputCount: Int, _ outputCount: Int) throws(VerbenaError) {
+        let collective = operation.collective
+        func refuse(_ why: String) -> VerbenaError { VerbenaError(.configuration, "\(collective): \(why)") }
+        guard operation.count >= 0, operation.count <= Int.max / 16 / worldSize else { throw refuse("\(operation.count) elements") }
+        let (input, output) = (operation.inputExtent(worldSize: worldSize), operation.outputExtent(worldSize: worldSize))
+        guard input <= inputCount else { throw refuse("it reads \(input) elements, and the input has \(inputCount)") }
+        guard output <= outputCount else { throw refuse("it writes \(output) elements, and the output has \(outputCount)") }
+        switch collective {
+        case .broadcast(let root), .reduce(let root), .gather(let root), .scatter(let root):
+            guard 0..<worldSize ~= root else { throw refuse("there is no rank \(root) to be the root; ranks are 0 to \(worldSize - 1)") }
+        case .send(let peer), .receive(let peer):
+            guard 0..<worldSize ~= peer, peer != rank else { throw refuse("rank \(peer) is not another rank of 0 to \(worldSize - 1)") }
+        case .allToAll where operation.isInPlace && operation.count > 0:
+            throw refuse("it cannot be in place; give it an output")
+        default: break
+        }
+        guard let asked = operation.algorithm else { return }
+        let byteCount = operation.count * operation.type.byteCount
+        let possible = engine.settings.algorithms(for: collective, byteCount: byteCount)
+        guard possible.contains(asked) else {
+            let names = possible.map(\.rawValue).joined(separator: ", ")
+            throw refuse("'\(asked.rawValue)' cannot carry it out with \(byteCount) bytes a rank here; possible: \(names)")
+        }
+    }
+}
+
+/// An operation that was started.
+///
+/// Wait for it before the buffers are touched again. One that is dropped without waiting is waited for then.
+public final class Pending: Sendable {
+    private let engine: any EngineControl
+    private let ticket: Int
+    private let isTaken = Atomic(false)
+
+    init(_ engine: any EngineControl, _ ticket: Int) {
+        self.engine = engine
+        self.ticket = ticket
+    }
+
+    deinit { try? wait() }
+
+    /// Whether `wait` would return at once.
+    public var isDone: Bool { isTaken.load(ordering: .acquiring) || engine.hasEnded(ticket) }
+
+    /// Returns when the operation has ended on this rank; a second time at once.
+    /// - Throws: the verdict, when a rank is lost.
+    public func wait() throws(VerbenaError) {
+        guard !isTaken.exchange(true, ordering: .acquiringAndReleasing) else { return }
+        _ = try engine.wait(ticket)
+    }
+}
+
+/// Which algorithm carries out a collective, and why.
+public struct Explanation: Sendable, CustomStringConvertible {
+    public let algorithm: Algorithm
+    public let predictedMicroseconds: Double
+    /// What else came into question, with what it should take in microseconds; the best first.
+    public let alternatives: [(Algorithm, Double)]
+    public let why: String
+
+    init(_ choice: Choice, _ settings: ExecutorSettings) {
+        algorithm = choice.algorithm
+        predictedMicroseconds = choice.predictions[0].microseconds
+        alternatives = choice.predictions.dropFirst().map { ($0.algorithm, $0.microseconds) }
+        let topology = settings.topology
+        let world = "\(topology.worldSize) ranks on \(topology.machineCount) machine\(topology.machineCount == 1 ? "" : "s")"
+        let rivals = alternatives.map { "\($0.0.rawValue) \(Self.text($0.1))" }.joined(separator: ", ")
+        why = rivals.isEmpty ? "the only one for \(world) and this size" : "\(world); instead of \(rivals)"
+    }
+
+    private static func text(_ microseconds: Double) -> String { "\((microseconds * 10).rounded() / 10) us" }
+
+    /// One line.
+    public var description: String { "\(algorithm.rawValue): \(Self.text(predictedMicroseconds)) predicted; \(why)" }
+}
+
+/// Memory of a rank beyond its buffers.
+public struct MemoryReport: Sendable {
+    /// Where peers write what is to be reduced or passed on.
+    public let landingByteCount: Int
+    /// What it may be at most.
+    public let limitByteCount: Int
+}
