@@ -84,6 +84,11 @@ let package = Package(
         .executableTarget(
             name: "rdma-allreduce", dependencies: ["CommandLineSupport", "Verbena", argumentParser], swiftSettings: rules),
 
+        // What a message costs on shared memory.
+        .executableTarget(
+            name: "SharedMemoryBench", dependencies: ["Fabric", "SharedMemoryFabric"], path: "Benchmarks/SharedMemoryBench",
+            swiftSettings: rules),
+
         // The house style as a program.
         .target(name: "HouseStyle", path: "tools/house-style/HouseStyle", swiftSettings: rules),
         .executableTarget(
@@ -96,6 +101,7 @@ let package = Package(
         tests("RdmaAllreduceTests", ["CommandLineSupport", "Verbena", "rdma-allreduce"]),
         tests("ReductionTests", ["Reduction"]),
         tests("RendezvousTests", ["Rendezvous"]),
+        tests("SharedMemoryFabricTests", ["Fabric", "SharedMemoryFabric"]),
         tests("TrainerTests", ["CZlib", "Rendezvous", "Trainer", "Verbena", logging]),
         tests("VerbenaCommandTests", ["CommandLineSupport", "Trainer", "verbena", argumentParser]),
         tests("VerbenaTests", ["Verbena", "Verbs"]),

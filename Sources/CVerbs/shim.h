@@ -12,34 +12,41 @@
 /// How many receive requests one call of `cverbs_post_receives` chains together.
 enum { CVERBS_RECEIVE_CHAIN = 64 };
 
-/// The one builder of send requests. `length` 0 posts no scatter-gather entry; then no key is looked at.
-CVERBS_CHECKED int cverbs_post_send(struct ibv_qp *queue_pair, struct ibv_send_wr *request, uint64_t local_address,
-                                    uint32_t local_key, uint32_t length, uint32_t immediate) {
-    struct ibv_sge entry = {.addr = local_address, .length = length, .lkey = local_key};
-    struct ibv_send_wr *refused = NULL;
-    request->next = NULL;
-    request->sg_list = &entry;
+/// Links place `index` of a chain to the one before it, unsignalled; whoever posts the chain signals its last.
+static inline struct ibv_send_wr *cverbs_chain_request(struct ibv_send_wr *requests, uint32_t index, uint64_t identifier,
+                                                       enum ibv_wr_opcode opcode, uint32_t immediate) {
+    struct ibv_send_wr *request = &requests[index];
+    *request = (struct ibv_send_wr){.wr_id = identifier, .opcode = opcode, .imm_data = htobe32(immediate)};
+    if (index > 0) requests[index - 1].next = request;
+    return request;
+}
+
+/// An RDMA write with immediate data in host order. `length` 0 has no scatter-gather entry; then no key is looked at. Up to
+/// `inline_limit` bytes are copied when the chain is posted, not when the device gets to them.
+static inline void cverbs_chain_write(struct ibv_send_wr *requests, struct ibv_sge *entries, uint32_t index, uint64_t identifier,
+                                      uint64_t local_address, uint32_t local_key, uint32_t length, uint32_t inline_limit,
+                                      uint64_t remote_address, uint32_t remote_key, uint32_t immediate) {
+    struct ibv_send_wr *request = cverbs_chain_request(requests, index, identifier, IBV_WR_RDMA_WRITE_WITH_IMM, immediate);
+    entries[index] = (struct ibv_sge){.addr = local_address, .length = length, .lkey = local_key};
+    request->sg_list = &entries[index];
     request->num_sge = length == 0 ? 0 : 1;
-    request->send_flags = IBV_SEND_SIGNALED;
-    request->imm_data = htobe32(immediate);
-    return ibv_post_send(queue_pair, request, &refused);
+    request->send_flags = length > 0 && length <= inline_limit ? IBV_SEND_INLINE : 0;
+    request->wr.rdma.remote_addr = remote_address;
+    request->wr.rdma.rkey = remote_key;
 }
 
-/// A signalled RDMA write with immediate data in host order.
-CVERBS_CHECKED int cverbs_post_write(struct ibv_qp *queue_pair, uint64_t identifier, uint64_t local_address, uint32_t local_key,
-                                     uint32_t length, uint64_t remote_address, uint32_t remote_key, uint32_t immediate) {
-    struct ibv_send_wr request = {
-        .wr_id = identifier,
-        .opcode = IBV_WR_RDMA_WRITE_WITH_IMM,
-        .wr.rdma = {.remote_addr = remote_address, .rkey = remote_key},
-    };
-    return cverbs_post_send(queue_pair, &request, local_address, local_key, length, immediate);
+/// A message of no bytes with immediate data in host order.
+static inline void cverbs_chain_message(struct ibv_send_wr *requests, uint32_t index, uint64_t identifier, uint32_t immediate) {
+    (void)cverbs_chain_request(requests, index, identifier, IBV_WR_SEND_WITH_IMM, immediate);
 }
 
-/// A signalled message of no bytes with immediate data in host order.
-CVERBS_CHECKED int cverbs_post_message(struct ibv_qp *queue_pair, uint64_t identifier, uint32_t immediate) {
-    struct ibv_send_wr request = {.wr_id = identifier, .opcode = IBV_WR_SEND_WITH_IMM};
-    return cverbs_post_send(queue_pair, &request, 0, 0, 0, immediate);
+/// Posts the first `count` requests of a chain, at least one. `posted` gets the number of those that the device took.
+CVERBS_CHECKED int cverbs_post_chain(struct ibv_qp *queue_pair, struct ibv_send_wr *requests, uint32_t count, uint32_t *posted) {
+    struct ibv_send_wr *refused = NULL;
+    requests[count - 1].send_flags |= IBV_SEND_SIGNALED;
+    int error = ibv_post_send(queue_pair, requests, &refused);
+    *posted = error == 0 ? count : refused == NULL ? 0 : (uint32_t)(refused - requests);
+    return error;
 }
 
 /// `count` receives without memory: they catch immediate data only.

@@ -17,11 +17,31 @@ final class SharedMapping: @unchecked Sendable {
     /// Page size is asked of nobody: 4 KiB divides every page size that Linux has, and mmap rounds up by itself.
     private static let granularity = 4096
 
-    /// New zeroed memory of at least `byteCount` bytes.
-    convenience init(allocating byteCount: Int) throws(FabricError) {
-        let size = max(Self.granularity, (byteCount + Self.granularity - 1) / Self.granularity * Self.granularity)
+    /// Below it a huge page is mostly wasted, and there are few.
+    private static let leastForHugePages = 2 << 20
+
+    /// New zeroed memory of at least `byteCount` bytes, taken at once: of huge pages, if the administrator set some aside that are free.
+    static func allocate(byteCount: Int) throws(FabricError) -> SharedMapping {
+        let hugePage = byteCount < leastForHugePages ? 0 : Int(platform_free_huge_page(UInt64(byteCount)))
+        if hugePage > 0, let huge = try? SharedMapping(creating: byteCount, granularity: hugePage, isHuge: true),
+            (try? huge.takeAll(during: .allocate, peer: nil)) != nil
+        {
+            return huge
+        }
+        let plain = try allocateSparse(byteCount: byteCount)
+        try plain.takeAll(during: .allocate, peer: nil)
+        return plain
+    }
+
+    /// New zeroed memory whose parts are to be taken before they are used.
+    static func allocateSparse(byteCount: Int) throws(FabricError) -> SharedMapping {
+        try SharedMapping(creating: byteCount, granularity: granularity, isHuge: false)
+    }
+
+    private convenience init(creating byteCount: Int, granularity: Int, isHuge: Bool) throws(FabricError) {
+        let size = max(granularity, (byteCount + granularity - 1) / granularity * granularity)
         // SAFETY: the literal's storage is static.
-        let descriptor = unsafe platform_shared_memory("verbena", UInt64(size))
+        let descriptor = unsafe platform_shared_memory("verbena", UInt64(size), isHuge ? 1 : 0)
         guard descriptor >= 0 else {
             throw Self.resourceError(.allocate, errno: -descriptor, what: "\(size) bytes of shared memory", peer: nil)
         }
@@ -31,7 +51,7 @@ final class SharedMapping: @unchecked Sendable {
         try self.init(descriptor: descriptor, inode: inode, byteCount: size, failure: -status, operation: .allocate, peer: nil)
     }
 
-    /// A peer's memory, by the peer's description of it.
+    /// A peer's memory, by the peer's description of it; page tables are filled by `take`.
     convenience init(opening description: Description, of peer: Int, during operation: FabricError.Operation) throws(FabricError) {
         let descriptor = platform_open_peer_memory(
             description.process, description.descriptor, description.inode, description.byteCount)
@@ -57,6 +77,19 @@ final class SharedMapping: @unchecked Sendable {
         self.byteCount = byteCount
         self.descriptor = descriptor
         self.inode = inode
+    }
+
+    /// Takes the memory of a part now, and fills this process's page tables for it: a first touch later would cost a page fault each.
+    func take(_ part: Range<Int>, during operation: FabricError.Operation, peer: Int?) throws(FabricError) {
+        let start = part.lowerBound / Self.granularity * Self.granularity
+        let end = min(byteCount, (part.upperBound + Self.granularity - 1) / Self.granularity * Self.granularity)
+        // SAFETY: the part lies in the mapping, and its bytes are not changed.
+        let failure = unsafe -platform_populate(descriptor, base, UInt64(start), UInt64(end - start))
+        if failure != 0 { throw Self.resourceError(operation, errno: failure, what: "memory of \(end - start) bytes", peer: peer) }
+    }
+
+    func takeAll(during operation: FabricError.Operation, peer: Int?) throws(FabricError) {
+        try take(0..<byteCount, during: operation, peer: peer)
     }
 
     deinit {

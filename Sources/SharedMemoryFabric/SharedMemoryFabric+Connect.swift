@@ -3,7 +3,7 @@ public import Fabric
 
 extension SharedMemoryFabric {
     /// Protocol version of the endpoint and of the control segment's layout.
-    private static var version: UInt16 { 1 }
+    private static var version: UInt16 { 2 }
 
     public var endpoint: [UInt8] {
         var writer = WireWriter()
@@ -11,7 +11,7 @@ extension SharedMemoryFabric {
         writer.append(UInt32(rank))
         writer.append(UInt32(worldSize))
         writer.append(UInt32(channelsPerPeer))
-        writer.append(UInt32(control.layout.depth))
+        writer.append(UInt32(control.layout.ring.depth))
         control.mapping.description.encode(into: &writer)
         writer.append(UInt8(configuration.jobKey.count))
         writer.append(configuration.jobKey)
@@ -24,10 +24,15 @@ extension SharedMemoryFabric {
                 throw FabricError(.wrongPeer, during: .connect, peer: peer, detail: "connected already, or not a rank of this job")
             }
             let opened = try open(endpoint, of: peer)
+            try control.take(ringsOf: peer, peer: peer)
+            try opened.control.take(ringsOf: rank, peer: peer)
             slots[peer] = self.peers.count
             self.peers.append(opened)
-            posted += Array(repeating: 0, count: channelsPerPeer)
-            reported += Array(repeating: 0, count: channelsPerPeer)
+            for channel in 0..<channelsPerPeer {
+                lanes.append(
+                    writer: opened.control.writer(rank: rank, channel: channel), bell: opened.control.bell,
+                    reader: control.reader(rank: peer, channel: channel))
+            }
         }
     }
 
@@ -61,49 +66,12 @@ extension SharedMemoryFabric {
         guard Int(theirRank) == peer, Int(world) == worldSize else {
             throw mismatch("it says that it is rank \(theirRank) of \(world), expected \(peer) of \(worldSize)")
         }
-        guard Int(channels) == channelsPerPeer, Int(depth) == control.layout.depth else {
-            throw mismatch("it has \(channels) channels of depth \(depth), we have \(channelsPerPeer) of \(control.layout.depth)")
+        guard Int(channels) == channelsPerPeer, Int(depth) == control.layout.ring.depth else {
+            throw mismatch("it has \(channels) channels of depth \(depth), we have \(channelsPerPeer) of \(control.layout.ring.depth)")
         }
         guard key == configuration.jobKey else { throw mismatch("it belongs to another job") }
         return description
     }
-
-    // MARK: regions
-
-    public mutating func allocate(byteCount: Int) throws(FabricError) -> Region {
-        let mapping = try SharedMapping(allocating: byteCount)
-        regions.append(mapping)
-        // SAFETY: `regions` keeps the mapping until `release` or the fabric's end, as the handle's contract says.
-        return unsafe Region(identifier: UInt32(regions.count - 1), base: mapping.base, byteCount: byteCount)
-    }
-
-    public mutating func release(_ region: Region) { regions[Int(region.identifier)] = nil }
-
-    public func descriptor(of region: Region) -> [UInt8] {
-        guard let mapping = regions[Int(region.identifier)] else { return [] }
-        var writer = WireWriter()
-        writer.append(UInt64(region.byteCount))
-        mapping.description.encode(into: &writer)
-        return writer.bytes
-    }
-
-    public mutating func attach(_ descriptor: [UInt8], of peer: Int) throws(FabricError) -> RemoteRegion {
-        var reader = WireReader(descriptor)
-        guard let byteCount: UInt64 = reader.read(), let description = SharedMapping.Description(from: &reader), reader.isAtEnd,
-            byteCount <= description.byteCount
-        else { throw FabricError(.wrongPeer, during: .attach, peer: peer, detail: "its region's descriptor is malformed") }
-        attachments.append(try SharedMapping(opening: description, of: peer, during: .attach))
-        return RemoteRegion(peer: peer, identifier: UInt32(attachments.count - 1), byteCount: Int(byteCount))
-    }
-
-    /// Nil: a peer can only map what has a file behind it.
-    public mutating func register(_ memory: UnsafeMutableRawPointer, byteCount: Int) throws(FabricError) -> Region? { nil }
-
-    // SAFETY: the mapping is held by the table until `detach`, as the contract says.
-    @unsafe
-    public func address(of region: RemoteRegion) -> UnsafeMutableRawPointer? { unsafe attachments[Int(region.identifier)]?.base }
-
-    public mutating func detach(_ region: RemoteRegion) { attachments[Int(region.identifier)] = nil }
 
     static func closeDescriptor(_ descriptor: Int32) { _ = CPlatform.close(descriptor) }
 }

@@ -1,122 +1,130 @@
 internal import CPlatform
 public import Fabric
+internal import Synchronization
 
+// SAFETY (whole file): lanes are places in the fabric's own table; addresses come from its tables of regions, which hold the mappings
+// and say where they end.
 extension SharedMemoryFabric {
     public mutating func write(_ write: Write) throws(FabricError) -> UInt64 {
-        let slot = try slot(of: write)
-        let channel = write.channel.index
-        let control = peers[slot].control
-        let lane = control.lane(peer: rank, channel: channel)
-        guard control.hasRoom(lane: lane) else {
-            throw FabricError(
-                .queueFull, during: .write, peer: write.channel.peer,
-                detail: "\(control.layout.depth) arrivals unread on channel \(channel)")
-        }
-        if write.byteCount > 0 {
-            guard let source = regions[Int(write.source.identifier)], let target = attachments[Int(write.destination.identifier)] else {
-                throw FabricError(.outOfBounds, during: .write, peer: write.channel.peer, detail: "the region was given back")
-            }
-            // SAFETY: both mappings are held by the tables, and `slot(of:)` checked both ranges.
-            unsafe (target.base + write.destinationOffset).copyMemory(
-                from: source.base + write.sourceOffset, byteCount: write.byteCount)
-        }
-        _ = control.push(write.immediate, lane: lane)  // There is room: this rank is the lane's only writer.
-        control.ring()
-        let index = slot * channelsPerPeer + channel
-        posted[index] += 1
-        unreported += 1
-        return posted[index]
-    }
-
-    /// The peer's slot, if the write may be posted.
-    private func slot(of write: Write) throws(FabricError) -> Int {
         let rank = write.channel.peer
         guard 0..<worldSize ~= rank, slots[rank] >= 0, 0..<channelsPerPeer ~= write.channel.index, write.destination.peer == rank else {
-            throw FabricError(
-                .wrongPeer, during: .write, peer: rank, detail: "no channel \(write.channel.index) to it, or another's region")
+            throw Self.noChannel(write)
         }
-        if case .gone(let cause) = peers[slots[rank]].status {
-            throw FabricError(cause, during: .write, peer: rank, detail: "it is gone")
+        let lane = slots[rank] * channelsPerPeer + write.channel.index
+        guard unsafe lanes[lane].pointee.isOpen else { throw gone(slots[rank]) }
+        let remote = attachedMemory[Int(write.destination.identifier)]
+        guard
+            let source = unsafe regionMemory[Int(write.source.identifier)].address(
+                offset: write.sourceOffset, byteCount: write.byteCount),
+            let target = unsafe remote.address(offset: write.destinationOffset, byteCount: write.byteCount)
+        else { throw Self.outOfBounds(write) }
+        guard unsafe lanes[lane].pointee.writer.hasRoom() else { throw queueFull(write) }
+        if write.byteCount > ArrivalEntry.inlineLimit {
+            unsafe target.copyMemory(from: source, byteCount: write.byteCount)
+            unsafe lanes[lane].pointee.writer.push(.placed, immediate: write.immediate)
+        } else if write.byteCount > 0 {
+            unsafe lanes[lane].pointee.writer.push(
+                immediate: write.immediate, source: source, byteCount: write.byteCount, region: remote.ownersNumber,
+                offset: write.destinationOffset)
+        } else {
+            unsafe lanes[lane].pointee.writer.push(.placed, immediate: write.immediate)
         }
-        guard write.byteCount >= 0, write.sourceOffset >= 0, write.destinationOffset >= 0,
-            write.sourceOffset <= write.source.byteCount - write.byteCount,
-            write.destinationOffset <= write.destination.byteCount - write.byteCount
-        else {
-            throw FabricError(
-                .outOfBounds, during: .write, peer: rank,
-                detail: "\(write.byteCount) bytes from \(write.sourceOffset) of \(write.source.byteCount) "
-                    + "to \(write.destinationOffset) of \(write.destination.byteCount)")
-        }
-        return slots[rank]
+        owesWake = true
+        // One that has slept for long is seen here; one that is just going to sleep, by `wakeSleepers`.
+        unsafe lanes[lane].pointee.bell.wakeIfAsleep()
+        return lanes.post(on: lane)
     }
 
     public mutating func poll() -> FabricEvent? {
-        if unreported > 0, let completion = nextCompletion() { return completion }
-        let bell = control.doorbell
-        if bell == seenDoorbell { return nil }
-        for _ in 0..<peers.count {
-            if let event = nextEvent(from: cursor) { return event }
-            cursor = cursor + 1 == peers.count ? 0 : cursor + 1
+        if lanes.unreportedCount > 0, let completion = nextCompletion() { return completion }
+        let count = lanes.count
+        var lane = cursor
+        for _ in 0..<count {
+            let following = lane + 1 == count ? 0 : lane + 1
+            if unsafe lanes[lane].pointee.reader.isReady {
+                cursor = following  // Each lane in its turn.
+                if let event = take(from: lane) { return event }
+            }
+            lane = following
         }
-        // Nothing anywhere: what rings from now on makes another number.
-        seenDoorbell = bell
-        return nil
+        return leaving > 0 ? nextLeave() : nil
     }
 
     private mutating func nextCompletion() -> FabricEvent? {
-        for index in posted.indices where posted[index] != reported[index] {
-            let (slot, channel) = index.quotientAndRemainder(dividingBy: channelsPerPeer)
-            unreported -= Int(posted[index] - reported[index])
-            reported[index] = posted[index]
-            if case .gone = peers[slot].status { continue }
-            return .completion(Channel(peer: peers[slot].rank, index: channel), through: posted[index])
+        wakeSleepers()
+        while lanes.unreportedCount > 0 {
+            let lane = lanes.takeUnreported()
+            guard unsafe lanes[lane].pointee.isOpen else { continue }
+            return .completion(channel(of: lane), through: unsafe lanes[lane].pointee.posted)
         }
         return nil
     }
 
-    private mutating func nextEvent(from slot: Int) -> FabricEvent? {
-        let rank = peers[slot].rank
-        if case .gone = peers[slot].status { return nil }
-        // The state is read before the lanes are drained: what was written before it was set is then seen.
-        let state = control.state(lane: control.lane(peer: rank, channel: 0))
-        for channel in 0..<channelsPerPeer {
-            if let immediate = control.pop(lane: control.lane(peer: rank, channel: channel)) {
-                return .arrival(Channel(peer: rank, index: channel), immediate: immediate)
-            }
-        }
-        if state == .closed {
-            peers[slot].status = .gone(.peerClosed)
-            return .closed(peer: rank)
-        }
-        var died = state == .abandoned
-        if case .dying = peers[slot].status { died = true }
-        guard died else { return nil }
-        peers[slot].status = .gone(.peerDied)
-        return .failure(
-            FabricError(
-                .peerDied, during: .write, peer: rank, detail: "its process ended without taking leave", remedy: "see its own output"))
+    /// Wakes peers that went to sleep while we wrote to them. One fence for all writes since the last call: it waits until the cores of the
+    /// readers have let go of the entries' lines.
+    private mutating func wakeSleepers() {
+        guard owesWake else { return }
+        owesWake = false
+        atomicMemoryFence(ordering: .sequentiallyConsistent)
+        lanes.wakeSleepers()
     }
 
-    public mutating func wait(until deadline: FabricInstant) {
-        if unreported > 0 { return }
-        for _ in 0..<configuration.spins {
-            if control.doorbell != seenDoorbell { return }
-            platform_pause()
+    /// Takes the arrival that is ready on a lane: nil where it is the peer's leave.
+    @inline(__always)
+    private mutating func take(from lane: Int) -> FabricEvent? {
+        // An entry that is ready stays as it is until `advance`; each field is read once.
+        let entry = unsafe lanes[lane].pointee.reader.entry
+        let immediate = unsafe entry.pointee.immediate
+        switch unsafe ArrivalEntry.Kind(rawValue: entry.pointee.kind) {
+        case .placed: break
+        case .carried:
+            let (byteCount, number, offset) = unsafe (Int(entry.pointee.byteCount), Int(entry.pointee.region), entry.pointee.offset)
+            guard byteCount <= ArrivalEntry.inlineLimit, number < regionMemory.count,
+                let target = unsafe regionMemory[number].address(offset: Int(truncatingIfNeeded: offset), byteCount: byteCount)
+            else { return failForNonsense(lane, "names \(byteCount) bytes at \(offset) of our region \(number)") }
+            unsafe copySmall(target, lanes[lane].pointee.reader.payload, byteCount)
+        case .closed: return takeLeave(of: lane, .peerClosed)
+        case .abandoned: return takeLeave(of: lane, .peerDied)
+        case nil: return failForNonsense(lane, "is of no known kind")
         }
-        let start = now()
-        checkLiveness(at: start)
-        guard deadline > start else { return }
-        control.sleep(seen: seenDoorbell, nanoseconds: min(deadline.since(start), Self.livenessIntervalMilliseconds * 1_000_000))
+        unsafe lanes[lane].pointee.reader.advance()
+        return .arrival(channel(of: lane), immediate: immediate)
     }
 
-    /// Looks at the process descriptors, at most once an interval. A peer that is gone makes its last arrivals readable and then fails.
-    private mutating func checkLiveness(at time: FabricInstant) {
-        guard time.since(lastLivenessCheck) >= Self.livenessIntervalMilliseconds * 1_000_000 else { return }
-        lastLivenessCheck = time
-        for slot in peers.indices {
-            guard case .open = peers[slot].status, platform_process_ended(peers[slot].processDescriptor) != 0 else { continue }
-            peers[slot].status = .dying
-            control.ring()
-        }
+    @inline(__always)
+    private func channel(of lane: Int) -> Channel {
+        if channelsPerPeer == 1 { return Channel(peer: peers[lane].rank, index: 0) }
+        let (slot, index) = lane.quotientAndRemainder(dividingBy: channelsPerPeer)
+        return Channel(peer: peers[slot].rank, index: index)
+    }
+
+    // MARK: refusals
+
+    @inline(never)
+    private static func noChannel(_ write: Write) -> FabricError {
+        FabricError(
+            .wrongPeer, during: .write, peer: write.channel.peer, detail: "no channel \(write.channel.index) to it, or another's region")
+    }
+
+    @inline(never)
+    private func gone(_ slot: Int) -> FabricError {
+        var cause = FabricError.Cause.peerDied
+        if case .gone(let known) = peers[slot].status { cause = known }
+        return FabricError(cause, during: .write, peer: peers[slot].rank, detail: "it is gone")
+    }
+
+    @inline(never)
+    private static func outOfBounds(_ write: Write) -> FabricError {
+        FabricError(
+            .outOfBounds, during: .write, peer: write.channel.peer,
+            detail: "\(write.byteCount) bytes from \(write.sourceOffset) of \(write.source.byteCount) "
+                + "to \(write.destinationOffset) of \(write.destination.byteCount), or a region given back")
+    }
+
+    @inline(never)
+    private func queueFull(_ write: Write) -> FabricError {
+        FabricError(
+            .queueFull, during: .write, peer: write.channel.peer,
+            detail: "\(arrivalDepth) arrivals or more unread on channel \(write.channel.index)")
     }
 }

@@ -6,15 +6,19 @@ public struct SharedMemoryConfiguration: Sendable {
     public var rank: Int
     public var worldSize: Int
     public var channelsPerPeer: Int
-    /// Arrivals on one channel that the reader may be behind; a power of two.
+    /// Arrivals on one channel that the reader may be behind.
     public var arrivalDepth: Int
     /// 16 bytes that only ranks of this job know; peers with another are refused.
     public var jobKey: [UInt8]
-    /// How often to look before going to sleep. Small where ranks outnumber cores: who spins then keeps the other from running.
+    /// How often `wait` looks, with a pause between, before it gives the core away. Few where ranks outnumber cores: who spins then keeps
+    /// the rank it waits for from running.
     public var spins: Int
+    /// How often it looks after that, each time letting whoever else can run have the core (sched_yield), before it sleeps. Many where
+    /// ranks outnumber cores: a yield costs about a microsecond, to sleep and be woken several.
+    public var yields: Int
 
     public init(
-        rank: Int, worldSize: Int, channelsPerPeer: Int = 1, arrivalDepth: Int = 1024, jobKey: [UInt8], spins: Int = 200
+        rank: Int, worldSize: Int, channelsPerPeer: Int = 1, arrivalDepth: Int = 1024, jobKey: [UInt8], spins: Int = 200, yields: Int = 0
     ) {
         self.rank = rank
         self.worldSize = worldSize
@@ -22,24 +26,34 @@ public struct SharedMemoryConfiguration: Sendable {
         self.arrivalDepth = arrivalDepth
         self.jobKey = jobKey
         self.spins = spins
+        self.yields = yields
     }
 }
 
 /// The contract of a fabric between processes (or threads) of one machine.
 ///
-/// Every region is a memfd that peers map, so a write is one memcpy into the peer's memory, done when `write` returns.
+/// Every region is a memfd that peers map, so a write is one memcpy into the peer's memory, done when `write` returns; a write of at most
+/// `inlineLimit` bytes travels in its arrival and is put into the region by the reader's `poll`. So destinations of writes in
+/// flight at the same time must not overlap, on one channel neither.
 /// Nothing has a name in a file system and nothing survives the last process. A peer's end is seen by its process descriptor.
+///
+/// A write that is refused with `.queueFull` may be tried again after each `poll`: room comes by the peer's reading, which is no event here,
+/// so `wait` does not end by it.
 public struct SharedMemoryFabric: Fabric, ~Copyable {
     public let name = "shm"
     public let deviceName = "memory"
     public let rank: Int
     public let worldSize: Int
     public let channelsPerPeer: Int
-    public var writeDepth: Int { control.layout.depth }
-    public var arrivalDepth: Int { control.layout.depth }
+    public var writeDepth: Int { control.layout.ring.depth }
+    public var arrivalDepth: Int { control.layout.ring.depth }
+    /// Bytes that a write may have to cost no more than its arrival.
+    public static var inlineLimit: Int { ArrivalEntry.inlineLimit }
 
     /// How long a dead peer may go unnoticed while we sleep.
-    static let livenessIntervalMilliseconds: UInt64 = 50
+    var livenessIntervalMilliseconds: UInt64 = 50
+
+    static let mostDepth = 1 << 20
 
     let configuration: SharedMemoryConfiguration
     /// Where the peers leave word for us.
@@ -48,17 +62,20 @@ public struct SharedMemoryFabric: Fabric, ~Copyable {
     var peers: [Peer] = []
     /// Slot of each rank, -1 where it is not connected.
     var slots: [Int]
+    /// Every channel to every slot: slot x channelsPerPeer + channel.
+    var lanes: LaneTable
     /// Our regions and the peers', by identifier; nil once given back. Identifiers are never reused.
     var regions: [SharedMapping?] = []
     var attachments: [SharedMapping?] = []
-    /// Tickets given out, and tickets reported as completed; by slot, then channel.
-    var posted: [UInt64] = []
-    var reported: [UInt64] = []
-    /// Writes whose completion is not reported yet, over all channels.
-    var unreported = 0
-    /// Where `poll` goes on looking.
+    /// The same for the data path.
+    var regionMemory: [MappedMemory] = []
+    var attachedMemory: [MappedMemory] = []
+    /// The lane at which `poll` begins.
     var cursor = 0
-    var seenDoorbell: UInt32 = 0
+    /// Whether writes have been posted since the sleepers among the peers were last woken.
+    var owesWake = false
+    /// Peers that have left or died, and are not yet reported.
+    var leaving = 0
     var lastLivenessCheck = FabricInstant(nanoseconds: 0)
     var isClosed = false
 
@@ -72,8 +89,8 @@ public struct SharedMemoryFabric: Fabric, ~Copyable {
 
     enum Status {
         case open
-        /// Its process is gone; what it wrote before is still to be read.
-        case dying
+        /// It took leave, or its process is gone; what it wrote before is still to be read.
+        case leaving(FabricError)
         /// Reported as closed or failed.
         case gone(FabricError.Cause)
     }
@@ -81,16 +98,18 @@ public struct SharedMemoryFabric: Fabric, ~Copyable {
     public init(_ configuration: SharedMemoryConfiguration) throws(FabricError) {
         let depth = configuration.arrivalDepth
         guard configuration.worldSize > 0, 0..<configuration.worldSize ~= configuration.rank, configuration.channelsPerPeer > 0,
-            depth > 0, depth & (depth - 1) == 0
+            1...Self.mostDepth ~= depth
         else {
             throw FabricError(
                 .resource, during: .open, detail: "rank \(configuration.rank) of \(configuration.worldSize), depth \(depth)",
-                remedy: "ranks count from 0, and the depth is a power of two")
+                remedy: "ranks count from 0, and the depth is at most \(Self.mostDepth)")
         }
         let control = try ControlSegment(
-            allocating: .init(worldSize: configuration.worldSize, channelsPerPeer: configuration.channelsPerPeer, depth: depth))
+            allocating: .init(
+                worldSize: configuration.worldSize, channelsPerPeer: configuration.channelsPerPeer, ring: ArrivalRingSize(depth: depth)))
         self.control = control
         self.configuration = configuration
+        lanes = LaneTable(capacity: (configuration.worldSize - 1) * configuration.channelsPerPeer)
         rank = configuration.rank
         worldSize = configuration.worldSize
         channelsPerPeer = configuration.channelsPerPeer
@@ -99,29 +118,20 @@ public struct SharedMemoryFabric: Fabric, ~Copyable {
 
     deinit {
         // Without `close`, peers are to see a crash at once, even where the process lives on.
-        for peer in peers {
-            if !isClosed { Self.say(.abandoned, to: peer, from: rank, channels: channelsPerPeer) }
-            Self.closeDescriptor(peer.processDescriptor)
-        }
+        if !isClosed { takeLeave(.abandoned) }
+        for peer in peers { Self.closeDescriptor(peer.processDescriptor) }
     }
 
     public func now() -> FabricInstant { FabricInstant(nanoseconds: platform_now()) }
 
     public func waker() -> Waker {
         let control = control
-        return Waker { control.ring() }
-    }
-
-    static func say(_ state: ControlSegment.PeerState, to peer: Peer, from rank: Int, channels: Int) {
-        for channel in 0..<channels {
-            peer.control.setState(state, lane: peer.control.lane(peer: rank, channel: channel))
-        }
-        peer.control.ring()
+        return Waker { control.bell.ring() }
     }
 
     public mutating func close(deadline: FabricInstant) {
         guard !isClosed else { return }
         isClosed = true
-        for peer in peers { Self.say(.closed, to: peer, from: rank, channels: channelsPerPeer) }
+        takeLeave(.closed)
     }
 }

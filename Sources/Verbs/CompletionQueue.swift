@@ -39,8 +39,9 @@ public struct Completion: Sendable {
 
 /// A queue of completions with a descriptor to sleep on.
 ///
-/// Completions are fetched in batches into memory of the queue's own and taken from there one by one, so that the data path allocates
-/// nothing. Ends after all queue pairs on it, which hold it. Threads: one at a time.
+/// It is made of one queue of the device, or of several *parts* where one does not take enough: queue pairs are spread over them, and
+/// the owner sees one. Completions are fetched in batches into memory of the queue's own and taken from there one by one, so that the
+/// data path allocates nothing. Ends after all queue pairs on it, which hold it. Threads: one at a time.
 /// Source: ibv_poll_cq(3), ibv_get_cq_event(3): events are acknowledged in batches, and all of them before the end.
 @safe
 public final class CompletionQueue {
@@ -49,45 +50,61 @@ public final class CompletionQueue {
     /// Events after which the acknowledgement, which takes a lock, is due.
     static let acknowledgementBatch: UInt32 = 64
 
-    let raw: UnsafeMutablePointer<ibv_cq>
+    /// One queue of the device.
+    @safe
+    private struct Part {
+        let raw: UnsafeMutablePointer<ibv_cq>
+        var isArmed = false
+        var unacknowledged: UInt32 = 0
+    }
+
+    private var queues: [Part] = []
     private let channel: UnsafeMutablePointer<ibv_comp_channel>
     private let batch: UnsafeMutablePointer<ibv_wc>
+    /// The part to look at first: each gets its turn.
+    private var turn = 0
     private var next = 0
     private var count = 0
-    private var isArmed = false
-    private var unacknowledged: UInt32 = 0
     private let device: DeviceContext
 
-    /// - Parameter capacity: completions that may be unread at the same time; more of them break the queue.
+    /// - Parameters:
+    ///   - capacity: completions of each part that may be unread at the same time; more of them break the queue.
+    ///   - parts: at least 1.
     /// - Throws: `.resource` where the device takes less.
-    public init(on device: DeviceContext, capacity: Int) throws(VerbsError) {
-        // SAFETY: the context is open as long as `device` lives. Channel and queue are this object's until deinit, or undone below.
-        let channel = unsafe try notNull("ibv_create_comp_channel", "on \(device.name)") { unsafe ibv_create_comp_channel(device.raw) }
-        do throws(VerbsError) {
-            try makeNonBlocking(unsafe channel.pointee.fd)
-            let entries = Int32(clamping: capacity)
-            unsafe raw = try notNull("ibv_create_cq", "for \(capacity) completions on \(device.name)") {
-                unsafe ibv_create_cq(device.raw, entries, nil, channel, 0)
-            }
-        } catch {
-            _ = unsafe ibv_destroy_comp_channel(channel)
-            throw error
-        }
-        unsafe self.channel = channel
-        unsafe self.batch = .allocate(capacity: Self.batchCapacity)
-        unsafe self.batch.initialize(repeating: ibv_wc(), count: Self.batchCapacity)
+    public init(on device: DeviceContext, capacity: Int, parts: Int = 1) throws(VerbsError) {
+        // SAFETY: the context is open as long as `device` lives. Channel and queues are this object's until deinit, which runs after a
+        // throw as well, once everything is initialised.
+        unsafe channel = try notNull("ibv_create_comp_channel", "on \(device.name)") { unsafe ibv_create_comp_channel(device.raw) }
+        unsafe batch = .allocate(capacity: Self.batchCapacity)
+        unsafe batch.initialize(repeating: ibv_wc(), count: Self.batchCapacity)
         self.device = device
+        try makeNonBlocking(unsafe channel.pointee.fd)
+        let entries = Int32(clamping: capacity)
+        for _ in 0..<parts {
+            unsafe queues.append(
+                Part(
+                    raw: try notNull("ibv_create_cq", "for \(capacity) completions on \(device.name)") {
+                        unsafe ibv_create_cq(device.raw, entries, nil, channel, 0)
+                    }))
+        }
     }
 
     deinit {
         // SAFETY: queue pairs hold this object, so none is left; destroying waits for acknowledgements, so those come first.
-        unsafe ibv_ack_cq_events(raw, unacknowledged)
         reportingFailure { () throws(VerbsError) in
-            try errnoValue("ibv_destroy_cq", "on \(device.name)", unsafe ibv_destroy_cq(raw))
+            for index in queues.indices {
+                unsafe ibv_ack_cq_events(queues[index].raw, queues[index].unacknowledged)
+                try errnoValue("ibv_destroy_cq", "on \(device.name)", unsafe ibv_destroy_cq(queues[index].raw))
+            }
             try errnoValue("ibv_destroy_comp_channel", "on \(device.name)", unsafe ibv_destroy_comp_channel(channel))
         }
         unsafe batch.deallocate()
     }
+
+    /// How many queues of the device it is made of.
+    public var parts: Int { queues.count }
+
+    func raw(_ part: Int) -> UnsafeMutablePointer<ibv_cq> { unsafe queues[part].raw }  // SAFETY: good as long as this object lives.
 
     /// Whether fetched completions wait to be taken.
     public var isEmpty: Bool { next == count }
@@ -98,13 +115,20 @@ public final class CompletionQueue {
         guard next == count else { return true }
         next = 0
         count = 0
-        // SAFETY: the batch has room for this many and is ours alone.
-        let fetched = unsafe ibv_poll_cq(raw, Int32(Self.batchCapacity), batch)
-        guard fetched >= 0 else {
-            throw VerbsError(.system, call: "ibv_poll_cq", errno: -fetched, detail: "the completion queue of \(device.name) is broken")
+        for _ in queues.indices {
+            // SAFETY: the batch has room for this many and is ours alone.
+            let fetched = unsafe ibv_poll_cq(queues[turn].raw, Int32(Self.batchCapacity), batch)
+            guard fetched >= 0 else {
+                throw VerbsError(
+                    .system, call: "ibv_poll_cq", errno: -fetched, detail: "the completion queue of \(device.name) is broken")
+            }
+            turn = turn + 1 == queues.count ? 0 : turn + 1
+            if fetched > 0 {
+                count = Int(fetched)
+                return true
+            }
         }
-        count = Int(fetched)
-        return count > 0
+        return false
     }
 
     /// The next fetched completion without taking it, nil where there is none.
@@ -128,24 +152,29 @@ extension CompletionQueue {
 
     /// Asks for an event with the next completion. Those already there give none: fetch once more before sleeping.
     public func arm() throws(VerbsError) {
-        if isArmed { return }
-        // SAFETY: the queue is open as long as this object lives.
-        try errnoValue("ibv_req_notify_cq", "on \(device.name)", unsafe ibv_req_notify_cq(raw, 0))
-        isArmed = true
+        for index in queues.indices where !queues[index].isArmed {
+            // SAFETY: the queue is open as long as this object lives.
+            try errnoValue("ibv_req_notify_cq", "on \(device.name)", unsafe ibv_req_notify_cq(queues[index].raw, 0))
+            queues[index].isArmed = true
+        }
     }
 
-    /// Takes the events for which `descriptor` was readable. Never blocks.
+    /// Takes the events for which `descriptor` was readable. Never blocks. An armed part gives one event: no more are looked for, since
+    /// each look is a system call.
     public func drainEvents() {
-        var queue: UnsafeMutablePointer<ibv_cq>?
-        var context: UnsafeMutableRawPointer?
-        // SAFETY: locals, written during the call only; the channel carries events of this queue alone.
-        while unsafe ibv_get_cq_event(channel, &queue, &context) == 0 {
-            isArmed = false
-            unacknowledged += 1
-        }
-        if unacknowledged >= Self.acknowledgementBatch {
-            unsafe ibv_ack_cq_events(raw, unacknowledged)
-            unacknowledged = 0
+        for _ in queues.indices where queues.contains(where: \.isArmed) {
+            var raw: UnsafeMutablePointer<ibv_cq>?
+            var context: UnsafeMutableRawPointer?
+            // SAFETY: locals, written during the call only; the channel carries events of these queues alone.
+            guard unsafe ibv_get_cq_event(channel, &raw, &context) == 0,
+                let index = queues.firstIndex(where: { unsafe $0.raw == raw })
+            else { return }
+            queues[index].isArmed = false
+            queues[index].unacknowledged += 1
+            if queues[index].unacknowledged >= Self.acknowledgementBatch {
+                unsafe ibv_ack_cq_events(queues[index].raw, queues[index].unacknowledged)
+                queues[index].unacknowledged = 0
+            }
         }
     }
 }

@@ -36,26 +36,29 @@ public struct RemoteKey: Hashable, Sendable {
     public init(rawValue: UInt32) { self.rawValue = rawValue }
 }
 
-/// Page-aligned, zeroed, pinned memory that the device may write into, from here and from afar.
+/// Pinned memory that the device may write into, from here and from afar: of its own, page-aligned and zeroed, or lent by somebody else.
 ///
-/// Owns the pages and their registration: the pages go back to the system after the registration has ended, so that no device can
-/// write into memory that is somebody else's by then. Every page is touched at the start: the first pass over it costs nothing extra.
-/// Threads: one at a time for this object; who may touch the bytes when is its user's protocol.
+/// Owns the registration, and the pages where it mapped them: those go back to the system after the registration has ended, so that no
+/// device can write into memory that is somebody else's by then. Every page of its own is touched at the start: the first pass over it
+/// costs nothing extra. Threads: one at a time for this object; who may touch the bytes when is its user's protocol.
 /// Source: ibv_reg_mr(3), mmap(2).
 @safe
 public final class MemoryRegion {
+    /// Nil where there is nothing to register, and after `close`.
     private var registration: UnsafeMutablePointer<ibv_mr>?
     /// The first byte.
     public let base: UnsafeMutableRawPointer
     public let byteCount: Int
-    private let mappedByteCount: Int
+    /// Bytes mapped here, 0 where the memory is lent.
+    private var mappedByteCount: Int
     private let domain: ProtectionDomain
     public let localKey: LocalKey
     public let remoteKey: RemoteKey
 
+    /// Maps memory and pins it.
     /// - Parameter byteCount: 0 or more; whole pages are pinned.
     /// - Throws: `.memoryLockLimit`, `.resource`.
-    public init(in domain: ProtectionDomain, byteCount: Int) throws(VerbsError) {
+    public convenience init(in domain: ProtectionDomain, byteCount: Int) throws(VerbsError) {
         let page = Int(sysconf(Int32(_SC_PAGESIZE)))
         guard byteCount >= 0, byteCount <= Int.max - page else {
             throw VerbsError(.resource, call: "mmap", errno: EINVAL, detail: "mapping \(byteCount) bytes")
@@ -67,32 +70,55 @@ public final class MemoryRegion {
             throw VerbsError(call: "mmap", errno: errno, detail: "mapping \(mapped) bytes")
         }
         do throws(VerbsError) {
-            let limit = memoryLockLimit().map { "\($0) bytes" } ?? "none"
-            // SAFETY: the mapping has this length and stays until the registration has ended.
-            let registration = unsafe try notNull("ibv_reg_mr", "pinning \(mapped) bytes (limit of locked memory: \(limit))") {
-                unsafe cverbs_register(domain.raw, base, mapped)
-            }
-            unsafe self.registration = registration
-            unsafe localKey = LocalKey(rawValue: registration.pointee.lkey)
-            unsafe remoteKey = RemoteKey(rawValue: registration.pointee.rkey)
+            unsafe try self.init(in: domain, base: base, byteCount: byteCount, pinning: mapped)
         } catch {
             unsafe munmap(base, mapped)
             throw error
         }
-        unsafe self.base = base
-        self.byteCount = byteCount
-        self.mappedByteCount = mapped
-        self.domain = domain
+        mappedByteCount = mapped
     }
 
-    /// Ends the registration and gives the pages back. Nothing may be under way from or into the region.
+    /// Pins memory that is the caller's and stays so: it must be mapped, readable and writable until `close` or the end of this object.
+    /// - Parameters:
+    ///   - memory: aligned to anything; the pages that it touches are pinned.
+    ///   - byteCount: 0 or more; of nothing nothing is pinned.
+    /// - Throws: `.memoryLockLimit`; `.system` with `EFAULT` where it is not mapped.
+    public convenience init(in domain: ProtectionDomain, lent memory: UnsafeMutableRawPointer, byteCount: Int) throws(VerbsError) {
+        unsafe try self.init(in: domain, base: memory, byteCount: byteCount, pinning: byteCount)
+    }
+
+    private init(in domain: ProtectionDomain, base: UnsafeMutableRawPointer, byteCount: Int, pinning pinned: Int) throws(VerbsError) {
+        if pinned > 0 {
+            let limit = memoryLockLimit().map { "\($0) bytes" } ?? "none"
+            // SAFETY: the memory has this length and stays until the registration has ended: mapped above, or the lender's promise.
+            let registration = unsafe try notNull("ibv_reg_mr", "pinning \(pinned) bytes (limit of locked memory: \(limit))") {
+                unsafe cverbs_register(domain.raw, base, pinned)
+            }
+            unsafe self.registration = registration
+            unsafe localKey = LocalKey(rawValue: registration.pointee.lkey)
+            unsafe remoteKey = RemoteKey(rawValue: registration.pointee.rkey)
+        } else {
+            // Writes of no bytes look at no key.
+            unsafe registration = nil
+            (localKey, remoteKey) = (LocalKey(rawValue: 0), RemoteKey(rawValue: 0))
+        }
+        unsafe self.base = base
+        self.byteCount = byteCount
+        self.domain = domain
+        mappedByteCount = 0
+    }
+
+    /// Ends the registration and gives the pages back that were mapped here. Nothing may be under way from or into the region.
     /// - Throws: what the device says; the pages then stay mapped, because the device may still use them.
     public func close() throws(VerbsError) {
-        guard let open = unsafe registration else { return }
-        // SAFETY: registered in init, ended once: `registration` is nil afterwards.
-        try errnoValue("ibv_dereg_mr", "unpinning \(mappedByteCount) bytes", unsafe ibv_dereg_mr(open))
-        unsafe registration = nil
-        unsafe munmap(base, mappedByteCount)
+        if let open = unsafe registration {
+            // SAFETY: registered in init, ended once: `registration` is nil afterwards.
+            try errnoValue("ibv_dereg_mr", "unpinning \(byteCount) bytes", unsafe ibv_dereg_mr(open))
+            unsafe registration = nil
+        }
+        // SAFETY: mapped in init, given back once.
+        if mappedByteCount > 0 { unsafe munmap(base, mappedByteCount) }
+        mappedByteCount = 0
     }
 
     deinit { reportingFailure(close) }

@@ -36,6 +36,8 @@ struct ChannelState {
     var posted: UInt64 = 0
     /// The highest ticket that has completed.
     var completed: UInt64 = 0
+    /// It is in the fabric's list of those whose chain waits.
+    var isHeldBack = false
     /// Receives taken from the queue and not posted again yet.
     var consumedReceives = 0
     /// The connection was ended by the other side.

@@ -6,6 +6,7 @@ extension VerbsFabric {
     /// A peer that has said goodbye itself needs no answer.
     public mutating func close(deadline: FabricInstant) {
         guard !isClosed else { return }
+        postHeldBack()
         for peer in peers.indices where peers[peer].phase == .open { sayGoodbye(to: peer) }
         while isGoodbyeUnderWay, now() < deadline {
             while poll() != nil {}
@@ -28,7 +29,8 @@ extension VerbsFabric {
     private mutating func sayGoodbye(to peer: Int) {
         for slot in slots(of: peer) {
             do throws(VerbsError) {
-                try channels[slot].queuePair?.postMessage(identifier: WorkRequestTag(.goodbye, slot: slot).identifier, immediate: 0)
+                channels[slot].queuePair?.chainMessage(identifier: WorkRequestTag(.goodbye, slot: slot).identifier, immediate: 0)
+                try channels[slot].queuePair?.postChain()
             } catch {
                 fail(peer: peer, FabricError(error, during: .close, peer: peer))
             }

@@ -28,21 +28,29 @@ extension VerbsFabric {
                 channels.append(ChannelState(channel: Channel(peer: peer, index: index)))
             }
         }
-        let device = domain.device
-        let capacity = sizes.completions(channels: channels.count)
-        completions = try wrapping(.connect) { () throws(VerbsError) in
+        heldBack.reserveCapacity(channels.count)
+        try makeCompletionQueue()
+    }
+
+    /// One queue of the device where it takes all channels, else as few as do. Soft-RoCE's takes 32,767 completions: 20 channels of the
+    /// default depths.
+    private mutating func makeCompletionQueue() throws(FabricError) {
+        let (device, sizes, count) = (domain.device, sizes, channels.count)
+        (completions, channelsPerQueue) = try wrapping(.connect) { () throws(VerbsError) in
             let limits = try device.limits()
-            guard capacity <= limits.completionsPerQueue, sizes.receives <= limits.workRequestsPerQueue,
-                sizes.sends <= limits.workRequestsPerQueue
+            guard count <= limits.queuePairs, max(sizes.receives, sizes.sends) <= limits.workRequestsPerQueue,
+                let spread = sizes.spread(channels: count, limit: limits.completionsPerQueue)
             else {
                 throw VerbsError(
                     .resource, call: "ibv_create_cq", errno: 0,
                     detail:
-                        "\(channels.count) channels of \(sizes.sends) sends and \(sizes.receives) receives need \(capacity) completions; "
-                        + "\(device.name) takes \(limits.completionsPerQueue), and \(limits.workRequestsPerQueue) requests a queue",
+                        "\(count) channels of \(sizes.sends) sends and \(sizes.receives) receives; \(device.name) takes "
+                        + "\(limits.queuePairs) queue pairs, \(limits.workRequestsPerQueue) requests on each side of one and "
+                        + "\(limits.completionsPerQueue) completions a queue",
                     remedy: "choose smaller depths or fewer channels")
             }
-            return try CompletionQueue(on: device, capacity: capacity)
+            let queue = try CompletionQueue(on: device, capacity: spread.perQueue * sizes.completions, parts: spread.queues)
+            return (queue, spread.perQueue)
         }
     }
 
@@ -123,7 +131,7 @@ extension VerbsFabric {
     /// A queue pair with all its receives posted: the peer may write as soon as it knows of us.
     private mutating func prepareQueuePair(_ slot: Int, _ connection: Connection) throws(FabricError) {
         let peer = channels[slot].channel.peer
-        let (domain, sizes) = (domain, sizes)
+        let (domain, sizes, part, inlineByteCount) = (domain, sizes, slot / channelsPerQueue, configuration.inlineByteCount)
         guard let completions else { fatalError("VerbsFabric: connecting without a completion queue") }
         channels[slot].queuePair = try wrapping(.connect, peer: peer) { () throws(VerbsError) in
             guard connection.runs(on: domain.device) else {
@@ -132,7 +140,9 @@ extension VerbsFabric {
                     remedy: VerbsError.remedy(for: .noRoute))
             }
             let depths = QueueDepths(sends: sizes.sends, receives: sizes.receives)
-            let queuePair = try QueuePair(on: connection, domain: domain, completions: completions, depths: depths)
+            let queuePair = try QueuePair(
+                on: connection, domain: domain, completions: completions, part: part, depths: depths, chainCapacity: sizes.chain,
+                inlineByteCount: inlineByteCount)
             try queuePair.postReceives(identifier: WorkRequestTag(.receive, slot: slot).identifier, count: sizes.receives)
             return queuePair
         }

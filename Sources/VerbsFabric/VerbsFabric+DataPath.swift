@@ -3,7 +3,8 @@ import Verbs
 
 // Nothing here allocates, locks or enters the kernel unless something has failed: all tables were made in `connect`.
 extension VerbsFabric {
-    /// Every write is signalled: its completion is a watermark, because a queue pair completes in order.
+    /// Chains the write; the chain leaves at the next `poll`, `wait` or `close`, or when it is full. The last of a chain is signalled: its
+    /// completion is a watermark, because a queue pair completes in order.
     public mutating func write(_ write: Write) throws(FabricError) -> UInt64 {
         let slot = try slotForWriting(write)
         let source = Int(write.source.identifier)
@@ -18,20 +19,43 @@ extension VerbsFabric {
         guard channels[slot].posted - channels[slot].completed < UInt64(configuration.writeDepth) else { throw queueFull(write) }
         guard let queuePair = channels[slot].queuePair else { fatalError("VerbsFabric: open channel without a queue pair") }
         // SAFETY: inside the region by the check above; it stays until `release`, which the contract forbids while this is under way.
-        let error = unsafe queuePair.postWrite(
+        unsafe queuePair.chainWrite(
             identifier: WorkRequestTag(.write, slot: slot, ticket: ticket).identifier, source: regions[source].base + write.sourceOffset,
             localKey: regions[source].key, byteCount: UInt32(write.byteCount),
             remoteAddress: remotes[destination].address + UInt64(write.destinationOffset), remoteKey: remotes[destination].key,
             immediate: write.immediate)
-        if error != 0 {
-            let refusal = VerbsError(call: "ibv_post_send", errno: error, detail: "posting a write of \(write.byteCount) bytes")
-            throw FabricError(refusal, during: .write, peer: write.channel.peer)
+        if queuePair.chained == queuePair.chainCapacity {
+            post(slot)
+            if let failure = peers[write.channel.peer].failure { throw failure }
+        } else if !channels[slot].isHeldBack {
+            channels[slot].isHeldBack = true
+            heldBack.append(slot)
         }
         channels[slot].posted = ticket
         return ticket
     }
 
+    /// Gives every chain to the device.
+    mutating func postHeldBack() {
+        for index in heldBack.indices {
+            channels[heldBack[index]].isHeldBack = false
+            post(heldBack[index])
+        }
+        heldBack.removeAll(keepingCapacity: true)
+    }
+
+    /// A refused chain fails the peer: its tickets are out, and no completion would come for them.
+    private mutating func post(_ slot: Int) {
+        do throws(VerbsError) {
+            try channels[slot].queuePair?.postChain()
+        } catch {
+            let peer = channels[slot].channel.peer
+            fail(peer: peer, FabricError(error, during: .write, peer: peer))
+        }
+    }
+
     public mutating func poll() -> FabricEvent? {
+        if !heldBack.isEmpty { postHeldBack() }
         guard let completions else { return pollControl() }
         while true {
             if !pending.isEmpty { return pending.removeFirst() }

@@ -5,10 +5,13 @@ import Verbs
 extension VerbsFabric {
     /// Looks, spins for a bounded while, arms the queue, looks once more, sleeps: a completion between looking and arming is not lost.
     public mutating func wait(until deadline: FabricInstant) {
+        postHeldBack()
         guard !hasSomething() else { return }
-        let spinEnd = min(deadline, FabricInstant(nanoseconds: now().nanoseconds + Self.spinNanoseconds))
-        while now() < spinEnd {
-            if hasSomething() { return }
+        if configuration.spinNanoseconds > 0 {
+            let spinEnd = min(deadline, FabricInstant(nanoseconds: now().nanoseconds + configuration.spinNanoseconds))
+            while now() < spinEnd {
+                if hasSomething() { return }
+            }
         }
         do throws(VerbsError) {
             try completions?.arm()
@@ -148,7 +151,10 @@ extension VerbsFabric {
         peers[peer].phase = .failed
         peers[peer].failure = error
         pending.append(.failure(error))
-        for slot in slots(of: peer) { channels[slot].connection?.disconnect() }
+        for slot in slots(of: peer) {
+            channels[slot].queuePair?.dropChain()
+            channels[slot].connection?.disconnect()
+        }
     }
 
     func slots(of peer: Int) -> Range<Int> {

@@ -7,12 +7,28 @@ extension VerbsFabric {
     public mutating func allocate(byteCount: Int) throws(FabricError) -> Region {
         guard byteCount >= 0 else { fatalError("VerbsFabric.allocate: byteCount \(byteCount) is negative") }
         let domain = domain
-        let owner = try wrapping(.allocate) { () throws(VerbsError) in try MemoryRegion(in: domain, byteCount: byteCount) }
+        return add(try wrapping(.allocate) { () throws(VerbsError) in try MemoryRegion(in: domain, byteCount: byteCount) })
+    }
+
+    /// Pins the caller's memory where it is: no copy on the way. The device that does it is this rank's own, so it serves mappings of any
+    /// origin, those that other processes share included. Takes time in proportion to the pages: at set-up, not between steps.
+    /// - Throws: `.resource` with the remedy where the limit of locked memory is too low.
+    public mutating func register(_ memory: UnsafeMutableRawPointer, byteCount: Int) throws(FabricError) -> Region? {
+        guard byteCount >= 0 else { fatalError("VerbsFabric.register: byteCount \(byteCount) is negative") }
+        let domain = domain
+        // SAFETY: the caller keeps the memory mapped until `release`.
+        return add(
+            try wrapping(.allocate) { () throws(VerbsError) in
+                unsafe try MemoryRegion(in: domain, lent: memory, byteCount: byteCount)
+            })
+    }
+
+    private mutating func add(_ owner: MemoryRegion) -> Region {
         let identifier = UInt32(regions.count)
         // SAFETY: the owner is kept in the table beside the entry, and both end in `release`.
-        unsafe regions.append(LocalRegionEntry(base: UnsafeRawPointer(owner.base), byteCount: byteCount, key: owner.localKey))
+        unsafe regions.append(LocalRegionEntry(base: UnsafeRawPointer(owner.base), byteCount: owner.byteCount, key: owner.localKey))
         regionOwners.append(owner)
-        return unsafe Region(identifier: identifier, base: owner.base, byteCount: byteCount)
+        return unsafe Region(identifier: identifier, base: owner.base, byteCount: owner.byteCount)
     }
 
     public mutating func release(_ region: Region) {
@@ -41,8 +57,6 @@ extension VerbsFabric {
         remotes.append(RemoteRegionEntry(peer: peer, address: decoded.address, byteCount: decoded.byteCount, key: decoded.key))
         return RemoteRegion(peer: peer, identifier: identifier, byteCount: decoded.byteCount)
     }
-
-    public mutating func register(_ memory: UnsafeMutableRawPointer, byteCount: Int) throws(FabricError) -> Region? { nil }
 
     /// Nil: only the device reaches a peer's memory.
     @unsafe

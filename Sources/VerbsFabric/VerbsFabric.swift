@@ -15,9 +15,6 @@ import Verbs
 /// Memory: regions are pinned. Queues of a channel hold `writeDepth` + `arrivalDepth` requests and a few (`QueueSizes`).
 /// Destroying it without `close` is a crash to the peers: they report it as died.
 public struct VerbsFabric: Fabric, ~Copyable, @unchecked Sendable {
-    /// How long `wait` looks at the queue before it sleeps. About as long as an answer takes that is on its way (28 us for a round trip
-    /// that spins, 106 us for one that sleeps), and not so long that it keeps a thread from the core on which it would answer.
-    static let spinNanoseconds: UInt64 = 20_000
     /// Polls of the completion queue between two looks at the connection manager, which cost a system call.
     static let pollsPerControlCheck = 256
     /// InfiniBand Architecture Specification, 9.7.2: no message is longer.
@@ -44,6 +41,8 @@ public struct VerbsFabric: Fabric, ~Copyable, @unchecked Sendable {
     var channels: [ChannelState] = []
     var peers: [PeerState]
     var completions: CompletionQueue?
+    /// Slot s completes on part s / channelsPerQueue of the queue.
+    var channelsPerQueue = 1
     var regionOwners: [MemoryRegion?] = []
     var regions: [LocalRegionEntry] = []
     var remotes: [RemoteRegionEntry] = []
@@ -54,6 +53,8 @@ public struct VerbsFabric: Fabric, ~Copyable, @unchecked Sendable {
     let monitor: DeviceContext
     let wakeDescriptor: WakeDescriptor
 
+    /// Slots whose chains wait to be posted, each once; room for all of them is made in `connect`.
+    var heldBack: [Int] = []
     /// Events that did not come from the completion queue, in order.
     var pending: [FabricEvent] = []
     var pollsUntilControlCheck = 0

@@ -14,6 +14,12 @@ public struct VerbsFabricConfiguration: Sendable {
     public var arrivalDepth = 1024
     /// Writes on one channel that may be posted and not completed.
     public var writeDepth = 512
+    /// Writes of up to so many bytes leave their source as they are posted, if the device can; 0 for none.
+    public var inlineByteCount = 64
+    /// How long `wait` looks at the queue before it sleeps; 0 sleeps at once. The default is about as long as an answer takes that is on
+    /// its way (28 us for a round trip that spins, 106 us for one that sleeps), and not so long that it keeps a thread from the core on
+    /// which it would answer.
+    public var spinNanoseconds: UInt64 = 20_000
     /// Derived from the job's secret: 16 bytes. It tells peers from strangers, and travels in the clear.
     public var jobKey: [UInt8]
     /// Counts the re-formations of the job: a peer that is left over from an earlier one is refused.
@@ -40,11 +46,17 @@ public struct VerbsFabricConfiguration: Sendable {
         if arrivalDepth < 1 || arrivalDepth > 1 << 20 || writeDepth < 1 || writeDepth > 1 << 20 {
             fatalError("VerbsFabricConfiguration: depths \(arrivalDepth), \(writeDepth) are not in 1...2^20")
         }
+        if inlineByteCount < 0 || inlineByteCount > 1024 {
+            fatalError("VerbsFabricConfiguration: inlineByteCount \(inlineByteCount) is not in 0...1024")
+        }
     }
 }
 
 /// The sizes that follow from the configuration. Each is a sum that says what it makes room for.
 struct QueueSizes: Equatable {
+    /// Most writes of a chain: what is worth a call of its own.
+    static let longestChain = 16
+
     /// Arrivals read by the owner whose receives are posted again together: a quarter of the depth, 1 at least and 64 at most.
     let replenishBatch: Int
     /// Receives posted on one channel: every arrival that may be on its way or unread, those read and not yet posted again,
@@ -52,13 +64,27 @@ struct QueueSizes: Equatable {
     let receives: Int
     /// Sends on one channel: every write in flight, and our goodbye.
     let sends: Int
+    /// Writes that go to the device together, of which the last is signalled. No more than a quarter of the depth: room comes back in
+    /// quarters at the latest, and a queue that is shallower than the interval of its signals can never be waited for.
+    let chain: Int
 
     init(arrivalDepth: Int, writeDepth: Int) {
         replenishBatch = min(max(arrivalDepth / 4, 1), 64)
         receives = arrivalDepth + replenishBatch + 1
         sends = writeDepth + 1
+        chain = min(max(writeDepth / 4, 1), Self.longestChain)
     }
 
-    /// Completions that may be unread at once: every request on every channel ends in one, flushed or not.
-    func completions(channels: Int) -> Int { channels * (receives + sends) }
+    /// Completions of one channel that may be unread at once. Every request may end in one: those that succeed unsignalled do not, but
+    /// each write may be the last of its chain, and when the connection ends all that is posted is flushed, signalled or not.
+    var completions: Int { receives + sends }
+
+    /// How channels are spread over completion queues of the device, which each take `limit` completions.
+    /// - Returns: channels on each queue and the number of queues, nil where not even one channel fits.
+    func spread(channels: Int, limit: Int) -> (perQueue: Int, queues: Int)? {
+        let most = limit / completions
+        guard most > 0, channels > 0 else { return nil }
+        let queues = (channels + most - 1) / most
+        return ((channels + queues - 1) / queues, queues)
+    }
 }

@@ -6,6 +6,7 @@ import VerbsFabric
 /// The contract of a fabric, promise by promise; every fabric runs all of them.
 enum Promise: String, CaseIterable, Sendable {
     case order, pressure, bounds, regions, death, close, wait
+    case chains, registered, addresses
 
     var check: any ConformanceCheck {
         switch self {
@@ -16,6 +17,9 @@ enum Promise: String, CaseIterable, Sendable {
         case .death: DeathCheck()
         case .close: CloseCheck()
         case .wait: WaitCheck()
+        case .chains: ChainsCheck()
+        case .registered: RegisteredCheck()
+        case .addresses: AddressesCheck()
         }
     }
 

@@ -32,17 +32,19 @@ final class Seat: Sendable {
         }
     }
 
-    /// Posts a write to the other's region.
+    /// Posts a write to the other's region, and lets it leave.
     @discardableResult
     func write(
         _ source: Region, at sourceOffset: Int = 0, to destination: RemoteRegion, at destinationOffset: Int = 0, channel: Int = 0,
         byteCount: Int, immediate: UInt32 = 0
     ) throws(FabricError) -> UInt64 {
         try use { (fabric) throws(FabricError) in
-            try fabric.write(
+            let ticket = try fabric.write(
                 Write(
                     channel: Channel(peer: destination.peer, index: channel), source: source, sourceOffset: sourceOffset,
                     destination: destination, destinationOffset: destinationOffset, byteCount: byteCount, immediate: immediate))
+            fabric.wait(until: fabric.now())
+            return ticket
         }
     }
 

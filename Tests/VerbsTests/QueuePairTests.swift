@@ -74,10 +74,11 @@ private final class Loop {
     ) throws {
         let address = UInt64(UInt(bitPattern: unsafe destination.base)) + UInt64(offset)
         // SAFETY: both regions outlive the completion, which every test waits for.
-        let error = unsafe try #require(active).postWrite(
+        let pair = try #require(active)
+        unsafe pair.chainWrite(
             identifier: 1, source: source.base, localKey: source.localKey, byteCount: byteCount, remoteAddress: address,
             remoteKey: key ?? destination.remoteKey, immediate: immediate)
-        #expect(error == 0)
+        try pair.postChain()
     }
 }
 
@@ -136,7 +137,8 @@ private final class Loop {
 
     @Test func aMessageIsNotAWrite() throws {
         let loop = try Loop()
-        try loop.active?.postMessage(identifier: 9, immediate: 77)
+        loop.active?.chainMessage(identifier: 9, immediate: 77)
+        try loop.active?.postChain()
         var received: [Completion] = []
         for _ in 0..<2 { received.append(try loop.nextCompletion()) }
         let message = try #require(received.first { $0.kind == .receivedMessage })

@@ -7,6 +7,7 @@
 #include <limits.h>
 #include <linux/futex.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdint.h>
@@ -32,6 +33,9 @@ static inline void platform_pause(void) {
 #endif
 }
 
+/// Lets whoever else can run have the core.
+static inline void platform_yield(void) { (void)sched_yield(); }
+
 /// CLOCK_MONOTONIC in nanoseconds; through the vDSO, no system call.
 static inline uint64_t platform_now(void) {
     struct timespec now;
@@ -48,14 +52,13 @@ static inline int platform_futex_wait(const uint32_t *word, uint32_t expected, u
 /// Wakes every sleeper on `word`.
 static inline void platform_futex_wake(const uint32_t *word) { (void)syscall(SYS_futex, word, FUTEX_WAKE, INT_MAX, NULL, NULL, 0); }
 
-/// Anonymous shared memory of exactly `size` zero bytes that can neither shrink nor grow: no peer can make us fault.
-VERBENA_CHECKED int platform_shared_memory(const char *name, uint64_t size) {
-    int descriptor = (int)syscall(SYS_memfd_create, name, 0x0001u | 0x0002u); // MFD_CLOEXEC | MFD_ALLOW_SEALING
+/// Anonymous shared memory of `size` zero bytes that can neither shrink nor grow: no peer can make us fault. Memory is taken
+/// by `platform_populate`, not here. Where `huge`, of huge pages that the administrator set aside; `size` is a multiple of their size then.
+VERBENA_CHECKED int platform_shared_memory(const char *name, uint64_t size, int huge) {
+    unsigned flags = 0x0001u | 0x0002u | (huge ? 0x0004u : 0); // MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_HUGETLB
+    int descriptor = (int)syscall(SYS_memfd_create, name, flags);
     if (descriptor < 0) return -errno;
-    // posix_fallocate takes the memory now: what the file system will not give is an error here instead of SIGBUS at a later touch. It does
-    // not keep the kernel from running out of memory altogether; callers look at what is available first.
-    int failure = ftruncate(descriptor, (off_t)size) < 0 ? errno : EINTR;
-    while (failure == EINTR) failure = posix_fallocate(descriptor, 0, (off_t)size);
+    int failure = ftruncate(descriptor, (off_t)size) < 0 ? errno : 0;
     if (!failure && fcntl(descriptor, 1024 + 9, 0x0002 | 0x0004) < 0) failure = errno; // F_ADD_SEALS, SHRINK | GROW
     if (failure) {
         close(descriptor);
@@ -89,11 +92,45 @@ VERBENA_CHECKED int platform_inode(int descriptor, uint64_t *inode) {
     return 0;
 }
 
-/// Maps `size` bytes of `descriptor` shared, page tables filled. NULL, with the errno in `failure`, where it cannot.
+/// Maps `size` bytes of `descriptor` shared, in huge pages where the system allows them. NULL, with the errno in `failure`, where it
+/// cannot.
 VERBENA_CHECKED void *platform_map(int descriptor, uint64_t size, int *failure) {
-    void *base = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, descriptor, 0);
+    void *base = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0);
     *failure = base == MAP_FAILED ? errno : 0;
-    return base == MAP_FAILED ? NULL : base;
+    if (base == MAP_FAILED) return NULL;
+    (void)madvise(base, size, MADV_HUGEPAGE); // mere advice: a kernel without, or with it switched off, answers EINVAL
+    return base;
+}
+
+/// Takes the memory behind a shared mapping now and fills the page tables; the bytes stay as they are. What the file system will not
+/// give is -ENOMEM here instead of SIGBUS at a later touch. It does not keep the kernel from running out of memory altogether; callers look
+/// at what is available first. `offset` is page-aligned.
+VERBENA_CHECKED int platform_populate(int descriptor, void *base, uint64_t offset, uint64_t size) {
+    int failure;
+    do failure = madvise((char *)base + offset, size, 23) < 0 ? errno : 0; // MADV_POPULATE_WRITE
+    while (failure == EINTR || failure == EAGAIN);
+    if (failure == EFAULT) return -ENOMEM;
+    if (failure != EINVAL) return -failure;
+    // Before Linux 5.14.
+    do failure = posix_fallocate(descriptor, (off_t)offset, (off_t)size);
+    while (failure == EINTR);
+    if (failure) return -failure;
+    for (uint64_t touched = 0; touched < size; touched += 4096) (void)*((volatile const char *)base + offset + touched);
+    return 0;
+}
+
+/// Free huge pages of the default size, times that size, in bytes are at least `size`: the size of such a page, else 0.
+VERBENA_CHECKED uint64_t platform_free_huge_page(uint64_t size) {
+    FILE *file = fopen("/proc/meminfo", "re");
+    if (!file) return 0;
+    unsigned long long available = 0, kibibytes = 0;
+    char line[128];
+    while (fgets(line, sizeof line, file)) {
+        (void)sscanf(line, "HugePages_Free: %llu", &available);
+        (void)sscanf(line, "Hugepagesize: %llu kB", &kibibytes);
+    }
+    fclose(file);
+    return kibibytes && available * kibibytes * 1024 >= size ? kibibytes * 1024 : 0;
 }
 
 /// A descriptor that becomes readable when `process` ends.

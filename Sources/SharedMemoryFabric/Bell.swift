@@ -1,0 +1,71 @@
+internal import CPlatform
+internal import Synchronization
+
+/// The word by which the owner of a control segment says that it sleeps, and on which it sleeps.
+///
+/// Nobody touches it for a message: while the owner is awake, the peers only read it, so its line stays in all their caches.
+///
+/// No wake-up is lost. A sender does: publish the arrival, fence, read the word. The owner does: set `asleep`, fence, look at all rings,
+/// sleep if the word is still `asleep`. Of two sides that each write, fence and then read what the other wrote, one at least sees the
+/// other's write (the fences are ordered, and the reads of the later one see what precedes the earlier). So either the owner sees the
+/// arrival and does not sleep, or the sender sees `asleep`, takes it back and wakes; and the kernel compares the word
+/// under its own lock, so a word taken back before the sleep begins ends the sleep at once.
+// SAFETY (whole file): the word lies in a mapping which the holder of this value keeps, and is touched as an atomic only.
+@safe
+struct Bell {
+    private let word: UnsafeMutablePointer<Atomic<UInt32>>
+
+    private static let awake: UInt32 = 0
+    private static let asleep: UInt32 = 1
+    /// Rung by a waker; stays until the owner has seen it.
+    private static let rung: UInt32 = 2
+
+    init(at address: UnsafeMutableRawPointer) { unsafe word = address.assumingMemoryBound(to: Atomic<UInt32>.self) }
+
+    // MARK: any thread or process
+
+    /// Wakes the owner if it sleeps. A sender calls it after a fence.
+    @inline(__always)
+    func wakeIfAsleep() {
+        if unsafe word.pointee.load(ordering: .relaxed) == Self.asleep { wake() }
+    }
+
+    @inline(never)
+    private func wake() {
+        // One of several senders gets to wake.
+        let result = unsafe word.pointee.compareExchange(expected: Self.asleep, desired: Self.awake, ordering: .relaxed)
+        if result.exchanged { unsafe platform_futex_wake(UnsafePointer<UInt32>(OpaquePointer(word))) }
+    }
+
+    /// Ends the owner's sleep, or keeps it from the next one.
+    func ring() {
+        if unsafe word.pointee.exchange(Self.rung, ordering: .sequentiallyConsistent) == Self.asleep {
+            unsafe platform_futex_wake(UnsafePointer<UInt32>(OpaquePointer(word)))
+        }
+    }
+
+    // MARK: the owner
+
+    /// Whether a waker rang; said once.
+    @inline(__always)
+    func takeRing() -> Bool {
+        guard unsafe word.pointee.load(ordering: .relaxed) == Self.rung else { return false }
+        unsafe word.pointee.store(Self.awake, ordering: .sequentiallyConsistent)
+        return true
+    }
+
+    /// Says that the owner sleeps; false where a waker rang. The owner looks at its rings after it, and then calls `sleep` or `rise`.
+    func prepareToSleep() -> Bool {
+        let result = unsafe word.pointee.compareExchange(
+            expected: Self.awake, desired: Self.asleep, ordering: .sequentiallyConsistent)
+        atomicMemoryFence(ordering: .sequentiallyConsistent)
+        return result.exchanged || !takeRing()
+    }
+
+    func sleep(nanoseconds: UInt64) {
+        _ = unsafe platform_futex_wait(UnsafePointer<UInt32>(OpaquePointer(word)), Self.asleep, nanoseconds)
+        rise()
+    }
+
+    func rise() { _ = unsafe word.pointee.exchange(Self.awake, ordering: .sequentiallyConsistent) }
+}

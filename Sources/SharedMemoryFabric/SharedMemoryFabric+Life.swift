@@ -1,0 +1,98 @@
+internal import CPlatform
+public import Fabric
+
+// SAFETY (whole file): lanes are places in the fabric's own table.
+/// Waiting, and how peers leave.
+extension SharedMemoryFabric {
+    public mutating func wait(until deadline: FabricInstant) {
+        if lanes.unreportedCount > 0 || isAwaited() { return }
+        for _ in 0..<configuration.spins {
+            platform_pause()
+            if isAwaited() { return }
+        }
+        for _ in 0..<configuration.yields {
+            platform_yield()
+            if isAwaited() { return }
+        }
+        let start = now()
+        checkLiveness(at: start)
+        guard deadline > start, leaving == 0, control.bell.prepareToSleep() else { return }
+        guard !lanes.isAnyReady else { return control.bell.rise() }
+        control.bell.sleep(nanoseconds: min(deadline.since(start), livenessIntervalMilliseconds * 1_000_000))
+    }
+
+    @inline(__always)
+    private func isAwaited() -> Bool { lanes.isAnyReady || leaving > 0 || control.bell.takeRing() }
+
+    /// Looks at the process descriptors, at most once an interval. A peer that is gone makes its last arrivals readable and then fails.
+    private mutating func checkLiveness(at time: FabricInstant) {
+        guard time.since(lastLivenessCheck) >= livenessIntervalMilliseconds * 1_000_000 else { return }
+        lastLivenessCheck = time
+        for slot in peers.indices where platform_process_ended(peers[slot].processDescriptor) != 0 {
+            beginLeave(of: slot, Self.death(of: peers[slot].rank))
+        }
+    }
+
+    // MARK: peers' ends
+
+    /// A peer's last word. Its other channels may hold more, so it is reported when they are empty.
+    mutating func takeLeave(of lane: Int, _ cause: FabricError.Cause) -> FabricEvent? {
+        let slot = lane / channelsPerPeer
+        unsafe lanes[lane].pointee.reader.advance()
+        let rank = peers[slot].rank
+        let error = cause == .peerDied ? Self.death(of: rank) : FabricError(cause, during: .receive, peer: rank, detail: "it left")
+        beginLeave(of: slot, error)
+        return nil
+    }
+
+    private mutating func beginLeave(of slot: Int, _ error: FabricError) {
+        guard case .open = peers[slot].status else { return }
+        peers[slot].status = .leaving(error)
+        leaving += 1
+    }
+
+    /// The leave of a peer of which nothing more is to be read.
+    mutating func nextLeave() -> FabricEvent? {
+        for slot in peers.indices {
+            guard case .leaving(let error) = peers[slot].status else { continue }
+            let own = slot * channelsPerPeer..<(slot + 1) * channelsPerPeer
+            if own.contains(where: { unsafe lanes[$0].pointee.reader.isReady }) { continue }
+            return end(slot, error)
+        }
+        return nil
+    }
+
+    /// An arrival that no fabric of ours writes: the peer fails, and nothing of it is believed any more.
+    @inline(never)
+    mutating func failForNonsense(_ lane: Int, _ what: String) -> FabricEvent? {
+        let (slot, channel) = lane.quotientAndRemainder(dividingBy: channelsPerPeer)
+        if case .open = peers[slot].status { leaving += 1 }
+        return end(
+            slot,
+            FabricError(
+                .wrongPeer, during: .receive, peer: peers[slot].rank, detail: "its arrival on channel \(channel) \(what)",
+                remedy: "start all ranks from the same build"))
+    }
+
+    private mutating func end(_ slot: Int, _ error: FabricError) -> FabricEvent {
+        leaving -= 1
+        peers[slot].status = .gone(error.cause)
+        for channel in 0..<channelsPerPeer { lanes.silence(slot * channelsPerPeer + channel) }
+        return error.cause == .peerClosed ? .closed(peer: peers[slot].rank) : .failure(error)
+    }
+
+    private static func death(of rank: Int) -> FabricError {
+        FabricError(
+            .peerDied, during: .write, peer: rank, detail: "its process ended without taking leave", remedy: "see its own output")
+    }
+
+    // MARK: our own end
+
+    /// Says to every peer that is still there that we leave; the rings keep room for it.
+    func takeLeave(_ kind: ArrivalEntry.Kind) {
+        for slot in peers.indices where unsafe lanes[slot * channelsPerPeer].pointee.isOpen {
+            unsafe lanes[slot * channelsPerPeer].pointee.writer.push(kind, immediate: 0)
+            peers[slot].control.bell.ring()
+        }
+    }
+}

@@ -1,0 +1,92 @@
+import Fabric
+import Foundation
+import Synchronization
+import Testing
+
+@testable import SharedMemoryFabric
+
+@Suite struct SleepTests {
+    /// Two ranks that go to sleep at every turn wake each other thousands of times. Nothing but a wake-up ends a sleep here, the
+    /// liveness check being put off, so a single one that is lost ends the test.
+    @Test(arguments: [0, 3]) func losesNoWakeUp(yields: Int) throws {
+        let turns = 20_000
+        let patience: UInt64 = 30_000
+        try together(yields: yields) { fabric, region, remote in
+            fabric.livenessIntervalMilliseconds = 10 * patience
+            let peer = 1 - fabric.rank
+            let write = Write(
+                channel: Channel(peer: peer), source: region, sourceOffset: 0, destination: remote, destinationOffset: 64, byteCount: 8,
+                immediate: 0)
+            var arrivals = 0
+            if fabric.rank == 0 { _ = try fabric.write(write) }
+            var deadline = fabric.now().advanced(milliseconds: patience)
+            while arrivals < turns {
+                switch fabric.poll() {
+                case .arrival:
+                    arrivals += 1
+                    if fabric.rank == 1 || arrivals < turns { _ = try fabric.write(write) }
+                    deadline = fabric.now().advanced(milliseconds: patience)
+                case .completion: break
+                case nil:
+                    if fabric.now() >= deadline { throw Unexpected(what: "no wake-up after \(arrivals) arrivals") }
+                    fabric.wait(until: deadline)
+                case .some(let other): throw Unexpected(what: "\(other)")
+                }
+            }
+        }
+    }
+
+    /// A write just before a long silence of the writer wakes a peer that has slept for long at once, not by its own deadline.
+    @Test func wakesWhoSleeps() throws {
+        try together(yields: 0) { fabric, region, remote in
+            if fabric.rank == 0 {
+                _ = try fabric.write(
+                    Write(
+                        channel: Channel(peer: 1), source: region, sourceOffset: 0, destination: remote, destinationOffset: 64,
+                        byteCount: 0,
+                        immediate: 3))
+            } else {
+                while true {
+                    if case .arrival(_, 3) = fabric.poll() { break }
+                    fabric.wait(until: .distantFuture)
+                }
+            }
+        }
+    }
+
+    struct Unexpected: Error { var what: String }
+
+    /// Two ranks on threads of their own; the first error is thrown on.
+    private func together(
+        yields: Int, _ body: @escaping @Sendable (inout SharedMemoryFabric, Region, RemoteRegion) throws -> Void
+    ) throws {
+        let board = Mutex<[[Int: [UInt8]]]>([[:], [:], [:]])
+        let results = Mutex<[Result<Void, any Error>]>([])
+        let ended = DispatchSemaphore(value: 0)
+        @Sendable func swap(_ bytes: [UInt8], _ round: Int, _ rank: Int) -> [UInt8] {
+            board.withLock { $0[round][rank] = bytes }
+            while true {
+                if let others = board.withLock({ $0[round][1 - rank] }) { return others }
+                sched_yield()
+            }
+        }
+        for rank in 0..<2 {
+            let thread = Thread {
+                let result = Result {
+                    var fabric = try SharedMemoryFabric(.init(rank: rank, worldSize: 2, jobKey: [], spins: 0, yields: yields))
+                    try fabric.connect(to: [1 - rank: swap(fabric.endpoint, 0, rank)], deadline: .distantFuture)
+                    let region = try fabric.allocate(byteCount: 4096)
+                    let remote = try fabric.attach(swap(fabric.descriptor(of: region), 1, rank), of: 1 - rank)
+                    try body(&fabric, region, remote)
+                    _ = swap([], 2, rank)
+                    fabric.close(deadline: .distantFuture)
+                }
+                results.withLock { $0.append(result) }
+                ended.signal()
+            }
+            thread.start()
+        }
+        for _ in 0..<2 { ended.wait() }
+        for result in results.withLock({ $0 }) { try result.get() }
+    }
+}
