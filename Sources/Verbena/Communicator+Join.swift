@@ -83,9 +83,9 @@ extension Communicator {
             ExecutorSettings(
                 topology: topology, channelsPerPeer: configuration.channelsPerPeer, stallMilliseconds: configuration.stallMilliseconds)
         }
-        // A rank and its trainer are two threads; where there is no core for each, spinning keeps the others from running.
-        let isCrowded = neighbours.count * 2 > ProcessInfo.processInfo.activeProcessorCount
-        let spins = isCrowded ? 50 : 2_000
+        // A caller that waits for its own operation may keep its core, unless another rank needs it to get on.
+        let isCrowded = neighbours.count > ProcessInfo.processInfo.activeProcessorCount
+        let spins = isCrowded ? 2 : 4_000
         let engine: any EngineControl
         switch configuration.fabric {
         case .sharedMemory where !isOneMachine:
@@ -99,7 +99,8 @@ extension Communicator {
                 try SharedMemoryFabric(
                     .init(
                         rank: rendezvous.rank, worldSize: rendezvous.worldSize, channelsPerPeer: settings.channelsPerPeer,
-                        arrivalDepth: settings.arrivalDepth, jobKey: rendezvous.sessionKey(label: "fabric", byteCount: 16), spins: spins))
+                        arrivalDepth: settings.arrivalDepth, jobKey: rendezvous.sessionKey(label: "fabric", byteCount: 16),
+                        spins: isCrowded ? 0 : 50, yields: isCrowded ? 500 : 10))
             }
             engine = try start(fabric, settings, rendezvous, spins)
         case .automatic, .verbs:

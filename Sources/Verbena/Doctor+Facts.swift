@@ -76,7 +76,7 @@ extension MachineFacts {
         let byteCount: UInt64 = 4096
         func failure(_ call: String, _ code: Int32) -> String { "\(call): \(VerbsError.text(of: code)) (errno \(code))" }
         // SAFETY: the literal's storage is static.
-        let own = unsafe platform_shared_memory("verbena-doctor", byteCount)
+        let own = unsafe platform_shared_memory("verbena-doctor", byteCount, 0)
         guard own >= 0 else { return failure("memfd_create", -own) }
         defer { close(own) }
         var inode: UInt64 = 0

@@ -54,8 +54,8 @@ final class Engine<F: Fabric & ~Copyable>: EngineControl, @unchecked Sendable {
     static var busyMilliseconds: UInt64 { 100 }
     /// How long taking leave of the peers may take.
     static var closeMilliseconds: UInt64 { 2_000 }
-    /// Looks at the fabric before its `wait`, which reads the clock.
-    static var quickLooks: Int { 64 }
+    /// How often the progress thread looks before the fabric's `wait`: rarely, for it takes the core from those who compute.
+    static var progressLooks: Int { 16 }
 
     let fabricName: String
     let deviceName: String
@@ -70,6 +70,8 @@ final class Engine<F: Fabric & ~Copyable>: EngineControl, @unchecked Sendable {
     private let verdict = Mutex<VerbenaError?>(nil)
     private let ended = DispatchSemaphore(value: 0)
     private let bell: ProgressBell
+    /// How often a caller looks before the fabric's `wait`, which reads the clock.
+    private let callerLooks: Int
 
     // The owner's.
     private let executor: UnsafeMutablePointer<Executor<F>>
@@ -101,6 +103,7 @@ final class Engine<F: Fabric & ~Copyable>: EngineControl, @unchecked Sendable {
         self.rendezvous = rendezvous
         slots = OperationSlots(spins: spins)
         bell = ProgressBell()
+        callerLooks = spins
         // SAFETY: initialised here, deinitialised by the progress thread at its end, which takes ownership for good.
         unsafe self.executor = .allocate(capacity: 1)
         unsafe self.executor.initialize(to: executor)
@@ -170,13 +173,12 @@ final class Engine<F: Fabric & ~Copyable>: EngineControl, @unchecked Sendable {
     func addBuffer(
         _ memory: UnsafeMutableRawPointer, byteCount: Int, exchange: ([UInt8]) throws(VerbenaError) -> [[UInt8]]
     ) throws(VerbenaError) -> SharedBuffer? {
-        let address = UInt(bitPattern: unsafe memory)
+        let address = UInt(bitPattern: memory)
         let added = try perform { (executor) throws(FabricError) -> (SharedBuffer, [UInt8])? in
+            guard let memory = unsafe UnsafeMutableRawPointer(bitPattern: address) else { return nil }
             // SAFETY: the caller keeps the memory as long as the engine.
-            guard let memory = unsafe UnsafeMutableRawPointer(bitPattern: address),
-                let buffer = try unsafe executor.addBuffer(memory, byteCount: byteCount)
-            else { return nil }
-            return (buffer, executor.descriptor(of: buffer))
+            let buffer = unsafe try executor.addBuffer(memory, byteCount: byteCount)
+            return buffer.map { ($0, executor.descriptor(of: $0)) }
         }
         let descriptors = try exchange(added?.1 ?? [])
         guard let added, descriptors.allSatisfy({ !$0.isEmpty }) else { return nil }
@@ -245,8 +247,9 @@ final class Engine<F: Fabric & ~Copyable>: EngineControl, @unchecked Sendable {
             if executor.progress() || executor.hasFinished {
                 report(&executor)
                 looks = 0
-            } else if looks < Self.quickLooks {
+            } else if looks < callerLooks {
                 looks += 1
+                platform_pause()
             } else {
                 rest(&executor)
             }
@@ -288,7 +291,7 @@ final class Engine<F: Fabric & ~Copyable>: EngineControl, @unchecked Sendable {
             let progressed = executor.progress()
             report(&executor)
             looks = progressed ? 0 : looks + 1
-            if looks > Self.quickLooks, executor.hasWork, !hasMail.load(ordering: .acquiring) { rest(&executor) }
+            if looks > Self.progressLooks, executor.hasWork, !hasMail.load(ordering: .acquiring) { rest(&executor) }
         } while stopOrderly == nil && (executor.hasWork || hasMail.load(ordering: .acquiring))
     }
 

@@ -12,3 +12,6 @@ public typealias ElementType = Reduction.ElementType
 public typealias ReductionOperation = Reduction.ReductionOperation
 public typealias ParameterLayout = Gradients.ParameterLayout
 public typealias StepReport = Gradients.StepReport
+
+/// Foundation has another.
+typealias Operation = Collectives.Operation

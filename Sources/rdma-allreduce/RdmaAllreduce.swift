@@ -99,6 +99,7 @@ struct RdmaAllreduce: Program {
             switch type {
             case .float32: try measure(Float.self, communicator)
             case .float64: try measure(Double.self, communicator)
+            default: throw Failure("\(type) is not measured yet")
             }
         }
     }
