@@ -1,4 +1,5 @@
 internal import Fabric
+internal import Reduction
 
 /// One of the executor's tracks: at most one operation under way.
 ///
@@ -22,6 +23,9 @@ struct Lane {
     var ticket: UInt64 = 0
     var schedule: Schedule
     var stepCount = 0
+    /// The steps of a short schedule, worked out once and kept for the next operation of the same kind; empty for a long one.
+    var program: [Step] = []
+    var programKey: ProgramKey?
     /// First step that is not done, and which of its parts are.
     var step = 0
     var hasReceived = false
@@ -50,6 +54,39 @@ struct Lane {
         operation = Operation(.barrier, input: Place(SharedBuffer(index: 0)), count: 0, type: .float32)
         schedule = idle
     }
+
+    /// What a schedule depends on, besides what an executor never changes.
+    struct ProgramKey: Equatable {
+        var collective: Collective
+        var count: Int
+        var type: ElementType
+        var isInPlace: Bool
+        var algorithm: Algorithm
+    }
+
+    /// Schedules of up to so many steps are kept.
+    static let mostProgramSteps = 256
+
+    /// Works the steps out, without those in which there is nothing to do; a wait is joined with what follows it.
+    mutating func setProgram(_ key: ProgramKey) {
+        programKey = key
+        program.removeAll(keepingCapacity: true)
+        guard stepCount <= Self.mostProgramSteps else { return }
+        for index in 0..<stepCount {
+            let step = schedule[index]
+            if step == Step() { continue }
+            if let last = program.last, last.action == nil, last.send == nil, last.receive == nil || step.receive == nil {
+                program[program.count - 1] = Step(
+                    drain: last.drain || step.drain, receive: last.receive ?? step.receive, action: step.action, send: step.send)
+            } else {
+                program.append(step)
+            }
+        }
+        stepCount = program.count
+    }
+
+    /// Step `index` of the operation.
+    func step(at index: Int) -> Step { program.isEmpty ? schedule[index] : program[index] }
 
     func link(_ slot: Int) -> Int { onlySlot < 0 ? firstLink + slot : firstLink }
 

@@ -20,7 +20,7 @@ extension Communicator {
         _ collective: Collective, _ input: Buffer<E>, into output: Buffer<E>? = nil, count: Int, _ reduction: ReductionOperation = .sum,
         algorithm: Algorithm? = nil
     ) throws(VerbenaError) {
-        try engine.run(try operation(collective, input, output, count, reduction, algorithm))
+        try runner.run(try operation(collective, input, output, count, reduction, algorithm))
     }
 
     /// Begins a collective and returns at once; the progress thread carries it out. At most 512 may be under way.
@@ -40,18 +40,18 @@ extension Communicator {
     }
 
     /// Returns once every rank has called it.
-    public func barrier() throws(VerbenaError) { try engine.run(Self.barrierOperation) }
+    public func barrier() throws(VerbenaError) { try runner.run(Self.barrierOperation) }
 
     /// Sends `count` elements from `offset` to a rank, which receives as many of the same type. Returns when they may be changed.
     ///
     /// Transfers between two ranks are matched by their order between these two, independent of collectives.
     public func send<E: Element>(_ buffer: Buffer<E>, offset: Int = 0, count: Int, to rank: Int) throws(VerbenaError) {
-        try engine.run(try transfer(.send(to: rank), buffer, offset, count))
+        try runner.run(try transfer(.send(to: rank), buffer, offset, count))
     }
 
     /// Receives what `rank` sends into the elements from `offset`.
     public func receive<E: Element>(_ buffer: Buffer<E>, offset: Int = 0, count: Int, from rank: Int) throws(VerbenaError) {
-        try engine.run(try transfer(.receive(from: rank), buffer, offset, count))
+        try runner.run(try transfer(.receive(from: rank), buffer, offset, count))
     }
 
     /// The same, begun only: so a rank can send and receive at once.

@@ -86,7 +86,7 @@ extension Communicator {
         // A caller that waits for its own operation may keep its core, unless another rank needs it to get on.
         let isCrowded = neighbours.count > ProcessInfo.processInfo.activeProcessorCount
         let spins = isCrowded ? 2 : 4_000
-        let engine: any EngineControl
+        let engine: RunningEngine
         switch configuration.fabric {
         case .sharedMemory where !isOneMachine:
             let far = all.firstIndex { $0.host != all[0].host } ?? 0
@@ -102,7 +102,7 @@ extension Communicator {
                         arrivalDepth: settings.arrivalDepth, jobKey: rendezvous.sessionKey(label: "fabric", byteCount: 16),
                         spins: isCrowded ? 0 : 50, yields: isCrowded ? 500 : 10))
             }
-            engine = try start(fabric, settings, rendezvous, spins)
+            engine = .sharedMemory(try start(fabric, settings, rendezvous, spins))
         case .automatic, .verbs:
             let settings = settings(.apart(worldSize: rendezvous.worldSize))
             var options = VerbsFabricConfiguration(
@@ -113,14 +113,15 @@ extension Communicator {
             options.arrivalDepth = settings.arrivalDepth
             options.writeDepth = settings.arrivalDepth
             let fabric = try wrapping { () throws(FabricError) in try VerbsFabric(options) }
-            engine = try start(fabric, settings, rendezvous, spins)
+            engine = .verbs(try start(fabric, settings, rendezvous, spins))
         }
-        verdicts.connect(to: engine)
+        engine.start()
+        verdicts.connect(to: engine.control)
         logger.info(
             "joined",
             metadata: [
-                "rank": "\(rendezvous.rank)", "ranks": "\(rendezvous.worldSize)", "fabric": "\(engine.fabricName)",
-                "device": "\(engine.deviceName)",
+                "rank": "\(rendezvous.rank)", "ranks": "\(rendezvous.worldSize)", "fabric": "\(engine.control.fabricName)",
+                "device": "\(engine.control.deviceName)",
             ])
         return Communicator(
             rendezvous: rendezvous, coordinator: coordinator, engine: engine, localRank: localRank, localWorldSize: neighbours.count)
@@ -154,7 +155,7 @@ extension Communicator {
     /// Connects a fabric to all other ranks and sets the engine on it.
     private static func start<F: Fabric & ~Copyable>(
         _ opened: consuming F, _ settings: ExecutorSettings, _ rendezvous: Rendezvous, _ spins: Int
-    ) throws(VerbenaError) -> any EngineControl {
+    ) throws(VerbenaError) -> Engine<F> {
         var fabric = opened
         let own = fabric.endpoint
         let endpoints = try wrapping { () throws(RendezvousError) in

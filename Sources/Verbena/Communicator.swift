@@ -29,18 +29,20 @@ public final class Communicator: Sendable {
     public let localWorldSize: Int
 
     let rendezvous: Rendezvous
-    let engine: any EngineControl
+    /// What every operation goes through.
+    let runner: RunningEngine
+    var engine: any EngineControl { runner.control }
     private let coordinator: Coordinator?
     private let isClosed = Atomic(false)
 
     init(
-        rendezvous: Rendezvous, coordinator: Coordinator?, engine: any EngineControl, localRank: Int, localWorldSize: Int
+        rendezvous: Rendezvous, coordinator: Coordinator?, engine: RunningEngine, localRank: Int, localWorldSize: Int
     ) {
         rank = rendezvous.rank
         worldSize = rendezvous.worldSize
         self.rendezvous = rendezvous
         self.coordinator = coordinator
-        self.engine = engine
+        runner = engine
         self.localRank = localRank
         self.localWorldSize = localWorldSize
     }

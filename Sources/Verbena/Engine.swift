@@ -3,7 +3,9 @@ internal import Collectives
 internal import Fabric
 internal import Foundation
 internal import Rendezvous
+internal import SharedMemoryFabric
 internal import Synchronization
+internal import VerbsFabric
 
 /// What the public face asks of the engine, whatever its fabric.
 protocol EngineControl: AnyObject, Sendable {
@@ -20,8 +22,6 @@ protocol EngineControl: AnyObject, Sendable {
     func addBuffer(
         _ memory: UnsafeMutableRawPointer, byteCount: Int, exchange: ([UInt8]) throws(VerbenaError) -> [[UInt8]]
     ) throws(VerbenaError) -> SharedBuffer?
-    /// Carries out an operation, on this thread where the engine has nothing else to do, and returns when it has ended.
-    func run(_ operation: Operation) throws(VerbenaError)
     /// Queues an operation for the progress thread; `wait` must be called once for each ticket.
     func submit(_ operation: Operation) throws(VerbenaError) -> Int
     /// Whether `wait` would return at once.
@@ -35,6 +35,36 @@ protocol EngineControl: AnyObject, Sendable {
     func deliver(_ verdict: Verdict)
     /// Ends the progress thread and the fabric; in order where `orderly`, else as a crash looks to the peers. Waits for it.
     func stop(orderly: Bool)
+}
+
+/// The engine on one of the fabrics that there are. What is called for every operation is called through it and not through the protocol: so the
+/// compiler makes code for that very fabric.
+enum RunningEngine {
+    case sharedMemory(Engine<SharedMemoryFabric>)
+    case verbs(Engine<VerbsFabric>)
+
+    var control: any EngineControl {
+        switch self {
+        case .sharedMemory(let engine): engine
+        case .verbs(let engine): engine
+        }
+    }
+
+    /// Starts the progress thread; called once.
+    func start() {
+        switch self {
+        case .sharedMemory(let engine): engine.start()
+        case .verbs(let engine): engine.start()
+        }
+    }
+
+    /// See `Engine.run`.
+    func run(_ operation: Operation) throws(VerbenaError) {
+        switch self {
+        case .sharedMemory(let engine): try engine.run(operation)
+        case .verbs(let engine): try engine.run(operation)
+        }
+    }
 }
 
 /// Owns the executor, and lets one thread at a time drive it: a caller that waits for its own operation anyway, or the progress thread for
@@ -96,10 +126,10 @@ final class Engine<F: Fabric & ~Copyable>: EngineControl, @unchecked Sendable {
     }
 
     init(executor: consuming Executor<F>, rendezvous: Rendezvous, spins: Int) {
-        fabricName = executor.fabric.name
-        deviceName = executor.fabric.deviceName
+        fabricName = executor.fabricName
+        deviceName = executor.deviceName
         published = Mutex(executor.settings)
-        waker = executor.fabric.waker()
+        waker = executor.waker()
         self.rendezvous = rendezvous
         slots = OperationSlots(spins: spins)
         bell = ProgressBell()
@@ -107,6 +137,10 @@ final class Engine<F: Fabric & ~Copyable>: EngineControl, @unchecked Sendable {
         // SAFETY: initialised here, deinitialised by the progress thread at its end, which takes ownership for good.
         unsafe self.executor = .allocate(capacity: 1)
         unsafe self.executor.initialize(to: executor)
+    }
+
+    /// Starts the progress thread; called once.
+    func start() {
         let thread = Thread { [self] in progressThread() }
         thread.name = "verbena"
         thread.start()
@@ -116,6 +150,7 @@ final class Engine<F: Fabric & ~Copyable>: EngineControl, @unchecked Sendable {
 
     // MARK: any thread
 
+    /// Carries out an operation, on this thread where the engine has nothing else to do, and returns when it has ended.
     func run(_ operation: Operation) throws(VerbenaError) {
         guard tryOwn() else {
             _ = try wait(submit(operation))

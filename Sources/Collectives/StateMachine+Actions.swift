@@ -21,7 +21,7 @@ final class FoldScratch {
 
 // SAFETY (whole file): the fabric owns all regions as long as the executor lives, and keeps the peers' mappings; an operation's ranges were checked
 // at submission, slots lie in the landing memory by its layout; and the schedule does nothing before a message said that it may.
-extension Executor where F: ~Copyable {
+extension StateMachine {
     func perform(_ action: Action, _ lane: Int) {
         let size = lanes[lane].operation.type.byteCount
         let isStreaming = lanes[lane].operation.count * size >= settings.streamingBytes

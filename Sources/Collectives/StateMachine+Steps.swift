@@ -1,4 +1,4 @@
-import Fabric
+public import Fabric
 internal import Reduction
 
 extension ExecutorSettings {
@@ -12,7 +12,7 @@ extension ExecutorSettings {
     }
 }
 
-extension Executor where F: ~Copyable {
+extension StateMachine {
     // MARK: starting
 
     /// Moves waiting collectives onto free lanes, in order.
@@ -53,12 +53,17 @@ extension Executor where F: ~Copyable {
 
     private mutating func start(_ operation: Operation, ticket: UInt64, on lane: Int) {
         let algorithm = operation.collective.peer == nil ? choices.algorithm(for: operation, in: settings) : .pairwise
-        let schedule = Schedule(algorithm, settings.shape(of: operation, rank: rank, layout: layout))
+        let key = Lane.ProgramKey(
+            collective: operation.collective, count: operation.count, type: operation.type, isInPlace: operation.isInPlace,
+            algorithm: algorithm)
+        if lanes[lane].programKey != key {
+            lanes[lane].schedule = Schedule(algorithm, settings.shape(of: operation, rank: rank, layout: layout))
+            lanes[lane].stepCount = lanes[lane].schedule.count
+            lanes[lane].setProgram(key)
+        }
         let size = operation.type.byteCount
         lanes[lane].operation = operation
         lanes[lane].ticket = ticket
-        lanes[lane].schedule = schedule
-        lanes[lane].stepCount = schedule.count
         lanes[lane].isActive = true
         lanes[lane].usesEager = algorithm == .oneShot || algorithm == .logarithmic
         lanes[lane].inputOffset = operation.input.byteOffset + operation.inputStart(of: rank) * size
@@ -70,7 +75,10 @@ extension Executor where F: ~Copyable {
 
     // MARK: events
 
+    @usableFromInline
     mutating func handle(_ event: FabricEvent) {
+        // After a failure events are only taken out, so that `wait` has something to wait for.
+        guard failure == nil else { return }
         switch event {
         case .arrival(let channel, let immediate): handleArrival(channel, immediate)
         case .completion(let channel, let ticket): handleCompletion(channel, ticket)
@@ -148,7 +156,7 @@ extension Executor where F: ~Copyable {
     mutating func advance(_ lane: Int) {
         let before = lanes[lane].step
         while lanes[lane].step < lanes[lane].stepCount {
-            let step = lanes[lane].schedule[lanes[lane].step]
+            let step = lanes[lane].step(at: lanes[lane].step)
             guard take(step, lane) else { break }
             lanes[lane].hasReceived = false
             lanes[lane].hasActed = false
@@ -193,39 +201,41 @@ extension Executor where F: ~Copyable {
         return link
     }
 
-    /// The send part of a step; false where the fabric's queue is full, or has failed.
+    /// The send part of a step; false where the queue is full, or something has failed.
     private mutating func post(_ send: Send, _ lane: Int) -> Bool {
         let slot = Int(slots[send.peer])
         let link = presentLink(send.peer, lane)
-        let channel = Channel(peer: send.peer, index: lanes[lane].channel)
+        let queue = slot * settings.channelsPerPeer + lanes[lane].channel
+        // A full queue drains by completions, which call us again.
+        guard posted[queue] - completed[queue] < writeDepth else { return false }
         guard let target = destination(of: send, slot, lane) else { return false }
         let source = send.target == .invitation ? writeInvitation(to: send.peer, lane) : place(of: send.source, lane)
         let byteCount = send.target == .invitation ? Landing.boxBytes : send.count * lanes[lane].operation.type.byteCount
         let sent = links[link].sent
-        let write = Write(
-            channel: channel, source: source.region, sourceOffset: source.offset, destination: target.remote,
-            destinationOffset: target.offset, byteCount: byteCount,
-            immediate: Immediate(
-                epoch: settings.epoch, kind: kindOfMessages(lane), operation: lanes[lane].sequence,
-                payload: sent == 0 ? lanes[lane].signature : sent
-            ).rawValue)
-        do throws(FabricError) {
-            links[link].lastTicket = try fabric.write(write)
-            links[link].sent = sent + 1
-            if !links[link].isIncomplete {
-                links[link].isIncomplete = true
-                lanes[lane].incomplete += 1
-            }
-            return true
-        } catch {
-            // A full queue drains by completions, which call us again; but only if there is one to come.
-            let isDraining = links[link].lastTicket > completed[slot * settings.channelsPerPeer + channel.index]
-            if error.cause == .queueFull, isDraining { return false }
-            fail(
-                CollectiveError(
-                    .fabric(error.cause), peer: error.rankAtFault, operation: name(of: lane), detail: error.detail, remedy: error.remedy))
-            return false
+        let immediate = Immediate(
+            epoch: settings.epoch, kind: kindOfMessages(lane), operation: lanes[lane].sequence,
+            payload: sent == 0 ? lanes[lane].signature : sent)
+        outbox.append(
+            Write(
+                channel: Channel(peer: send.peer, index: lanes[lane].channel), source: source.region, sourceOffset: source.offset,
+                destination: target.remote, destinationOffset: target.offset, byteCount: byteCount, immediate: immediate.rawValue))
+        posted[queue] += 1
+        links[link].lastTicket = posted[queue]
+        links[link].sent = sent + 1
+        if !links[link].isIncomplete {
+            links[link].isIncomplete = true
+            lanes[lane].incomplete += 1
         }
+        return true
+    }
+
+    /// The fabric did not take a write.
+    @usableFromInline
+    mutating func refuse(_ refusal: FabricError) {
+        fail(
+            CollectiveError(
+                .fabric(refusal.cause), peer: refusal.rankAtFault, operation: currentOperation, detail: refusal.detail,
+                remedy: refusal.remedy))
     }
 
     /// A lane of transfers receives messages of its kind, and sends those of the other end's.
@@ -235,6 +245,12 @@ extension Executor where F: ~Copyable {
         case .toSender: .toReceiver
         case .toReceiver: .toSender
         }
+    }
+
+    @usableFromInline
+    mutating func forgetFinished() {
+        unfinished -= finished.count
+        finished.removeAll(keepingCapacity: true)
     }
 
     private mutating func finish(_ lane: Int) {
@@ -304,8 +320,8 @@ extension Executor where F: ~Copyable {
     // MARK: bounds and names
 
     /// An operation that waited longer than the stall limit for a peer ends everything.
-    mutating func findStall() {
-        let now = fabric.now()
+    mutating func findStall(at now: FabricInstant) {
+        guard failure == nil else { return }
         for lane in lanes.indices where lanes[lane].isActive {
             if lanes[lane].moves != lanes[lane].seenMoves {
                 (lanes[lane].seenMoves, lanes[lane].seenAt) = (lanes[lane].moves, now)
@@ -318,7 +334,7 @@ extension Executor where F: ~Copyable {
 
     private func stalled(_ lane: Int, seconds: UInt64) -> CollectiveError {
         let isAtEnd = lanes[lane].step == lanes[lane].stepCount
-        let step = isAtEnd ? Step(drain: true) : lanes[lane].schedule[lanes[lane].step]
+        let step = isAtEnd ? Step(drain: true) : lanes[lane].step(at: lanes[lane].step)
         let place = "at step \(lanes[lane].step) of \(lanes[lane].stepCount)"
         if let peer = step.receive, !lanes[lane].hasReceived {
             return error(

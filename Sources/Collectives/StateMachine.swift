@@ -1,0 +1,209 @@
+public import Fabric
+internal import Reduction
+
+/// The executor without its fabric: a pure state machine that is given operations, arrivals and completions, and answers with writes.
+///
+/// *One rule* keeps every peer's writes apart: a rank writes to another only what that one has asked for in the same operation, or what
+/// lands in an eager slot (`Landing`). So whatever the peer is doing, it can be ahead by one operation of a lane that concerns both.
+///
+/// Nothing here is generic, so that it is compiled once, and nothing allocates once an operation's like has been seen.
+@usableFromInline
+struct StateMachine {
+    private(set) var settings: ExecutorSettings
+    /// Operations that wait for their lane, at most.
+    static let mostPending = 1024
+
+    @usableFromInline var failure: CollectiveError?
+
+    let rank: Int
+    let worldSize: Int
+    let layout: Landing
+    /// Connected ranks; the place in this list is the peer's slot. -1 in `slots` for the others.
+    let peers: [Int]
+    let slots: [Int32]
+    /// Writes that a channel may hold before one has completed.
+    let writeDepth: UInt64
+    /// By number; the first is the landing memory.
+    var buffers: [Buffer]
+    var lanes: [Lane]
+    var links: [Link]
+    /// Tickets given out and completed, by slot and channel.
+    var posted: [UInt64]
+    var completed: [UInt64]
+    /// Writes to be posted, in order.
+    @usableFromInline var outbox: [Write] = []
+    /// Submitted collectives, and transfers, that are not on a lane.
+    var pending = Queue()
+    var pendingTransfers: [(operation: Operation, ticket: UInt64)] = []
+    var nextTicket: UInt64 = 0
+    /// Place of the next collective that starts.
+    var nextToStart: UInt64 = 0
+    var unfinished = 0
+    @usableFromInline var finished: [Finished] = []
+    var closedPeer: Int?
+    var choices = ChoiceCache()
+    let scratch: FoldScratch
+    /// For messages.
+    var lastFinished: (operation: Operation, sequence: UInt64)?
+
+    // Each mapping is the fabric's, which lives as long as the executor; only actions follow it.
+    @safe
+    struct Buffer {
+        var region: Region
+        /// By slot.
+        var remotes: [RemoteRegion?]
+        /// Where this process sees the peers' memory, by slot.
+        var mapped: [UnsafeMutableRawPointer?]
+
+        init(_ region: Region, peers: Int) {
+            self.region = region
+            remotes = Array(repeating: nil, count: peers)
+            unsafe mapped = Array(repeating: nil, count: peers)
+        }
+    }
+
+    /// First in, first out; keeps its capacity.
+    struct Queue {
+        private var entries: [(operation: Operation, ticket: UInt64)] = []
+        private var head = 0
+
+        var count: Int { entries.count - head }
+        var first: (operation: Operation, ticket: UInt64)? { head < entries.count ? entries[head] : nil }
+        mutating func reserve(_ capacity: Int) { entries.reserveCapacity(capacity) }
+        mutating func append(_ operation: Operation, _ ticket: UInt64) { entries.append((operation, ticket)) }
+        mutating func removeFirst() {
+            head += 1
+            guard head == entries.count else { return }
+            entries.removeAll(keepingCapacity: true)
+            head = 0
+        }
+    }
+
+    init(_ settings: ExecutorSettings, rank: Int, peers: [Int], landing: Region, writeDepth: Int) {
+        self.settings = settings
+        self.rank = rank
+        self.writeDepth = UInt64(writeDepth)
+        worldSize = settings.worldSize
+        layout = settings.landing
+        var slots = Array(repeating: Int32(-1), count: settings.worldSize)
+        for (slot, peer) in peers.enumerated() { slots[peer] = Int32(slot) }
+        self.peers = peers
+        self.slots = slots
+        buffers = [Buffer(landing, peers: peers.count)]
+        posted = Array(repeating: 0, count: peers.count * settings.channelsPerPeer)
+        completed = posted
+        lanes = Self.lanes(settings, rank: rank, peers: peers.count)
+        links = Array(repeating: Link(), count: (ExecutorSettings.lanes + 2) * peers.count)
+        scratch = FoldScratch(capacity: settings.worldSize + 1)
+        pending.reserve(Self.mostPending)
+        finished.reserveCapacity(Self.mostPending)
+        outbox.reserveCapacity(64)
+    }
+
+    /// Those of collectives first; then for each peer that of transfers to it, and that of transfers from it.
+    private static func lanes(_ settings: ExecutorSettings, rank: Int, peers: Int) -> [Lane] {
+        let shape = settings.shape(
+            of: Operation(.barrier, input: Place(.landing), count: 0, type: .float32), rank: rank, layout: settings.landing)
+        let idle = Schedule.alone(Alone(shape))
+        let count = ExecutorSettings.lanes
+        let collectives = (0..<count).map {
+            Lane(
+                sequence: UInt64($0), stride: UInt64(count), channel: $0 % settings.channelsPerPeer, firstLink: $0 * peers, onlySlot: -1,
+                kind: .collective, idle: idle)
+        }
+        let transfers = (0..<2 * peers).map {
+            Lane(
+                sequence: 0, stride: 1, channel: 0, firstLink: count * peers + $0, onlySlot: $0 / 2,
+                kind: $0 % 2 == 0 ? .toSender : .toReceiver,
+                idle: idle)
+        }
+        return collectives + transfers
+    }
+
+    mutating func add(_ region: Region) -> SharedBuffer {
+        buffers.append(Buffer(region, peers: peers.count))
+        return SharedBuffer(index: buffers.count - 1)
+    }
+
+    mutating func adopt(_ costs: Costs) {
+        settings.costs = costs
+        choices = ChoiceCache()
+    }
+
+    // MARK: operations
+
+    /// See `Executor.submit`.
+    @usableFromInline
+    mutating func submit(_ operation: Operation) throws(CollectiveError) -> UInt64 {
+        if let failure { throw failure }
+        check(operation)
+        if let closedPeer {
+            throw CollectiveError(
+                .fabric(.peerClosed), peer: closedPeer, operation: operation.name(sequence: nextToStart + UInt64(pending.count)),
+                detail: "it has left the job", remedy: "all ranks must run the same number of collectives")
+        }
+        let ticket = nextTicket
+        nextTicket += 1
+        unfinished += 1
+        if operation.collective.peer != nil {
+            pendingTransfers.append((operation, ticket))
+            startTransfers()
+        } else {
+            pending.append(operation, ticket)
+            startPending()
+        }
+        return ticket
+    }
+
+    /// See `Executor.canCarryOut`.
+    func canCarryOut(_ operation: Operation) -> Bool {
+        guard let algorithm = operation.algorithm else { return true }
+        return algorithm.supports(operation.collective, byteCount: operation.count * operation.type.byteCount, in: settings)
+    }
+
+    private func check(_ operation: Operation) {
+        let size = operation.type.byteCount
+        func holds(_ place: Place, _ extent: Int) -> Bool {
+            place.byteOffset >= 0 && place.byteOffset % size == 0
+                && extent <= (buffers[place.buffer.index].region.byteCount - place.byteOffset) / size
+        }
+        invariant(
+            operation.count >= 0 && holds(operation.input, operation.inputExtent(worldSize: worldSize))
+                && holds(operation.output, operation.outputExtent(worldSize: worldSize)), "the operation's ranges lie in its buffers")
+        invariant(
+            operation.collective != .allToAll || !operation.isInPlace || operation.count == 0, "an all-to-all has two places")
+        invariant(pending.count + pendingTransfers.count < Self.mostPending, "pending operations are bounded by the caller")
+        invariant(canCarryOut(operation), "the algorithm can carry out the collective")
+    }
+
+    /// See `Executor.currentOperation`.
+    var currentOperation: String {
+        if let lane = lanes.filter(\.isActive).min(by: { $0.ticket < $1.ticket }) { return lane.operation.name(sequence: lane.sequence) }
+        return lastFinished.map { "after \($0.operation.name(sequence: $0.sequence))" } ?? "before the first operation"
+    }
+
+    /// Ends everything in flight with `error`.
+    mutating func fail(_ error: CollectiveError) {
+        guard failure == nil else { return }
+        failure = error
+        for lane in lanes.indices where lanes[lane].isActive {
+            finished.append(Finished(ticket: lanes[lane].ticket, error: error))
+            lanes[lane].isActive = false
+        }
+        while let first = pending.first {
+            finished.append(Finished(ticket: first.ticket, error: error))
+            pending.removeFirst()
+        }
+        for transfer in pendingTransfers { finished.append(Finished(ticket: transfer.ticket, error: error)) }
+        pendingTransfers.removeAll(keepingCapacity: true)
+        outbox.removeAll(keepingCapacity: true)
+    }
+}
+
+/// A condition that only a programmer's error can break. Traps with its message in every build.
+@inline(__always)
+func invariant(_ condition: @autoclosure () -> Bool, _ message: StaticString) {
+    if !condition() { invariantFailure(message) }
+}
+
+func invariantFailure(_ message: StaticString) -> Never { fatalError("broken invariant: \(message)") }
