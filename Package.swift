@@ -84,6 +84,10 @@ let package = Package(
         .executableTarget(
             name: "rdma-allreduce", dependencies: ["CommandLineSupport", "Verbena", argumentParser], swiftSettings: rules),
 
+        // What the element kernels move: Benchmarks/kernels.
+        .executableTarget(
+            name: "kernel-bench", dependencies: ["Reduction"], path: "Benchmarks/KernelBench", swiftSettings: rules),
+
         // The house style as a program.
         .target(name: "HouseStyle", path: "tools/house-style/HouseStyle", swiftSettings: rules),
         .executableTarget(
