@@ -88,6 +88,9 @@ let package = Package(
         .executableTarget(
             name: "SharedMemoryBench", dependencies: ["Fabric", "SharedMemoryFabric"], path: "Benchmarks/SharedMemoryBench",
             swiftSettings: rules),
+        // What the element kernels move: Benchmarks/kernels.
+        .executableTarget(
+            name: "kernel-bench", dependencies: ["Reduction"], path: "Benchmarks/KernelBench", swiftSettings: rules),
 
         // The house style as a program.
         .target(name: "HouseStyle", path: "tools/house-style/HouseStyle", swiftSettings: rules),

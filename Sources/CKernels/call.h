@@ -60,7 +60,7 @@ ALWAYS_INLINE size_t elements_before_streaming(
     return lead / element_bytes;
 }
 
-/// Orders streaming stores before what this thread stores next. Only x86 orders them more weakly than others.
+/// Orders streaming stores before what this thread stores next. Elsewhere than on x86 they are ordinary stores with a hint.
 ALWAYS_INLINE void fence_streaming(void) {
 #if defined(__x86_64__)
     __builtin_ia32_sfence();

@@ -14,10 +14,6 @@
 #define BLOCK_VECTORS 4
 #define BLOCK_LANES (BLOCK_VECTORS * VECTOR_LANES)
 
-#define WIDTH block
-#define LANES BLOCK_LANES
-#include "width.h"
-
 #define WIDTH vector
 #define LANES VECTOR_LANES
 #include "width.h"
@@ -26,8 +22,8 @@
 #define LANES 1
 #include "width.h"
 
-#define STEP(width, streaming) \
-    EXPAND4(SET, TYPE, width, step)(operation, sources, source_count, destinations, destination_count, divisor, index, streaming)
+#define STEP(width, vectors, streaming) \
+    EXPAND4(SET, TYPE, width, step)(operation, sources, source_count, destinations, destination_count, divisor, index, vectors, streaming)
 
 /// What is constant among the arguments unrolls the loops over sources and destinations.
 ALWAYS_INLINE void KERNEL(run)(
@@ -37,19 +33,22 @@ ALWAYS_INLINE void KERNEL(run)(
     if (call->streaming) {
         size_t lead = elements_before_streaming(sources, source_count, destinations, destination_count, sizeof(STORED));
         if (lead < count) {
-            for (; index < lead; index++) STEP(element, false);
-            for (; count - index >= BLOCK_LANES; index += BLOCK_LANES) STEP(block, true);
+#pragma clang loop vectorize(disable) unroll(disable)
+            for (; index < lead; index++) STEP(element, 1, false);
+            for (; count - index >= BLOCK_LANES; index += BLOCK_LANES) STEP(vector, BLOCK_VECTORS, true);
             fence_streaming();
         }
     }
-    for (; count - index >= BLOCK_LANES; index += BLOCK_LANES) STEP(block, false);
-    for (; count - index >= VECTOR_LANES; index += VECTOR_LANES) STEP(vector, false);
+    for (; count - index >= BLOCK_LANES; index += BLOCK_LANES) STEP(vector, BLOCK_VECTORS, false);
+    for (; count - index >= VECTOR_LANES; index += VECTOR_LANES) STEP(vector, 1, false);
 #pragma clang loop vectorize(disable) unroll(disable)
-    for (; index < count; index++) STEP(element, false);
+    for (; index < count; index++) STEP(element, 1, false);
 }
 
-/// Two sources are the ring's step, and two destinations a machine of two ranks: there the pointers stay in registers.
+/// Two sources are the ring's step, and two destinations a machine of two ranks: there the pointers of gradients stay in registers.
+/// Integers are seldom exchanged in bulk, and do without, for the code's size.
 ALWAYS_INLINE void KERNEL(specialize)(Operation operation, const KernelCall *call) {
+#if FORMAT != FORMAT_INTEGER
     if (call->source_count == 2 && call->destination_count <= 2) {
         const char *sources[] = {call->sources[0], call->sources[1]};
         char *destinations[] = {call->destinations[0], call->destinations[call->destination_count - 1]};
@@ -58,9 +57,10 @@ ALWAYS_INLINE void KERNEL(specialize)(Operation operation, const KernelCall *cal
         } else {
             KERNEL(run)(operation, sources, 2, destinations, 2, call);
         }
-    } else {
-        KERNEL(run)(operation, call->sources, call->source_count, call->destinations, call->destination_count, call);
+        return;
     }
+#endif
+    KERNEL(run)(operation, call->sources, call->source_count, call->destinations, call->destination_count, call);
 }
 
 static void KERNEL(sum)(const KernelCall *call) { KERNEL(specialize)(SUM, call); }

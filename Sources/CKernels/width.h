@@ -1,15 +1,15 @@
-// One type at one width: load, fold, finish and store LANES elements. Included by type.h for each width.
-// WIDTH names the width. Vectors wider than a register are the compiler's to split, which makes several registers a step out of one source.
+// One type at one width: load, fold, finish and store vectors of LANES elements. Included by type.h for each width; WIDTH names it.
 
 typedef STORED NAMED(Stored) __attribute__((ext_vector_type(LANES)));
 typedef COMPUTED NAMED(Computed) __attribute__((ext_vector_type(LANES)));
 typedef BITS NAMED(Bits) __attribute__((ext_vector_type(LANES)));
-/// A vector anywhere in memory, and one on a cache line.
+/// A vector anywhere in memory, and one at a multiple of its size.
 typedef NAMED(Stored) NAMED(Anywhere) __attribute__((aligned(1), may_alias));
-typedef NAMED(Stored) NAMED(OnLine) __attribute__((aligned(CACHE_LINE_BYTES), may_alias));
+typedef NAMED(Stored) NAMED(OnVector) __attribute__((may_alias));
 
 #define CONVERT(value, type) __builtin_convertvector(value, NAMED(type))
-#define SELECT(mask, yes, no) ((NAMED(Bits))(((NAMED(Bits))(mask) & (NAMED(Bits))(yes)) | (~(NAMED(Bits))(mask) & (NAMED(Bits))(no))))
+/// Lane by lane; a comparison gives a mask of all ones or zeros.
+#define SELECT(mask, yes, no) ((mask) ? (yes) : (no))
 
 ALWAYS_INLINE NAMED(Computed) NAMED(widen)(NAMED(Stored) stored) {
 #if FORMAT == FORMAT_BFLOAT16
@@ -32,8 +32,9 @@ ALWAYS_INLINE NAMED(Computed) NAMED(widen)(NAMED(Stored) stored) {
 ALWAYS_INLINE NAMED(Stored) NAMED(narrow)(NAMED(Computed) computed) {
 #if FORMAT != FORMAT_INTEGER
     // Whose NaN an operation hands on differs between processors, and between two orders of the same operands: so there is only one.
-    NAMED(Bits) bits = SELECT(computed == computed, computed, (NAMED(Bits))(BITS)CANONICAL_NAN);
-    computed = (NAMED(Computed))bits;
+    computed = SELECT(computed == computed, computed, (NAMED(Computed))(NAMED(Bits))(BITS)CANONICAL_NAN);
+    NAMED(Bits) bits = (NAMED(Bits))computed;
+    (void)bits;
 #endif
 #if FORMAT == FORMAT_BFLOAT16
     // To nearest, ties to even. A NaN is canonical here and does not carry over. AVX512-BF16 would flush subnormals.
@@ -58,18 +59,29 @@ ALWAYS_INLINE NAMED(Stored) NAMED(narrow)(NAMED(Computed) computed) {
 
 /// Integers wrap, by their unsigned twins. Of floating-point numbers, minimum and maximum are IEEE 754-2019's: a NaN wins, -0 is below +0.
 ALWAYS_INLINE NAMED(Computed) NAMED(fold)(Operation operation, NAMED(Computed) left, NAMED(Computed) right) {
+    NAMED(Bits) left_bits = (NAMED(Bits))left, right_bits = (NAMED(Bits))right;
 #if FORMAT == FORMAT_INTEGER
     switch (operation) {
-    case PRODUCT: return (NAMED(Computed))((NAMED(Bits))left * (NAMED(Bits))right);
+    case PRODUCT: return (NAMED(Computed))(left_bits * right_bits);
     case MINIMUM: return __builtin_elementwise_min(left, right);
     case MAXIMUM: return __builtin_elementwise_max(left, right);
-    default: return (NAMED(Computed))((NAMED(Bits))left + (NAMED(Bits))right);
+    default: return (NAMED(Computed))(left_bits + right_bits);
     }
 #else
+    // Equal numbers have equal bits, except for zeros: there the minimum has either's sign, the maximum both's.
+    NAMED(Computed) nan = (NAMED(Computed))(NAMED(Bits))(BITS)CANONICAL_NAN;
     switch (operation) {
     case PRODUCT: return left * right;
-    case MINIMUM: return __builtin_elementwise_minimum(left, right);
-    case MAXIMUM: return __builtin_elementwise_maximum(left, right);
+    case MINIMUM: {
+        NAMED(Computed) zero = (NAMED(Computed))(left_bits | right_bits);
+        NAMED(Computed) less = SELECT(left == right, zero, SELECT(left < right, left, right));
+        return SELECT(left == left & right == right, less, nan);
+    }
+    case MAXIMUM: {
+        NAMED(Computed) zero = (NAMED(Computed))(left_bits & right_bits);
+        NAMED(Computed) more = SELECT(left == right, zero, SELECT(left > right, left, right));
+        return SELECT(left == left & right == right, more, nan);
+    }
     default: return left + right;
     }
 #endif
@@ -85,23 +97,29 @@ ALWAYS_INLINE NAMED(Computed) NAMED(divide)(NAMED(Computed) sum, size_t divisor)
 #endif
 }
 
-/// The step from element `index` on. Every source is read before the first store, so that a destination may be a source.
+/// So many vectors from element `index` on. Every source is read before the first store, so that a destination may be a source.
 ALWAYS_INLINE void NAMED(step)(
     Operation operation, const char *const *sources, size_t source_count, char *const *destinations, size_t destination_count,
-    size_t divisor, size_t index, bool streaming) {
+    size_t divisor, size_t index, size_t vectors, bool streaming) {
     size_t offset = index * sizeof(STORED);
-    NAMED(Computed) result = NAMED(widen)(*(const NAMED(Anywhere) *)(sources[0] + offset));
+    NAMED(Computed) results[BLOCK_VECTORS];
+    for (size_t v = 0; v < vectors; v++) results[v] = NAMED(widen)(((const NAMED(Anywhere) *)(sources[0] + offset))[v]);
     for (size_t s = 1; s < source_count; s++) {
-        result = NAMED(fold)(operation, result, NAMED(widen)(*(const NAMED(Anywhere) *)(sources[s] + offset)));
+        const NAMED(Anywhere) *source = (const NAMED(Anywhere) *)(sources[s] + offset);
+        for (size_t v = 0; v < vectors; v++) results[v] = NAMED(fold)(operation, results[v], NAMED(widen)(source[v]));
     }
-    if (operation == AVERAGE) result = NAMED(divide)(result, divisor);
-    NAMED(Stored) stored = NAMED(narrow)(result);
+    NAMED(Stored) stored[BLOCK_VECTORS];
+    for (size_t v = 0; v < vectors; v++) {
+        stored[v] = NAMED(narrow)(operation == AVERAGE ? NAMED(divide)(results[v], divisor) : results[v]);
+    }
     for (size_t d = 0; d < destination_count; d++) {
         char *destination = destinations[d] + offset;
-        if (streaming) {
-            __builtin_nontemporal_store(stored, (NAMED(OnLine) *)destination);
-        } else {
-            *(NAMED(Anywhere) *)destination = stored;
+        for (size_t v = 0; v < vectors; v++) {
+            if (streaming) {
+                __builtin_nontemporal_store(stored[v], &((NAMED(OnVector) *)destination)[v]);
+            } else {
+                ((NAMED(Anywhere) *)destination)[v] = stored[v];
+            }
         }
     }
 }

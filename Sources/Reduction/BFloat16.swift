@@ -5,8 +5,8 @@ public struct BFloat16: BitwiseCopyable, Sendable, CustomStringConvertible {
 
     public init(bitPattern: UInt16) { self.bitPattern = bitPattern }
 
-    /// Rounds to nearest, ties to even; beyond the largest finite value to infinity. A NaN keeps its sign and the upper bits of its payload,
-    /// and becomes quiet.
+    /// Rounds to nearest, ties to even; beyond the largest finite value to infinity. A NaN keeps its sign and the upper bits of its
+    /// payload, and becomes quiet.
     public init(_ value: Float) {
         let bits = value.bitPattern
         if value.isNaN {

@@ -5,15 +5,19 @@ package struct InstructionSet: Sendable, CustomStringConvertible {
     /// "avx512", "avx2", "sse2", "neon" or "portable".
     package let description: String
     /// Its place in the table of sets that this processor has.
-    fileprivate let index: Int
+    private let index: Int
 
     /// The sets that this processor has, best first: the first is what start-up chose.
-    package static let available: [InstructionSet] = (0...).lazy
-        // SAFETY: the table and the names in it are constants of the program.
-        .map { index in
-            unsafe kernel_set_at(index).map { unsafe InstructionSet(description: String(cString: kernel_set_name($0)), index: index) }
+    package static let available = find()
+
+    private static func find() -> [InstructionSet] {
+        var sets: [InstructionSet] = []
+        // SAFETY: the table, what it points to and the names there are constants of the program.
+        while let set = unsafe kernel_set_at(sets.count) {
+            unsafe sets.append(InstructionSet(description: String(cString: kernel_set_name(set)), index: sets.count))
         }
-        .prefix { $0 != nil }.compactMap { $0 }
+        return sets
+    }
 
     /// The kernels behind it.
     var kernels: OpaquePointer {

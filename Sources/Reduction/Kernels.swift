@@ -3,13 +3,13 @@ internal import CKernels
 /// The arithmetic of reductions on raw memory. Knows no network.
 ///
 /// *Bits.* A result depends on the operation, the type, and the sources in their order, on nothing else: neither on the instruction
-/// set, nor on alignment, nor on how a range is cut into calls. This holds in the processor's usual floating-point mode (rounding to nearest,
-/// subnormals kept).
-/// - Each call folds its sources from left to right. `float` and `double` round after each step. `half` and `bfloat16` are folded in `float`
-///   over all sources of the call, divided there for an average, and rounded once, when stored: the more sources a call has, the fewer
-///   roundings.
+/// set, nor on alignment, nor on how a range is cut into calls. This holds in the processor's usual floating-point mode (rounding to
+/// nearest, subnormals kept).
+/// - Each call folds its sources from left to right. `float` and `double` round after each step. `half` and `bfloat16` are folded in
+///   `float` over all sources of the call, divided there for an average, and rounded once, when stored: the more sources a call has,
+///   the fewer roundings.
 /// - Minimum and maximum are those of IEEE 754-2019: a NaN anywhere gives NaN, and -0 is less than +0.
-/// - Whatever NaN went in, the NaN that comes out is the canonical one: quiet, sign and payload zero. So it does not tell which rank's it was.
+/// - Whatever NaN went in, the NaN that comes out is the canonical one: quiet, sign and payload zero. It does not tell whose it was.
 /// - Integers wrap. Their average divides the wrapped sum, truncating toward zero.
 ///
 /// *Memory.* All pointers are borrowed for the call; arrays are dense and need no alignment. A destination may be the very address of a
@@ -17,18 +17,18 @@ internal import CKernels
 ///
 /// *Threads.* Any, at once; there is no state. Nothing allocates.
 public enum Kernels {
-    /// `destinations[j][i] = sources[0][i] ∘ sources[1][i] ∘ ...` for `i < count` and every `j`. One source is as good as many: it is finished
-    /// and stored.
+    /// `destinations[j][i] = sources[0][i] ∘ sources[1][i] ∘ ...` for `i < count` and every `j`. One source is as good as many: it is
+    /// finished and stored.
     ///
     /// - Parameters:
     ///   - sources: at least one array of `count` elements.
     ///   - destinations: arrays of `count` elements.
     ///   - divisor: for `.average`, what the sum is divided by before it is stored: the number of ranks, or 0 or 1 where the sum is
     ///     an intermediate one. Other operations ignore it.
-    ///   - streaming: store past the caches. Worth it for destinations that are not sources, are larger than a core's caches, and that nobody
-    ///     reads soon. Stores plainly nonetheless where a destination is a source, because the reading has brought its lines into the cache, or
-    ///     where destinations differ in their place within a cache line. A fence follows, so that whoever sees what this thread stores
-    ///     next sees the elements as well.
+    ///   - streaming: store past the caches. Worth it for destinations that are not sources and that nobody reads soon, where all arrays
+    ///     together exceed the last-level cache. Stores plainly nonetheless where a destination is a source, because the reading has
+    ///     brought its lines into the cache, or where destinations differ in their place within a cache line. A fence follows, so
+    ///     that whoever sees what this thread stores next sees the elements as well.
     public static func reduce(
         _ operation: ReductionOperation, _ type: ElementType, sources: UnsafeBufferPointer<UnsafeRawPointer>,
         destinations: UnsafeBufferPointer<UnsafeMutableRawPointer>, count: Int, divisor: Int, streaming: Bool

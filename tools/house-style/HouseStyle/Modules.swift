@@ -45,6 +45,7 @@ struct Module: Sendable {
         Module("CommandLineSupport", ["Verbena"]),
         Module("verbena", ["CommandLineSupport", "Trainer", "Verbena"]),
         Module("rdma-allreduce", ["CommandLineSupport", "Verbena"]),
+        Module("kernel-bench", ["Reduction"]),
     ]
 
     /// Who may import each C module; nobody else, tests included.
