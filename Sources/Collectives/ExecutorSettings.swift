@@ -90,7 +90,7 @@ struct Landing: Equatable, Sendable {
     init(_ settings: ExecutorSettings) {
         ranks = settings.worldSize
         pieceBytes = settings.pieceBytes
-        gatedSlots = max(0, ranks - 1) * settings.pieces
+        gatedSlots = max(0, ranks - 1) * max(2, settings.pieces)  // A window has two halves; see `Chain`.
         gatedBytes = gatedSlots * pieceBytes
         eagerBytes = ranks * settings.eagerBytes
         laneBytes = gatedBytes + 2 * eagerBytes
