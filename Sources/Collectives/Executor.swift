@@ -30,7 +30,8 @@ public struct Executor<F: Fabric & ~Copyable>: ~Copyable {
         var fabric = fabric
         let landing = try fabric.allocate(byteCount: settings.landing.byteCount)
         machine = StateMachine(
-            settings, rank: rank, peers: peers ?? (0..<worldSize).filter { $0 != rank }, landing: landing, writeDepth: fabric.writeDepth)
+            settings, rank: rank, peers: peers ?? (0..<worldSize).filter { $0 != rank }, landing: landing, writeDepth: fabric.writeDepth,
+            writesCompleteAtOnce: fabric.writesCompleteAtOnce)
         device = fabric
     }
 
@@ -109,14 +110,11 @@ public struct Executor<F: Fabric & ~Copyable>: ~Copyable {
 
     /// Whether `takeFinished` has anything.
     @inlinable
-    public var hasFinished: Bool { !machine.finished.isEmpty }
+    public var hasFinished: Bool { machine.hasFinished }
 
-    /// Takes what has ended since the last call, in the order in which it ended.
+    /// Takes what has ended and was not taken yet, one at a time, in the order in which it ended; nil where there is no more.
     @inlinable
-    public mutating func takeFinished(_ body: (Finished) -> Void) {
-        for index in machine.finished.indices { body(machine.finished[index]) }
-        machine.forgetFinished()
-    }
+    public mutating func takeFinished() -> Finished? { machine.takeFinished() }
 
     /// Handles every event that the fabric has. Call again when `wait` returns.
     /// - Returns: whether there was any event.
@@ -134,17 +132,17 @@ public struct Executor<F: Fabric & ~Copyable>: ~Copyable {
     /// Gives the fabric what the machine wants written. A refusal ends everything: the machine keeps to the queues' depths.
     @inlinable
     mutating func postWrites() {
-        guard !machine.outbox.isEmpty else { return }
-        var index = 0
-        while index < machine.outbox.count {
-            do throws(FabricError) {
-                _ = try device.write(machine.outbox[index])
-                index += 1
-            } catch {
-                return machine.refuse(error)
+        while !machine.outbox.isEmpty {
+            for index in 0..<machine.outbox.count {
+                do throws(FabricError) {
+                    _ = try device.write(machine.outbox[index])
+                } catch {
+                    return machine.refuse(error)
+                }
             }
+            // A lane may have waited for this, and want more.
+            machine.outboxPosted()
         }
-        machine.outbox.removeAll(keepingCapacity: true)
     }
 
     /// Ends everything if some operation has not moved for longer than the stall limit. Call it now and then, when nothing happens.

@@ -34,6 +34,11 @@ struct Lane {
     /// Which set of eager slots the operation uses, if it does; they are used in turn.
     var usesEager = false
     var eagerSet = 0
+    /// The operation that all this was worked out for.
+    var lastOperation: Operation?
+    var operationHash: UInt64 = 0
+    /// Stopped only because a write was not with the fabric yet.
+    var waitsForOutbox = false
     /// Links whose last write has not completed.
     var incomplete = 0
     /// In bytes: where this rank's own input and output begin in their buffers.
@@ -97,7 +102,6 @@ struct Lane {
         hasReceived = false
         hasActed = false
         if usesEager { eagerSet ^= 1 }
-        usesEager = false
         sequence += stride
     }
 }

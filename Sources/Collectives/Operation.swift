@@ -111,8 +111,8 @@ public struct Operation: Sendable, Equatable {
         }
     }
 
-    /// All that ranks must agree on, with the place in the order, as a hash (FNV-1a; the low bits travel).
-    func signature(sequence: UInt64, algorithm: Algorithm) -> UInt32 {
+    /// All that ranks must agree on, but the place in the order, as a hash (FNV-1a).
+    func hash(algorithm: Algorithm) -> UInt64 {
         var hash: UInt64 = 0xcbf2_9ce4_8422_2325
         func mix(_ value: Int) {
             hash = (hash ^ UInt64(truncatingIfNeeded: value)) &* 0x100_0000_01b3
@@ -120,17 +120,14 @@ public struct Operation: Sendable, Equatable {
         }
         mix(Int(type.rawValue) << 8 | Int(reduction.rawValue))
         mix(count)
-        mix(Int(truncatingIfNeeded: sequence))
         // Between two ranks, each end has a place of its own.
-        if let pair = collective.peer { return fold(hash ^ UInt64(pair >= 0 ? 1 : 0)) }
+        if collective.peer != nil { return hash }
         mix(collective.code << 8 | Int(algorithm.code))
         mix(input.buffer.index << 32 | output.buffer.index)
         mix(input.byteOffset)
         mix(output.byteOffset)
-        return fold(hash)
+        return hash
     }
-
-    private func fold(_ hash: UInt64) -> UInt32 { UInt32(truncatingIfNeeded: hash ^ hash >> 32) }
 
     /// For messages: `allreduce #12 (sum of 1024 float)`.
     func name(sequence: UInt64) -> String {
@@ -200,9 +197,9 @@ extension Collective: CustomStringConvertible {
 }
 
 /// How an operation ended.
-public struct Finished: Sendable {
+public struct Finished: Sendable, BitwiseCopyable {
     /// What `submit` answered.
     public var ticket: UInt64
-    /// Nil: the result is in the output, and the buffers are the caller's again.
-    public var error: CollectiveError?
+    /// Where not, the result is in the output, and the buffers are the caller's again. Why is the executor's `failure`, the same for all.
+    public var isFailed: Bool
 }

@@ -17,7 +17,7 @@ extension StateMachine {
 
     /// Moves waiting collectives onto free lanes, in order.
     mutating func startPending() {
-        while failure == nil, let next = pending.first {
+        while !hasFailed, let next = pending.first {
             let lane = Int(nextToStart % UInt64(ExecutorSettings.lanes))
             guard !lanes[lane].isActive else { return }
             pending.removeFirst()
@@ -30,7 +30,7 @@ extension StateMachine {
     mutating func startTransfers() {
         var index = 0
         var blocked = 0
-        while failure == nil, index < pendingTransfers.count {
+        while !hasFailed, index < pendingTransfers.count {
             let (operation, ticket) = pendingTransfers[index]
             let lane = transferLane(of: operation)
             if lanes[lane].isActive {
@@ -51,7 +51,19 @@ extension StateMachine {
         return ExecutorSettings.lanes + 2 * Int(slots[peer]) + (isSend ? 0 : 1)
     }
 
-    private mutating func start(_ operation: Operation, ticket: UInt64, on lane: Int) {
+    mutating func start(_ operation: Operation, ticket: UInt64, on lane: Int) {
+        if lanes[lane].lastOperation != operation { prepare(operation, on: lane) }
+        lanes[lane].ticket = ticket
+        lanes[lane].isActive = true
+        // Spreads the place in the order over the bits that travel.
+        let hash = (lanes[lane].operationHash ^ lanes[lane].sequence) &* 0x9E37_79B9_7F4A_7C15
+        lanes[lane].signature = UInt32(truncatingIfNeeded: hash >> 48)
+        lanes[lane].seenMoves = .max
+        advance(lane)
+    }
+
+    /// Works out what depends on the operation alone; done again only when the lane gets another one.
+    private mutating func prepare(_ operation: Operation, on lane: Int) {
         let algorithm = operation.collective.peer == nil ? choices.algorithm(for: operation, in: settings) : .pairwise
         let key = Lane.ProgramKey(
             collective: operation.collective, count: operation.count, type: operation.type, isInPlace: operation.isInPlace,
@@ -62,15 +74,12 @@ extension StateMachine {
             lanes[lane].setProgram(key)
         }
         let size = operation.type.byteCount
+        lanes[lane].lastOperation = operation
         lanes[lane].operation = operation
-        lanes[lane].ticket = ticket
-        lanes[lane].isActive = true
         lanes[lane].usesEager = algorithm == .oneShot || algorithm == .logarithmic
         lanes[lane].inputOffset = operation.input.byteOffset + operation.inputStart(of: rank) * size
         lanes[lane].outputOffset = operation.output.byteOffset + operation.outputStart(of: rank) * size
-        lanes[lane].signature = operation.signature(sequence: lanes[lane].sequence, algorithm: algorithm) & 0xFFFF
-        lanes[lane].seenMoves = .max
-        advance(lane)
+        lanes[lane].operationHash = operation.hash(algorithm: algorithm)
     }
 
     // MARK: events
@@ -78,13 +87,13 @@ extension StateMachine {
     @usableFromInline
     mutating func handle(_ event: FabricEvent) {
         // After a failure events are only taken out, so that `wait` has something to wait for.
-        guard failure == nil else { return }
+        guard !hasFailed else { return }
         switch event {
         case .arrival(let channel, let immediate): handleArrival(channel, immediate)
         case .completion(let channel, let ticket): handleCompletion(channel, ticket)
         case .closed(let peer):
             closedPeer = closedPeer ?? peer
-            if let lane = lanes.firstIndex(where: \.isActive) {
+            if let lane = lanes.indices.first(where: { lanes[$0].isActive }) {
                 fail(error(.fabric(.peerClosed), lane: lane, peer: peer, "it left the job before the operation was done"))
             }
         case .failure(let cause):
@@ -162,14 +171,28 @@ extension StateMachine {
             lanes[lane].hasActed = false
             lanes[lane].step += 1
         }
-        guard failure == nil else { return }
+        guard !hasFailed else { return }
         lanes[lane].moves += UInt64(lanes[lane].step - before)
         if lanes[lane].step == lanes[lane].stepCount, lanes[lane].incomplete == 0 { finish(lane) }
     }
 
+    /// The writes of the outbox are with the fabric. Where that completes them, a lane may have waited for it.
+    @usableFromInline
+    mutating func outboxPosted() {
+        outbox.removeAll()
+        guard writesCompleteAtOnce else { return }
+        for lane in lanes.indices where lanes[lane].isActive && lanes[lane].waitsForOutbox {
+            lanes[lane].waitsForOutbox = false
+            advance(lane)
+        }
+    }
+
     /// The parts of a step in their order; false where one has to wait, or has failed.
     private mutating func take(_ step: Step, _ lane: Int) -> Bool {
-        if step.drain, lanes[lane].incomplete > 0 { return false }
+        if step.drain, lanes[lane].incomplete > 0 || !outbox.isEmpty {
+            lanes[lane].waitsForOutbox = true
+            return false
+        }
         if let peer = step.receive, !lanes[lane].hasReceived {
             guard consume(from: peer, lane) else { return false }
             lanes[lane].hasReceived = true
@@ -207,7 +230,7 @@ extension StateMachine {
         let link = presentLink(send.peer, lane)
         let queue = slot * settings.channelsPerPeer + lanes[lane].channel
         // A full queue drains by completions, which call us again.
-        guard posted[queue] - completed[queue] < writeDepth else { return false }
+        guard writesCompleteAtOnce || posted[queue] - completed[queue] < writeDepth else { return false }
         guard let target = destination(of: send, slot, lane) else { return false }
         let source = send.target == .invitation ? writeInvitation(to: send.peer, lane) : place(of: send.source, lane)
         let byteCount = send.target == .invitation ? Landing.boxBytes : send.count * lanes[lane].operation.type.byteCount
@@ -219,9 +242,10 @@ extension StateMachine {
             Write(
                 channel: Channel(peer: send.peer, index: lanes[lane].channel), source: source.region, sourceOffset: source.offset,
                 destination: target.remote, destinationOffset: target.offset, byteCount: byteCount, immediate: immediate.rawValue))
+        links[link].sent = sent + 1
+        if writesCompleteAtOnce { return true }
         posted[queue] += 1
         links[link].lastTicket = posted[queue]
-        links[link].sent = sent + 1
         if !links[link].isIncomplete {
             links[link].isIncomplete = true
             lanes[lane].incomplete += 1
@@ -247,15 +271,9 @@ extension StateMachine {
         }
     }
 
-    @usableFromInline
-    mutating func forgetFinished() {
-        unfinished -= finished.count
-        finished.removeAll(keepingCapacity: true)
-    }
-
     private mutating func finish(_ lane: Int) {
         lastFinished = (lanes[lane].operation, lanes[lane].sequence)
-        finished.append(Finished(ticket: lanes[lane].ticket, error: nil))
+        finished.append(Finished(ticket: lanes[lane].ticket, isFailed: false))
         lanes[lane].turn()
     }
 
@@ -321,7 +339,7 @@ extension StateMachine {
 
     /// An operation that waited longer than the stall limit for a peer ends everything.
     mutating func findStall(at now: FabricInstant) {
-        guard failure == nil else { return }
+        guard !hasFailed else { return }
         for lane in lanes.indices where lanes[lane].isActive {
             if lanes[lane].moves != lanes[lane].seenMoves {
                 (lanes[lane].seenMoves, lanes[lane].seenAt) = (lanes[lane].moves, now)
@@ -347,7 +365,7 @@ extension StateMachine {
             remedy: "see what that rank and the network to it are doing")
     }
 
-    private func name(of lane: Int) -> String { lanes[lane].operation.name(sequence: lanes[lane].sequence) }
+    func name(of lane: Int) -> String { lanes[lane].operation.name(sequence: lanes[lane].sequence) }
 
     func error(
         _ cause: CollectiveError.Cause, lane: Int, peer: Int?, _ detail: String, remedy: String = ""

@@ -8,12 +8,14 @@ internal import Reduction
 ///
 /// Nothing here is generic, so that it is compiled once, and nothing allocates once an operation's like has been seen.
 @usableFromInline
-struct StateMachine {
+struct StateMachine: ~Copyable {
     private(set) var settings: ExecutorSettings
     /// Operations that wait for their lane, at most.
     static let mostPending = 1024
 
-    @usableFromInline var failure: CollectiveError?
+    @usableFromInline private(set) var failure: CollectiveError?
+    /// Whether there is one: asked all the time.
+    private(set) var hasFailed = false
 
     let rank: Int
     let worldSize: Int
@@ -23,15 +25,17 @@ struct StateMachine {
     let slots: [Int32]
     /// Writes that a channel may hold before one has completed.
     let writeDepth: UInt64
+    /// The source of a write is free as soon as the fabric has it.
+    let writesCompleteAtOnce: Bool
     /// By number; the first is the landing memory.
     var buffers: [Buffer]
-    var lanes: [Lane]
-    var links: [Link]
+    let lanes: FixedArray<Lane>
+    let links: FixedArray<Link>
     /// Tickets given out and completed, by slot and channel.
-    var posted: [UInt64]
-    var completed: [UInt64]
+    let posted: FixedArray<UInt64>
+    let completed: FixedArray<UInt64>
     /// Writes to be posted, in order.
-    @usableFromInline var outbox: [Write] = []
+    @usableFromInline var outbox: Batch<Write> = Batch(capacity: 64)
     /// Submitted collectives, and transfers, that are not on a lane.
     var pending = Queue()
     var pendingTransfers: [(operation: Operation, ticket: UInt64)] = []
@@ -39,7 +43,8 @@ struct StateMachine {
     /// Place of the next collective that starts.
     var nextToStart: UInt64 = 0
     var unfinished = 0
-    @usableFromInline var finished: [Finished] = []
+    var finished: Batch<Finished> = Batch(capacity: StateMachine.mostPending)
+    private var finishedTaken = 0
     var closedPeer: Int?
     var choices = ChoiceCache()
     let scratch: FoldScratch
@@ -79,10 +84,11 @@ struct StateMachine {
         }
     }
 
-    init(_ settings: ExecutorSettings, rank: Int, peers: [Int], landing: Region, writeDepth: Int) {
+    init(_ settings: ExecutorSettings, rank: Int, peers: [Int], landing: Region, writeDepth: Int, writesCompleteAtOnce: Bool) {
         self.settings = settings
         self.rank = rank
         self.writeDepth = UInt64(writeDepth)
+        self.writesCompleteAtOnce = writesCompleteAtOnce
         worldSize = settings.worldSize
         layout = settings.landing
         var slots = Array(repeating: Int32(-1), count: settings.worldSize)
@@ -90,14 +96,12 @@ struct StateMachine {
         self.peers = peers
         self.slots = slots
         buffers = [Buffer(landing, peers: peers.count)]
-        posted = Array(repeating: 0, count: peers.count * settings.channelsPerPeer)
-        completed = posted
-        lanes = Self.lanes(settings, rank: rank, peers: peers.count)
-        links = Array(repeating: Link(), count: (ExecutorSettings.lanes + 2) * peers.count)
+        posted = FixedArray(Array(repeating: 0, count: peers.count * settings.channelsPerPeer))
+        completed = FixedArray(Array(repeating: 0, count: peers.count * settings.channelsPerPeer))
+        lanes = FixedArray(Self.lanes(settings, rank: rank, peers: peers.count))
+        links = FixedArray(Array(repeating: Link(), count: (ExecutorSettings.lanes + 2) * peers.count))
         scratch = FoldScratch(capacity: settings.worldSize + 1)
         pending.reserve(Self.mostPending)
-        finished.reserveCapacity(Self.mostPending)
-        outbox.reserveCapacity(64)
     }
 
     /// Those of collectives first; then for each peer that of transfers to it, and that of transfers from it.
@@ -128,6 +132,7 @@ struct StateMachine {
     mutating func adopt(_ costs: Costs) {
         settings.costs = costs
         choices = ChoiceCache()
+        for lane in lanes.indices { lanes[lane].lastOperation = nil }
     }
 
     // MARK: operations
@@ -135,7 +140,7 @@ struct StateMachine {
     /// See `Executor.submit`.
     @usableFromInline
     mutating func submit(_ operation: Operation) throws(CollectiveError) -> UInt64 {
-        if let failure { throw failure }
+        if hasFailed, let failure { throw failure }
         check(operation)
         if let closedPeer {
             throw CollectiveError(
@@ -149,10 +154,31 @@ struct StateMachine {
             pendingTransfers.append((operation, ticket))
             startTransfers()
         } else {
-            pending.append(operation, ticket)
-            startPending()
+            let lane = Int(nextToStart % UInt64(ExecutorSettings.lanes))
+            if pending.count == 0, !lanes[lane].isActive {
+                nextToStart += 1
+                start(operation, ticket: ticket, on: lane)
+            } else {
+                pending.append(operation, ticket)
+            }
         }
         return ticket
+    }
+
+    @usableFromInline var hasFinished: Bool { !finished.isEmpty }
+
+    /// See `Executor.takeFinished`.
+    @usableFromInline
+    mutating func takeFinished() -> Finished? {
+        guard finishedTaken < finished.count else { return nil }
+        let next = finished[finishedTaken]
+        finishedTaken += 1
+        unfinished -= 1
+        if finishedTaken == finished.count {
+            finished.removeAll()
+            finishedTaken = 0
+        }
+        return next
     }
 
     /// See `Executor.canCarryOut`.
@@ -178,25 +204,28 @@ struct StateMachine {
 
     /// See `Executor.currentOperation`.
     var currentOperation: String {
-        if let lane = lanes.filter(\.isActive).min(by: { $0.ticket < $1.ticket }) { return lane.operation.name(sequence: lane.sequence) }
+        if let lane = lanes.indices.filter({ lanes[$0].isActive }).min(by: { lanes[$0].ticket < lanes[$1].ticket }) {
+            return name(of: lane)
+        }
         return lastFinished.map { "after \($0.operation.name(sequence: $0.sequence))" } ?? "before the first operation"
     }
 
     /// Ends everything in flight with `error`.
     mutating func fail(_ error: CollectiveError) {
-        guard failure == nil else { return }
+        guard !hasFailed else { return }
         failure = error
+        hasFailed = true
         for lane in lanes.indices where lanes[lane].isActive {
-            finished.append(Finished(ticket: lanes[lane].ticket, error: error))
+            finished.append(Finished(ticket: lanes[lane].ticket, isFailed: true))
             lanes[lane].isActive = false
         }
         while let first = pending.first {
-            finished.append(Finished(ticket: first.ticket, error: error))
+            finished.append(Finished(ticket: first.ticket, isFailed: true))
             pending.removeFirst()
         }
-        for transfer in pendingTransfers { finished.append(Finished(ticket: transfer.ticket, error: error)) }
+        for transfer in pendingTransfers { finished.append(Finished(ticket: transfer.ticket, isFailed: true)) }
         pendingTransfers.removeAll(keepingCapacity: true)
-        outbox.removeAll(keepingCapacity: true)
+        outbox.removeAll()
     }
 }
 

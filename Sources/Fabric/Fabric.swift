@@ -29,6 +29,9 @@ public protocol Fabric: ~Copyable, SendableMetatype {
     /// How many arrivals on one channel may be on their way or unread. Whoever writes must keep to it; a fabric may fail the channel.
     var arrivalDepth: Int { get }
 
+    /// Whether a write's source is free as soon as `write` has returned. Its completion may then never be reported.
+    var writesCompleteAtOnce: Bool { get }
+
     /// What a peer needs in order to reach this rank; swapped by the rendezvous, opaque to it.
     var endpoint: [UInt8] { get }
 
@@ -85,8 +88,12 @@ public protocol Fabric: ~Copyable, SendableMetatype {
     mutating func close(deadline: FabricInstant)
 }
 
+extension Fabric where Self: ~Copyable {
+    public var writesCompleteAtOnce: Bool { false }
+}
+
 /// One peer's ordered connection: rank and index in `0 ..< channelsPerPeer`.
-public struct Channel: Hashable, Sendable, CustomStringConvertible {
+public struct Channel: Hashable, Sendable, BitwiseCopyable, CustomStringConvertible {
     public var peer: Int
     public var index: Int
 
@@ -100,7 +107,7 @@ public struct Channel: Hashable, Sendable, CustomStringConvertible {
 
 /// A one-sided write: `byteCount` bytes from `sourceOffset` of our region to `destinationOffset` of the peer's region.
 /// `byteCount` may be 0: then only the immediate data travels. Offsets are in bytes and need no alignment.
-public struct Write: Sendable {
+public struct Write: Sendable, BitwiseCopyable {
     public var channel: Channel
     public var source: Region
     public var sourceOffset: Int
@@ -133,5 +140,5 @@ public enum FabricEvent: Sendable {
     /// The peer took leave in order.
     case closed(peer: Int)
     /// The peer cannot be reached any more; said once a peer.
-    case failure(FabricError)
+    indirect case failure(FabricError)
 }

@@ -2,7 +2,7 @@
 /// Memory of this rank that peers may write into. A handle: the fabric that allocated it owns the memory, and the pointer is
 /// good until `release` or the fabric's end. Copy it freely; it frees nothing.
 @safe
-public struct Region: @unchecked Sendable, Hashable {
+public struct Region: @unchecked Sendable, Hashable, BitwiseCopyable {
     /// The fabric's own number for the region, never reused in one fabric.
     public let identifier: UInt32
     public let byteCount: Int
@@ -22,7 +22,7 @@ public struct Region: @unchecked Sendable, Hashable {
 }
 
 /// A peer's memory as we may address it: a handle into the tables of the fabric that attached it.
-public struct RemoteRegion: Sendable, Hashable {
+public struct RemoteRegion: Sendable, Hashable, BitwiseCopyable {
     public let peer: Int
     /// The attaching fabric's own number for it, never reused in one fabric.
     public let identifier: UInt32

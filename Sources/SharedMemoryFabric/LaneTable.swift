@@ -61,6 +61,13 @@ struct LaneTable: ~Copyable {
         return unsafe lanes[index].posted
     }
 
+    /// The same for an owner that is told of no completion.
+    @inline(__always)
+    func count(on index: Int) -> UInt64 {
+        unsafe lanes[index].posted += 1
+        return unsafe lanes[index].posted
+    }
+
     /// A lane whose writes have completed since it was last reported; there is one.
     @inline(__always)
     mutating func takeUnreported() -> Int {

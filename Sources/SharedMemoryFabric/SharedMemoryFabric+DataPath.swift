@@ -29,6 +29,12 @@ extension SharedMemoryFabric {
         } else {
             unsafe lanes[lane].pointee.writer.push(.placed, immediate: write.immediate)
         }
+        guard configuration.reportsCompletions else {
+            // Where sleepers fence us, nobody who is awake pays for it.
+            if isFencedBySleepers { platform_compiler_fence() } else { atomicMemoryFence(ordering: .sequentiallyConsistent) }
+            unsafe lanes[lane].pointee.bell.wakeIfAsleep()
+            return lanes.count(on: lane)
+        }
         owesWake = true
         // One that has slept for long is seen here; one that is just going to sleep, by `wakeSleepers`.
         unsafe lanes[lane].pointee.bell.wakeIfAsleep()

@@ -16,6 +16,8 @@ public struct SharedMemoryConfiguration: Sendable {
     /// How often it looks after that, each time letting whoever else can run have the core (sched_yield), before it sleeps. Many where
     /// ranks outnumber cores: a yield costs about a microsecond, to sleep and be woken several.
     public var yields: Int
+    /// Whether `poll` says when writes have completed, which they have at once. An owner that knows can do without.
+    public var reportsCompletions = true
 
     public init(
         rank: Int, worldSize: Int, channelsPerPeer: Int = 1, arrivalDepth: Int = 1024, jobKey: [UInt8], spins: Int = 200, yields: Int = 0
@@ -47,6 +49,7 @@ public struct SharedMemoryFabric: Fabric, ~Copyable {
     public let channelsPerPeer: Int
     public var writeDepth: Int { control.layout.ring.depth }
     public var arrivalDepth: Int { control.layout.ring.depth }
+    public var writesCompleteAtOnce: Bool { true }
     /// Bytes that a write may have to cost no more than its arrival.
     public static var inlineLimit: Int { ArrivalEntry.inlineLimit }
 
@@ -74,6 +77,8 @@ public struct SharedMemoryFabric: Fabric, ~Copyable {
     var cursor = 0
     /// Whether writes have been posted since the sleepers among the peers were last woken.
     var owesWake = false
+    /// Whether a peer that goes to sleep makes our cores fence, so that a write need not.
+    let isFencedBySleepers = platform_join_fences() != 0
     /// Peers that have left or died, and are not yet reported.
     var leaving = 0
     var lastLivenessCheck = FabricInstant(nanoseconds: 0)

@@ -95,13 +95,12 @@ extension Communicator {
                 "--fabric shm needs all ranks on one machine, but rank \(far) is not on that of rank 0; use --fabric verbs or auto")
         case .automatic where isOneMachine, .sharedMemory:
             let settings = settings(.oneMachine(worldSize: rendezvous.worldSize))
-            let fabric = try wrapping { () throws(FabricError) in
-                try SharedMemoryFabric(
-                    .init(
-                        rank: rendezvous.rank, worldSize: rendezvous.worldSize, channelsPerPeer: settings.channelsPerPeer,
-                        arrivalDepth: settings.arrivalDepth, jobKey: rendezvous.sessionKey(label: "fabric", byteCount: 16),
-                        spins: isCrowded ? 0 : 50, yields: isCrowded ? 500 : 10))
-            }
+            var options = SharedMemoryConfiguration(
+                rank: rendezvous.rank, worldSize: rendezvous.worldSize, channelsPerPeer: settings.channelsPerPeer,
+                arrivalDepth: settings.arrivalDepth, jobKey: rendezvous.sessionKey(label: "fabric", byteCount: 16),
+                spins: isCrowded ? 0 : 50, yields: isCrowded ? 500 : 10)
+            options.reportsCompletions = false
+            let fabric = try wrapping { () throws(FabricError) in try SharedMemoryFabric(options) }
             engine = .sharedMemory(try start(fabric, settings, rendezvous, spins))
         case .automatic, .verbs:
             let settings = settings(.apart(worldSize: rendezvous.worldSize))

@@ -103,15 +103,19 @@ final class Engine<F: Fabric & ~Copyable>: EngineControl, @unchecked Sendable {
     /// How often a caller looks before the fabric's `wait`, which reads the clock.
     private let callerLooks: Int
 
-    // The owner's.
-    private let executor: UnsafeMutablePointer<Executor<F>>
-    /// Slot of the operation with ticket i at `i mod count`: tickets are dense.
-    private var slotOfOperation = Array(repeating: 0, count: OperationSlots.count)
-    /// What was taken from the inbox; kept for its capacity.
-    private var mail = Inbox()
-    private var stopOrderly: Bool?
-    /// The end of the operation that its caller runs itself.
-    private var ownEnd: OwnEnd = .none
+    /// What the owner alone touches. At a fixed place, so that touching it needs no check by the runtime.
+    private let owned: UnsafeMutablePointer<Owned>
+
+    private struct Owned: ~Copyable {
+        var executor: Executor<F>
+        /// Slot of the operation with ticket i at `i mod count`: tickets are dense.
+        var slotOfOperation = Array(repeating: 0, count: OperationSlots.count)
+        /// What was taken from the inbox; kept for its capacity.
+        var mail = Inbox()
+        var stopOrderly: Bool?
+        /// The end of the operation that its caller runs itself.
+        var ownEnd = OwnEnd.none
+    }
 
     private enum OwnEnd { case none, awaited, done, failed }
     /// Stands for the caller that runs its operation itself.
@@ -135,8 +139,8 @@ final class Engine<F: Fabric & ~Copyable>: EngineControl, @unchecked Sendable {
         bell = ProgressBell()
         callerLooks = spins
         // SAFETY: initialised here, deinitialised by the progress thread at its end, which takes ownership for good.
-        unsafe self.executor = .allocate(capacity: 1)
-        unsafe self.executor.initialize(to: executor)
+        unsafe owned = .allocate(capacity: 1)
+        unsafe owned.initialize(to: Owned(executor: executor))
     }
 
     /// Starts the progress thread; called once.
@@ -156,9 +160,9 @@ final class Engine<F: Fabric & ~Copyable>: EngineControl, @unchecked Sendable {
             _ = try wait(submit(operation))
             return
         }
-        // SAFETY: this thread owns the executor until `disown`.
-        let failure = unsafe runOwned(operation, &executor.pointee)
-        let hasWork = unsafe executor.pointee.hasWork
+        // SAFETY: this thread owns it until `disown`.
+        let failure = unsafe runOwned(operation, &owned.pointee)
+        let hasWork = unsafe owned.pointee.executor.hasWork
         disown(hasWork: hasWork)
         if failure { throw verdict.withLock { $0 } ?? Self.closed }
     }
@@ -272,29 +276,29 @@ final class Engine<F: Fabric & ~Copyable>: EngineControl, @unchecked Sendable {
     }
 
     /// - Returns: whether the operation failed.
-    private func runOwned(_ operation: Operation, _ executor: inout Executor<F>) -> Bool {
-        if hasMail.load(ordering: .acquiring) { readMail(&executor) }
-        guard stopOrderly == nil else { return true }
-        ownEnd = .awaited
-        submit(operation, slot: Self.ownSlot, to: &executor)
+    private func runOwned(_ operation: Operation, _ owned: inout Owned) -> Bool {
+        if hasMail.load(ordering: .acquiring) { readMail(&owned) }
+        guard owned.stopOrderly == nil else { return true }
+        owned.ownEnd = .awaited
+        submit(operation, slot: Self.ownSlot, to: &owned)
         var looks = 0
-        while ownEnd == .awaited {
-            if executor.progress() || executor.hasFinished {
-                report(&executor)
+        while owned.ownEnd == .awaited {
+            if owned.executor.progress() || owned.executor.hasFinished {
+                report(&owned)
                 looks = 0
             } else if looks < callerLooks {
                 looks += 1
                 platform_pause()
             } else {
-                rest(&executor)
+                rest(&owned)
             }
             if hasMail.load(ordering: .relaxed) {
-                readMail(&executor)
-                if stopOrderly != nil { end(&executor) }
+                readMail(&owned)
+                if owned.stopOrderly != nil { end(&owned) }
             }
         }
-        defer { ownEnd = .none }
-        return ownEnd == .failed
+        defer { owned.ownEnd = .none }
+        return owned.ownEnd == .failed
     }
 
     private func progressThread() {
@@ -303,12 +307,12 @@ final class Engine<F: Fabric & ~Copyable>: EngineControl, @unchecked Sendable {
         while true {
             let seen = bell.count
             if tryOwn() {
-                // SAFETY: this thread owns the executor until `disown`, or for good.
-                unsafe driveOwned(&executor.pointee)
-                if let orderly = stopOrderly {
-                    unsafe close(&executor.pointee, orderly: orderly)
-                    unsafe executor.deinitialize(count: 1)
-                    unsafe executor.deallocate()
+                // SAFETY: this thread owns it until `disown`, or for good.
+                unsafe driveOwned(&owned.pointee)
+                if let orderly = unsafe owned.pointee.stopOrderly {
+                    unsafe close(&owned.pointee, orderly: orderly)
+                    unsafe owned.deinitialize(count: 1)
+                    unsafe owned.deallocate()
                     return
                 }
                 disown(hasWork: false)
@@ -319,86 +323,86 @@ final class Engine<F: Fabric & ~Copyable>: EngineControl, @unchecked Sendable {
     }
 
     /// Drives the executor as long as there is something to do.
-    private func driveOwned(_ executor: inout Executor<F>) {
+    private func driveOwned(_ owned: inout Owned) {
         var looks = 0
         repeat {
-            if hasMail.load(ordering: .acquiring) { readMail(&executor) }
-            let progressed = executor.progress()
-            report(&executor)
+            if hasMail.load(ordering: .acquiring) { readMail(&owned) }
+            let progressed = owned.executor.progress()
+            report(&owned)
             looks = progressed ? 0 : looks + 1
-            if looks > Self.progressLooks, executor.hasWork, !hasMail.load(ordering: .acquiring) { rest(&executor) }
-        } while stopOrderly == nil && (executor.hasWork || hasMail.load(ordering: .acquiring))
+            if looks > Self.progressLooks, owned.executor.hasWork, !hasMail.load(ordering: .acquiring) { rest(&owned) }
+        } while owned.stopOrderly == nil && (owned.executor.hasWork || hasMail.load(ordering: .acquiring))
     }
 
     /// Nothing to do but to wait for the peers.
-    private func rest(_ executor: inout Executor<F>) {
-        executor.checkStall()
-        if !executor.hasFinished { executor.wait(milliseconds: Self.busyMilliseconds) }
+    private func rest(_ owned: inout Owned) {
+        owned.executor.checkStall()
+        if !owned.executor.hasFinished { owned.executor.wait(milliseconds: Self.busyMilliseconds) }
     }
 
-    private func close(_ executor: inout Executor<F>, orderly: Bool) {
-        end(&executor)
-        if orderly { executor.close(milliseconds: Self.closeMilliseconds) }
+    private func close(_ owned: inout Owned, orderly: Bool) {
+        end(&owned)
+        if orderly { owned.executor.close(milliseconds: Self.closeMilliseconds) }
     }
 
     /// Closing is no verdict: nothing is told to the others, and what is still in flight here ends for this rank alone.
-    private func end(_ executor: inout Executor<F>) {
+    private func end(_ owned: inout Owned) {
         verdict.withLock { $0 = $0 ?? Self.closed }
-        executor.fail(CollectiveError(.verdict, peer: nil, operation: "close", detail: "the communicator was closed"))
-        report(&executor)
+        owned.executor.fail(CollectiveError(.verdict, peer: nil, operation: "close", detail: "the communicator was closed"))
+        report(&owned)
     }
 
     // MARK: the owner's work
 
-    private func readMail(_ executor: inout Executor<F>) {
+    private func readMail(_ owned: inout Owned) {
         hasMail.store(false, ordering: .sequentiallyConsistent)
         inbox.withLock { inbox in
-            swap(&inbox.requests, &mail.requests)
-            swap(&inbox.calls, &mail.calls)
-            (mail.verdict, mail.stop) = (inbox.verdict, inbox.stop)
+            swap(&inbox.requests, &owned.mail.requests)
+            swap(&inbox.calls, &owned.mail.calls)
+            (owned.mail.verdict, owned.mail.stop) = (inbox.verdict, inbox.stop)
         }
-        for call in mail.calls { call(&executor) }
-        mail.calls.removeAll()
-        if let verdict = mail.verdict { end(&executor, with: verdict) }
-        for (operation, slot) in mail.requests { submit(operation, slot: slot, to: &executor) }
-        mail.requests.removeAll(keepingCapacity: true)
-        stopOrderly = stopOrderly ?? mail.stop
+        for call in owned.mail.calls { call(&owned.executor) }
+        owned.mail.calls.removeAll()
+        if let verdict = owned.mail.verdict { end(&owned, with: verdict) }
+        for (operation, slot) in owned.mail.requests { submit(operation, slot: slot, to: &owned) }
+        owned.mail.requests.removeAll(keepingCapacity: true)
+        owned.stopOrderly = owned.stopOrderly ?? owned.mail.stop
     }
 
-    private func submit(_ operation: Operation, slot: Int, to executor: inout Executor<F>) {
+    private func submit(_ operation: Operation, slot: Int, to owned: inout Owned) {
         do throws(CollectiveError) {
-            slotOfOperation[Int(executor.nextTicket % UInt64(OperationSlots.count))] = slot
-            _ = try executor.submit(operation)
+            owned.slotOfOperation[Int(owned.executor.nextTicket % UInt64(OperationSlots.count))] = slot
+            _ = try owned.executor.submit(operation)
         } catch {
             settle(error)
-            signalEnd(of: slot, failed: true, at: platform_now())
+            signalEnd(of: slot, failed: true, at: platform_now(), &owned)
         }
     }
 
     /// Tells the waiters what has ended. A failure is agreed on with the other ranks first.
-    private func report(_ executor: inout Executor<F>) {
-        guard executor.hasFinished || executor.failure != nil else { return }
-        if let failure = executor.failure { settle(failure) }
+    private func report(_ owned: inout Owned) {
+        guard owned.executor.hasFinished || owned.executor.failure != nil else { return }
+        if let failure = owned.executor.failure { settle(failure) }
         var time: UInt64 = 0
-        executor.takeFinished { finished in
-            let slot = slotOfOperation[Int(finished.ticket % UInt64(OperationSlots.count))]
+        while let finished = owned.executor.takeFinished() {
+            let slot = owned.slotOfOperation[Int(finished.ticket % UInt64(OperationSlots.count))]
             if slot != Self.ownSlot, time == 0 { time = platform_now() }
-            signalEnd(of: slot, failed: finished.error != nil, at: time)
+            signalEnd(of: slot, failed: finished.isFailed, at: time, &owned)
         }
     }
 
-    private func signalEnd(of slot: Int, failed: Bool, at time: UInt64) {
+    private func signalEnd(of slot: Int, failed: Bool, at time: UInt64, _ owned: inout Owned) {
         if slot == Self.ownSlot {
-            ownEnd = failed ? .failed : .done
+            owned.ownEnd = failed ? .failed : .done
         } else {
             slots.end(slot, failed: failed, at: time)
         }
     }
 
-    private func end(_ executor: inout Executor<F>, with agreed: Verdict) {
-        let operation = executor.currentOperation
+    private func end(_ owned: inout Owned, with agreed: Verdict) {
+        let operation = owned.executor.currentOperation
         verdict.withLock { $0 = $0 ?? VerbenaError(agreed, during: operation) }
-        executor.fail(CollectiveError(.verdict, peer: agreed.rank, operation: operation, detail: agreed.cause, remedy: agreed.remedy))
+        owned.executor.fail(CollectiveError(.verdict, peer: agreed.rank, operation: operation, detail: agreed.cause, remedy: agreed.remedy))
     }
 
     /// Makes a failure that this rank saw into the verdict that all ranks hold. Waits for that, bounded, once.

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/futex.h>
+#include <linux/membarrier.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -32,6 +33,17 @@ static inline void platform_pause(void) {
     __asm__ volatile("isb");
 #endif
 }
+
+/// Keeps the compiler, not the core, from moving accesses across it.
+static inline void platform_compiler_fence(void) { __asm__ volatile("" ::: "memory"); }
+
+/// Asks that `platform_fence_all` of any process fences this one's threads too. Whether it can be had.
+static inline int platform_join_fences(void) {
+    return syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED, 0, 0) == 0;
+}
+
+/// A full fence on every core that runs a thread of a process that has joined. Whether it was one. Costs microseconds.
+static inline int platform_fence_all(void) { return syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL_EXPEDITED, 0, 0) == 0; }
 
 /// Lets whoever else can run have the core.
 static inline void platform_yield(void) { (void)sched_yield(); }
