@@ -1,9 +1,9 @@
-/// A fixed number of elements at a fixed place: reading and writing one costs neither a reference count nor a check for other holders.
-// SAFETY (whole type): the memory is initialised in `init`, lives as long as this value, which cannot be copied, and every index is checked.
+/// Memory of one element type, freed with the last who holds it.
+// SAFETY (whole type): allocated in `init`, freed in `deinit`.
 @safe
-struct FixedArray<Element>: ~Copyable {
-    private let base: UnsafeMutablePointer<Element>
-    let count: Int
+private final class Storage<Element> {
+    let base: UnsafeMutablePointer<Element>
+    private let count: Int
 
     init(_ elements: [Element]) {
         count = elements.count
@@ -14,6 +14,22 @@ struct FixedArray<Element>: ~Copyable {
     deinit {
         unsafe base.deinitialize(count: count)
         unsafe base.deallocate()
+    }
+}
+
+/// A fixed number of elements at a fixed place: reading and writing one costs neither a reference count nor a check for other holders. A copy is another
+/// name for the same elements.
+// SAFETY (whole type): the storage is held as long as this value, and every index is checked.
+@safe
+struct FixedArray<Element> {
+    private let storage: Storage<Element>
+    private let base: UnsafeMutablePointer<Element>
+    let count: Int
+
+    init(_ elements: [Element]) {
+        storage = Storage(elements)
+        unsafe base = storage.base
+        count = elements.count
     }
 
     var indices: Range<Int> { 0..<count }
@@ -30,42 +46,24 @@ struct FixedArray<Element>: ~Copyable {
     }
 }
 
-/// A list that is filled and emptied over and over; grows where it must, and keeps what it has grown to.
-// SAFETY (whole type): elements need no clean-up; the memory lives as long as this value; every index is checked.
-@safe
+/// A list that is filled and emptied over and over, of a capacity that its owner never exceeds.
 @usableFromInline
-struct Batch<Element: BitwiseCopyable>: ~Copyable {
-    private var base: UnsafeMutablePointer<Element>
-    private var capacity: Int
+struct Batch<Element: BitwiseCopyable> {
+    private let elements: FixedArray<Element>
     @usableFromInline private(set) var count = 0
 
-    init(capacity: Int) {
-        self.capacity = max(1, capacity)
-        unsafe base = .allocate(capacity: self.capacity)
-    }
-
-    deinit { unsafe base.deallocate() }
+    /// - Parameter filler: what stands in the places that hold nothing.
+    init(capacity: Int, filler: Element) { elements = FixedArray(Array(repeating: filler, count: capacity)) }
 
     @usableFromInline var isEmpty: Bool { count == 0 }
+    var isFull: Bool { count == elements.count }
 
-    @usableFromInline subscript(index: Int) -> Element {
-        precondition(index >= 0 && index < count)
-        return unsafe base[index]
-    }
+    @usableFromInline subscript(index: Int) -> Element { elements[index] }
 
     mutating func append(_ element: Element) {
-        if count == capacity { grow() }
-        unsafe (base + count).initialize(to: element)
+        elements[count] = element
         count += 1
     }
 
     @usableFromInline mutating func removeAll() { count = 0 }
-
-    private mutating func grow() {
-        let larger = UnsafeMutablePointer<Element>.allocate(capacity: 2 * capacity)
-        unsafe larger.update(from: base, count: count)
-        unsafe base.deallocate()
-        unsafe base = larger
-        capacity *= 2
-    }
 }

@@ -176,11 +176,12 @@ extension StateMachine {
         if lanes[lane].step == lanes[lane].stepCount, lanes[lane].incomplete == 0 { finish(lane) }
     }
 
-    /// The writes of the outbox are with the fabric. Where that completes them, a lane may have waited for it.
+    /// The writes of the outbox are with the fabric. A lane may have waited for that.
     @usableFromInline
     mutating func outboxPosted() {
         outbox.removeAll()
-        guard writesCompleteAtOnce else { return }
+        guard isOutboxAwaited else { return }
+        isOutboxAwaited = false
         for lane in lanes.indices where lanes[lane].isActive && lanes[lane].waitsForOutbox {
             lanes[lane].waitsForOutbox = false
             advance(lane)
@@ -191,6 +192,7 @@ extension StateMachine {
     private mutating func take(_ step: Step, _ lane: Int) -> Bool {
         if step.drain, lanes[lane].incomplete > 0 || !outbox.isEmpty {
             lanes[lane].waitsForOutbox = true
+            isOutboxAwaited = true
             return false
         }
         if let peer = step.receive, !lanes[lane].hasReceived {
@@ -229,6 +231,11 @@ extension StateMachine {
         let slot = Int(slots[send.peer])
         let link = presentLink(send.peer, lane)
         let queue = slot * settings.channelsPerPeer + lanes[lane].channel
+        guard !outbox.isFull else {
+            lanes[lane].waitsForOutbox = true
+            isOutboxAwaited = true
+            return false
+        }
         // A full queue drains by completions, which call us again.
         guard writesCompleteAtOnce || posted[queue] - completed[queue] < writeDepth else { return false }
         guard let target = destination(of: send, slot, lane) else { return false }

@@ -8,10 +8,12 @@ internal import Reduction
 ///
 /// Nothing here is generic, so that it is compiled once, and nothing allocates once an operation's like has been seen.
 @usableFromInline
-struct StateMachine: ~Copyable {
+struct StateMachine {
     private(set) var settings: ExecutorSettings
     /// Operations that wait for their lane, at most.
     static let mostPending = 1024
+    /// Writes that the machine hands over at once; more wait for the next look.
+    static let mostInOutbox = 64
 
     @usableFromInline private(set) var failure: CollectiveError?
     /// Whether there is one: asked all the time.
@@ -35,7 +37,9 @@ struct StateMachine: ~Copyable {
     let posted: FixedArray<UInt64>
     let completed: FixedArray<UInt64>
     /// Writes to be posted, in order.
-    @usableFromInline var outbox: Batch<Write> = Batch(capacity: 64)
+    @usableFromInline var outbox: Batch<Write>
+    /// Some lane waits for the outbox to be posted.
+    var isOutboxAwaited = false
     /// Submitted collectives, and transfers, that are not on a lane.
     var pending = Queue()
     var pendingTransfers: [(operation: Operation, ticket: UInt64)] = []
@@ -43,7 +47,7 @@ struct StateMachine: ~Copyable {
     /// Place of the next collective that starts.
     var nextToStart: UInt64 = 0
     var unfinished = 0
-    var finished: Batch<Finished> = Batch(capacity: StateMachine.mostPending)
+    var finished: Batch<Finished>
     private var finishedTaken = 0
     var closedPeer: Int?
     var choices = ChoiceCache()
@@ -100,6 +104,13 @@ struct StateMachine: ~Copyable {
         completed = FixedArray(Array(repeating: 0, count: peers.count * settings.channelsPerPeer))
         lanes = FixedArray(Self.lanes(settings, rank: rank, peers: peers.count))
         links = FixedArray(Array(repeating: Link(), count: (ExecutorSettings.lanes + 2) * peers.count))
+        let nowhere = RemoteRegion(peer: rank, identifier: 0, byteCount: 0)
+        outbox = Batch(
+            capacity: Self.mostInOutbox,
+            filler: Write(
+                channel: Channel(peer: rank), source: landing, sourceOffset: 0, destination: nowhere, destinationOffset: 0, byteCount: 0,
+                immediate: 0))
+        finished = Batch(capacity: Self.mostPending + lanes.count, filler: Finished(ticket: 0, isFailed: false))
         scratch = FoldScratch(capacity: settings.worldSize + 1)
         pending.reserve(Self.mostPending)
     }
