@@ -85,22 +85,16 @@ struct Folding: Equatable, Sendable {
     private var machines: Int { shape.topology.machineCount }
     private var slices: Int { shape.worldSize / machines }
 
-    var count: Int { shape.topology.isNested ? machines + (shape.count == 0 ? 0 : shape.worldSize) : segments }
+    var count: Int { shape.count > 0 && shape.topology.isNested ? shape.worldSize : segments }
 
     subscript(index: Int) -> Action {
         guard shape.topology.isNested else {
             let range = part(index, of: segments, in: 0..<shape.count)
             return fold(.eager(first: index, start: range.lowerBound, inputStart: range.lowerBound), range)
         }
-        guard index >= machines else {
-            let first = shape.topology.rank(0, ofMachine: index)
-            return .fold(
-                Fold(
-                    .eagerMachine(index: index, start: 0), into: .location(.eager(rank: first)), count: shape.count, isFinal: false))
-        }
-        let (slice, segment) = (index - machines).quotientAndRemainder(dividingBy: machines)
+        let (slice, segment) = index.quotientAndRemainder(dividingBy: machines)
         let range = part(segment, of: machines, in: part(slice, of: slices, in: 0..<shape.count))
-        return fold(.eagerSums(first: segment, start: range.lowerBound), range)
+        return fold(.eagerMachines(first: segment, start: range.lowerBound), range)
     }
 
     private func fold(_ sources: Fold.Sources, _ range: Range<Int>) -> Action {

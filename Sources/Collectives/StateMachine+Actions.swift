@@ -86,14 +86,13 @@ extension StateMachine {
                 let peer = (first + turn) % worldSize
                 unsafe add(peer == rank ? pointer(.input(inputStart), lane) : eagerPointer(peer, start, lane))
             }
-        case .eagerMachine(let machine, let start):
-            for local in 0..<topology.size(ofMachine: machine) {
-                let peer = topology.rank(local, ofMachine: machine)
-                unsafe add(peer == rank ? pointer(.input(start), lane) : eagerPointer(peer, start, lane))
-            }
-        case .eagerSums(let first, let start):
+        case .eagerMachines(let first, let start):
             for turn in 0..<topology.machineCount {
-                unsafe add(eagerPointer(topology.rank(0, ofMachine: (first + turn) % topology.machineCount), start, lane))
+                let machine = (first + turn) % topology.machineCount
+                for local in 0..<topology.size(ofMachine: machine) {
+                    let peer = topology.rank(local, ofMachine: machine)
+                    unsafe add(peer == rank ? pointer(.input(start), lane) : eagerPointer(peer, start, lane))
+                }
             }
         case .inputAndSlots(let start, let slots):
             unsafe add(pointer(.input(start), lane))

@@ -48,10 +48,8 @@ public struct Fold: Equatable, Sendable {
         /// What every rank wrote into its eager slot, from element `start` of it, in the order of ranks beginning with `first`; this rank's
         /// own part is its input from `inputStart`.
         case eager(first: Int, start: Int, inputStart: Int)
-        /// The eager slots of the ranks of machine `index` only.
-        case eagerMachine(index: Int, start: Int)
-        /// The eager slots of each machine's first rank, beginning with machine `first`.
-        case eagerSums(first: Int, start: Int)
+        /// The same, machine by machine, beginning with machine `first`; what this rank adds is its input.
+        case eagerMachines(first: Int, start: Int)
         /// This rank's input, then the gated slots `0 ..< slots`.
         case inputAndSlots(start: Int, slots: Int)
     }
