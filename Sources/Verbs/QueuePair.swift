@@ -99,7 +99,7 @@ public final class QueuePair {
         return unsafe raw
     }
 
-    /// Chains a write of `byteCount` bytes into the peer's memory that tells it by `immediate` (host order). With 0 bytes only that travels.
+    /// Chains a write of `byteCount` bytes into the peer's memory; `immediate` (host order) tells it. With 0 bytes only that travels.
     ///
     /// The source must stay as it is until a completion covers the write, and mapped until the chain is posted or dropped. Bounds are the
     /// caller's; a device that finds them broken ends the connection. Traps where the chain is full.

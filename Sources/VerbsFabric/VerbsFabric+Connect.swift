@@ -3,6 +3,7 @@ import Verbs
 
 // The lower rank of a pair initiates, the higher answers. One loop drives both kinds of channels by rdma_cm's events.
 extension VerbsFabric {
+    /// A waker ends it, for a job that is known to be over has no need of connections: that throws `.timedOut` too, and blames nobody.
     public mutating func connect(to endpoints: [Int: [UInt8]], deadline: FabricInstant) throws(FabricError) {
         guard channels.isEmpty, !isClosed else { fatalError("VerbsFabric.connect called twice") }
         guard !endpoints.isEmpty else { return }
@@ -87,7 +88,12 @@ extension VerbsFabric {
             if let error = deviceFailure(during: .connect) { throw error }
             let remaining = deadline.since(now())
             if remaining == 0 { return nil }
-            _ = waitUntilReadable([manager.descriptor, monitor.asyncDescriptor], nanoseconds: remaining)
+            let ready = waitUntilReadable(
+                [manager.descriptor, monitor.asyncDescriptor, wakeDescriptor.descriptor], nanoseconds: remaining)
+            if ready[2] {
+                wakeDescriptor.drain()
+                throw FabricError(.timedOut, during: .connect, detail: "this rank gave up waiting for connections before the deadline")
+            }
         }
     }
 

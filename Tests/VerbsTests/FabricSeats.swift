@@ -16,12 +16,15 @@ struct Unexpected: Error, CustomStringConvertible {
 final class Seat: Sendable {
     let rank: Int
     let endpoint: [UInt8]
+    /// Of which the tests know how much a completion queue takes.
+    let isSoftRoCE: Bool
     private let fabric: Mutex<VerbsFabric?>
 
     init(_ configuration: VerbsFabricConfiguration) throws {
         let fabric = try VerbsFabric(configuration)
         rank = configuration.rank
         endpoint = fabric.endpoint
+        isSoftRoCE = fabric.deviceName.hasPrefix("rxe")
         self.fabric = Mutex(consume fabric)
     }
 

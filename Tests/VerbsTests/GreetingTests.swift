@@ -109,5 +109,18 @@ private func greeting(_ change: (inout Greeting) -> Void = { _ in }) -> Greeting
         #expect(sizes.receives - (sizes.replenishBatch - 1) >= arrivals + 1)
         #expect(sizes.sends == writes + 1)
         #expect(sizes.completions == sizes.receives + sizes.sends)
+        #expect(sizes.chain >= 1 && sizes.chain <= writes)
+    }
+
+    @Test func channelsSpreadOverAsFewQueuesAsTakeThem() throws {
+        let sizes = QueueSizes(arrivalDepth: 1024, writeDepth: 512)
+        #expect(sizes.completions == 1602)
+        for channels in 1...200 {
+            let (perQueue, queues) = try #require(sizes.spread(channels: channels, limit: 32_767))
+            #expect(perQueue * sizes.completions <= 32_767)
+            #expect(queues == (channels + 19) / 20)
+            #expect((channels - 1) / perQueue < queues, "the last channel has a queue")
+        }
+        #expect(sizes.spread(channels: 1, limit: 1601) == nil)
     }
 }

@@ -47,7 +47,9 @@ private final class Loop {
 
     func makeQueuePair(_ connection: Connection) throws -> QueuePair {
         #expect(connection.runs(on: domain.device))
-        return try QueuePair(on: connection, domain: domain, completions: completions, depths: QueueDepths(sends: 8, receives: 8))
+        return try QueuePair(
+            on: connection, domain: domain, completions: completions, depths: QueueDepths(sends: 8, receives: 8), chainCapacity: 4,
+            inlineByteCount: 64)
     }
 
     func nextEvent() throws -> ConnectionEvent {
@@ -133,6 +135,103 @@ private final class Loop {
         #expect(sent == 2)
         #expect(unsafe memcmp(source.base, destination.base + 100, 5000) == 0)
         #expect(unsafe destination.base.load(fromByteOffset: 5100, as: UInt8.self) == 0)
+    }
+
+    @Test func onlyTheLastOfAChainIsSignalled() throws {
+        let loop = try Loop()
+        let pair = try #require(loop.active)
+        for identifier in 0..<4 { pair.chainMessage(identifier: UInt64(identifier), immediate: UInt32(identifier)) }
+        #expect(pair.chained == pair.chainCapacity)
+        try pair.postChain()
+        try pair.postChain()  // An empty chain is nothing.
+        var sent: [UInt64] = []
+        var received: [UInt32] = []
+        while sent.isEmpty || received.count < 4 {
+            let completion = try loop.nextCompletion()
+            #expect(completion.status == .success)
+            if completion.kind == .sent { sent.append(completion.identifier) } else { received.append(completion.immediate) }
+        }
+        #expect(sent == [3])
+        #expect(received == [0, 1, 2, 3])
+    }
+
+    @Test func aDroppedChainNeverLeaves() throws {
+        let loop = try Loop()
+        let pair = try #require(loop.active)
+        for identifier in 0..<3 { pair.chainMessage(identifier: UInt64(identifier), immediate: 0) }
+        pair.dropChain()
+        pair.chainMessage(identifier: 9, immediate: 5)
+        try pair.postChain()
+        for _ in 0..<2 {
+            let completion = try loop.nextCompletion()
+            #expect(completion.kind == .sent ? completion.identifier == 9 : completion.immediate == 5)
+        }
+    }
+
+    @Test func aRefusedChainSaysSoAndIsEmpty() throws {
+        let loop = try Loop()
+        let pair = try #require(loop.active)
+        // Four receives: the fifth message and those behind it stay in the queue until it is full.
+        let error = #expect(throws: VerbsError.self) {
+            for _ in 0..<64 {
+                for identifier in 0..<4 { pair.chainMessage(identifier: UInt64(identifier), immediate: 0) }
+                try pair.postChain()
+            }
+        }
+        #expect(error?.cause == .resource)
+        #expect(error?.call == "ibv_post_send")
+        #expect(pair.chained == 0)
+    }
+
+    @Test func unsignalledRequestsAreFlushedLikeAll() throws {
+        let loop = try Loop()
+        let pair = try #require(loop.active)
+        // The fifth has no receive to go to.
+        for _ in 0..<2 {
+            for identifier in 0..<4 { pair.chainMessage(identifier: UInt64(identifier), immediate: 0) }
+            try pair.postChain()
+        }
+        var flushed: Set<UInt64> = []
+        while flushed.count < 4 {
+            let completion = try loop.nextCompletion()
+            if completion.kind == .receivedMessage, completion.status == .success, completion.immediate == 0, flushed.isEmpty {
+                pair.connection.disconnect()
+            }
+            if completion.status == .flushed, completion.identifier < 4 { flushed.insert(completion.identifier) }
+        }
+    }
+
+    @Test(arguments: [1, 63, 64, 65, 4097]) func lentMemoryOfAnyAlignmentIsSourceAndTarget(byteCount: Int) throws {
+        let loop = try Loop()
+        let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: 3 * 8192, alignment: 4096)
+        defer { unsafe memory.deallocate() }
+        unsafe memory.initializeMemory(as: UInt8.self, repeating: 0)
+        let base = memory.baseAddress!
+        // SAFETY: both parts lie in the memory, which outlives their regions.
+        let source = unsafe try MemoryRegion(in: loop.domain, lent: base + 1, byteCount: byteCount)
+        let target = unsafe try MemoryRegion(in: loop.domain, lent: base + 8192 + 3, byteCount: byteCount)
+        for index in 0..<byteCount { unsafe memory[1 + index] = UInt8(truncatingIfNeeded: index &* 3 &+ 1) }
+        try loop.write(source, to: target, byteCount: UInt32(byteCount), immediate: 1)
+        for _ in 0..<2 { #expect(try loop.nextCompletion().status == .success) }
+        #expect(unsafe memcmp(base + 1, base + 8192 + 3, byteCount) == 0)
+        #expect(unsafe memory[8192 + 2] == 0 && memory[8192 + 3 + byteCount] == 0)
+        try source.close()
+        try source.close()
+        try target.close()
+        #expect(unsafe memory[1] == 1)
+    }
+
+    @Test func memoryThatIsNotThereIsRefused() throws {
+        let (name, _) = try #require(MachineCapability.usableAddress)
+        let domain = try ProtectionDomain(on: DeviceContext(opening: name))
+        // SAFETY: the first page is never mapped, and nothing here touches it: the kernel is to say so.
+        let nowhere = unsafe try #require(UnsafeMutableRawPointer(bitPattern: 64))
+        do {
+            _ = unsafe try MemoryRegion(in: domain, lent: nowhere, byteCount: 64)
+            Issue.record("memory that is not mapped was taken")
+        } catch {
+            #expect(error.call == "ibv_reg_mr")
+        }
     }
 
     @Test func aMessageIsNotAWrite() throws {

@@ -2,6 +2,7 @@ import Fabric
 import Foundation
 import Synchronization
 import Testing
+import Verbs
 
 @testable import VerbsFabric
 
@@ -52,12 +53,13 @@ import Testing
         }
     }
 
-    @Test func moreWritesThanTheQueuesHoldArriveInOrder() throws {
-        let seats = try connected(2) { ($0.arrivalDepth, $0.writeDepth) = (8, 4) }
+    @Test(arguments: [1, 3, 4, 8]) func moreWritesThanTheQueuesHoldArriveInOrder(depth: Int) throws {
+        let depth64 = UInt64(depth)
+        let seats = try connected(2) { ($0.arrivalDepth, $0.writeDepth) = (8, depth) }
         let (source, _, remote) = try regions(seats[0], seats[1], byteCount: 64)
         var (arrived, completed, posted): (UInt32, UInt64, UInt64) = (0, 0, 0)
         while arrived < 1000 {
-            while posted < 1000, posted - completed < 4, posted - UInt64(arrived) < 8 {
+            while posted < 1000, posted - completed < depth64, posted - UInt64(arrived) < 8 {
                 let immediate = UInt32(posted)
                 posted = try seats[0].write(source, to: remote, byteCount: 8, immediate: immediate)
             }
@@ -69,7 +71,91 @@ import Testing
                 #expect(through > completed)
                 completed = through
             }
-            if posted - completed == 4, case .completion(_, let through) = try seats[0].next() { completed = through }
+            if posted - completed == depth64, case .completion(_, let through) = try seats[0].next() { completed = through }
+        }
+    }
+
+    @Test func writesWaitForEachOtherAndOneCompletionCoversThem() throws {
+        let seats = try connected(2) { $0.writeDepth = 64 }
+        let (source, _, remote) = try regions(seats[0], seats[1], byteCount: 64)
+        try seats[0].use { (fabric) throws(FabricError) in
+            for number in 1...3 {
+                let write = Write(
+                    channel: Channel(peer: 1), source: source, sourceOffset: 0, destination: remote, destinationOffset: 0, byteCount: 8,
+                    immediate: UInt32(number))
+                #expect(try fabric.write(write) == UInt64(number))
+                #expect(fabric.channels[0].queuePair?.chained == number)
+            }
+            fabric.wait(until: fabric.now())
+            #expect(fabric.channels[0].queuePair?.chained == 0)
+        }
+        for number in 1...3 {
+            guard case .arrival(_, immediate: UInt32(number)) = try seats[1].next() else { throw Unexpected("no arrival \(number)") }
+        }
+        guard case .completion(_, through: 3) = try seats[0].next() else { throw Unexpected("not one completion for all") }
+    }
+
+    @Test func closingLetsGoWhatWasHeldBack() throws {
+        let seats = try connected(2)
+        let (source, _, remote) = try regions(seats[0], seats[1], byteCount: 64)
+        try seats[0].use { (fabric) throws(FabricError) in
+            _ = try fabric.write(
+                Write(
+                    channel: Channel(peer: 1), source: source, sourceOffset: 0, destination: remote, destinationOffset: 0, byteCount: 8,
+                    immediate: 6))
+            fabric.close(deadline: fabric.now().advanced(milliseconds: 10_000))
+        }
+        guard case .arrival(_, immediate: 6) = try seats[1].next() else { throw Unexpected("no arrival") }
+        guard case .closed(peer: 0) = try seats[1].next() else { throw Unexpected("no leave") }
+    }
+
+    @Test func aChainThatTheDeviceRefusesFailsThePeer() throws {
+        let seats = try connected(2) { ($0.arrivalDepth, $0.writeDepth) = (4, 8) }
+        let (source, _, remote) = try regions(seats[0], seats[1], byteCount: 64)
+        let write = Write(
+            channel: Channel(peer: 1), source: source, sourceOffset: 0, destination: remote, destinationOffset: 0, byteCount: 8,
+            immediate: 0)
+        try seats[0].use { (fabric) throws(FabricError) in
+            let pair = fabric.channels[0].queuePair
+            // Behind the fabric's back, until the device takes no more: the peer posts few receives.
+            #expect(throws: VerbsError.self) {
+                for _ in 0..<1000 {
+                    pair?.chainMessage(identifier: WorkRequestTag(.goodbye, slot: 0).identifier, immediate: 0)
+                    try pair?.postChain()
+                }
+            }
+            // A chain holds two here: the second write finds it full, and the device refuses both.
+            #expect(try fabric.write(write) == 1)
+            let error = #expect(throws: FabricError.self) { try fabric.write(write) }
+            #expect(error?.cause == .resource)
+            #expect(error?.peer == 1 && error?.rankAtFault == nil)
+            guard case .failure(let reported) = fabric.poll() else {
+                Issue.record("no failure was reported")
+                return
+            }
+            #expect(reported == error)
+            #expect(throws: reported) { try fabric.write(write) }
+            #expect(fabric.poll() == nil)
+        }
+    }
+
+    @Test func moreChannelsThanOneCompletionQueueTakes() throws {
+        let channels = 25
+        let seats = try connected(2) { $0.channelsPerPeer = channels }
+        let (source, _, remote) = try regions(seats[0], seats[1], byteCount: 64)
+        let parts = try seats[0].use { (fabric) throws(FabricError) in fabric.completions?.parts ?? 0 }
+        if seats[0].isSoftRoCE { #expect(parts == 2) }
+        for index in 0..<channels { try seats[0].write(source, to: remote, channel: index, byteCount: 8, immediate: UInt32(index)) }
+        var arrived: Set<UInt32> = []
+        var completed: Set<Int> = []
+        while arrived.count < channels {
+            guard case .arrival(let channel, let immediate) = try seats[1].next() else { throw Unexpected("no arrival") }
+            #expect(channel.index == Int(immediate))
+            arrived.insert(immediate)
+        }
+        while completed.count < channels {
+            guard case .completion(let channel, through: 1) = try seats[0].next() else { throw Unexpected("no completion") }
+            completed.insert(channel.index)
         }
     }
 
@@ -177,6 +263,20 @@ import Testing
         #expect(error?.cause == .timedOut)
         #expect(error?.peer == 0)
         #expect(error?.detail.contains("also missing: 1") == true)
+    }
+
+    @Test func aWakerEndsConnecting() throws {
+        let seats = try (0..<2).map { try Seat(configuration($0, of: 2)) }
+        let endpoint = seats[0].endpoint
+        try seats[1].use { (fabric) throws(FabricError) in
+            let waker = fabric.waker()
+            Thread.detachNewThread { waker.wake() }
+            let deadline = fabric.now().advanced(milliseconds: 20_000)
+            let error = #expect(throws: FabricError.self) { try fabric.connect(to: [0: endpoint], deadline: deadline) }
+            #expect(error?.cause == .timedOut)
+            #expect(error?.rankAtFault == nil)
+            #expect(fabric.now() < deadline)
+        }
     }
 
     @Test func aWakerEndsTheWaitOfAnotherThread() throws {
