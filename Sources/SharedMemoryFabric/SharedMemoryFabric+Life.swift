@@ -3,9 +3,9 @@ public import Fabric
 
 // SAFETY (whole file): lanes are places in the fabric's own table.
 /// Waiting, and how peers leave.
-extension SharedMemoryFabric {
+extension SharedMemoryFabric: DescriptorWaiting {
     public mutating func wait(until deadline: FabricInstant) {
-        if lanes.unreportedCount > 0 || isAwaited() { return }
+        if isAwaited() { return }
         for _ in 0..<configuration.spins {
             platform_pause()
             if isAwaited() { return }
@@ -16,13 +16,35 @@ extension SharedMemoryFabric {
         }
         let start = now()
         checkLiveness(at: start)
-        guard deadline > start, leaving == 0, control.bell.prepareToSleep() else { return }
-        guard !lanes.isAnyReady else { return control.bell.rise() }
-        control.bell.sleep(nanoseconds: min(deadline.since(start), livenessIntervalMilliseconds * 1_000_000))
+        guard deadline > start, prepareToSleep() else { return }
+        control.bell.sleep(nanoseconds: min(deadline.since(start), longestSleepMilliseconds * 1_000_000))
+        control.bell.rise()
     }
 
+    // MARK: sleeping, alone or with another fabric
+
+    public var sleepDescriptors: [Int32] { control.pipe.map { [$0.descriptor] } ?? [] }
+
+    public var longestSleepMilliseconds: UInt64 { livenessIntervalMilliseconds }
+
     @inline(__always)
-    private func isAwaited() -> Bool { lanes.isAnyReady || leaving > 0 || control.bell.takeRing() }
+    public mutating func isAwaited() -> Bool { lanes.unreportedCount > 0 || lanes.isAnyReady || leaving > 0 || control.bell.takeRing() }
+
+    public mutating func prepareToSleep() -> Bool {
+        guard lanes.unreportedCount == 0, leaving == 0, control.bell.prepareToSleep() else { return false }
+        if lanes.isAnyReady {
+            control.bell.rise()
+            return false
+        }
+        return true
+    }
+
+    public mutating func rise() {
+        control.bell.rise()
+        checkLiveness(at: now())
+    }
+
+    // MARK: peers' ends
 
     /// Looks at the process descriptors, at most once an interval. A peer that is gone makes its last arrivals readable and then fails.
     private mutating func checkLiveness(at time: FabricInstant) {
@@ -32,8 +54,6 @@ extension SharedMemoryFabric {
             beginLeave(of: slot, Self.death(of: peers[slot].rank))
         }
     }
-
-    // MARK: peers' ends
 
     /// A peer's last word. Its other channels may hold more, so it is reported when they are empty.
     mutating func takeLeave(of lane: Int, _ cause: FabricError.Cause) -> FabricEvent? {

@@ -16,9 +16,12 @@ public struct SharedMemoryConfiguration: Sendable {
     /// How often it looks after that, each time letting whoever else can run have the core (sched_yield), before it sleeps. Many where
     /// ranks outnumber cores: a yield costs about a microsecond, to sleep and be woken several.
     public var yields: Int
+    /// Whether to sleep on a pipe, so that one thread can sleep on this fabric and another one (see `DescriptorWaiting`). A futex is faster.
+    public var sleepsOnDescriptor: Bool
 
     public init(
-        rank: Int, worldSize: Int, channelsPerPeer: Int = 1, arrivalDepth: Int = 1024, jobKey: [UInt8], spins: Int = 200, yields: Int = 0
+        rank: Int, worldSize: Int, channelsPerPeer: Int = 1, arrivalDepth: Int = 1024, jobKey: [UInt8], spins: Int = 200, yields: Int = 0,
+        sleepsOnDescriptor: Bool = false
     ) {
         self.rank = rank
         self.worldSize = worldSize
@@ -27,6 +30,7 @@ public struct SharedMemoryConfiguration: Sendable {
         self.jobKey = jobKey
         self.spins = spins
         self.yields = yields
+        self.sleepsOnDescriptor = sleepsOnDescriptor
     }
 }
 
@@ -106,7 +110,8 @@ public struct SharedMemoryFabric: Fabric, ~Copyable {
         }
         let control = try ControlSegment(
             allocating: .init(
-                worldSize: configuration.worldSize, channelsPerPeer: configuration.channelsPerPeer, ring: ArrivalRingSize(depth: depth)))
+                worldSize: configuration.worldSize, channelsPerPeer: configuration.channelsPerPeer, ring: ArrivalRingSize(depth: depth)),
+            pipe: configuration.sleepsOnDescriptor ? try WakePipe() : nil)
         self.control = control
         self.configuration = configuration
         lanes = LaneTable(capacity: (configuration.worldSize - 1) * configuration.channelsPerPeer)
