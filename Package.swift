@@ -29,7 +29,7 @@ func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
 // One direction, left may import right (docs/ARCHITECTURE.md):
 //
 //     executables > Verbena > Gradients > Collectives > {Reduction, Fabric}
-//     Verbena > {VerbsFabric, SharedMemoryFabric} > Fabric        Verbena > Rendezvous
+//     Verbena > {MixedFabric, VerbsFabric, SharedMemoryFabric} > Fabric        Verbena > Rendezvous
 //     VerbsFabric > Verbs > CVerbs     Reduction > CKernels       verbena > Trainer > {Verbena, COpenBLAS}
 let package = Package(
     name: "verbena",
@@ -60,6 +60,7 @@ let package = Package(
             providers: [.apt(["libibverbs-dev", "librdmacm-dev"])]),
         module("Verbs", ["CVerbs"]),
         module("VerbsFabric", ["Fabric", "Verbs"]),
+        module("MixedFabric", ["Fabric"]),
 
         // Ranks find each other.
         module("Rendezvous", nio + [crypto, logging]),
@@ -98,7 +99,7 @@ let package = Package(
             name: "tidy", dependencies: ["HouseStyle"], path: "tools/house-style/tidy", swiftSettings: rules),
 
         tests("CollectivesTests", ["Collectives", "Fabric", "Reduction"]),
-        tests("FabricConformanceTests", ["Fabric", "SharedMemoryFabric", "Verbs", "VerbsFabric"]),
+        tests("FabricConformanceTests", ["Fabric", "MixedFabric", "SharedMemoryFabric", "Verbs", "VerbsFabric"]),
         tests("GradientsTests", ["Gradients"]),
         tests("HouseStyleTests", ["HouseStyle"]),
         tests("RdmaAllreduceTests", ["CommandLineSupport", "Verbena", "rdma-allreduce"]),

@@ -16,4 +16,6 @@ for byteCount in [0, 8, 40, 64, 4096] {
 }
 Bench.report("8 B, exchange of 2 ranks", Bench.exchange(ranks: 2, byteCount: 8, inTurn: false, spins: 1_000_000))
 Bench.report("8 B, a message of a stream", Bench.stream(byteCount: 8))
-Bench.report("8 B, exchange of 4 ranks, 50 spins", Bench.exchange(ranks: 4, byteCount: 8, inTurn: false, spins: 50))
+for spins in [0, 3, 10, 50] {
+    Bench.report("8 B, exchange of 4 ranks, \(spins) spins", Bench.exchange(ranks: 4, byteCount: 8, inTurn: false, spins: spins))
+}

@@ -1,26 +1,32 @@
 internal import CPlatform
 internal import Synchronization
 
-/// The word by which the owner of a control segment says that it sleeps, and on which it sleeps.
+/// The word by which the owner of a control segment says that it sleeps, and on which it sleeps: on the word itself (a futex), or on a
+/// pipe where it sleeps together with another fabric.
 ///
 /// Nobody touches it for a message: while the owner is awake, the peers only read it, so its line stays in all their caches.
 ///
 /// No wake-up is lost. A sender does: publish the arrival, fence, read the word. The owner does: set `asleep`, fence, look at all rings,
-/// sleep if the word is still `asleep`. Of two sides that each write, fence and then read what the other wrote, one at least sees the
+/// sleep if the word is still `asleep` (or the pipe still empty). Of two sides that each write, fence and then read what the other wrote, one at least sees the
 /// other's write (the fences are ordered, and the reads of the later one see what precedes the earlier). So either the owner sees the
 /// arrival and does not sleep, or the sender sees `asleep`, takes it back and wakes; and the kernel compares the word
-/// under its own lock, so a word taken back before the sleep begins ends the sleep at once.
+/// under its own lock, so a word taken back before the sleep begins ends the sleep at once. A byte in a pipe stays till it is read.
 // SAFETY (whole file): the word lies in a mapping which the holder of this value keeps, and is touched as an atomic only.
 @safe
 struct Bell {
     private let word: UnsafeMutablePointer<Atomic<UInt32>>
+    /// -1 for a futex.
+    private let pipe: Int32
 
     private static let awake: UInt32 = 0
     private static let asleep: UInt32 = 1
     /// Rung by a waker; stays until the owner has seen it.
     private static let rung: UInt32 = 2
 
-    init(at address: UnsafeMutableRawPointer) { unsafe word = address.assumingMemoryBound(to: Atomic<UInt32>.self) }
+    init(at address: UnsafeMutableRawPointer, pipe: Int32) {
+        unsafe word = address.assumingMemoryBound(to: Atomic<UInt32>.self)
+        self.pipe = pipe
+    }
 
     // MARK: any thread or process
 
@@ -34,14 +40,17 @@ struct Bell {
     private func wake() {
         // One of several senders gets to wake.
         let result = unsafe word.pointee.compareExchange(expected: Self.asleep, desired: Self.awake, ordering: .relaxed)
-        if result.exchanged { unsafe platform_futex_wake(UnsafePointer<UInt32>(OpaquePointer(word))) }
+        if result.exchanged { rouse() }
+    }
+
+    private func rouse() {
+        if pipe >= 0 { return platform_pipe_wake(pipe) }
+        unsafe platform_futex_wake(UnsafePointer<UInt32>(OpaquePointer(word)))
     }
 
     /// Ends the owner's sleep, or keeps it from the next one.
     func ring() {
-        if unsafe word.pointee.exchange(Self.rung, ordering: .sequentiallyConsistent) == Self.asleep {
-            unsafe platform_futex_wake(UnsafePointer<UInt32>(OpaquePointer(word)))
-        }
+        if unsafe word.pointee.exchange(Self.rung, ordering: .sequentiallyConsistent) == Self.asleep { rouse() }
     }
 
     // MARK: the owner
@@ -63,9 +72,16 @@ struct Bell {
     }
 
     func sleep(nanoseconds: UInt64) {
-        _ = unsafe platform_futex_wait(UnsafePointer<UInt32>(OpaquePointer(word)), Self.asleep, nanoseconds)
-        rise()
+        if pipe >= 0 {
+            platform_wait_readable(pipe, nanoseconds)
+        } else {
+            _ = unsafe platform_futex_wait(UnsafePointer<UInt32>(OpaquePointer(word)), Self.asleep, nanoseconds)
+        }
     }
 
-    func rise() { _ = unsafe word.pointee.exchange(Self.awake, ordering: .sequentiallyConsistent) }
+    func rise() {
+        _ = unsafe word.pointee.exchange(Self.awake, ordering: .sequentiallyConsistent)
+        // A sender that is about to write its byte ends the next sleep for nothing.
+        if pipe >= 0 { platform_pipe_drain(pipe) }
+    }
 }

@@ -25,23 +25,27 @@ struct ControlSegment: Sendable {
 
     let mapping: SharedMapping
     let layout: Layout
+    /// What the owner sleeps on, where it is not the bell's own word.
+    let pipe: WakePipe?
     private static let magic: UInt64 = 0x5645_5242_454e_4132  // VERBENA2
 
-    init(allocating layout: Layout) throws(FabricError) {
+    init(allocating layout: Layout, pipe: WakePipe?) throws(FabricError) {
         mapping = try SharedMapping.allocateSparse(byteCount: layout.byteCount)
         self.layout = layout
+        self.pipe = pipe
         try mapping.take(0..<Layout.header, during: .open, peer: nil)
         unsafe mapping.base.storeBytes(of: Self.magic, as: UInt64.self)
     }
 
     /// A peer's segment, whose endpoint has said that it is of this layout; nil where it cannot be.
-    init?(opened mapping: SharedMapping, layout: Layout) {
+    init?(opened mapping: SharedMapping, layout: Layout, pipe: WakePipe?) {
         guard mapping.byteCount >= layout.byteCount, unsafe mapping.base.load(as: UInt64.self) == Self.magic else { return nil }
         self.mapping = mapping
         self.layout = layout
+        self.pipe = pipe
     }
 
-    var bell: Bell { unsafe Bell(at: mapping.base + 128) }
+    var bell: Bell { unsafe Bell(at: mapping.base + 128, pipe: pipe?.descriptor ?? -1) }
 
     /// Takes the memory of all rings that `rank` writes, and fills this process's page tables for them.
     func take(ringsOf rank: Int, peer: Int) throws(FabricError) {

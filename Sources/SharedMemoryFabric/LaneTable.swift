@@ -3,12 +3,12 @@ struct Lane {
     var writer: ArrivalWriter
     /// The peer's.
     let bell: Bell
+    /// False once the peer was reported as closed or failed. (Here it lies in the bell's padding, and a lane in 128 bytes.)
+    var isOpen = true
     var reader: ArrivalReader
     /// Tickets given out, and reported as completed.
     var posted: UInt64 = 0
     var reported: UInt64 = 0
-    /// False once the peer was reported as closed or failed.
-    var isOpen = true
 }
 
 /// All lanes, by slot and then channel, in memory that does not move; and which of them hold writes not yet reported as completed.

@@ -110,7 +110,7 @@ final class SharedMapping: @unchecked Sendable {
         var byteCount: UInt64
     }
 
-    private static func resourceError(
+    static func resourceError(
         _ operation: FabricError.Operation, errno code: Int32, what: String, peer: Int?
     ) -> FabricError {
         switch code {

@@ -13,6 +13,8 @@ extension SharedMemoryFabric {
         writer.append(UInt32(channelsPerPeer))
         writer.append(UInt32(control.layout.ring.depth))
         control.mapping.description.encode(into: &writer)
+        writer.append(control.pipe?.descriptor ?? -1)
+        writer.append(control.pipe?.inode ?? 0)
         writer.append(UInt8(configuration.jobKey.count))
         writer.append(configuration.jobKey)
         return writer.bytes
@@ -37,21 +39,33 @@ extension SharedMemoryFabric {
     }
 
     private func open(_ endpoint: [UInt8], of peer: Int) throws(FabricError) -> Peer {
-        let description = try check(endpoint, of: peer)
-        let mapping = try SharedMapping(opening: description, of: peer, during: .connect)
-        guard let control = ControlSegment(opened: mapping, layout: control.layout) else {
+        let claims = try check(endpoint, of: peer)
+        let process = claims.memory.process
+        let mapping = try SharedMapping(opening: claims.memory, of: peer, during: .connect)
+        let pipe =
+            claims.pipe < 0
+            ? nil : try WakePipe(opening: claims.pipe, inode: claims.pipeInode, process: process, of: peer)
+        guard let control = ControlSegment(opened: mapping, layout: control.layout, pipe: pipe) else {
             throw FabricError(.wrongPeer, during: .connect, peer: peer, detail: "its memory is not a control segment of this version")
         }
-        let process = platform_process_descriptor(description.process)
-        guard process >= 0 else {
+        let descriptor = platform_process_descriptor(process)
+        guard descriptor >= 0 else {
             throw FabricError(
-                .peerDied, during: .connect, peer: peer, detail: "its process \(description.process) is gone (errno \(-process))")
+                .peerDied, during: .connect, peer: peer, detail: "its process \(process) is gone (errno \(-descriptor))")
         }
-        return Peer(rank: peer, control: control, processDescriptor: process)
+        return Peer(rank: peer, control: control, processDescriptor: descriptor)
     }
 
-    /// Everything in a peer's endpoint must be what ours would be in its place.
-    private func check(_ endpoint: [UInt8], of peer: Int) throws(FabricError) -> SharedMapping.Description {
+    /// What an endpoint says about its rank alone.
+    private struct Claims {
+        var memory: SharedMapping.Description
+        /// -1 where the rank sleeps on a futex.
+        var pipe: Int32
+        var pipeInode: UInt64
+    }
+
+    /// Everything else in a peer's endpoint must be what ours would be in its place.
+    private func check(_ endpoint: [UInt8], of peer: Int) throws(FabricError) -> Claims {
         func mismatch(_ detail: String) -> FabricError {
             FabricError(.wrongPeer, during: .connect, peer: peer, detail: detail, remedy: "start all ranks from the same build and job")
         }
@@ -61,7 +75,8 @@ extension SharedMemoryFabric {
         }
         guard let theirRank: UInt32 = reader.read(), let world: UInt32 = reader.read(), let channels: UInt32 = reader.read(),
             let depth: UInt32 = reader.read(), let description = SharedMapping.Description(from: &reader),
-            let keyLength: UInt8 = reader.read(), let key = reader.read(count: Int(keyLength)), reader.isAtEnd
+            let pipe: Int32 = reader.read(), let pipeInode: UInt64 = reader.read(), let keyLength: UInt8 = reader.read(),
+            let key = reader.read(count: Int(keyLength)), reader.isAtEnd
         else { throw mismatch("its endpoint has the wrong length") }
         guard Int(theirRank) == peer, Int(world) == worldSize else {
             throw mismatch("it says that it is rank \(theirRank) of \(world), expected \(peer) of \(worldSize)")
@@ -70,7 +85,7 @@ extension SharedMemoryFabric {
             throw mismatch("it has \(channels) channels of depth \(depth), we have \(channelsPerPeer) of \(control.layout.ring.depth)")
         }
         guard key == configuration.jobKey else { throw mismatch("it belongs to another job") }
-        return description
+        return Claims(memory: description, pipe: pipe, pipeInode: pipeInode)
     }
 
     static func closeDescriptor(_ descriptor: Int32) { _ = CPlatform.close(descriptor) }

@@ -36,7 +36,7 @@ extension SharedMemoryFabric {
             return lanes.count(on: lane)
         }
         owesWake = true
-        // One that has slept for long is seen here; one that is just going to sleep, by `wakeSleepers`.
+        // One that has slept for long is seen here; one that is just going to sleep, by `flush`.
         unsafe lanes[lane].pointee.bell.wakeIfAsleep()
         return lanes.post(on: lane)
     }
@@ -57,7 +57,7 @@ extension SharedMemoryFabric {
     }
 
     private mutating func nextCompletion() -> FabricEvent? {
-        wakeSleepers()
+        flush()
         while lanes.unreportedCount > 0 {
             let lane = lanes.takeUnreported()
             guard unsafe lanes[lane].pointee.isOpen else { continue }
@@ -68,7 +68,7 @@ extension SharedMemoryFabric {
 
     /// Wakes peers that went to sleep while we wrote to them. One fence for all writes since the last call: it waits until the cores of the
     /// readers have let go of the entries' lines.
-    private mutating func wakeSleepers() {
+    public mutating func flush() {
         guard owesWake else { return }
         owesWake = false
         atomicMemoryFence(ordering: .sequentiallyConsistent)

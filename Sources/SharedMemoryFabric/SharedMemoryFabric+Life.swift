@@ -3,9 +3,9 @@ public import Fabric
 
 // SAFETY (whole file): lanes are places in the fabric's own table.
 /// Waiting, and how peers leave.
-extension SharedMemoryFabric {
+extension SharedMemoryFabric: DescriptorWaiting {
     public mutating func wait(until deadline: FabricInstant) {
-        if lanes.unreportedCount > 0 || isAwaited() { return }
+        if isAwaited() { return }
         for _ in 0..<configuration.spins {
             platform_pause()
             if isAwaited() { return }
@@ -16,16 +16,37 @@ extension SharedMemoryFabric {
         }
         let start = now()
         checkLiveness(at: start)
-        guard deadline > start, leaving == 0, control.bell.prepareToSleep() else { return }
-        // A writer may rely on this instead of a fence of its own. Where it cannot be had, what is missed is missed for a millisecond.
-        let isFenced = platform_fence_all() != 0
-        guard !lanes.isAnyReady else { return control.bell.rise() }
-        let longest = isFenced ? livenessIntervalMilliseconds : 1
-        control.bell.sleep(nanoseconds: min(deadline.since(start), longest * 1_000_000))
+        guard deadline > start, prepareToSleep() else { return }
+        control.bell.sleep(nanoseconds: min(deadline.since(start), longestSleepMilliseconds * 1_000_000))
+        control.bell.rise()
     }
 
+    // MARK: sleeping, alone or with another fabric
+
+    public var sleepDescriptors: [Int32] { control.pipe.map { [$0.descriptor] } ?? [] }
+
+    public var longestSleepMilliseconds: UInt64 { isSleepFenced ? livenessIntervalMilliseconds : 1 }
+
     @inline(__always)
-    private func isAwaited() -> Bool { lanes.isAnyReady || leaving > 0 || control.bell.takeRing() }
+    public mutating func isAwaited() -> Bool { lanes.unreportedCount > 0 || lanes.isAnyReady || leaving > 0 || control.bell.takeRing() }
+
+    public mutating func prepareToSleep() -> Bool {
+        guard lanes.unreportedCount == 0, leaving == 0, control.bell.prepareToSleep() else { return false }
+        // A writer may rely on this instead of a fence of its own. Where it cannot be had, what is missed is missed for a millisecond.
+        isSleepFenced = platform_fence_all() != 0
+        if lanes.isAnyReady {
+            control.bell.rise()
+            return false
+        }
+        return true
+    }
+
+    public mutating func rise() {
+        control.bell.rise()
+        checkLiveness(at: now())
+    }
+
+    // MARK: peers' ends
 
     /// Looks at the process descriptors, at most once an interval. A peer that is gone makes its last arrivals readable and then fails.
     private mutating func checkLiveness(at time: FabricInstant) {
@@ -35,8 +56,6 @@ extension SharedMemoryFabric {
             beginLeave(of: slot, Self.death(of: peers[slot].rank))
         }
     }
-
-    // MARK: peers' ends
 
     /// A peer's last word. Its other channels may hold more, so it is reported when they are empty.
     mutating func takeLeave(of lane: Int, _ cause: FabricError.Cause) -> FabricEvent? {

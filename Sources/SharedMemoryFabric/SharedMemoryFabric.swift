@@ -18,9 +18,12 @@ public struct SharedMemoryConfiguration: Sendable {
     public var yields: Int
     /// Whether `poll` says when writes have completed, which they have at once. An owner that knows can do without.
     public var reportsCompletions = true
+    /// Whether to sleep on a pipe, so that one thread can sleep on this fabric and another one (see `DescriptorWaiting`). A futex is faster.
+    public var sleepsOnDescriptor: Bool
 
     public init(
-        rank: Int, worldSize: Int, channelsPerPeer: Int = 1, arrivalDepth: Int = 1024, jobKey: [UInt8], spins: Int = 200, yields: Int = 0
+        rank: Int, worldSize: Int, channelsPerPeer: Int = 1, arrivalDepth: Int = 1024, jobKey: [UInt8], spins: Int = 200, yields: Int = 0,
+        sleepsOnDescriptor: Bool = false
     ) {
         self.rank = rank
         self.worldSize = worldSize
@@ -29,6 +32,7 @@ public struct SharedMemoryConfiguration: Sendable {
         self.jobKey = jobKey
         self.spins = spins
         self.yields = yields
+        self.sleepsOnDescriptor = sleepsOnDescriptor
     }
 }
 
@@ -79,6 +83,8 @@ public struct SharedMemoryFabric: Fabric, ~Copyable {
     var owesWake = false
     /// Whether a peer that goes to sleep makes our cores fence, so that a write need not.
     let isFencedBySleepers = platform_join_fences() != 0
+    /// Whether the last preparation for sleep fenced the peers.
+    var isSleepFenced = true
     /// Peers that have left or died, and are not yet reported.
     var leaving = 0
     var lastLivenessCheck = FabricInstant(nanoseconds: 0)
@@ -111,7 +117,8 @@ public struct SharedMemoryFabric: Fabric, ~Copyable {
         }
         let control = try ControlSegment(
             allocating: .init(
-                worldSize: configuration.worldSize, channelsPerPeer: configuration.channelsPerPeer, ring: ArrivalRingSize(depth: depth)))
+                worldSize: configuration.worldSize, channelsPerPeer: configuration.channelsPerPeer, ring: ArrivalRingSize(depth: depth)),
+            pipe: configuration.sleepsOnDescriptor ? try WakePipe() : nil)
         self.control = control
         self.configuration = configuration
         lanes = LaneTable(capacity: (configuration.worldSize - 1) * configuration.channelsPerPeer)

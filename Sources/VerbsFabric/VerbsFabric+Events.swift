@@ -23,7 +23,7 @@ extension VerbsFabric {
     }
 
     /// Whether `poll` would find work without a system call.
-    private mutating func hasSomething() -> Bool {
+    mutating func hasSomething() -> Bool {
         if hasDisconnections || !pending.isEmpty { return true }
         guard let completions else { return false }
         return fetch(completions) || !pending.isEmpty

@@ -8,10 +8,10 @@ import Testing
 @Suite struct SleepTests {
     /// Two ranks that go to sleep at every turn wake each other thousands of times. Nothing but a wake-up ends a sleep here, the
     /// liveness check being put off, so a single one that is lost ends the test.
-    @Test(arguments: [0, 3]) func losesNoWakeUp(yields: Int) throws {
-        let turns = 20_000
+    @Test(arguments: [0, 3], [false, true]) func losesNoWakeUp(yields: Int, onDescriptor: Bool) throws {
+        let turns = 30_000
         let patience: UInt64 = 30_000
-        try together(yields: yields) { fabric, region, remote in
+        try together(yields: yields, onDescriptor: onDescriptor) { fabric, region, remote in
             fabric.livenessIntervalMilliseconds = 10 * patience
             let peer = 1 - fabric.rank
             let write = Write(
@@ -19,6 +19,7 @@ import Testing
                 immediate: 0)
             var arrivals = 0
             if fabric.rank == 0 { _ = try fabric.write(write) }
+            var idle = 0
             var deadline = fabric.now().advanced(milliseconds: patience)
             while arrivals < turns {
                 switch fabric.poll() {
@@ -26,10 +27,14 @@ import Testing
                     arrivals += 1
                     if fabric.rank == 1 || arrivals < turns { _ = try fabric.write(write) }
                     deadline = fabric.now().advanced(milliseconds: patience)
+                    idle = 0
                 case .completion: break
                 case nil:
-                    if fabric.now() >= deadline { throw Unexpected(what: "no wake-up after \(arrivals) arrivals") }
+                    // Each turn a little later to bed, so that the other's write meets every moment of it.
+                    idle += 1
+                    if idle < arrivals % 331 { continue }
                     fabric.wait(until: deadline)
+                    if fabric.now() >= deadline { throw Unexpected(what: "no wake-up after \(arrivals) arrivals") }
                 case .some(let other): throw Unexpected(what: "\(other)")
                 }
             }
@@ -37,8 +42,8 @@ import Testing
     }
 
     /// A write just before a long silence of the writer wakes a peer that has slept for long at once, not by its own deadline.
-    @Test func wakesWhoSleeps() throws {
-        try together(yields: 0) { fabric, region, remote in
+    @Test(arguments: [false, true]) func wakesWhoSleeps(onDescriptor: Bool) throws {
+        try together(yields: 0, onDescriptor: onDescriptor) { fabric, region, remote in
             if fabric.rank == 0 {
                 _ = try fabric.write(
                     Write(
@@ -58,7 +63,7 @@ import Testing
 
     /// Two ranks on threads of their own; the first error is thrown on.
     private func together(
-        yields: Int, _ body: @escaping @Sendable (inout SharedMemoryFabric, Region, RemoteRegion) throws -> Void
+        yields: Int, onDescriptor: Bool, _ body: @escaping @Sendable (inout SharedMemoryFabric, Region, RemoteRegion) throws -> Void
     ) throws {
         let board = Mutex<[[Int: [UInt8]]]>([[:], [:], [:]])
         let results = Mutex<[Result<Void, any Error>]>([])
@@ -73,7 +78,8 @@ import Testing
         for rank in 0..<2 {
             let thread = Thread {
                 let result = Result {
-                    var fabric = try SharedMemoryFabric(.init(rank: rank, worldSize: 2, jobKey: [], spins: 0, yields: yields))
+                    var fabric = try SharedMemoryFabric(
+                        .init(rank: rank, worldSize: 2, jobKey: [], spins: 0, yields: yields, sleepsOnDescriptor: onDescriptor))
                     try fabric.connect(to: [1 - rank: swap(fabric.endpoint, 0, rank)], deadline: .distantFuture)
                     let region = try fabric.allocate(byteCount: 4096)
                     let remote = try fabric.attach(swap(fabric.descriptor(of: region), 1, rank), of: 1 - rank)

@@ -64,6 +64,55 @@ static inline int platform_futex_wait(const uint32_t *word, uint32_t expected, u
 /// Wakes every sleeper on `word`.
 static inline void platform_futex_wake(const uint32_t *word) { (void)syscall(SYS_futex, word, FUTEX_WAKE, INT_MAX, NULL, NULL, 0); }
 
+/// A new pipe as one descriptor for reading and writing, so that a write to it can neither block nor raise SIGPIPE.
+VERBENA_CHECKED int platform_wake_pipe(void) {
+    int ends[2];
+    if (syscall(SYS_pipe2, ends, O_CLOEXEC | O_NONBLOCK) < 0) return -errno;
+    char path[32];
+    snprintf(path, sizeof path, "/proc/self/fd/%d", ends[0]);
+    int descriptor = open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK);
+    int failure = errno;
+    close(ends[0]);
+    close(ends[1]);
+    return descriptor < 0 ? -failure : descriptor;
+}
+
+/// Opens pipe `number` of process `process` in the same way, if it is still the one of `inode`. -ESTALE where the process now has another
+/// file there.
+VERBENA_CHECKED int platform_open_peer_pipe(int32_t process, int32_t number, uint64_t inode) {
+    char path[48];
+    snprintf(path, sizeof path, "/proc/%d/fd/%d", process, number);
+    int descriptor = open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK);
+    if (descriptor < 0) return -errno;
+    struct stat status;
+    int failure = fstat(descriptor, &status) < 0 ? errno : 0;
+    if (!failure && ((uint64_t)status.st_ino != inode || !S_ISFIFO(status.st_mode))) failure = ESTALE;
+    if (failure) {
+        close(descriptor);
+        return -failure;
+    }
+    return descriptor;
+}
+
+/// Makes a pipe readable. One that is full is so already.
+static inline void platform_pipe_wake(int descriptor) {
+    char byte = 0;
+    if (write(descriptor, &byte, 1) < 0) return;
+}
+
+/// Makes a pipe unreadable again; it holds a few bytes at most.
+static inline void platform_pipe_drain(int descriptor) {
+    char bytes[64];
+    if (read(descriptor, bytes, sizeof bytes) < 0) return;
+}
+
+/// Sleeps until `descriptor` is readable, at most `nanoseconds`, rounded up: rounding down would make the last millisecond a spin.
+static inline void platform_wait_readable(int descriptor, uint64_t nanoseconds) {
+    struct pollfd entry = {descriptor, POLLIN, 0};
+    uint64_t milliseconds = nanoseconds / 1000000u + 1;
+    (void)poll(&entry, 1, milliseconds < INT_MAX ? (int)milliseconds : INT_MAX);
+}
+
 /// Anonymous shared memory of `size` zero bytes that can neither shrink nor grow: no peer can make us fault. Memory is taken
 /// by `platform_populate`, not here. Where `huge`, of huge pages that the administrator set aside; `size` is a multiple of their size then.
 VERBENA_CHECKED int platform_shared_memory(const char *name, uint64_t size, int huge) {

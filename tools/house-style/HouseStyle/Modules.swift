@@ -1,7 +1,7 @@
 /// What a module may import: the one direction of dependency (docs/ARCHITECTURE.md) as a table.
 ///
 ///     executables > CommandLineSupport > Verbena > Gradients > Collectives > {Reduction, Fabric}
-///     Verbena > {VerbsFabric, SharedMemoryFabric, SimulatedFabric} > Fabric        Verbena > Rendezvous
+///     Verbena > {MixedFabric, VerbsFabric, SharedMemoryFabric, SimulatedFabric} > Fabric        Verbena > Rendezvous
 ///     VerbsFabric > Verbs > CVerbs     Reduction > CKernels     verbena > Trainer > {Verbena, COpenBLAS, CZlib}
 ///
 /// The compiler's explicit-import check proves that each module imports only what Package.swift gives it; this table says what
@@ -30,6 +30,7 @@ struct Module: Sendable {
 
         Module("SharedMemoryFabric", ["CPlatform", "Fabric"]),
         Module("SimulatedFabric", ["Fabric"]),
+        Module("MixedFabric", ["Fabric"]),
         Module("Verbs", ["CVerbs"]),
         Module("VerbsFabric", ["Fabric", "Verbs"]),
         Module("Rendezvous", []),
@@ -37,8 +38,8 @@ struct Module: Sendable {
         Module(
             "Verbena",
             [
-                "CPlatform", "Collectives", "Fabric", "Gradients", "Reduction", "Rendezvous", "SharedMemoryFabric", "SimulatedFabric",
-                "Verbs", "VerbsFabric",
+                "CPlatform", "Collectives", "Fabric", "Gradients", "MixedFabric", "Reduction", "Rendezvous", "SharedMemoryFabric",
+                "SimulatedFabric", "Verbs", "VerbsFabric",
             ]),
         // A user of the public face like any other.
         Module("Trainer", ["COpenBLAS", "CZlib", "Verbena"]),
