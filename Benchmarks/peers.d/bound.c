@@ -1,5 +1,5 @@
-// What shared memory can give: `bound plain|streaming RANKS PAGE SIZES MODES SECONDS` starts RANKS processes with all buffers
-// mapped, of which each sums its slice of all buffers in one pass and stores it into all of them, between two barriers.
+// What shared memory can give: `bound plain|streaming RANKS PAGE SIZES MODES SECONDS WIRE` starts RANKS processes with all
+// buffers mapped, of which each sums its slice of all buffers in one pass and stores it into all of them, between two barriers.
 // `bound copy 1 ...` measures memcpy of one process instead.
 #define _GNU_SOURCE
 #include "measure.h"
@@ -94,10 +94,10 @@ static int run(int rank, int count, char **arguments, allreduce_function *functi
 }
 
 int main(int count, char **arguments) {
-    ranks = count == 7 ? atoi(arguments[2]) : 0;
-    size_t bytes = count == 7 ? largest(arguments[4]) : 0;
+    ranks = count == 8 ? atoi(arguments[2]) : 0;
+    size_t bytes = count == 8 ? largest(arguments[4]) : 0;
     if (ranks < 1 || ranks > most_ranks || bytes == 0) {
-        fprintf(stderr, "usage: bound plain|streaming|copy RANKS PAGE SIZES MODES SECONDS\n");
+        fprintf(stderr, "usage: bound plain|streaming|copy RANKS PAGE SIZES MODES SECONDS WIRE\n");
         return 2;
     }
     allreduce_function *function = strcmp(arguments[1], "copy") == 0 ? copy : direct;

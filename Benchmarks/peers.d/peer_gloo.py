@@ -1,4 +1,4 @@
-"""Gloo by way of torch.distributed: peer_gloo.py MEASURE_LIBRARY RANK RANKS STORE_FILE PAGE SIZES MODES SECONDS."""
+"""Gloo by way of torch.distributed: peer_gloo.py MEASURE_LIBRARY RANK RANKS STORE_FILE PAGE SIZES MODES SECONDS WIRE."""
 
 import ctypes
 import sys

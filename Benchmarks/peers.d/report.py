@@ -6,6 +6,7 @@ import os
 import re
 
 from chart import chart
+from settings import KIB
 from table import Table, figure, size_name
 from targets import TARGETS, verdict
 
@@ -13,6 +14,7 @@ FABRICS = {"shm": "shared memory", "rxe": "soft-RoCE"}
 MODES = {"dirty": "buffers rewritten before each call", "warm": "calls back to back"}
 # Columns that are not contestants in the race, and what they are called when ratios name them.
 REFERENCES = {"bound": "bound", "limit": "ring limit"}
+TARGETS_HEADER = ["figure", "wanted", "ratio", "ours : theirs", "met"]
 PARTS = ("machine", "targets", "tables")
 
 
@@ -78,7 +80,10 @@ def comparison(table):
 
 def aligned(table):
     """The same for a terminal."""
-    header, rows = comparison(table)
+    return columns(*comparison(table))
+
+
+def columns(header, rows):
     widths = [max(map(len, column)) for column in zip(header, *rows)]
     return "\n".join("  ".join(cell.rjust(width) for cell, width in zip(row, widths)) for row in [header, *rows])
 
@@ -126,33 +131,47 @@ def section(result, folder, link):
         if settings_lines(table):
             parts.append("Best settings:\n\n" + settings_lines(table))
     missing = [f"- {entry['title']}: {entry['reason']}" for entry in result["skipped"]]
-    missing += [f"- {entry['title']} ({entry['setting']}): failed: {entry['reason']}" for entry in result["dropped"]]
+    missing += [f"- {entry['title']} ({entry['setting']}): failed: {entry['reason']}" for entry in result["failures"]]
     if missing:
         parts.append("Not measured:\n\n" + "\n".join(missing))
     return "\n\n".join(parts)
 
 
-def targets_text(results):
+def shown(table, target):
+    """Our figure and the other one: bandwidths, or times where those say more."""
+    against = table.best_peer(target.bytes)[0] if target.against == "best" else target.against
+    if target.bytes < 64 * KIB:
+        unit, ours, theirs = "us", table.microseconds("verbena", target.bytes), table.microseconds(against, target.bytes)
+    else:
+        unit, ours, theirs = "GB/s", table.bus_bandwidth("verbena", target.bytes), table.bus_bandwidth(against, target.bytes)
+    return f"{figure(ours)} : {figure(theirs)} {unit}" + (f" ({table.titles[against]})" if target.against == "best" else "")
+
+
+def targets_rows(results):
     """The list of what must be shown, with what was."""
     rows = []
     for target in TARGETS:
         result = next((found for found in results if (found["fabric"], found["ranks"]) == (target.fabric, target.ranks)), None)
         table = Table(result, target.mode) if result else None
         ratio = table.ratio(target.bytes, target.against) if table else None
-        shown = ""
-        if ratio is not None:
-            against = target.against
-            if against == "best":
-                against = table.best_peer(target.bytes)[0]
-            shown = f"{figure(table.bus_bandwidth('verbena', target.bytes))} : {figure(table.bus_bandwidth(against, target.bytes))}"
-            shown += f" ({table.titles[against]})" if target.against == "best" else ""
+        figures = "" if ratio is None else shown(table, target)
         answer = verdict(target, ratio)
         if target.mode == "dirty" and answer == "yes" and not result["oursRewrites"]:
             answer = "not with buffers rewritten"
         wanted = f"{'>' if target.strictly else '>='} {target.threshold:g} x {REFERENCES.get(target.against, 'best peer')}"
         setting = f"{FABRICS[target.fabric]}, {target.ranks} ranks, {size_name(target.bytes)}, {target.mode}"
-        rows.append([setting, wanted, "" if ratio is None else f"{ratio:.3f}", shown, answer])
-    return markdown(["figure", "wanted", "ratio", "GB/s", "met"], rows)
+        rows.append([setting, wanted, "" if ratio is None else f"{ratio:.3f}", figures, answer])
+    return rows
+
+
+def targets_text(results):
+    return markdown(TARGETS_HEADER, targets_rows(results))
+
+
+def targets_measured(results):
+    """For a terminal: only those that these results answer."""
+    rows = [row for row in targets_rows(results) if row[2]]
+    return columns(TARGETS_HEADER, rows) if rows else ""
 
 
 def machine_text(results):

@@ -83,5 +83,7 @@ class RingLimit(Contestant):
     def measure(self, job, setting):
         flows = self.flows(job)
         average = sum(flows) / len(flows)
+        if average == 0:
+            raise Failed("ib_write_bw reports 0 MB/s: the machine was too busy for it to measure")
         factor = 2 * (job.ranks - 1) / job.ranks
         return {(size, mode): size * factor / average for size in job.sizes for mode in job.modes}

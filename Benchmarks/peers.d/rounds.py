@@ -11,6 +11,8 @@ from settings import KIB, MIB
 # Within a round, small, middle and large sizes are gone through one after the other, so that the contestants' figures of
 # one size are taken close to each other in time.
 CLASSES = (16 * KIB, MIB, 1 << 62)
+# An entry that fails in the rehearsal, or this often later, is not tried again.
+MOST_FAILURES = 2
 # A peer's setting that was this much slower in the rehearsal than the peer's best is not measured again at that size.
 HOPELESS = 1.5
 REHEARSAL_SHARE = 0.4
@@ -23,6 +25,7 @@ class Entry:
         self.contestant, self.setting = contestant, setting
         self.sizes = [size for size in sizes if size >= setting.least_bytes]
         self.samples = {}
+        self.failures = []
 
     def name(self):
         return f"{self.contestant.title} ({self.setting.name})"
@@ -36,16 +39,16 @@ def say(text):
     print(text, flush=True)
 
 
-def measure_entry(entry, job, dropped):
-    """Measures the entry's share of the job's sizes; on failure the entry is dropped with its reason."""
+def measure_entry(entry, job):
+    """Measures the entry's share of the job's sizes; a failure is noted, and said."""
     sizes = [size for size in job.sizes if size in entry.sizes]
     if not sizes:
         return {}
     try:
         return entry.contestant.measure(Job(**{**vars(job), "sizes": sizes}), entry.setting)
     except Failed as failure:
-        dropped.append((entry, str(failure)))
-        say(f"  dropped: {entry.name()}: {failure}")
+        entry.failures.append(str(failure))
+        say(f"  failed: {entry.name()}: {failure}")
         return {}
 
 
@@ -78,7 +81,7 @@ def machine():
     }
 
 
-def measure(contestants, job, rounds):
+def measure(contestants, job, rounds, classes=CLASSES):
     """Measures everyone as the job says; returns the result that is written as JSON."""
     began_on = machine()
     entries, skipped, versions = [], [], {}
@@ -96,39 +99,37 @@ def measure(contestants, job, rounds):
             continue
         entries += [Entry(contestant, setting, job.sizes) for setting in contestant.settings(job.fabric, job.oversubscribed)]
     say(f"{job.fabric}, {job.ranks} ranks: {len(entries)} settings of {len(versions)} contestants")
-    dropped = rehearse(entries, job)
+    hopeful = rehearse(entries, job)
     for number in range(1, rounds + 1):
         began = time.monotonic()
         lower = 0
-        for upper in CLASSES:
+        for upper in classes:
             sizes = [size for size in job.sizes if lower < size <= upper]
             lower = upper
             # Nobody always comes first.
-            turn = number % max(1, len(entries))
-            for entry in entries[turn:] + entries[:turn]:
-                if entry in [gone for gone, _ in dropped]:
-                    continue
-                entry.add(measure_entry(entry, Job(**{**vars(job), "sizes": sizes}), dropped))
+            turn = number % max(1, len(hopeful))
+            for entry in hopeful[turn:] + hopeful[:turn]:
+                if len(entry.failures) < MOST_FAILURES:
+                    entry.add(measure_entry(entry, Job(**{**vars(job), "sizes": sizes})))
         say(f"  round {number} of {rounds}: {time.monotonic() - began:.0f} s")
-    return result_of(entries, versions, skipped, dropped, job, rounds, began_on)
+    return result_of(entries, versions, skipped, job, rounds, began_on)
 
 
 def rehearse(entries, job):
     """A first pass that counts for nothing: it warms up, finds out who fails, and which settings are worth their time."""
     began = time.monotonic()
-    dropped = []
     short = Job(**{**vars(job), "point_seconds": job.point_seconds * REHEARSAL_SHARE})
     for entry in entries:
-        entry.add(measure_entry(entry, short, dropped))
-    entries[:] = [entry for entry in entries if entry.samples]
-    keep_hopeful(entries)
-    for entry in entries:
+        entry.add(measure_entry(entry, short))
+    found = [entry for entry in entries if entry.samples]
+    keep_hopeful(found)
+    for entry in found:
         entry.samples = {}
     say(f"  rehearsal: {time.monotonic() - began:.0f} s")
-    return dropped
+    return found
 
 
-def result_of(entries, versions, skipped, dropped, job, rounds, began_on):
+def result_of(entries, versions, skipped, job, rounds, began_on):
     names = {entry.contestant.key: entry.contestant for entry in entries}
     ours = names.get("verbena")
     return {
@@ -142,9 +143,10 @@ def result_of(entries, versions, skipped, dropped, job, rounds, began_on):
             {"contestant": key, "title": value.title, "version": versions[key], "isPeer": value.is_peer} for key, value in names.items()
         ],
         "skipped": skipped,
-        "dropped": [
+        "failures": [
             {"contestant": entry.contestant.key, "title": entry.contestant.title, "setting": entry.setting.name, "reason": reason}
-            for entry, reason in dropped
+            for entry in entries
+            for reason in entry.failures
         ],
         "points": [
             {

