@@ -1,132 +1,22 @@
-"""Who is measured: how each is found, built and run. Every `measure` gives {(bytes, mode): microseconds of one call}."""
+"""Who is measured: how each is found, built and run."""
 
-import dataclasses
-import hashlib
-import json
 import os
 import re
 import shutil
-import sys
 
 import children
 import settings
+from contestant import HERE, Contestant, checked_points
+from ours import Ours
+from ring_limit import RingLimit
 from settings import Setting
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-FLAGS = ("-O3", "-Wall")
-BUILD_SECONDS = 120
-PAGE_BYTES = 4096
 
-
-class Failed(Exception):
-    """A contestant could not be measured; the text says why."""
-
-
-@dataclasses.dataclass
-class Job:
-    """What to measure, once. `folder` is scratch; `child_seconds` bounds every child process."""
-
-    fabric: str
-    ranks: int
-    sizes: list
-    modes: list
-    point_seconds: float
-    child_seconds: float
-    folder: str
-
-    def arguments(self, page):
-        """What measure.c wants to be told."""
-        sizes = ",".join(map(str, self.sizes))
-        return [page, sizes, ",".join(self.modes), str(self.point_seconds), "bridge" if self.fabric == "rxe" else "memory"]
-
-    @property
-    def oversubscribed(self):
-        return self.ranks > (os.cpu_count() or 1)
-
-    def page(self):
-        """A fresh page for the ranks to meet on; in memory, since they spin on it."""
-        path = f"/dev/shm/verbena-peers-{os.getpid()}"
-        with open(path, "wb") as file:
-            file.write(bytes(PAGE_BYTES))
-        return path
-
-
-def parse_points(text):
-    """The figures in the lines that measure.c prints, and the points whose data bypassed the wire."""
-    points, bypassed = {}, set()
-    for line in text.splitlines():
-        match = re.fullmatch(r"(point|bypass) (\d+) (dirty|warm)(?: \d+ ([0-9.]+))?", line.strip())
-        if match and match[1] == "point":
-            points[int(match[2]), match[3]] = float(match[4])
-        elif match:
-            bypassed.add((int(match[2]), match[3]))
-    return points, bypassed
-
-
-def checked_points(outcomes, job):
-    for outcome in outcomes:
-        if outcome.problem():
-            raise Failed(outcome.problem())
-    points, bypassed = parse_points("\n".join(outcome.output for outcome in outcomes))
-    if len(points) + len(bypassed) != len(job.sizes) * len(job.modes):
-        raise Failed(f"printed {len(points)} figures of {len(job.sizes) * len(job.modes)}")
-    if bypassed and not points:
-        raise Failed("its data did not cross the wire")
-    return points
-
-
-class Contestant:
-    """Base of all. `key` is its name in options and results; subclasses say the rest."""
-
-    key = title = packages = ""
-    is_peer = True
-
-    def __init__(self, cache):
-        self.cache = cache
-
-    def problem(self, fabric):
-        """Why it cannot be measured on this fabric, or None."""
-        raise NotImplementedError
-
-    def build(self):
-        """Compiles its driver unless that has been done."""
-
-    def version(self):
-        return ""
-
-    def settings(self, fabric, oversubscribed):
-        return [Setting("default")]
-
-    def command(self, job, setting):
-        """Command and variables that measure everything in one go."""
-        raise NotImplementedError
-
-    def measure(self, job, setting):
-        command, environment = self.command(job, setting)
-        page = job.page()
-        try:
-            outcome = children.run(command + job.arguments(page), job.child_seconds, environment)
-        finally:
-            os.unlink(page)
-        return checked_points([outcome], job)
-
-    def driver(self, compiler, sources, extra=(), suffix="", environment=None):
-        """The path of a driver, compiled into the cache under a name that changes with its sources and flags."""
-        digest = hashlib.sha256(repr((compiler, extra, FLAGS)).encode())
-        for name in ("measure.h", *sources):
-            with open(os.path.join(HERE, name), "rb") as file:
-                digest.update(file.read())
-        path = os.path.join(self.cache, "drivers", f"{self.key}-{digest.hexdigest()[:16]}{suffix}")
-        if not os.path.exists(path):
-            os.makedirs(os.path.dirname(path), exist_ok=True)
-            files = [os.path.join(HERE, name) for name in sources]
-            partial = f"{path}.{os.getpid()}"
-            command = [compiler, *FLAGS, "-o", partial, *files, *extra]
-            outcome = children.run(command, BUILD_SECONDS, environment)
-            if outcome.problem():
-                raise Failed(f"its driver does not compile: {outcome.problem()}")
-            os.rename(partial, path)
-        return path
+OWN_DEVICE = """
+host=$((${OMPI_COMM_WORLD_RANK:-${PMI_RANK:-0}} + 1))
+export UCX_NET_DEVICES=rxe$host:1 FI_VERBS_IFACE=h$host
+exec "$@"
+"""
 
 
 class MPI(Contestant):
@@ -143,7 +33,7 @@ class MPI(Contestant):
         if not shutil.which(self.compiler) or not shutil.which(self.launcher):
             return f"not installed ({self.packages}); --install gets it"
         if not self.settings(fabric, False):
-            return f"is not known to run on {fabric} over RDMA"
+            return settings.OBSTACLES[self.key]
         return None
 
     def build(self):
@@ -166,8 +56,7 @@ class MPI(Contestant):
         command += ["-n", str(job.ranks)]
         if job.fabric == "rxe":
             # Each rank on the device of its own host.
-            script = 'rank=${OMPI_COMM_WORLD_RANK:-${PMI_RANK:-0}}; export UCX_NET_DEVICES=rxe$((rank + 1)):1 FI_VERBS_IFACE=h$((rank + 1)); exec "$@"'
-            command += ["sh", "-c", script, "sh"]
+            command += ["sh", "-c", OWN_DEVICE, "sh"]
         return [*command, self.path], {**self.variables, **dict(setting.environment)}
 
 
@@ -176,8 +65,8 @@ class IntelMPI(MPI):
 
     def __init__(self, cache):
         prefix = os.path.join(cache, "intel")
-        super().__init__(
-            cache, "intelmpi", "Intel MPI", f"{prefix}/bin/mpicc", f"{prefix}/bin/mpiexec.hydra", "PyPI: impi-rt impi-devel", settings.intel)
+        compiler, launcher = f"{prefix}/bin/mpicc", f"{prefix}/bin/mpiexec.hydra"
+        super().__init__(cache, "intelmpi", "Intel MPI", compiler, launcher, "PyPI: impi-rt impi-devel", settings.intel)
         self.variables = {"I_MPI_ROOT": prefix, "LD_LIBRARY_PATH": f"{prefix}/lib", "FI_PROVIDER_PATH": f"{prefix}/lib"}
 
 
@@ -249,10 +138,10 @@ class Gloo(Contestant):
 class Bound(Contestant):
     """What the memory gives; see bound.c."""
 
-    key, title, is_peer = "bound", "bound", False
+    key, title, is_peer, fabrics = "bound", "bound", False, ("shm",)
 
     def problem(self, fabric):
-        return "the bound of rxe is the wire, not the memory" if fabric == "rxe" else None
+        return None
 
     def build(self):
         self.path = self.driver("gcc", ["bound.c", "measure.c"], ("-march=native",))
@@ -274,64 +163,6 @@ class Copy(Bound):
         return [self.path, "copy", "1"], {}
 
 
-class Ours(Contestant):
-    """rdma-allreduce, by its JSON. It is run once a size and mode, with the iterations that its last run suggests."""
-
-    key, title, is_peer = "verbena", "rdma-allreduce", False
-
-    def __init__(self, cache, program, variants=()):
-        super().__init__(cache)
-        self.program = program
-        self.variants = variants
-        self.microseconds = {}
-
-    def problem(self, fabric):
-        if not os.access(self.program, os.X_OK):
-            return f"no release build ({self.program}): swift build -c release --product rdma-allreduce"
-        return None
-
-    def build(self):
-        self.help = children.run([self.program, "--help"], 20).output
-
-    def version(self):
-        return children.run([self.program, "--version"], 20).output.strip()
-
-    @property
-    def can_rewrite(self):
-        return "--dirty" in self.help
-
-    def measure(self, job, setting):
-        return {(size, mode): self.measure_point(job, size, mode) for size in job.sizes for mode in job.modes}
-
-    def measure_point(self, job, size, mode):
-        key = (job.fabric, job.ranks, size, mode)
-        iterations = 5
-        if key in self.microseconds:
-            iterations = min(100_000, max(5, int(job.point_seconds * 1e6 / self.microseconds[key])))
-        path = os.path.join(job.folder, "ours.json")
-        fabric = "verbs" if job.fabric == "rxe" else "shm"
-        command = [self.program, "--ranks", str(job.ranks), "--fabric", fabric, "-b", str(size), "-e", str(size)]
-        # As measure.c does: an eighth of the calls to warm up. Sums are checked in the rehearsal, when nothing is known yet.
-        command += ["-n", str(iterations), "-w", str(max(3, iterations // 8)), "-c", "0" if key in self.microseconds else "1"]
-        command += ["--json", path]
-        if mode == "dirty" and self.can_rewrite:
-            command.append("--dirty")
-        outcome = children.run(command, job.child_seconds)
-        if outcome.problem():
-            raise Failed(f"{size} bytes: {outcome.problem()}")
-        with open(path, encoding="utf-8") as file:
-            self.microseconds[key] = parse_ours(file.read(), size)
-        return self.microseconds[key]
-
-
-def parse_ours(text, size):
-    """Microseconds of one call in place, out of rdma-allreduce's JSON."""
-    for result in json.loads(text)["results"]:
-        if result["bytes"] == size:
-            return float(result["inPlace"]["microseconds"])
-    raise Failed(f"no result of {size} bytes in its JSON")
-
-
 def everyone(cache, program):
     """All that can be measured, in the order of the tables' columns."""
     def wheel(name, binary):
@@ -348,30 +179,5 @@ def everyone(cache, program):
         Gloo(cache),
         Bound(cache),
         Copy(cache),
+        RingLimit(cache),
     ]
-
-
-DEBIAN_PACKAGES = ["openmpi-bin", "libopenmpi-dev", "mpich", "libmpich-dev", "python3-torch", "gcc", "g++", "python3-venv", "perftest"]
-# oneCCL's wheels for CPUs from 2021.17 on lack a library that they name (libccl.so.2).
-VIRTUAL_ENVIRONMENTS = {
-    "intel": ["impi-rt", "impi-devel", "oneccl-cpu<2021.17", "oneccl-cpu-devel<2021.17"],
-    "openmpi5": ["openmpi"],
-    "mpich5": ["mpich"],
-}
-INSTALL_SECONDS = 1800
-
-
-def install(cache):
-    """Installs what is missing; says what could not be had, and goes on without it."""
-    as_root = [] if os.geteuid() == 0 else ["sudo"]
-    apt = [*as_root, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-q", "-y", "install", "--no-install-recommends"]
-    commands = [apt + DEBIAN_PACKAGES]
-    for name, packages in VIRTUAL_ENVIRONMENTS.items():
-        prefix = os.path.join(cache, name)
-        if not os.path.exists(f"{prefix}/bin/pip"):
-            commands.append(["/usr/bin/python3", "-m", "venv", prefix])
-        commands.append([f"{prefix}/bin/pip", "install", "-q", "--disable-pip-version-check", *packages])
-    for command in commands:
-        outcome = children.run(command, INSTALL_SECONDS)
-        if outcome.problem():
-            print(f"Benchmarks/peers: could not install: {' '.join(command)}: {outcome.problem()}", file=sys.stderr)

@@ -5,7 +5,7 @@ import platform
 import statistics
 import time
 
-from contestants import Failed, Job
+from contestant import Failed, Job
 from settings import KIB, MIB
 
 # Within a round, small, middle and large sizes are gone through one after the other, so that the contestants' figures of
