@@ -38,7 +38,7 @@ struct RdmaAllreduce: Program {
     func check() throws {
         guard job.startsRanks else { return }
         try checkFiles()
-        try checkRoot(worldSize: job.ranks ?? 1)
+        try checkWorld(of: job.ranks ?? 1)
     }
 
     func work() throws -> Int32 {
@@ -46,7 +46,7 @@ struct RdmaAllreduce: Program {
     }
 
     private func measureAll(_ communicator: Communicator) throws -> Int32 {
-        try checkRoot(worldSize: communicator.worldSize)
+        try checkWorld(of: communicator.worldSize)
         try checkAlgorithm(communicator)
         if communicator.rank == 0 { try checkFiles() }
         var report = Report(config: settings(communicator))
@@ -152,9 +152,13 @@ extension RdmaAllreduce {
         for path in [reports.json, reports.plot] { try path.map(checkWritable) }
     }
 
-    private func checkRoot(worldSize: Int) throws {
-        guard subject.collective.value.hasRoot, let root = subject.roots(worldSize: worldSize).last, root >= worldSize else { return }
-        throw Failure(status: ExitStatus.usage, "--root \(root): give a rank from 0 to \(worldSize - 1), or all")
+    private func checkWorld(of worldSize: Int) throws {
+        if let root = subject.roots(worldSize: worldSize).last, root >= worldSize {
+            throw Failure(status: ExitStatus.usage, "--root \(root): give a rank from 0 to \(worldSize - 1), or all")
+        }
+        if reports.messageRate, worldSize < 2 {
+            throw Failure(status: ExitStatus.usage, "--message-rate: one rank has nobody to write to; give --ranks 2 or more")
+        }
     }
 
     /// Before anything is measured: whether the algorithm that is demanded can do every size.
