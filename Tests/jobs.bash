@@ -103,15 +103,24 @@ refused() {
   expect "$title: no other output" '' "$(cat "$work/refused.out")"
 }
 
-# Runs rdma-allreduce with R ranks on elements of TYPE with OPERATION, and expects these sizes, every element right.
+# Runs rdma-allreduce with R ranks on elements of TYPE with OPERATION, and expects these sizes, every element right. Of the options
+# that follow, --collective and --root have a say in what is expected.
 correct() {
-  local title=$1 ranks=$2 type=$3 operation=$4 sizes=$5
+  local title=$1 ranks=$2 type=$3 operation=$4 sizes=$5 word before='' collective=allreduce root=0
   shift 5
+  for word; do
+    case $before in
+      --collective) collective=$word ;;
+      --root) root=$word ;;
+    esac
+    before=$word
+  done
   run correct "$allreduce" --ranks "$ranks" -d "$type" -o "$operation" "$@"
   expect "$title: exit status" 0 "$status"
   expect "$title: nothing on stderr" '' "$(cat "$work/correct.err")"
   expect "$title: the table" "$sizes" \
-    "$(awk -v ranks="$ranks" -v type="$type" -v operation="$operation" -f Tests/table.awk "$work/correct.out")"
+    "$(awk -v ranks="$ranks" -v collective="$collective" -v type="$type" -v operation="$operation" -v root="$root" \
+      -f Tests/table.awk "$work/correct.out")"
 }
 
 # The processor time that a process has used, in ticks of 10 ms.

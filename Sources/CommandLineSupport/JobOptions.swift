@@ -32,9 +32,15 @@ public struct JobOptions: ParsableArguments {
     public var startsRanks: Bool { (ranks ?? 1) > 1 && !LocalJob.isRank }
 
     /// Runs `body` as a rank: in this process, or in as many copies of it as `--ranks` says.
+    /// - Parameters:
+    ///   - body: throws a `Failure` of usage only for what every rank finds as well.
+    ///   - configuring: what a command changes of how its ranks join.
     /// - Returns: the exit status.
-    public func run(_ body: (Communicator) throws -> Int32) throws -> Int32 {
-        let configuration = try Configuration(fabric: fabric, devices: device.map { $0.split(separator: ",").map(String.init) })
+    public func run(
+        _ body: (Communicator) throws -> Int32, configuring: (inout Configuration) -> Void = { _ in }
+    ) throws -> Int32 {
+        var configuration = try Configuration(fabric: fabric, devices: device.map { $0.split(separator: ",").map(String.init) })
+        configuring(&configuration)
         if let ranks, startsRanks {
             try configuration.checkFabric()
             return try LocalJob.run(ranks: ranks)
@@ -43,6 +49,11 @@ public struct JobOptions: ParsableArguments {
         let status: Int32
         do {
             status = try body(communicator)
+        } catch let failure as Failure where failure.status == ExitStatus.usage {
+            // All ranks were given the same options and find the same wrong with them: one says so.
+            try communicator.close()
+            if communicator.rank == 0 { throw failure }
+            return failure.status
         } catch {
             if (error as? VerbenaError)?.cause != .verdict { communicator.abort(reason: "\(error)") }
             communicator.leave()

@@ -126,7 +126,16 @@ public func writeJSON(_ value: some Encodable, to path: String) throws {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
     do {
-        try (encoder.encode(value) + Data("\n".utf8)).write(to: URL(fileURLWithPath: path), options: isSpecial(path) ? [] : .atomic)
+        try writeText(String(decoding: encoder.encode(value), as: UTF8.self) + "\n", to: path)
+    } catch let error where !(error is Failure) {
+        throw unwritable(path, error.localizedDescription)
+    }
+}
+
+/// Writes a text file, whole or not at all; a pipe or device is written as it is, not replaced by a file.
+public func writeText(_ text: String, to path: String) throws {
+    do {
+        try Data(text.utf8).write(to: URL(fileURLWithPath: path), options: isSpecial(path) ? [] : .atomic)
     } catch {
         throw unwritable(path, error.localizedDescription)
     }

@@ -1,103 +1,223 @@
-import Foundation
 import Verbena
 
-/// What one size took, and whether it was right; averaged over ranks.
-struct Sample: Codable, Equatable {
-    var microseconds: Double
-    /// Buffer size over time, in 1e9 bytes a second.
-    var algorithmBandwidth: Double
-    /// `algorithmBandwidth` times 2(n-1)/n: what the links carried, comparable over any number of ranks.
-    var busBandwidth: Double
-    /// Elements that were not right, summed over ranks; absent without a check.
-    var wrong: Int?
+/// How every size is measured.
+struct Method: Equatable {
+    var iterations = 20
+    var warmups = 1
+    var aggregated = 1
+    var checks = 1
+    var timeOf = TimeOf.average
+    var isDirty = false
+    var wantsPercentiles = false
+    var wantsStragglers = false
+    var algorithm: Algorithm?
+
+    /// Whether the input is written anew before each call.
+    var rewrites: Bool { isDirty || wantsStragglers }
+    /// Whether the clock is read around each call instead of once around all of them.
+    var timesSingleCalls: Bool { rewrites || wantsPercentiles }
 }
 
-/// One line of the table.
-struct Row: Codable, Equatable {
-    var bytes: Int
-    var count: Int
-    var type: String
-    var redop: String
-    var root: Int
-    var outOfPlace: Sample
-    var inPlace: Sample
-}
+enum Place { case outOfPlace, inPlace }
 
-/// Measures and checks allreduce on buffers of one element type. Every rank runs the same.
-struct Measurement<E: Element & BinaryFloatingPoint> {
+/// Measures and checks a collective on buffers of one element type. Every rank runs the same.
+struct Measurement<E: Measurable> {
     let communicator: Communicator
-    let operation: ReductionOperation
-    let iterations: Int
-    let warmups: Int
-    let isChecked: Bool
+    let pattern: Pattern<E>
+    let method: Method
+    /// Input out of place; the copy of the input for what cannot do without one in place.
     let source: Buffer<E>
-    let target: Buffer<E>
+    /// Results, one for each operation that is under way together; in place the input as well.
+    let targets: [Buffer<E>]
 
-    init(
-        _ communicator: Communicator, operation: ReductionOperation, mostElements: Int, iterations: Int, warmups: Int, isChecked: Bool
-    ) throws(VerbenaError) {
+    /// - Parameter most: elements of the largest buffer.
+    init(_ communicator: Communicator, _ pattern: Pattern<E>, _ method: Method, most: Int) throws(VerbenaError) {
         self.communicator = communicator
-        self.operation = operation
-        self.iterations = iterations
-        self.warmups = warmups
-        self.isChecked = isChecked
-        source = try communicator.allocate(E.self, count: mostElements)
-        target = try communicator.allocate(E.self, count: mostElements)
+        self.pattern = pattern
+        self.method = method
+        source = try communicator.allocate(E.self, count: most)
+        var targets: [Buffer<E>] = []
+        for _ in 0..<method.aggregated { targets.append(try communicator.allocate(E.self, count: most)) }
+        self.targets = targets
     }
+
+    /// The same buffers for another reduction or root.
+    init(_ other: Measurement, _ pattern: Pattern<E>) {
+        communicator = other.communicator
+        self.pattern = pattern
+        method = other.method
+        source = other.source
+        targets = other.targets
+    }
+
+    var kind: CollectiveKind { pattern.kind }
+    private var ranks: Int { communicator.worldSize }
 
     func row(count: Int) throws -> Row {
-        Row(
-            bytes: count * MemoryLayout<E>.stride, count: count, type: "\(E.elementType)", redop: "\(operation)", root: -1,
-            outOfPlace: try sample(count: count, copies: true), inPlace: try sample(count: count, copies: false))
+        let bytes = count * kind.blocks(ranks: ranks) * MemoryLayout<E>.stride
+        return Row(
+            bytes: bytes, count: count, type: kind == .barrier ? "none" : E.elementType.name,
+            redop: kind.reduces ? pattern.operation.name : "none", root: kind.hasRoot ? pattern.root : -1,
+            outOfPlace: try sample(.outOfPlace, count: count, bytes: bytes), inPlace: try sample(.inPlace, count: count, bytes: bytes))
     }
 
-    /// Out of place, the input is copied into the result's buffer first, and the copy is part of the time.
-    private func sample(count: Int, copies: Bool) throws -> Sample {
-        // SAFETY: the buffers live in this value and are the caller's between collectives.
-        unsafe Pattern.fill(UnsafeMutableBufferPointer(rebasing: target.elements[..<count]), rank: communicator.rank)
-        unsafe Pattern.fill(UnsafeMutableBufferPointer(rebasing: source.elements[..<count]), rank: communicator.rank)
-        try communicator.barrier(label: "size \(count)")
-        for _ in 0..<warmups { try exchange(count: count, copies: copies) }
-        let clock = ContinuousClock()
-        let start = clock.now
-        for _ in 0..<iterations { try exchange(count: count, copies: copies) }
-        let seconds = (clock.now - start) / .seconds(1) / Double(max(1, iterations))
-        let wrong = isChecked ? try check(count: count, copies: copies) : nil
-        return try combine(seconds: seconds, wrong: wrong, bytes: count * MemoryLayout<E>.stride)
-    }
-
-    private func exchange(count: Int, copies: Bool) throws {
-        if copies {
-            // SAFETY: both buffers have at least `count` elements and do not overlap; between collectives they are ours.
-            unsafe target.elements.baseAddress!.update(from: source.elements.baseAddress!, count: count)
+    private func sample(_ place: Place, count: Int, bytes: Int) throws -> Sample {
+        let input = pattern.input(rank: communicator.rank, count: count)
+        prepare(place, input, count: count)
+        try communicator.barrier(label: "size \(bytes)")
+        for _ in 0..<method.warmups { try exchange(place, count: count) }
+        var timing = try method.timesSingleCalls ? timeCalls(place, input, count: count) : timeAll(place, count: count)
+        for _ in 0..<method.checks {
+            prepare(place, input, count: count)
+            try exchange(place, count: count)
+            timing.wrong += wrongCount(place, count: count)
         }
-        try communicator.allreduce(target, count: count, operation)
+        return try combine(timing, bytes: bytes)
     }
 
-    /// One more exchange, untimed, on fresh input.
-    private func check(count: Int, copies: Bool) throws -> Int {
-        // SAFETY: as above.
-        let elements = unsafe UnsafeMutableBufferPointer(rebasing: target.elements[..<count])
-        if copies {
-            // The copy must bring the input: were it left out, this would show.
-            unsafe elements.update(repeating: .nan)
+    // MARK: one iteration
+
+    /// As many operations as are to be under way together; one after the other where they share the one copy of the input.
+    private func exchange(_ place: Place, count: Int) throws {
+        if targets.count == 1 || (place == .inPlace && kind.copiesInPlace) {
+            for target in targets { try exchange(place, target, count: count) }
         } else {
-            unsafe Pattern.fill(elements, rank: communicator.rank)
+            let pending = try targets.flatMap { try start(place, $0, count: count) }
+            for operation in pending { try operation.wait() }
         }
-        try exchange(count: count, copies: copies)
-        return unsafe Pattern.wrongCount(UnsafeBufferPointer(elements), worldSize: communicator.worldSize, operation: operation)
     }
 
-    private func combine(seconds: Double, wrong: Int?, bytes: Int) throws -> Sample {
-        let all = try communicator.allGather(Array("\(seconds) \(wrong ?? 0)".utf8), label: "times").map { bytes in
-            let words = String(decoding: bytes, as: UTF8.self).split(separator: " ")
-            return (Double(words[0]) ?? .nan, Int(words[1]) ?? 0)
+    private func exchange(_ place: Place, _ target: Buffer<E>, count: Int) throws {
+        if let collective = kind.collective(root: pattern.root) {
+            let (input, output) = operands(place, target, count: count)
+            try communicator.perform(collective, input, into: output, count: count, pattern.operation, algorithm: method.algorithm)
+        } else {
+            for operation in try start(place, target, count: count) { try operation.wait() }
         }
-        let average = all.reduce(0) { $0 + $1.0 } / Double(all.count)
-        let bandwidth = average > 0 ? Double(bytes) / average / 1e9 : 0
-        let ranks = Double(communicator.worldSize)
+    }
+
+    /// Begins one operation, which may have two halves: sending to the right and receiving from the left.
+    func start(_ place: Place, _ target: Buffer<E>, count: Int) throws -> [Pending] {
+        let (input, output) = operands(place, target, count: count)
+        if let collective = kind.collective(root: pattern.root) {
+            return [
+                try communicator.start(
+                    collective, input, into: output, count: count, pattern.operation, algorithm: method.algorithm)
+            ]
+        }
+        guard let output else { return [] }
+        if ranks == 1 {
+            // SAFETY: both buffers are this value's, have that many elements, do not overlap, and are ours between collectives.
+            unsafe output.elements.baseAddress!.update(from: input.elements.baseAddress!, count: count)
+            return []
+        }
+        let (right, left) = ((communicator.rank + 1) % ranks, (communicator.rank + ranks - 1) % ranks)
+        return [
+            try communicator.startReceive(output, count: count, from: left), try communicator.startSend(input, count: count, to: right),
+        ]
+    }
+
+    private func operands(_ place: Place, _ target: Buffer<E>, count: Int) -> (input: Buffer<E>, output: Buffer<E>?) {
+        if place == .outOfPlace { return (source, target) }
+        guard kind.copiesInPlace else { return (target, nil) }
+        let elements = count * kind.blocks(ranks: ranks)
+        // SAFETY: as above.
+        unsafe source.elements.baseAddress!.update(from: target.elements.baseAddress!, count: elements)
+        return (source, target)
+    }
+
+    // MARK: time
+
+    /// Reads the clock once around everything: for calls that take no longer than that.
+    private func timeAll(_ place: Place, count: Int) throws -> RankTiming {
+        let clock = ContinuousClock()
+        try communicator.barrier()
+        let start = clock.now
+        for _ in 0..<method.iterations { try exchange(place, count: count) }
+        let passed = clock.now - start
+        return RankTiming(microseconds: passed / .microseconds(1) / operationCount)
+    }
+
+    private func timeCalls(_ place: Place, _ input: [[E]], count: Int) throws -> RankTiming {
+        let clock = ContinuousClock()
+        var calls: [Duration] = []
+        calls.reserveCapacity(method.iterations)
+        var work = Duration.zero
+        var wait = Duration.zero
+        try communicator.barrier()
+        var start = clock.now
+        for _ in 0..<method.iterations {
+            if method.rewrites {
+                rewrite(place, input, count: count)
+                let written = clock.now
+                try communicator.barrier()
+                let together = clock.now
+                work += written - start
+                wait += together - written
+                start = together
+            }
+            try exchange(place, count: count)
+            let end = clock.now
+            calls.append(end - start)
+            start = end
+        }
+        let call = calls.reduce(.zero, +) / .microseconds(1) / operationCount
+        var timing = RankTiming(microseconds: call)
+        if method.wantsPercentiles {
+            timing.calls = Percentiles.thinned(calls.map { $0 / .microseconds(1) / Double(method.aggregated) })
+        }
+        if method.wantsStragglers {
+            let iterations = Double(method.iterations)
+            timing.phases = .init(work: work / .microseconds(1) / iterations, wait: wait / .microseconds(1) / iterations, call: call)
+        }
+        return timing
+    }
+
+    private var operationCount: Double { Double(method.iterations * method.aggregated) }
+
+    private func combine(_ own: RankTiming, bytes: Int) throws -> Sample {
+        let all = try communicator.gathered(own, label: "times")
+        let microseconds = method.timeOf.combine(all.map(\.microseconds))
+        let bandwidth = microseconds > 0 ? Double(bytes) / microseconds / 1e3 : 0
         return Sample(
-            microseconds: average * 1e6, algorithmBandwidth: bandwidth, busBandwidth: bandwidth * 2 * (ranks - 1) / ranks,
-            wrong: wrong == nil ? nil : all.reduce(0) { $0 + $1.1 })
+            microseconds: microseconds, algorithmBandwidth: bandwidth, busBandwidth: bandwidth * kind.busFactor(ranks: ranks),
+            wrong: method.checks == 0 ? nil : all.reduce(0) { $0 + $1.wrong },
+            percentiles: method.wantsPercentiles ? Percentiles(all.flatMap { $0.calls ?? [] }) : nil,
+            stragglers: method.wantsStragglers ? Stragglers(all.compactMap(\.phases)) : nil)
+    }
+
+    // MARK: contents
+
+    /// Spoils what a result may come to lie on and writes the input: a result that was left out would show.
+    private func prepare(_ place: Place, _ input: [[E]], count: Int) {
+        let whole = CollectiveKind.Extent(first: 0, blocks: kind.blocks(ranks: ranks))
+        for target in targets { unsafe elements(of: target, whole, count).update(repeating: E.poison) }
+        rewrite(place, input, count: count)
+    }
+
+    private func rewrite(_ place: Place, _ input: [[E]], count: Int) {
+        let extent = kind.input(rank: communicator.rank, ranks: ranks, root: pattern.root, inPlace: place == .inPlace)
+        for buffer in place == .inPlace ? targets : [source] {
+            for block in 0..<extent.blocks {
+                unsafe Pattern.tile(elements(of: buffer, .init(first: extent.first + block, blocks: 1), count), with: input[block])
+            }
+        }
+    }
+
+    private func wrongCount(_ place: Place, count: Int) -> Int {
+        let extent = kind.output(rank: communicator.rank, ranks: ranks, root: pattern.root, inPlace: place == .inPlace)
+        var wrong = 0
+        for target in targets {
+            for block in 0..<extent.blocks {
+                let result = unsafe elements(of: target, .init(first: extent.first + block, blocks: 1), count)
+                wrong += unsafe pattern.wrongCount(UnsafeBufferPointer(result), rank: communicator.rank, block: block)
+            }
+        }
+        return wrong
+    }
+
+    private func elements(of buffer: Buffer<E>, _ extent: CollectiveKind.Extent, _ count: Int) -> UnsafeMutableBufferPointer<E> {
+        // SAFETY: the buffers live in this value and are the caller's between collectives; the slice is within them.
+        unsafe UnsafeMutableBufferPointer(rebasing: buffer.elements[extent.first * count..<(extent.first + extent.blocks) * count])
     }
 }

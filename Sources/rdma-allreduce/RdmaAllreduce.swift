@@ -1,135 +1,188 @@
-public import ArgumentParser
+import ArgumentParser
 import CommandLineSupport
 import Foundation
-public import Verbena
-
-extension ElementType: ExpressibleByArgument {
-    /// The names of nccl-tests and the usual others.
-    public init?(argument: String) {
-        switch argument.lowercased() {
-        case "float", "float32", "fp32": self = .float32
-        case "double", "float64", "fp64": self = .float64
-        default: return nil
-        }
-    }
-
-    public static var allValueStrings: [String] { allCases.map(\.description) }
-    public var defaultValueDescription: String { description }
-}
-
-extension ReductionOperation: ExpressibleByArgument {
-    public init?(argument: String) {
-        guard let operation = Self.allCases.first(where: { $0.description == argument.lowercased() }) else { return nil }
-        self = operation
-    }
-
-    public static var allValueStrings: [String] { allCases.map(\.description) }
-    public var defaultValueDescription: String { description }
-}
+import Verbena
 
 @main
 struct RdmaAllreduce: Program {
     static let configuration = CommandConfiguration(
         commandName: "rdma-allreduce",
-        abstract: "Measures and checks allreduce, in the columns and options of nccl-tests.",
+        abstract: "Measures and checks collectives, in the columns and options of nccl-tests.",
         discussion: """
-            Sizes take the binary suffixes K, M and G; bandwidths are in 1e9 bytes a second. Time is the average over ranks. Out of place \
-            includes the copy of the input. Each size is checked, untimed, against an answer that is exact in any order.
+            Sizes take the binary suffixes K, M and G and are those of the larger buffer of a rank; bandwidths are in 1e9 bytes a second. \
+            Each size is checked, untimed, against an answer that is exact in any order. In place, alltoall and sendrecv take a copy of \
+            their input first, which is part of the time.
             Exit status: 0 correct, 1 failure, 2 usage, 7 wrong data.
             Under torchrun, mpirun or srun, start it once a rank; on one machine, --ranks starts them.
             """,
         version: Communicator.version)
 
     @OptionGroup var job: JobOptions
-
-    @Option(name: [.customShort("b"), .customLong("minbytes")], parsing: .unconditional, help: "Least size.")
-    var least = ByteCount(32 << 20)
-
-    @Option(
-        name: [.customShort("e"), .customLong("maxbytes")], parsing: .unconditional,
-        help: "Most size. (default: 32M, or the least size if that is larger)")
-    var most: ByteCount?
-
-    @Option(name: [.customShort("i"), .customLong("stepbytes")], parsing: .unconditional, help: "Bytes from one size to the next.")
-    var step = ByteCount(1 << 20)
-
-    @Option(
-        name: [.customShort("f"), .customLong("stepfactor")], parsing: .unconditional,
-        help: "Factor from one size to the next, instead of a step; after 0 comes one element.")
-    var factor: Int?
-
-    @Option(name: [.customShort("n"), .customLong("iters")], parsing: .unconditional, help: "Timed iterations a size.")
-    var iterations = 20
-
-    @Option(name: [.customShort("w"), .customLong("warmup_iters")], parsing: .unconditional, help: "Iterations before the timed ones.")
-    var warmups = 1
-
-    @Option(name: [.customShort("c"), .customLong("check")], parsing: .unconditional, help: "1 checks each size, 0 does not.")
-    var checks = 1
-
-    @Option(name: [.customShort("d"), .customLong("datatype")], help: "Element type.")
-    var type = ElementType.float32
-
-    @Option(name: [.customShort("o"), .customLong("op")], help: "Reduction.")
-    var operation = ReductionOperation.sum
-
-    @Option(help: "Also write configuration and results to this file, as JSON.")
-    var json: String?
+    @OptionGroup(title: "What is measured") var subject: SubjectOptions
+    @OptionGroup(title: "Sizes") var sizes: SizeOptions
+    @OptionGroup(title: "How") var timing: TimingOptions
+    @OptionGroup(title: "What is told") var reports: ReportOptions
 
     static func main() { runProgram(RdmaAllreduce.self) }
 
     func validate() throws {
-        if let factor, factor < 2 { throw ValidationError("-f \(factor): give a factor of at least 2, or a step with -i") }
-        if factor == nil, step.value < 1 { throw ValidationError("-i 0: give a step of at least 1 byte") }
-        if mostBytes < least.value { throw ValidationError("-e is less than -b; give -e at least \(least.value)") }
-        if iterations < 1 { throw ValidationError("-n \(iterations): give at least 1 timed iteration") }
-        if warmups < 0 { throw ValidationError("-w \(warmups): give 0 or more iterations before the timed ones") }
-        if checks != 0 && checks != 1 { throw ValidationError("-c \(checks): give 1 to check, 0 not to") }
+        let kind = subject.collective.value
+        if kind == .sendReceive {
+            if subject.algorithm != nil { throw ValidationError("--algorithm: sendrecv has none to choose from; leave it out") }
+            if reports.explain { throw ValidationError("--explain: nothing is chosen for sendrecv; give another --collective") }
+        }
+        if kind == .barrier, reports.plot != nil { throw ValidationError("--plot: a barrier has no bandwidth; give another --collective") }
     }
 
     /// Said once, before there are ranks; a rank that was started by others checks for itself, in the job, where the others can be told.
     func check() throws {
-        if job.startsRanks { try json.map(checkWritable) }
+        guard job.startsRanks else { return }
+        try checkFiles()
+        try checkWorld(of: job.ranks ?? 1)
     }
 
-    private var mostBytes: Int { most?.value ?? max(least.value, 32 << 20) }
-
     func work() throws -> Int32 {
-        try job.run { communicator in
-            switch type {
-            case .float32: try measure(Float.self, communicator)
-            case .float64: try measure(Double.self, communicator)
-            default: throw Failure("\(type) is not measured yet")
+        try job.run(measureAll, configuring: { $0.channelsPerPeer = subject.lanes ?? $0.channelsPerPeer })
+    }
+
+    private func measureAll(_ communicator: Communicator) throws -> Int32 {
+        try checkWorld(of: communicator.worldSize)
+        try checkAlgorithm(communicator)
+        if communicator.rank == 0 { try checkFiles() }
+        var report = Report(config: settings(communicator))
+        try sayOnce(communicator) { Table.header(report.config, timestamps: reports.timestamps) }
+        for type in subject.types {
+            try report.results += measure(type.measurable, communicator)
+        }
+        if reports.explain { report.memory = try MemoryUse.measured(communicator, bufferBytes: bufferBytes) }
+        if reports.messageRate { report.messageRate = try MessageRate.measured(communicator) }
+        report.summarize()
+        try sayOnce(communicator) { ([Table.footer(report)] + furtherTables(report)).joined(separator: "\n") }
+        if communicator.rank == 0 {
+            try reports.json.map { try writeJSON(report, to: $0) }
+            try reports.plot.map { try writeText(Plot(report).svg, to: $0) }
+        }
+        return report.outOfBounds == 0 ? 0 : ExitStatus.wrongData
+    }
+
+    /// All rows of one type. Rank 0 says each as soon as it is there.
+    private func measure<E: Measurable>(_: E.Type, _ communicator: Communicator) throws -> [Row] {
+        let kind = subject.collective.value
+        let ranks = communicator.worldSize
+        let counts = counts(E.elementType, ranks: ranks)
+        var rows: [Row] = []
+        var first: Measurement<E>?
+        for operation in subject.operations {
+            for root in subject.roots(worldSize: ranks) {
+                let pattern = Pattern<E>(kind: kind, operation: operation, worldSize: ranks, root: root)
+                let measurement =
+                    try first.map { Measurement($0, pattern) }
+                    ?? Measurement(communicator, pattern, method, most: sizes.mostBytes / MemoryLayout<E>.stride)
+                first = first ?? measurement
+                for count in counts {
+                    var row = try measurement.row(count: count)
+                    if reports.overlap { row.overlap = try measurement.overlap(count: count) }
+                    if reports.explain { row.explanation = choosing(communicator, root: root, row: row, E.elementType) }
+                    if reports.timestamps { row.timestamp = Self.timestamp() }
+                    rows.append(row)
+                    try sayOnce(communicator) { Table.row(row) }
+                }
+            }
+        }
+        return rows
+    }
+
+    private func choosing(_ communicator: Communicator, root: Int, row: Row, _ type: ElementType) -> Choosing? {
+        guard let collective = subject.collective.value.collective(root: root) else { return nil }
+        return Choosing(
+            communicator.explain(collective, byteCount: row.count * type.byteCount, type: type), demanded: subject.algorithm?.value)
+    }
+
+    private func furtherTables(_ report: Report) -> [String] {
+        var tables: [String] = []
+        if reports.percentiles { tables.append(FurtherTables.percentiles(report.results)) }
+        if reports.stragglers { tables.append(FurtherTables.stragglers(report.results)) }
+        if reports.overlap { tables.append(FurtherTables.overlap(report.results)) }
+        if let rate = report.messageRate { tables.append(FurtherTables.messageRate(rate)) }
+        if reports.explain { tables.append(FurtherTables.explanation(report.results)) }
+        if let memory = report.memory { tables.append(FurtherTables.memory(memory)) }
+        return tables
+    }
+
+    private func sayOnce(_ communicator: Communicator, _ text: () -> String) throws {
+        if communicator.rank == 0 { try say(text()) }
+    }
+}
+
+// MARK: options
+
+extension RdmaAllreduce {
+    var method: Method {
+        Method(
+            iterations: timing.iterations, warmups: timing.warmups, aggregated: timing.aggregated, checks: timing.checks,
+            timeOf: timing.timeOf, isDirty: timing.dirty, wantsPercentiles: reports.percentiles, wantsStragglers: reports.stragglers,
+            algorithm: subject.algorithm?.value)
+    }
+
+    /// The counts to measure, one for each size.
+    func counts(_ type: ElementType, ranks: Int) -> [Int] {
+        let kind = subject.collective.value
+        if kind == .barrier { return [0] }
+        let sweep = SizeSweep(
+            least: sizes.least.value, most: sizes.mostBytes, step: sizes.step.value, factor: sizes.factor,
+            elementBytes: type.byteCount * kind.blocks(ranks: ranks))
+        return sweep.elementCounts
+    }
+
+    /// What all types take together: buffers last as long as the job.
+    private var bufferBytes: Int { (1 + timing.aggregated) * sizes.mostBytes * subject.types.count }
+
+    private func settings(_ communicator: Communicator) -> Report.Settings {
+        Report.Settings(
+            version: Communicator.version, collective: subject.collective.value.name, ranks: communicator.worldSize,
+            fabric: communicator.fabricName, device: communicator.deviceName, minimumBytes: sizes.least.value,
+            maximumBytes: sizes.mostBytes, stepBytes: sizes.factor == nil ? sizes.step.value : nil, stepFactor: sizes.factor,
+            iterations: timing.iterations, warmupIterations: timing.warmups, aggregatedIterations: timing.aggregated,
+            checkIterations: timing.checks, average: timing.timeOf, algorithm: subject.algorithm?.value.name, lanes: subject.lanes,
+            dirty: method.rewrites, landingBytes: communicator.memory.landingByteCount,
+            environment: Report.environment(ProcessInfo.processInfo.environment))
+    }
+
+    private func checkFiles() throws {
+        for path in [reports.json, reports.plot] { try path.map(checkWritable) }
+    }
+
+    private func checkWorld(of worldSize: Int) throws {
+        if let root = subject.roots(worldSize: worldSize).last, root >= worldSize {
+            throw Failure(status: ExitStatus.usage, "--root \(root): give a rank from 0 to \(worldSize - 1), or all")
+        }
+        if reports.messageRate, worldSize < 2 {
+            throw Failure(status: ExitStatus.usage, "--message-rate: one rank has nobody to write to; give --ranks 2 or more")
+        }
+    }
+
+    /// Before anything is measured: whether the algorithm that is demanded can do every size.
+    private func checkAlgorithm(_ communicator: Communicator) throws {
+        guard let demanded = subject.algorithm?.value, let collective = subject.collective.value.collective(root: 0) else { return }
+        for type in subject.types {
+            for count in counts(type, ranks: communicator.worldSize) {
+                let explanation = communicator.explain(collective, byteCount: count * type.byteCount, type: type)
+                let possible = [explanation.algorithm] + explanation.alternatives.map(\.0)
+                if possible.contains(demanded) { continue }
+                let names = possible.map(\.name).joined(separator: ", ")
+                throw Failure(
+                    status: ExitStatus.usage,
+                    "--algorithm \(demanded.name): it cannot do \(subject.collective.value.name) of \(count) \(type) here; give one of \(names)"
+                )
             }
         }
     }
 
-    private func measure<E: Element & BinaryFloatingPoint>(_: E.Type, _ communicator: Communicator) throws -> Int32 {
-        let sweep = SizeSweep(least: least.value, most: mostBytes, step: step.value, factor: factor, elementBytes: MemoryLayout<E>.stride)
-        var report = Report(
-            config: .init(
-                version: Communicator.version, ranks: communicator.worldSize, fabric: communicator.fabricName,
-                device: communicator.deviceName,
-                minimumBytes: least.value, maximumBytes: mostBytes, iterations: iterations, warmupIterations: warmups,
-                landingBytes: communicator.landingByteCount))
-        let isLead = communicator.rank == 0
-        if isLead { try json.map(checkWritable) }
-        if isLead { try say(Table.header(report.config, sweep: sweep, isChecked: checks == 1)) }
-        let measurement = try Measurement<E>(
-            communicator, operation: operation, mostElements: mostBytes / MemoryLayout<E>.stride, iterations: iterations, warmups: warmups,
-            isChecked: checks == 1)
-        for count in sweep.elementCounts {
-            let row = try measurement.row(count: count)
-            report.results.append(row)
-            if isLead { try say(Table.row(row)) }
-        }
-        let samples = report.results.flatMap { [$0.outOfPlace, $0.inPlace] }
-        report.averageBusBandwidth = samples.isEmpty ? 0 : samples.reduce(0) { $0 + $1.busBandwidth } / Double(samples.count)
-        report.outOfBounds = samples.reduce(0) { $0 + ($1.wrong ?? 0) }
-        if isLead {
-            try say(Table.footer(report))
-            try json.map { try writeJSON(report, to: $0) }
-        }
-        return report.outOfBounds == 0 ? 0 : ExitStatus.wrongData
+    /// Local time, as nccl-tests write it.
+    private static func timestamp() -> String {
+        let formatter = DateFormatter()
+        formatter.locale = Locale(identifier: "en_US_POSIX")
+        formatter.dateFormat = "yyyy-MM-dd HH:mm:ss"
+        return formatter.string(from: Date())
     }
 }

@@ -1,68 +1,91 @@
 import Foundation
 import Verbena
 
+/// What one size took in one place, and whether it was right; over all ranks.
+struct Sample: Codable, Equatable {
+    var microseconds: Double
+    /// Size over time, in 1e9 bytes a second.
+    var algorithmBandwidth: Double
+    /// `algorithmBandwidth` times the collective's factor: what the links carried, comparable over any number of ranks.
+    var busBandwidth: Double
+    /// Elements that were not right, summed over ranks and checks; absent without a check.
+    var wrong: Int?
+    var percentiles: Percentiles?
+    var stragglers: Stragglers?
+}
+
+/// What the cost model says of a size.
+struct Choosing: Codable, Equatable {
+    struct Alternative: Codable, Equatable {
+        var algorithm: String
+        var predictedMicroseconds: Double
+    }
+
+    /// What ran.
+    var algorithm: String
+    /// What the model expects of it; absent where it expects nothing of what was demanded.
+    var predictedMicroseconds: Double?
+    var why: String
+    var alternatives: [Alternative]
+}
+
+/// One line of the table. What is optional is there only if it was asked for.
+struct Row: Codable, Equatable {
+    /// Of the larger buffer of a rank.
+    var bytes: Int
+    /// Elements of the buffer; of one block where a buffer has one for each rank.
+    var count: Int
+    var type: String
+    var redop: String
+    var root: Int
+    var outOfPlace: Sample
+    var inPlace: Sample
+    var timestamp: String?
+    var explanation: Choosing?
+    var overlap: Overlap?
+}
+
 /// The whole run as JSON.
 struct Report: Codable {
     struct Settings: Codable {
         var version: String
+        var collective: String
         var ranks: Int
         var fabric: String
         var device: String
         var minimumBytes: Int
         var maximumBytes: Int
+        var stepBytes: Int?
+        var stepFactor: Int?
         var iterations: Int
         var warmupIterations: Int
+        var aggregatedIterations: Int
+        var checkIterations: Int
+        var average: TimeOf
+        var algorithm: String?
+        var lanes: Int?
+        var dirty: Bool
         var landingBytes: Int
+        var environment: [String: String]
     }
 
     var config: Settings
     var results: [Row] = []
+    var messageRate: MessageRate?
+    var memory: MemoryUse?
     var averageBusBandwidth: Double = 0
     var outOfBounds: Int = 0
-}
 
-/// The table in the columns of nccl-tests, so that scripts written for them read it.
-enum Table {
-    static func header(_ settings: Report.Settings, sweep: SizeSweep, isChecked: Bool) -> String {
-        let step = sweep.factor.map { "\($0)(factor)" } ?? "\(sweep.step)(bytes)"
-        return """
-            # rdma-allreduce \(settings.version) ranks \(settings.ranks) fabric \(settings.fabric) device \(settings.device)
-            # minBytes \(settings.minimumBytes) maxBytes \(settings.maximumBytes) step: \(step) warmup iters: \(settings.warmupIterations) \
-            iters: \(settings.iterations) validation: \(isChecked ? 1 : 0)
-            #
-            # \(pad("", 10))  \(pad("", 12))  \(pad("", 8))  \(pad("", 6))  \(pad("", 6))           out-of-place                       in-place
-            \(line("#", ["size", "count", "type", "redop", "root"], ["time", "algbw", "busbw", "#wrong"]))
-            \(line("#", ["(B)", "(elements)", "", "", ""], ["(us)", "(GB/s)", "(GB/s)", ""]))
-            """
+    /// To be called when all rows are there.
+    mutating func summarize() {
+        let samples = results.flatMap { [$0.outOfPlace, $0.inPlace] }
+        averageBusBandwidth = samples.isEmpty ? 0 : samples.reduce(0) { $0 + $1.busBandwidth } / Double(samples.count)
+        outOfBounds = samples.reduce(0) { $0 + ($1.wrong ?? 0) }
     }
 
-    static func row(_ row: Row) -> String {
-        let left = [pad("\(row.bytes)", 12), pad("\(row.count)", 12), pad(row.type, 8), pad(row.redop, 6), pad("\(row.root)", 6)]
-        return left.joined(separator: "  ") + sample(row.outOfPlace) + sample(row.inPlace)
-    }
-
-    static func footer(_ report: Report) -> String {
-        """
-        # Out of bounds values : \(report.outOfBounds) \(report.outOfBounds == 0 ? "OK" : "FAILED")
-        # Avg bus bandwidth    : \(String(format: "%g", report.averageBusBandwidth))
-        #
-        """
-    }
-
-    private static func sample(_ sample: Sample) -> String {
-        let time = sample.microseconds
-        let digits = time >= 10_000 ? 0 : time >= 1_000 ? 1 : 2
-        return "  " + pad(String(format: "%.\(digits)f", time), 7) + "  " + pad(String(format: "%.2f", sample.algorithmBandwidth), 6) + "  "
-            + pad(String(format: "%.2f", sample.busBandwidth), 6) + "  " + pad(sample.wrong.map { "\($0)" } ?? "N/A", 5)
-    }
-
-    private static func line(_ mark: String, _ left: [String], _ side: [String]) -> String {
-        let columns = zip(left, [10, 12, 8, 6, 6]).map { pad($0, $1) }.joined(separator: "  ")
-        let samples = "  " + zip(side, [7, 6, 6, 6]).map { pad($0, $1) }.joined(separator: "  ")
-        return "\(mark) \(columns)\(samples)\(samples)"
-    }
-
-    private static func pad(_ text: String, _ width: Int) -> String {
-        String(repeating: " ", count: max(0, width - text.count)) + text
+    /// The variables that change what is measured. All others stay out: an environment has secrets in it.
+    static func environment(_ variables: [String: String]) -> [String: String] {
+        let told: Set<String> = ["VERBENA_DEVICE", "VERBENA_FABRIC", "VERBENA_LOG"]
+        return variables.filter { told.contains($0.key) }
     }
 }

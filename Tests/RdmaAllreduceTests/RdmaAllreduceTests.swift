@@ -13,75 +13,111 @@ import Verbena
         (SizeSweep(least: 1 << 62, most: .max, step: 1, factor: 4, elementBytes: 4), [1 << 60]),
     ])
     func sizes(sweep: SizeSweep, counts: [Int]) { #expect(sweep.elementCounts == counts) }
-}
 
-// SAFETY (whole file): the arrays outlive the closures that lend them.
-@Suite struct PatternTests {
-    private func reduced(ranks: Int, count: Int, operation: ReductionOperation) -> [Float] {
-        (0..<count).map { index in
-            let sum = Float((0..<ranks).reduce(0) { $0 + Pattern.value(rank: $1, index: index) })
-            return operation == .average ? sum / Float(ranks) : sum
-        }
-    }
-
-    @Test(arguments: [1, 2, 3, 5, 64], ReductionOperation.allCases)
-    func rightAnswersAreRight(ranks: Int, operation: ReductionOperation) {
-        let answer = reduced(ranks: ranks, count: 1000, operation: operation)
-        #expect(unsafe answer.withUnsafeBufferPointer { unsafe Pattern.wrongCount($0, worldSize: ranks, operation: operation) } == 0)
-    }
-
-    @Test func everyWrongElementIsCounted() {
-        var answer = reduced(ranks: 3, count: 1000, operation: .sum)
-        answer[0] += 1
-        answer[500] = .nan
-        answer[999] = -answer[999] + 0.5
-        #expect(unsafe answer.withUnsafeBufferPointer { unsafe Pattern.wrongCount($0, worldSize: 3, operation: .sum) } == 3)
-        // What a rank that took no part in the reduction would show: its own input.
-        var input = [Float](repeating: 0, count: 1000)
-        unsafe input.withUnsafeMutableBufferPointer { unsafe Pattern.fill($0, rank: 1) }
-        #expect(unsafe input.withUnsafeBufferPointer { unsafe Pattern.wrongCount($0, worldSize: 3, operation: .sum) } > 500)
-    }
-}
-
-@Suite struct TableTests {
-    /// As a script written for nccl-tests reads it: thirteen columns by white space, comments after `#`.
-    @Test func rowsHaveTheColumnsOfNCCLTests() {
-        let sample = Sample(microseconds: 12.345, algorithmBandwidth: 1.5, busBandwidth: 2.25, wrong: 0)
-        let unchecked = Sample(microseconds: 123456, algorithmBandwidth: 1.5, busBandwidth: 2.25, wrong: nil)
-        let row = Row(bytes: 4096, count: 1024, type: "float", redop: "sum", root: -1, outOfPlace: sample, inPlace: unchecked)
-        let columns = Table.row(row).split(separator: " ").map(String.init)
-        #expect(columns == ["4096", "1024", "float", "sum", "-1", "12.35", "1.50", "2.25", "0", "123456", "1.50", "2.25", "N/A"])
-    }
-
-    @Test func footerSaysWhetherAllWasRight() {
-        let settings = Report.Settings(
-            version: "", ranks: 2, fabric: "shm", device: "memory", minimumBytes: 0, maximumBytes: 0, iterations: 1, warmupIterations: 0,
-            landingBytes: 0)
-        #expect(Table.footer(Report(config: settings, averageBusBandwidth: 1.25)).contains("# Out of bounds values : 0 OK"))
-        #expect(Table.footer(Report(config: settings, outOfBounds: 3)).contains("# Out of bounds values : 3 FAILED"))
+    @Test("a block for each rank: the count is that of one block, the size that of all")
+    func blocks() throws {
+        let arguments = ["--collective", "allgather", "-b", "0", "-e", "1000", "-f", "3"]
+        let command = try #require(try parse(RdmaAllreduce.self, arguments) as? RdmaAllreduce)
+        #expect(command.counts(.float32, ranks: 5) == [0, 1, 3, 9, 27])
+        #expect(command.counts(.int64, ranks: 2) == [0, 1, 3, 9, 27])
+        let barrier = try #require(try parse(RdmaAllreduce.self, ["--collective", "barrier"]) as? RdmaAllreduce)
+        #expect(barrier.counts(.float32, ranks: 5) == [0])
     }
 }
 
 @Suite struct OptionTests {
     @Test(arguments: [
-        ["-f", "1"], ["-i", "0"], ["-b", "64", "-e", "32"], ["-n", "-1"], ["-c", "2"], ["-d", "float128"], ["-o", "xor"], ["-b", "12Q"],
-        ["--bogus"],
-        ["--ranks", "0"],
+        ["-f", "1"], ["-i", "0"], ["-b", "64", "-e", "32"], ["-n", "-1"], ["-n", "0"], ["-w", "-1"], ["-c", "-1"], ["-m", "0"],
+        ["-m", "65"], ["-a", "4"], ["-a", "-1"], ["-r", "-2"], ["-r", "x"], ["-d", "float128"], ["-o", "xor"], ["-b", "12Q"],
+        ["--collective", "allscatter"], ["--algorithm", "magic"], ["--lanes", "0"], ["--lanes", "-1"], ["--bogus"], ["word"],
+        ["--ranks", "0"], ["--collective", "sendrecv", "--algorithm", "ring"],
+        ["--collective", "sendrecv", "--explain"], ["--collective", "barrier", "--plot", "x.svg"],
+        ["--ranks", "2", "--collective", "broadcast", "-r", "2"],
     ])
-    func mistakesAreUsageErrorsWithARemedy(arguments: [String]) {
-        #expect {
-            _ = try parse(RdmaAllreduce.self, arguments)
-        } throws: {
-            let failure = $0 as? Failure
-            return failure?.status == ExitStatus.usage && failure?.description.contains("--help") == true
-        }
+    func mistakesAreUsageErrorsWithARemedy(arguments: [String]) throws {
+        let failure = try #require(throws: Failure.self) { _ = try parse(RdmaAllreduce.self, arguments) }
+        #expect(failure.status == ExitStatus.usage)
+        #expect(failure.description.contains("--help") || failure.description.contains("give a rank"))
+    }
+
+    private func parsed(_ line: String) throws -> RdmaAllreduce {
+        try #require(try parse(RdmaAllreduce.self, line.split(separator: " ").map(String.init)) as? RdmaAllreduce)
     }
 
     @Test func optionsOfNCCLTestsAreKnown() throws {
-        let arguments = "-b 8 -e 1M -f 2 -n 5 -w 2 -c 0 -d double -o avg".split(separator: " ").map(String.init)
-        let command = try #require(try parse(RdmaAllreduce.self, arguments) as? RdmaAllreduce)
-        #expect(command.least.value == 8 && command.most?.value == 1 << 20 && command.factor == 2)
-        #expect(command.iterations == 5 && command.warmups == 2 && command.checks == 0)
-        #expect(command.type == .float64 && command.operation == .average)
+        let command = try parsed("-b 8 -e 1M -f 2 -n 5 -w 2 -m 3 -c 0 -d double -o avg -r 1 -a 3 -S -J x.json")
+        #expect(command.sizes.least.value == 8 && command.sizes.mostBytes == 1 << 20 && command.sizes.factor == 2)
+        #expect(command.subject.types == [.float64] && command.subject.operations == [.average])
+        #expect(command.reports.timestamps && command.reports.json == "x.json")
+        #expect(command.method == Method(iterations: 5, warmups: 2, aggregated: 3, checks: 0, timeOf: .slowest))
+    }
+
+    @Test func longOptionsOfNCCLTestsAreKnown() throws {
+        let command = try parsed(
+            "--minbytes 8 --maxbytes 16 --stepbytes 4 --iters 5 --warmup_iters 2 --agg_iters 3 --check 2 --datatype half --op max --root 1 "
+                + "--average 0 --report_timestamps --output_file x.json")
+        #expect(command.sizes.step.value == 4 && command.subject.types == [.float16] && command.subject.operations == [.maximum])
+        #expect(command.reports.timestamps && command.reports.json == "x.json" && command.subject.root == .rank(1))
+        #expect(command.method == Method(iterations: 5, warmups: 2, aggregated: 3, checks: 2, timeOf: .firstRank))
+    }
+
+    @Test func allOfATypeReductionOrRoot() throws {
+        let command = try parsed("--collective reduce -d all -o all -r all")
+        #expect(command.subject.types == ElementType.allCases && command.subject.operations == ReductionOperation.allCases)
+        #expect(command.subject.roots(worldSize: 3) == [0, 1, 2])
+        #expect(try parsed("--collective reduce -r -1").subject.root == .all)
+        let plain = try parsed("--collective allgather -o all -r all")
+        #expect(plain.subject.operations.count == 1 && plain.subject.roots(worldSize: 3) == [0])
+    }
+
+    @Test func collectivesGoBySeveralNames() {
+        #expect(CollectiveKind.allCases.allSatisfy { CollectiveKind(name: $0.rawValue) == $0 })
+        #expect(CollectiveKind(name: "all_reduce") == .allreduce && CollectiveKind(name: "Reduce-Scatter") == .reduceScatter)
+        #expect(ElementType(name: "FP16") == .float16 && ElementType(name: "bf16") == .bfloat16 && ElementType(name: "int9") == nil)
+        #expect(ElementType.allCases.allSatisfy { ElementType(name: $0.name) == $0 })
+        #expect(ReductionOperation(name: "average") == .average && ReductionOperation(name: "prod") == .product)
+    }
+
+    @Test func whatNeedsTheClockAroundEachCall() {
+        #expect(!Method().timesSingleCalls && !Method().rewrites)
+        #expect(Method(isDirty: true).timesSingleCalls && Method(isDirty: true).rewrites)
+        #expect(Method(wantsPercentiles: true).timesSingleCalls && !Method(wantsPercentiles: true).rewrites)
+        #expect(Method(wantsStragglers: true).rewrites)
+    }
+}
+
+@Suite struct CollectiveKindTests {
+    @Test("factors of nccl-tests")
+    func busFactors() {
+        let factors = CollectiveKind.allCases.map { ($0, $0.busFactor(ranks: 4)) }
+        for (kind, factor) in factors {
+            switch kind {
+            case .allreduce: #expect(factor == 1.5)
+            case .reduceScatter, .allgather, .allToAll, .gather, .scatter: #expect(factor == 0.75)
+            case .broadcast, .reduce, .sendReceive: #expect(factor == 1)
+            case .barrier: #expect(factor == 0)
+            }
+        }
+        #expect(CollectiveKind.allreduce.busFactor(ranks: 1) == 0)
+    }
+
+    @Test("input and result lie within the buffer, in place too", arguments: CollectiveKind.allCases, 1...5)
+    func extents(kind: CollectiveKind, ranks: Int) {
+        for root in 0..<ranks {
+            for rank in 0..<ranks {
+                for inPlace in [false, true] {
+                    let input = kind.input(rank: rank, ranks: ranks, root: root, inPlace: inPlace)
+                    let output = kind.output(rank: rank, ranks: ranks, root: root, inPlace: inPlace)
+                    for extent in [input, output] {
+                        #expect(extent.first >= 0 && extent.first + extent.blocks <= kind.blocks(ranks: ranks))
+                    }
+                    if !inPlace { #expect(input.first == 0 && output.first == 0) }
+                }
+            }
+            let givers = (0..<ranks).filter { kind.input(rank: $0, ranks: ranks, root: root, inPlace: false).blocks > 0 }
+            let takers = (0..<ranks).filter { kind.output(rank: $0, ranks: ranks, root: root, inPlace: false).blocks > 0 }
+            #expect(givers == (kind == .barrier ? [] : kind == .broadcast || kind == .scatter ? [root] : Array(0..<ranks)))
+            #expect(takers == (kind == .barrier ? [] : kind == .reduce || kind == .gather ? [root] : Array(0..<ranks)))
+        }
     }
 }

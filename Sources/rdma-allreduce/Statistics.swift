@@ -1,0 +1,112 @@
+/// What the times of single calls were, over all ranks; microseconds.
+struct Percentiles: Codable, Equatable {
+    var minimum: Double
+    var p50: Double
+    var p90: Double
+    var p99: Double
+    var maximum: Double
+
+    /// Of each the least time that so many hundredths of all times do not exceed (nearest rank).
+    /// - Returns: nil without times.
+    init?(_ times: [Double]) {
+        guard !times.isEmpty else { return nil }
+        let sorted = times.sorted()
+        func at(_ hundredths: Int) -> Double { sorted[max(0, (hundredths * sorted.count + 99) / 100 - 1)] }
+        minimum = sorted[0]
+        p50 = at(50)
+        p90 = at(90)
+        p99 = at(99)
+        maximum = sorted[sorted.count - 1]
+    }
+
+    /// What a rank tells the others of its times: all of them, or `most` of them in even steps of rank, the least and the most included.
+    static func thinned(_ times: [Double], to most: Int = 1000) -> [Double] {
+        let sorted = times.sorted()
+        guard sorted.count > most else { return sorted }
+        return (0..<most).map { sorted[$0 * (sorted.count - 1) / (most - 1)] }
+    }
+}
+
+/// Who keeps the others waiting; times are averages over the timed calls, in microseconds.
+///
+/// In most collectives all ranks end together, so the time of a call tells little of who was slow: the others wait inside it. Hence every
+/// call is preceded by the same work on every rank, rewriting the input, and by a barrier. Who waits least in the barrier came last.
+/// The differences in the calls behind the barrier then are the collective's own, such as a root that is ready early.
+struct Stragglers: Codable, Equatable {
+    /// What one rank has measured of itself.
+    struct Phases: Codable, Equatable {
+        var work: Double
+        var wait: Double
+        var call: Double
+    }
+
+    /// The rank that comes last to the barrier.
+    var lastRank: Int
+    /// How long the others wait for it, on average.
+    var lateMicroseconds: Double
+    /// Its work, and the average of the others'.
+    var lastWorkMicroseconds: Double
+    var otherWorkMicroseconds: Double
+    /// The rank whose calls take longest, and by how much longer than the average of the others'.
+    var slowestRank: Int
+    var slowerMicroseconds: Double
+
+    /// - Parameter phases: of each rank, in order.
+    /// - Returns: nil for fewer than two ranks, among which there is no comparison.
+    init?(_ phases: [Phases]) {
+        guard phases.count > 1 else { return nil }
+        func others(of rank: Int, _ value: (Phases) -> Double) -> Double {
+            phases.indices.reduce(0) { $1 == rank ? $0 : $0 + value(phases[$1]) } / Double(phases.count - 1)
+        }
+        lastRank = phases.indices.min { phases[$0].wait < phases[$1].wait } ?? 0
+        lateMicroseconds = others(of: lastRank) { $0.wait } - phases[lastRank].wait
+        lastWorkMicroseconds = phases[lastRank].work
+        otherWorkMicroseconds = others(of: lastRank) { $0.work }
+        slowestRank = phases.indices.max { phases[$0].call < phases[$1].call } ?? 0
+        slowerMicroseconds = phases[slowestRank].call - others(of: slowestRank) { $0.call }
+    }
+}
+
+/// How much of an asynchronous operation hides behind computation: the columns of OSU's non-blocking tests, in microseconds.
+struct Overlap: Codable, Equatable {
+    /// Starting the operation, computing, and waiting for it.
+    var overall: Double
+    /// The same computation alone.
+    var compute: Double
+    /// Starting the operation and waiting for it at once.
+    var pureCommunication: Double
+    /// The share of the operation's time that did not make the whole longer, in hundredths.
+    var overlapPercent: Double
+
+    init(overall: Double, compute: Double, pureCommunication: Double) {
+        self.overall = overall
+        self.compute = compute
+        self.pureCommunication = pureCommunication
+        let exposed = pureCommunication > 0 ? (overall - compute) / pureCommunication : 1
+        overlapPercent = 100 * min(1, max(0, 1 - exposed))
+    }
+}
+
+/// How many small writes a rank makes: what is left of the engine's speed when there is next to nothing to carry.
+struct MessageRate: Codable, Equatable {
+    /// One-shot allreduces of 8 bytes, by each rank.
+    var operationsPerSecond: Double
+    /// Each of them is a write of 8 bytes to every other rank.
+    var writesPerSecond: Double
+    /// The same for each second of processor time, of all threads, that a rank used.
+    var writesPerCoreSecond: Double
+    /// Operations that were under way together.
+    var window: Int
+
+    /// - Parameters:
+    ///   - operations: of each rank.
+    ///   - seconds: the time that they took.
+    ///   - coreSeconds: the processor time that a rank used for them.
+    init(operations: Int, worldSize: Int, window: Int, seconds: Double, coreSeconds: Double) {
+        self.window = window
+        operationsPerSecond = seconds > 0 ? Double(operations) / seconds : 0
+        let writes = Double(operations * (worldSize - 1))
+        writesPerSecond = seconds > 0 ? writes / seconds : 0
+        writesPerCoreSecond = coreSeconds > 0 ? writes / coreSeconds : 0
+    }
+}

@@ -1,0 +1,138 @@
+import Foundation
+
+/// The table in the columns of nccl-tests, so that scripts written for them read it. Every other line begins with `#`.
+enum Table {
+    static func header(_ settings: Report.Settings, timestamps: Bool) -> String {
+        let step = settings.stepFactor.map { "\($0)(factor)" } ?? "\(settings.stepBytes ?? 0)(bytes)"
+        let options = [
+            "collective \(settings.collective)", "algorithm \(settings.algorithm ?? "auto")", settings.lanes.map { "lanes \($0)" },
+            settings.dirty ? "dirty" : nil,
+        ]
+        let stamp = timestamps ? " " + pad("timestamp", 19) : ""
+        let form = timestamps ? " " + pad("%Y-%m-%d %H:%M:%S", 19) : ""
+        return """
+            # rdma-allreduce \(settings.version) ranks \(settings.ranks) fabric \(settings.fabric) device \(settings.device)
+            # \(options.compactMap(\.self).joined(separator: " "))
+            # minBytes \(settings.minimumBytes) maxBytes \(settings.maximumBytes) step: \(step) warmup iters: \(settings.warmupIterations) \
+            iters: \(settings.iterations) agg iters: \(settings.aggregatedIterations) validation: \(settings.checkIterations)
+            #
+            # \(pad("", 10))  \(pad("", 12))  \(pad("", 8))  \(pad("", 6))  \(pad("", 6))           out-of-place                       in-place
+            \(line("#", ["size", "count", "type", "redop", "root"], ["time", "algbw", "busbw", "#wrong"]))\(stamp)
+            \(line("#", ["(B)", "(elements)", "", "", ""], ["(us)", "(GB/s)", "(GB/s)", ""]))\(form)
+            """
+    }
+
+    static func row(_ row: Row) -> String {
+        let left = [pad("\(row.bytes)", 12), pad("\(row.count)", 12), pad(row.type, 8), pad(row.redop, 6), pad("\(row.root)", 6)]
+        return left.joined(separator: "  ") + sample(row.outOfPlace) + sample(row.inPlace) + (row.timestamp.map { "  \($0)" } ?? "")
+    }
+
+    static func footer(_ report: Report) -> String {
+        """
+        # Out of bounds values : \(report.outOfBounds) \(report.outOfBounds == 0 ? "OK" : "FAILED")
+        # Avg bus bandwidth    : \(String(format: "%g", report.averageBusBandwidth))
+        #
+        """
+    }
+
+    /// A time in microseconds, in as many digits as tell something.
+    static func time(_ microseconds: Double) -> String {
+        let digits = microseconds >= 10_000 ? 0 : microseconds >= 1_000 ? 1 : 2
+        return String(format: "%.\(digits)f", microseconds)
+    }
+
+    static func pad(_ text: String, _ width: Int) -> String {
+        String(repeating: " ", count: max(0, width - text.count)) + text
+    }
+
+    private static func sample(_ sample: Sample) -> String {
+        "  " + pad(time(sample.microseconds), 7) + "  " + pad(String(format: "%.2f", sample.algorithmBandwidth), 6) + "  "
+            + pad(String(format: "%.2f", sample.busBandwidth), 6) + "  " + pad(sample.wrong.map { "\($0)" } ?? "N/A", 6)
+    }
+
+    private static func line(_ mark: String, _ left: [String], _ side: [String]) -> String {
+        let columns = zip(left, [10, 12, 8, 6, 6]).map { pad($0, $1) }.joined(separator: "  ")
+        let samples = "  " + zip(side, [7, 6, 6, 6]).map { pad($0, $1) }.joined(separator: "  ")
+        return "\(mark) \(columns)\(samples)\(samples)"
+    }
+}
+
+/// The further tables, in comment lines.
+enum FurtherTables {
+    /// A table whose columns are as wide as what stands in them, numbers to the right.
+    static func aligned(_ title: [String], _ rows: [[String]]) -> String {
+        let widths = (rows.first ?? []).indices.map { column in rows.map { $0[column].count }.max() ?? 0 }
+        let lines = rows.map { row in "#   " + zip(row, widths).map { Table.pad($0, $1) }.joined(separator: "  ") }
+        return (title.map { "# \($0)" } + lines + ["#"]).joined(separator: "\n")
+    }
+
+    static func percentiles(_ results: [Row]) -> String {
+        let rows = places(of: results).compactMap { row, place, sample in
+            sample.percentiles.map { name(row) + [place] + [$0.minimum, $0.p50, $0.p90, $0.p99, $0.maximum].map(Table.time) }
+        }
+        return aligned(
+            ["Times of single calls over all ranks (us)"], [nameColumns + ["place", "min", "p50", "p90", "p99", "max"]] + rows)
+    }
+
+    static func stragglers(_ results: [Row]) -> String {
+        let rows = places(of: results).compactMap { row, place, sample in
+            sample.stragglers.map {
+                name(row) + [place, "\($0.lastRank)", Table.time($0.lateMicroseconds), Table.time($0.lastWorkMicroseconds)]
+                    + [Table.time($0.otherWorkMicroseconds), "\($0.slowestRank)", Table.time($0.slowerMicroseconds)]
+            }
+        }
+        return aligned(
+            [
+                "Stragglers (us): who comes last to a barrier before each call, how long the others wait for it there, and how long rewriting",
+                "the input took it and them; whose calls behind the barrier take longest, and by how much longer than the others'",
+            ],
+            [nameColumns + ["place", "last rank", "late", "its work", "others' work", "slowest rank", "slower"]] + rows)
+    }
+
+    static func overlap(_ results: [Row]) -> String {
+        let rows = results.compactMap { row in
+            row.overlap.map {
+                name(row) + [Table.time($0.overall), Table.time($0.compute), Table.time($0.pureCommunication)]
+                    + [String(format: "%.2f", $0.overlapPercent)]
+            }
+        }
+        return aligned(
+            ["Overlap of asynchronous operations with computation, out of place, averages over ranks"],
+            [nameColumns + ["Overall(us)", "Compute(us)", "Pure Comm.(us)", "Overlap(%)"]] + rows)
+    }
+
+    static func explanation(_ results: [Row]) -> String {
+        let rows = results.compactMap { row in
+            row.explanation.map {
+                name(row) + [$0.algorithm, $0.predictedMicroseconds.map(Table.time) ?? "N/A", Table.time(row.outOfPlace.microseconds)]
+            }
+        }
+        let reasons = results.compactMap { row in row.explanation.map { "#   \(name(row).joined(separator: " ")): \($0.why)" } }
+        let table = aligned(
+            ["What was chosen for each size (us)"], [nameColumns + ["algorithm", "predicted", "measured out of place"]] + rows)
+        return ([table, "# Why"] + reasons + ["#"]).joined(separator: "\n")
+    }
+
+    static func messageRate(_ rate: MessageRate) -> String {
+        let figures = [rate.operationsPerSecond, rate.writesPerSecond, rate.writesPerCoreSecond].map { String(format: "%.0f", $0) }
+        return aligned(
+            ["Message rate: one-shot allreduces of 8 bytes, each a write to every other rank, \(rate.window) of them under way together"],
+            [["operations/s", "writes/s a rank", "writes/s a core"], figures])
+    }
+
+    /// What the engine holds besides the caller's buffers, and what the processes really take.
+    static func memory(_ memory: MemoryUse) -> String {
+        let figures = [memory.landingBytes, memory.landingLimitBytes, memory.bufferBytes, memory.residentBytes]
+        return aligned(
+            ["Memory (bytes a rank): the engine's own and its limit, the buffers of this run, and what is resident, program included"],
+            [["landing", "limit", "buffers", "resident"], figures.map { $0.map(String.init) ?? "N/A" }])
+    }
+
+    private static let nameColumns = ["size", "type", "redop", "root"]
+
+    private static func name(_ row: Row) -> [String] { ["\(row.bytes)", row.type, row.redop, "\(row.root)"] }
+
+    private static func places(of results: [Row]) -> [(Row, String, Sample)] {
+        results.flatMap { [($0, "out-of-place", $0.outOfPlace), ($0, "in-place", $0.inPlace)] }
+    }
+}

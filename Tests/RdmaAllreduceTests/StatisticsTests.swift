@@ -1,0 +1,63 @@
+import Testing
+
+@testable import rdma_allreduce
+
+/// On canned numbers: what the reports make of what was measured.
+@Suite struct StatisticsTests {
+    @Test func percentilesAreNearestRanks() throws {
+        let hundred = try #require(Percentiles((1...100).map(Double.init).shuffled()))
+        #expect([hundred.minimum, hundred.p50, hundred.p90, hundred.p99, hundred.maximum] == [1, 50, 90, 99, 100])
+        let four = try #require(Percentiles([4, 1, 3, 2]))
+        #expect([four.minimum, four.p50, four.p90, four.p99, four.maximum] == [1, 2, 4, 4, 4])
+        let one = try #require(Percentiles([7]))
+        #expect([one.minimum, one.p50, one.p90, one.p99, one.maximum] == [7, 7, 7, 7, 7])
+        #expect(Percentiles([]) == nil)
+    }
+
+    @Test func ranksTellTheirTimesInAFewNumbers() {
+        #expect(Percentiles.thinned([3, 1, 2], to: 3) == [1, 2, 3])
+        let many = Percentiles.thinned((0..<100_000).map(Double.init).reversed(), to: 1000)
+        #expect(many.count == 1000 && many.first == 0 && many.last == 99_999 && many == many.sorted())
+        #expect(abs((Percentiles(many)?.p50 ?? 0) - 50_000) < 200)
+    }
+
+    @Test func whoseTimeIsTold() {
+        let times = [3.0, 1, 8]
+        #expect(TimeOf.allCases.map { $0.combine(times) } == [3, 4, 1, 8])
+        #expect(TimeOf.allCases.map(\.rawValue) == [0, 1, 2, 3])
+    }
+
+    @Test("who waits least in the barrier came last, and the others waited for it")
+    func stragglers() throws {
+        let phases: [Stragglers.Phases] = [
+            .init(work: 10, wait: 21, call: 5), .init(work: 30, wait: 1, call: 5), .init(work: 10, wait: 21, call: 8),
+        ]
+        let found = try #require(Stragglers(phases))
+        #expect(found.lastRank == 1 && found.lateMicroseconds == 20)
+        #expect(found.lastWorkMicroseconds == 30 && found.otherWorkMicroseconds == 10)
+        #expect(found.slowestRank == 2 && found.slowerMicroseconds == 3)
+        #expect(Stragglers([phases[0]]) == nil && Stragglers([]) == nil)
+    }
+
+    @Test("overlap is the share of the operation that did not make the whole longer")
+    func overlap() {
+        #expect(Overlap(overall: 100, compute: 100, pureCommunication: 100).overlapPercent == 100)
+        #expect(Overlap(overall: 125, compute: 100, pureCommunication: 100).overlapPercent == 75)
+        #expect(Overlap(overall: 250, compute: 100, pureCommunication: 100).overlapPercent == 0)
+        #expect(Overlap(overall: 90, compute: 100, pureCommunication: 100).overlapPercent == 100)
+        #expect(Overlap(overall: 0, compute: 0, pureCommunication: 0).overlapPercent == 0)
+    }
+
+    @Test func messageRates() {
+        let rate = MessageRate(operations: 1000, worldSize: 4, window: 16, seconds: 0.5, coreSeconds: 0.75)
+        #expect(rate.operationsPerSecond == 2000 && rate.writesPerSecond == 6000 && rate.writesPerCoreSecond == 4000)
+        let alone = MessageRate(operations: 1000, worldSize: 1, window: 16, seconds: 0, coreSeconds: 0)
+        #expect(alone.operationsPerSecond == 0 && alone.writesPerSecond == 0 && alone.writesPerCoreSecond == 0)
+    }
+
+    @Test func computationTakesAsLongAsItIsLong() {
+        var computation = Computation()
+        let units = computation.units(lasting: .microseconds(500))
+        #expect(units >= 1 && computation.units(lasting: .zero) == 1 && computation.value.isFinite)
+    }
+}
