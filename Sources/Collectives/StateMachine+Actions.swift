@@ -25,6 +25,7 @@ extension StateMachine {
     func perform(_ action: Action, _ lane: Int) {
         let size = lanes[lane].operation.type.byteCount
         let isStreaming = lanes[lane].operation.count * size >= settings.streamingBytes
+        guard fabric.willTouch(byteCount: arrays(touchedBy: action) * action.count * size) else { return }
         switch action {
         case .copy(let from, let to, let count):
             unsafe Kernels.copy(
@@ -40,6 +41,24 @@ extension StateMachine {
                     streaming: isStreaming)
             }
         case .fold(let fold): perform(fold, lane, isStreaming: isStreaming)
+        }
+    }
+
+    /// How many arrays an action reads and writes.
+    private func arrays(touchedBy action: Action) -> Int {
+        let machine = settings.topology.size(ofMachine: settings.topology.machine(of: rank))
+        guard case .fold(let fold) = action else {
+            if case .spread = action { return machine }
+            return 2
+        }
+        let targets = if case .machine = fold.target { machine } else { 1 }
+        switch fold.sources {
+        case .pair: return targets + 2
+        case .machine(let partial, _, _): return targets + machine + (partial == nil ? 0 : 1)
+        case .eager: return targets + worldSize
+        case .eagerMachine(let index, _): return targets + settings.topology.size(ofMachine: index)
+        case .eagerSums: return targets + settings.topology.machineCount
+        case .inputAndSlots(_, let slots): return targets + 1 + slots
         }
     }
 

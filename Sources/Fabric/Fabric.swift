@@ -77,12 +77,21 @@ public protocol Fabric: ~Copyable, SendableMetatype {
     /// The fabric's clock, monotonic: real for devices, virtual in simulation. The core has no other.
     func now() -> FabricInstant
 
+    /// Says that the owner's thread is about to read and write so many bytes of regions by itself: time that only a simulation has to be told of.
+    /// - Returns: whether there is any point in it: false where a simulation keeps time alone and regions hold nothing.
+    func willTouch(byteCount: Int) -> Bool
+
     /// Ends another thread's `wait`; valid for as long as somebody holds it, harmless once the fabric is closed.
     func waker() -> Waker
 
     /// Takes leave of every peer in order: they see `.closed`. All writes must have completed. Peers that do not answer are left
     /// behind at `deadline`. Destroying a fabric without closing it is what a crash looks like to the peers.
     mutating func close(deadline: FabricInstant)
+}
+
+extension Fabric where Self: ~Copyable {
+    @inlinable
+    public func willTouch(byteCount: Int) -> Bool { true }
 }
 
 /// One peer's ordered connection: rank and index in `0 ..< channelsPerPeer`.

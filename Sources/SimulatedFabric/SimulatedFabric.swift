@@ -157,6 +157,13 @@ public struct SimulatedFabric: Fabric, ~Copyable {
 
     public mutating func wait(until deadline: FabricInstant) { network.wait(rank, until: deadline.nanoseconds) }
 
+    public func willTouch(byteCount: Int) -> Bool {
+        let rank = rank
+        let cost = Double(byteCount) * network.options.touchNanosecondsPerByte
+        if cost > 0 { network.withWorld { $0.spend(UInt64(cost), by: rank) } }
+        return network.options.payload != .none
+    }
+
     /// The rank's own present: later than the world's while it computes.
     public func now() -> FabricInstant {
         let rank = rank

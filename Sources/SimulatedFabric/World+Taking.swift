@@ -46,11 +46,7 @@ extension World {
         let immediate = messages[id].immediate
         let isGone = links[Int(link.reverse)].isGone
         if !isGone {
-            var cost = options.pollNanoseconds
-            if let reduced = options.reducedRegion, messages[id].destinationRegion == Int32(truncatingIfNeeded: Int(reduced)) {
-                cost += UInt64(Double(messages[id].byteCount) * options.reduceNanosecondsPerByte)
-            }
-            spend(cost, by: rank)
+            spend(options.pollNanoseconds, by: rank)
             if trace.isOn { record(.arrival, rank: rank, flow: flow, message: id) }
         }
         messages[id].isTaken = true
