@@ -134,6 +134,10 @@ public struct Executor<F: Fabric & ~Copyable>: ~Copyable {
     /// Gives the fabric what the machine wants written. A refusal ends everything: the machine keeps to the queues' depths.
     @inlinable
     mutating func postWrites() {
+        if machine.touchedBytes > 0 {
+            device.didTouch(byteCount: machine.touchedBytes)
+            machine.touchedBytes = 0
+        }
         guard !machine.outbox.isEmpty else { return }
         var index = 0
         while index < machine.outbox.count {

@@ -22,10 +22,11 @@ final class FoldScratch {
 // SAFETY (whole file): the fabric owns all regions as long as the executor lives, and keeps the peers' mappings; an operation's ranges were checked
 // at submission, slots lie in the landing memory by its layout; and the schedule does nothing before a message said that it may.
 extension StateMachine {
-    func perform(_ action: Action, _ lane: Int) {
+    mutating func perform(_ action: Action, _ lane: Int) {
         let size = lanes[lane].operation.type.byteCount
         let isStreaming = lanes[lane].operation.count * size >= settings.streamingBytes
-        guard fabric.willTouch(byteCount: arrays(touchedBy: action) * action.count * size) else { return }
+        touchedBytes += arrays(touchedBy: action) * action.count * size
+        guard settings.touchesMemory else { return }
         switch action {
         case .copy(let from, let to, let count):
             unsafe Kernels.copy(

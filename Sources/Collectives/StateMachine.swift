@@ -32,6 +32,8 @@ struct StateMachine {
     var completed: [UInt64]
     /// Writes to be posted, in order.
     @usableFromInline var outbox: [Write] = []
+    /// What actions have read and written since somebody last asked.
+    @usableFromInline var touchedBytes = 0
     /// Submitted collectives, and transfers, that are not on a lane.
     var pending = Queue()
     var pendingTransfers: [(operation: Operation, ticket: UInt64)] = []

@@ -77,9 +77,8 @@ public protocol Fabric: ~Copyable, SendableMetatype {
     /// The fabric's clock, monotonic: real for devices, virtual in simulation. The core has no other.
     func now() -> FabricInstant
 
-    /// Says that the owner's thread is about to read and write so many bytes of regions by itself: time that only a simulation has to be told of.
-    /// - Returns: whether there is any point in it: false where a simulation keeps time alone and regions hold nothing.
-    func willTouch(byteCount: Int) -> Bool
+    /// Says that the owner's thread has read and written so many bytes of memory by itself: time that only a simulation has to be told of.
+    func didTouch(byteCount: Int)
 
     /// Ends another thread's `wait`; valid for as long as somebody holds it, harmless once the fabric is closed.
     func waker() -> Waker
@@ -91,7 +90,7 @@ public protocol Fabric: ~Copyable, SendableMetatype {
 
 extension Fabric where Self: ~Copyable {
     @inlinable
-    public func willTouch(byteCount: Int) -> Bool { true }
+    public func didTouch(byteCount: Int) {}
 }
 
 /// One peer's ordered connection: rank and index in `0 ..< channelsPerPeer`.

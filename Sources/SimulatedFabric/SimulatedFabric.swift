@@ -157,11 +157,10 @@ public struct SimulatedFabric: Fabric, ~Copyable {
 
     public mutating func wait(until deadline: FabricInstant) { network.wait(rank, until: deadline.nanoseconds) }
 
-    public func willTouch(byteCount: Int) -> Bool {
+    public func didTouch(byteCount: Int) {
         let rank = rank
         let cost = Double(byteCount) * network.options.touchNanosecondsPerByte
         if cost > 0 { network.withWorld { $0.spend(UInt64(cost), by: rank) } }
-        return network.options.payload != .none
     }
 
     /// The rank's own present: later than the world's while it computes.

@@ -55,7 +55,7 @@ public struct SimulationOptions: Sendable {
     /// A rank's own time for each write that it posts, and for each event that it takes.
     public var postNanoseconds: UInt64 = 0
     public var pollNanoseconds: UInt64 = 0
-    /// A rank's time for each byte that it reads or writes by itself (`willTouch`). Adding one array to another touches three.
+    /// A rank's time for each byte that it reads or writes by itself (`didTouch`). Adding one array to another touches three.
     public var touchNanosecondsPerByte: Double = 0
     /// From an event to the rank's looking at it, uniformly from 0 on: the scheduler's whim. Events meanwhile come bunched.
     public var wakeJitterNanoseconds: UInt64 = 0
