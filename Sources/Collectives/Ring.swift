@@ -23,8 +23,9 @@
 /// *Landing slots without credits.* A reduce-scatter piece is written into the right neighbour's landing slot, a finished one
 /// straight into its output. A slot is free for send m when the right neighbour has consumed its receive m - NP. It has:
 /// rank r posts send m after its receive m - P, which its left neighbour sent after its receive m - 2P, and so on around the ring
-/// to the right neighbour, which sent after its own receive m - NP. So (N-1)P slots, one for each reducing hop and piece of a round,
-/// are never written too early, and nobody has to say so. The same walk bounds what may be unread to NP pieces.
+/// to the right neighbour, which sent after its own receive m - NP. So a slot may be used again NP sends later, and nobody has to say so. An
+/// allreduce has (N-1)P slots, one for each reducing hop and piece of a round; its rounds are 2(N-1)P sends apart, which is enough. The rounds of
+/// a reduce-scatter are only (N-1)P apart: it uses NP slots in turn. The same walk bounds what may be unread to NP pieces.
 ///
 /// *Overwriting.* A finished segment arrives only after it went around, that is after this rank's own part of it was received by the neighbour:
 /// nothing still reads what the write replaces (a duplicate of a retransmission is dropped). By the same walk, a slot from which a
@@ -72,14 +73,17 @@ public struct Ring: Equatable, Sendable {
             rounds = 1
         } else {
             let pieces = (segment + shape.pieceElements - 1) / shape.pieceElements
-            rounds = (pieces + shape.mostPieces - 1) / shape.mostPieces
+            let most = shape.collective == .reduceScatter ? max(1, min(shape.mostPieces, shape.gatedSlots / stations)) : shape.mostPieces
+            rounds = (pieces + most - 1) / most
             piecesPerRound = (pieces + rounds - 1) / rounds
         }
         pieceElements = (segment + rounds * piecesPerRound - 1) / (rounds * piecesPerRound)
     }
 
     /// Slots of landing memory that the left neighbour writes into, of `pieceElements` each.
-    public var landingSlots: Int { shape.collective == .allgather ? 0 : (stations - 1) * piecesPerRound }
+    public var landingSlots: Int {
+        shape.collective == .allgather ? 0 : piecesPerRound * (shape.collective == .reduceScatter && rounds > 1 ? stations : stations - 1)
+    }
 
     /// Steps: a beginning; two for each transfer (what comes in, what goes out), of which the last P go out only and the first P come in
     /// only; an end.
@@ -151,7 +155,7 @@ public struct Ring: Equatable, Sendable {
         let shift = shape.collective == .reduceScatter ? 1 : 0
         let segment = segment((sender - shift - hop + 2 * stations) % stations)
         let start = min(segment.upperBound, segment.lowerBound + (round * piecesPerRound + piece) * pieceElements)
-        return Transfer(hop: hop, slot: inRound, range: start..<min(segment.upperBound, start + pieceElements))
+        return Transfer(hop: hop, slot: shape.collective == .reduceScatter ? index % landingSlots : inRound, range: start..<min(segment.upperBound, start + pieceElements))
     }
 
     private func send(_ index: Int) -> Step {
@@ -161,7 +165,9 @@ public struct Ring: Equatable, Sendable {
         let source: Location
         var action: Action?
         switch shape.collective {
-        case .reduceScatter: source = transfer.hop == 0 ? .input(start) : .gated(slot: transfer.slot - piecesPerRound)
+        case .reduceScatter:
+            let before = (transfer.slot + landingSlots - piecesPerRound) % landingSlots
+            source = transfer.hop == 0 ? .input(start) : .gated(slot: before)
         case .allgather: source = transfer.hop == 0 ? .input(start - shape.rank * shape.count) : .output(start)
         default:
             source = transfer.hop == 0 && localSize == 1 ? .input(start) : .output(start)
