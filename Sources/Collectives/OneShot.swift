@@ -33,7 +33,7 @@ public struct OneShot: Equatable, Sendable {
         index -= others
         if index < others { return Step(receive: peer(index)) }
         index -= others
-        if index == 0 { return Step(drain: overwrites && !copiesFirst) }
+        if index == 0 { return Step(drain: overwrites && !copiesFirst || Folding(shape).overwritesSlots) }
         return Step(action: action(index - 1))
     }
 
@@ -84,6 +84,9 @@ struct Folding: Equatable, Sendable {
     private var segments: Int { shape.worldSize == 2 ? min(1, shape.count) : min(shape.worldSize, shape.count) }
     private var machines: Int { shape.topology.machineCount }
     private var slices: Int { shape.worldSize / machines }
+
+    /// The sum of a machine replaces its first rank's part, which writes may still be taking from: they must have completed.
+    var overwritesSlots: Bool { shape.topology.isNested && shape.collective == .allreduce && shape.count > 0 }
 
     var count: Int { shape.topology.isNested ? machines + (shape.count == 0 ? 0 : shape.worldSize) : segments }
 
