@@ -55,6 +55,7 @@ let package = Package(
         // The fabrics.
         .target(name: "CPlatform"),
         module("SharedMemoryFabric", ["Fabric", "CPlatform"]),
+        module("SimulatedFabric", ["Fabric"]),
         .systemLibrary(
             name: "CVerbs", pkgConfig: "libibverbs librdmacm",
             providers: [.apt(["libibverbs-dev", "librdmacm-dev"])]),
@@ -99,13 +100,14 @@ let package = Package(
             name: "tidy", dependencies: ["HouseStyle"], path: "tools/house-style/tidy", swiftSettings: rules),
 
         tests("CollectivesTests", ["Collectives", "Fabric", "Reduction"]),
-        tests("FabricConformanceTests", ["Fabric", "MixedFabric", "SharedMemoryFabric", "Verbs", "VerbsFabric"]),
+        tests("FabricConformanceTests", ["Fabric", "MixedFabric", "SharedMemoryFabric", "SimulatedFabric", "Verbs", "VerbsFabric"]),
         tests("GradientsTests", ["Gradients"]),
         tests("HouseStyleTests", ["HouseStyle"]),
         tests("RdmaAllreduceTests", ["CommandLineSupport", "Verbena", "rdma-allreduce"]),
         tests("ReductionTests", ["Reduction"]),
         tests("RendezvousTests", ["Rendezvous"]),
         tests("SharedMemoryFabricTests", ["Fabric", "SharedMemoryFabric"]),
+        tests("SimulationTests", ["Fabric", "SimulatedFabric"]),
         tests("TrainerTests", ["CZlib", "Rendezvous", "Trainer", "Verbena", logging]),
         tests("VerbenaCommandTests", ["CommandLineSupport", "Trainer", "verbena", argumentParser]),
         tests("VerbenaTests", ["Verbena", "Verbs"]),

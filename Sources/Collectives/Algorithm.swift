@@ -49,7 +49,7 @@ public enum Algorithm: String, Sendable, CaseIterable {
             return possible.filter { $0 != .ring && $0 != .tree && $0 != .pairwise || collective.peer != nil }
         }
         switch collective {
-        case .reduce: return [byteCount <= fixedSmallBytes ? .tree : .ring]
+        case .reduce: return [byteCount <= fixedSmallBytes && possible.contains(.tree) ? .tree : .ring]
         case .allreduce, .reduceScatter:
             let large: Algorithm = settings.topology.isNested && collective == .allreduce ? .hierarchical : .ring
             let small = possible.filter { $0 == .oneShot || $0 == .logarithmic }

@@ -132,6 +132,10 @@ public struct Executor<F: Fabric & ~Copyable>: ~Copyable {
     /// Gives the fabric what the machine wants written. A refusal ends everything: the machine keeps to the queues' depths.
     @inlinable
     mutating func postWrites() {
+        if machine.touchedBytes > 0 {
+            device.didTouch(byteCount: machine.touchedBytes)
+            machine.touchedBytes = 0
+        }
         while !machine.outbox.isEmpty {
             for index in 0..<machine.outbox.count {
                 do throws(FabricError) {

@@ -29,6 +29,8 @@ public struct ExecutorSettings: Sendable, Equatable {
     public var eagerBytes: Int
     /// Reductions and copies of more bytes than this store past the caches.
     public var streamingBytes = 4 << 20
+    /// Whether actions are carried out: not where a simulation keeps time alone and buffers hold nothing. Transfers between two ranks need it.
+    public var touchesMemory = true
     /// An operation that does not move for so long has failed.
     public var stallMilliseconds: UInt64
     /// Landing memory of a rank, at most; a world too large for it takes the least that works.

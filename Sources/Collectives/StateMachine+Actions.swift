@@ -22,9 +22,11 @@ final class FoldScratch {
 // SAFETY (whole file): the fabric owns all regions as long as the executor lives, and keeps the peers' mappings; an operation's ranges were checked
 // at submission, slots lie in the landing memory by its layout; and the schedule does nothing before a message said that it may.
 extension StateMachine {
-    func perform(_ action: Action, _ lane: Int) {
+    mutating func perform(_ action: Action, _ lane: Int) {
         let size = lanes[lane].operation.type.byteCount
         let isStreaming = lanes[lane].operation.count * size >= settings.streamingBytes
+        touchedBytes += arrays(touchedBy: action) * action.count * size
+        guard settings.touchesMemory else { return }
         switch action {
         case .copy(let from, let to, let count):
             unsafe Kernels.copy(
@@ -40,6 +42,24 @@ extension StateMachine {
                     streaming: isStreaming)
             }
         case .fold(let fold): perform(fold, lane, isStreaming: isStreaming)
+        }
+    }
+
+    /// How many arrays an action reads and writes.
+    private func arrays(touchedBy action: Action) -> Int {
+        let machine = settings.topology.size(ofMachine: settings.topology.machine(of: rank))
+        guard case .fold(let fold) = action else {
+            if case .spread = action { return machine }
+            return 2
+        }
+        let targets = if case .machine = fold.target { machine } else { 1 }
+        switch fold.sources {
+        case .pair: return targets + 2
+        case .machine(let partial, _, _): return targets + machine + (partial == nil ? 0 : 1)
+        case .eager: return targets + worldSize
+        case .eagerMachine(let index, _): return targets + settings.topology.size(ofMachine: index)
+        case .eagerSums: return targets + settings.topology.machineCount
+        case .inputAndSlots(_, let slots): return targets + 1 + slots
         }
     }
 

@@ -40,6 +40,8 @@ struct StateMachine {
     @usableFromInline var outbox: Batch<Write>
     /// Some lane waits for the outbox to be posted.
     var isOutboxAwaited = false
+    /// What actions have read and written since somebody last asked.
+    @usableFromInline var touchedBytes = 0
     /// Submitted collectives, and transfers, that are not on a lane.
     var pending = Queue()
     var pendingTransfers: [(operation: Operation, ticket: UInt64)] = []

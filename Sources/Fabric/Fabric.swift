@@ -80,6 +80,9 @@ public protocol Fabric: ~Copyable, SendableMetatype {
     /// The fabric's clock, monotonic: real for devices, virtual in simulation. The core has no other.
     func now() -> FabricInstant
 
+    /// Says that the owner's thread has read and written so many bytes of memory by itself: time that only a simulation has to be told of.
+    func didTouch(byteCount: Int)
+
     /// Ends another thread's `wait`; valid for as long as somebody holds it, harmless once the fabric is closed.
     func waker() -> Waker
 
@@ -90,6 +93,9 @@ public protocol Fabric: ~Copyable, SendableMetatype {
 
 extension Fabric where Self: ~Copyable {
     public var writesCompleteAtOnce: Bool { false }
+
+    @inlinable
+    public func didTouch(byteCount: Int) {}
 }
 
 /// One peer's ordered connection: rank and index in `0 ..< channelsPerPeer`.

@@ -1,0 +1,143 @@
+public import Fabric
+internal import Foundation
+
+/// The world that simulated fabrics live in: virtual clock, event queue, machines, wires and memory, all from one seed.
+///
+/// *Driven* (the usual way): one thread asks `advance` which rank is to run, lets that rank's program take its events, and asks again. Nothing
+/// blocks; the fabrics' `wait` only sets an alarm. The same options, faults and calls give the same events, byte for byte.
+///
+/// *Threaded*: each rank is a thread that calls its fabric as it would any other; `wait` blocks. A lock keeps them apart, whoever has nothing to do
+/// lets time pass, and the clock never falls behind the real one, so that deadlines come. Not reproducible, since the system's scheduler takes
+/// part: it is there so that the simulated fabric can be held to the same promises as the others.
+///
+/// Memory: some 350 bytes a rank, 600 a channel of a connected pair (both directions) and 150 a write in flight, and the regions.
+// Sendable without the compiler's proof: `world` is touched under `turn` where threads share it, and by the driver's thread alone otherwise.
+public final class SimulatedNetwork: @unchecked Sendable {
+    public enum Driving: Sendable {
+        case driven, threaded
+    }
+
+    var world: World
+    let options: SimulationOptions
+    private let turn: NSCondition?
+    private let birth = DispatchTime.now().uptimeNanoseconds
+
+    /// Longest sleep of a waiting thread before it looks again: a bound, not a rhythm.
+    private static let longestSleepSeconds = 0.05
+
+    /// - Parameter faults: in any order; for ranks of the world.
+    public init(_ options: SimulationOptions, faults: [Fault] = [], driving: Driving = .driven) {
+        self.options = options
+        world = World(options: options, faults: faults)
+        turn = driving == .threaded ? NSCondition() : nil
+    }
+
+    deinit { world.deallocateAll() }
+
+    // MARK: driving
+
+    /// Lets time pass until a rank has something to do.
+    /// - Returns: that rank, whose program is to take events until there are none; nil where nothing happens any more before `limit`, or
+    ///   a promise was broken.
+    public func advance(until limit: FabricInstant = .distantFuture) -> Int? { world.advance(until: limit.nanoseconds) }
+
+    /// Lets the rank run at this time even if nothing happens to it.
+    public func setAlarm(rank: Int, at time: FabricInstant) { world.setAlarm(rank, at: time.nanoseconds) }
+
+    /// The rank computes for so long; it takes no event before.
+    public func spend(nanoseconds: UInt64, rank: Int) { world.spend(nanoseconds, by: rank) }
+
+    /// The present of the whole world; a rank's own may be later, see `SimulatedFabric.now`.
+    public var now: FabricInstant { FabricInstant(nanoseconds: world.clock) }
+
+    /// Whether the rank has neither died nor taken leave.
+    public func isAlive(rank: Int) -> Bool { !world.ranks[rank].isDead && !world.ranks[rank].isClosed }
+
+    /// How many events have happened.
+    public var eventCount: Int { world.eventCount }
+
+    // MARK: checking
+
+    /// The first broken promise; nothing happens after it.
+    public var violation: Violation? { world.violation }
+
+    /// The last events, one line each; the oldest first.
+    public var trace: [String] { world.trace.lines }
+
+    /// A hash of all events since the beginning, and how many there were.
+    public var fingerprint: UInt64 { world.trace.fingerprint }
+
+    /// Says that a part of a rank's region is the trainer's: no write may start from it or go to it until `disclaim`.
+    public func claim(rank: Int, region: Region, range: Range<Int>) {
+        world.ranks[rank].claims.append(Claim(region: Int32(truncatingIfNeeded: Int(region.identifier)), range: range))
+    }
+
+    public func disclaim(rank: Int, region: Region, range: Range<Int>) {
+        let claim = Claim(region: Int32(truncatingIfNeeded: Int(region.identifier)), range: range)
+        if let place = world.ranks[rank].claims.firstIndex(of: claim) { world.ranks[rank].claims.remove(at: place) }
+    }
+
+    /// Looks at the bytes beside every region, and lists what is still under way between living ranks: nothing, once everyone is done.
+    public func leftovers() -> [String] {
+        for rank in world.ranks.indices {
+            for index in world.ranks[rank].regions.indices { world.checkGuards(index, of: rank) }
+        }
+        return world.leftovers()
+    }
+
+    // MARK: for the fabrics
+
+    /// The world, to one thread at a time.
+    @inline(__always)
+    func withWorld<R, E: Error>(_ body: (inout World) throws(E) -> R) throws(E) -> R {
+        guard let turn else { return try body(&world) }
+        turn.lock()
+        defer {
+            turn.broadcast()
+            turn.unlock()
+        }
+        world.clock = max(world.clock, DispatchTime.now().uptimeNanoseconds - birth)
+        return try body(&world)
+    }
+
+    func poll(_ rank: Int) -> FabricEvent? {
+        guard turn != nil else { return world.poll(rank) }
+        return withWorld { world in
+            if let event = world.poll(rank) { return event }
+            world.passTime(for: rank)
+            return world.poll(rank)
+        }
+    }
+
+    /// Blocks where threads drive the world; otherwise says when to come back.
+    func wait(_ rank: Int, until deadline: UInt64) {
+        guard let turn else { return world.setAlarm(rank, at: deadline) }
+        turn.lock()
+        defer { turn.unlock() }
+        world.flush(rank)
+        while true {
+            world.clock = max(world.clock, DispatchTime.now().uptimeNanoseconds - birth)
+            world.passTime(for: rank)
+            if world.ranks[rank].readyHead != none || world.ranks[rank].isWoken || world.clock >= deadline { break }
+            let seconds = min(Self.longestSleepSeconds, Double(deadline - world.clock) / 1e9)
+            turn.broadcast()
+            _ = turn.wait(until: Date(timeIntervalSinceNow: seconds))
+        }
+        world.ranks[rank].isWoken = false
+    }
+}
+
+extension World {
+    mutating func setAlarm(_ rank: Int, at time: UInt64) {
+        guard time != .max, !ranks[rank].isDead, !ranks[rank].isClosed else { return }
+        schedule(alarmSlot(rank), at: max(clock, time))
+    }
+
+    /// Lets things happen until one concerns the rank, or all have.
+    mutating func passTime(for rank: Int) {
+        while ranks[rank].readyHead == none, queue.nextTime != nil {
+            step()
+            runnableCount = 0
+        }
+    }
+}

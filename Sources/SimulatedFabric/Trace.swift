@@ -1,0 +1,93 @@
+/// The last events of a world, for a report; its fingerprint is that of all events since the beginning.
+struct Trace {
+    enum Kind: UInt8 {
+        case post, depart, inMemory, arrival, completion, run, fault, closed, failure
+    }
+
+    struct Record {
+        var time: UInt64
+        var ticket: UInt64
+        var byteCount: Int
+        var immediate: UInt32
+        var rank: Int32
+        var peer: Int32
+        var channel: Int32
+        var kind: Kind
+    }
+
+    private var records: [Record]
+    private(set) var count = 0
+    /// FNV-1a over every field of every event.
+    private(set) var fingerprint: UInt64 = 0xcbf2_9ce4_8422_2325
+
+    init(depth: Int) {
+        let empty = Record(time: 0, ticket: 0, byteCount: 0, immediate: 0, rank: 0, peer: 0, channel: 0, kind: .run)
+        records = Array(repeating: empty, count: depth)
+    }
+
+    var isOn: Bool { !records.isEmpty }
+
+    mutating func add(_ record: Record) {
+        records[count & (records.count - 1)] = record
+        count += 1
+        mix(record.time)
+        mix(record.ticket)
+        mix(UInt64(truncatingIfNeeded: record.byteCount) << 32 | UInt64(record.immediate))
+        mix(
+            UInt64(UInt32(bitPattern: record.rank)) << 40 | UInt64(UInt32(bitPattern: record.peer)) << 16
+                | UInt64(UInt32(bitPattern: record.channel)) << 8 | UInt64(record.kind.rawValue))
+    }
+
+    private mutating func mix(_ value: UInt64) { fingerprint = (fingerprint ^ value) &* 0x100_0000_01b3 }
+
+    /// One line an event, the oldest first.
+    var lines: [String] { (max(0, count - records.count)..<count).map { Self.line(records[$0 & (records.count - 1)]) } }
+
+    private static func line(_ record: Record) -> String {
+        let start = "\(record.time) ns rank \(record.rank)"
+        let immediate = "0x" + String(record.immediate, radix: 16)
+        let write = "write \(record.ticket) to \(record.peer)/\(record.channel), \(record.byteCount) bytes, immediate \(immediate)"
+        switch record.kind {
+        case .post: return "\(start) posts \(write)"
+        case .depart: return "\(start) has sent \(write)"
+        case .inMemory: return "\(start) has placed \(write)"
+        case .arrival: return "\(start) takes write \(record.ticket) of \(record.peer)/\(record.channel), immediate \(immediate)"
+        case .completion: return "\(start) takes completion through \(record.ticket) to \(record.peer)/\(record.channel)"
+        case .run: return "\(start) runs"
+        case .fault: return "\(start) suffers fault \(record.ticket)"
+        case .closed: return "\(start) takes the leave of \(record.peer)"
+        case .failure: return "\(start) takes the failure of \(record.peer)"
+        }
+    }
+}
+
+/// A promise that was broken, by the fabric's user or by the fabric: found at the event that broke it.
+public struct Violation: Error, Sendable, Equatable, CustomStringConvertible {
+    public enum Kind: String, Sendable {
+        /// A write's bytes were to go to memory that was given back.
+        case regionGivenBack
+        /// The source of a write changed before its bytes had reached the peer, or, but for a peer's own write, before its completion.
+        case sourceChanged
+        /// A write fell on bytes of another write whose arrival nobody had taken yet.
+        case unreadOverwritten
+        /// A write read or wrote memory that its owner had declared to be the trainer's again.
+        case trainersMemory
+        /// Bytes beside a region were changed.
+        case besideRegion
+        /// More arrivals on the way or unread than the channel takes.
+        case arrivalDepth
+        /// A fabric was closed with writes under way.
+        case closedTooEarly
+        /// Writes arrived doubled, out of order, or not at all.
+        case delivery
+    }
+
+    public var kind: Kind
+    public var rank: Int
+    public var atNanoseconds: UInt64
+    public var detail: String
+    /// The last events before it, one line each.
+    public var trace: [String]
+
+    public var description: String { "rank \(rank) at \(atNanoseconds) ns: \(kind.rawValue): \(detail)" }
+}

@@ -1,0 +1,267 @@
+internal import Fabric
+
+/// A world in virtual time: the tables and what happens to them. One thread at a time; `SimulatedNetwork` sees to that.
+///
+/// Files: this one is set-up and the clock; `+Posting` takes writes, `+Sharing` divides wires, `+Stages` moves writes on, `+Taking` hands events
+/// to ranks, `+Memory` and `+Checks` carry bytes and look at them, `+Fates` lets things go wrong.
+struct World: ~Copyable {
+    let options: SimulationOptions
+    var random: SeededRandom
+    var clock: UInt64 = 0
+    var queue = EventQueue()
+    var ranks: [RankState]
+    var links: [PeerLink] = []
+    var flows: [Flow] = []
+    var wires: [WireState] = []
+    var messages: [Message] = []
+    var freeMessages = none
+    var trace: Trace
+    var violation: Violation?
+    /// Beginnings and ends of faults, by time.
+    var faults: [Turn] = []
+    var faultsDone = 0
+    /// Ranks to run now: a ring with room for all.
+    var runnable: [Int32]
+    var runnableHead = 0
+    var runnableCount = 0
+    /// The rank that the driver is running.
+    var running = none
+    var scratch: Scratch?
+    var eventCount = 0
+
+    struct Turn {
+        var fault: Fault
+        var isEnd: Bool
+        var time: UInt64
+        var number: Int
+    }
+
+    init(options: SimulationOptions, faults: [Fault]) {
+        self.options = options
+        random = SeededRandom(seed: options.seed)
+        ranks = Array(repeating: RankState(), count: options.worldSize)
+        runnable = Array(repeating: none, count: options.worldSize)
+        trace = Trace(depth: options.traceDepth)
+        for (number, fault) in faults.enumerated() {
+            self.faults.append(Turn(fault: fault, isEnd: false, time: fault.atNanoseconds, number: number))
+            guard fault.forNanoseconds > 0 else { continue }
+            let (end, overflow) = fault.atNanoseconds.addingReportingOverflow(fault.forNanoseconds)
+            if !overflow { self.faults.append(Turn(fault: fault, isEnd: true, time: end, number: number)) }
+        }
+        self.faults.sort { ($0.time, $0.number, $0.isEnd ? 1 : 0) < ($1.time, $1.number, $1.isEnd ? 1 : 0) }
+        queue.addSlots(2 * options.worldSize + 1)
+        addWires()
+        scheduleFault()
+    }
+
+    // MARK: slots of the queue
+
+    enum Stage: Int {
+        case depart, place, arrive, acknowledge
+    }
+
+    private static var stages: Int { 4 }
+    var slotsPerLink: Int { 1 + Self.stages * options.channelsPerPeer }
+    private var firstLinkSlot: Int { 2 * options.worldSize + 1 }
+
+    func runSlot(_ rank: Int) -> Int { 2 * rank }
+    func alarmSlot(_ rank: Int) -> Int { 2 * rank + 1 }
+    var faultSlot: Int { 2 * options.worldSize }
+    func fateSlot(_ link: Int) -> Int { firstLinkSlot + link * slotsPerLink }
+
+    func slot(_ stage: Stage, _ flow: Int) -> Int {
+        let link = Int(flows[flow].link)
+        return fateSlot(link) + 1 + Self.stages * (flow - Int(links[link].firstFlow)) + stage.rawValue
+    }
+
+    /// Among events of the same time the seed decides, where the world is checked; where it is measured, their place does.
+    mutating func schedule(_ slot: Int, at time: UInt64) {
+        let order = options.isChecking ? UInt32(truncatingIfNeeded: random.next()) : 0
+        queue.schedule(slot, at: time, order: order)
+    }
+
+    // MARK: time
+
+    /// Lets the next thing happen.
+    mutating func step() {
+        guard let event = queue.popFirst() else { return }
+        clock = max(clock, event.time)
+        eventCount += 1
+        let slot = Int(event.slot)
+        guard slot >= firstLinkSlot else {
+            if slot == faultSlot { return turnFaults() }
+            let rank = slot / 2
+            return slot % 2 == 0 ? becomeRunnable(rank) : ring(rank)
+        }
+        let (link, part) = (slot - firstLinkSlot).quotientAndRemainder(dividingBy: slotsPerLink)
+        if part == 0 { return meetFate(link) }
+        let flow = Int(links[link].firstFlow) + (part - 1) / Self.stages
+        switch Stage(rawValue: (part - 1) % Self.stages) {
+        case .depart: depart(flow)
+        case .place: place(flow)
+        case .arrive: arrive(flow)
+        case .acknowledge: acknowledge(flow)
+        case nil: break
+        }
+    }
+
+    /// The rank that is to run now, letting things happen until there is one; nil where nothing is left to happen before `limit`, or
+    /// after a violation.
+    mutating func advance(until limit: UInt64) -> Int? {
+        if running != none {
+            let rank = Int(running)
+            running = none
+            if ranks[rank].isRunning {
+                ranks[rank].isRunning = false
+                if ranks[rank].readyHead != none { notify(rank) }
+            }
+        }
+        while violation == nil {
+            if runnableCount > 0 {
+                let rank = Int(runnable[runnableHead])
+                runnableHead = runnableHead + 1 == runnable.count ? 0 : runnableHead + 1
+                runnableCount -= 1
+                ranks[rank].isScheduled = false
+                guard !ranks[rank].isDead, !ranks[rank].isClosed else { continue }
+                ranks[rank].isRunning = true
+                running = Int32(truncatingIfNeeded: rank)
+                if trace.isOn { record(.run, rank: rank) }
+                return rank
+            }
+            guard let next = queue.nextTime, next <= limit else { return nil }
+            step()
+        }
+        return nil
+    }
+
+    /// Something is there for the rank: it runs as soon as it can.
+    mutating func notify(_ rank: Int) {
+        guard !ranks[rank].isScheduled, !ranks[rank].isRunning, !ranks[rank].isDead, !ranks[rank].isClosed else { return }
+        ranks[rank].isScheduled = true
+        var time = max(clock, ranks[rank].busyUntil, ranks[rank].pausedUntil)
+        if options.wakeJitterNanoseconds > 0 { time += UInt64(random.below(Int(options.wakeJitterNanoseconds) + 1)) }
+        if time == clock { enlist(rank) } else { schedule(runSlot(rank), at: time) }
+    }
+
+    private mutating func enlist(_ rank: Int) {
+        let place = runnableHead + runnableCount
+        runnable[place < runnable.count ? place : place - runnable.count] = Int32(truncatingIfNeeded: rank)
+        runnableCount += 1
+    }
+
+    private mutating func becomeRunnable(_ rank: Int) {
+        if ranks[rank].pausedUntil > clock { return schedule(runSlot(rank), at: ranks[rank].pausedUntil) }
+        enlist(rank)
+    }
+
+    private mutating func ring(_ rank: Int) { notify(rank) }
+
+    // MARK: set-up
+
+    var machineCount: Int { (options.worldSize + options.ranksPerMachine - 1) / options.ranksPerMachine }
+
+    /// Two wires for each NIC (out, in), one for each machine's memory, two for each leaf (up, down), in this order.
+    private mutating func addWires() {
+        let nics = machineCount * options.nicsPerMachine
+        wires += repeatElement(WireState(bytesPerNanosecond: options.wire.bytesPerNanosecond), count: 2 * nics)
+        wires += repeatElement(WireState(bytesPerNanosecond: options.memory.bytesPerNanosecond), count: machineCount)
+        guard case .fatTree(let machinesPerLeaf, let oversubscription) = options.topology else { return }
+        let leaves = (machineCount + machinesPerLeaf - 1) / machinesPerLeaf
+        let rate = options.wire.bytesPerNanosecond * Double(machinesPerLeaf * options.nicsPerMachine) / oversubscription
+        wires += repeatElement(WireState(bytesPerNanosecond: rate), count: 2 * leaves)
+    }
+
+    /// The two wires of the NIC that a rank uses: out and in.
+    func cable(of rank: Int) -> (out: Int, in: Int) {
+        let (machine, local) = rank.quotientAndRemainder(dividingBy: options.ranksPerMachine)
+        let nic = machine * options.nicsPerMachine + local % options.nicsPerMachine
+        return (2 * nic, 2 * nic + 1)
+    }
+
+    /// Makes this rank's link to a peer, and the peer's to it, where they are not there yet.
+    mutating func addLinks(_ rank: Int, _ peer: Int) -> Int {
+        if let known = link(from: rank, to: peer) { return known }
+        let first = Int32(truncatingIfNeeded: links.count)
+        for (from, to, reverse) in [(rank, peer, first + 1), (peer, rank, first)] {
+            let (wires, count, latency, jitter) = path(from: from, to: to)
+            let id = Int32(truncatingIfNeeded: links.count)
+            links.append(
+                PeerLink(
+                    rank: Int32(truncatingIfNeeded: from), peer: Int32(truncatingIfNeeded: to), reverse: reverse,
+                    firstFlow: Int32(truncatingIfNeeded: flows.count), wires: wires, wireCount: count, latency: latency, jitter: jitter))
+            for index in 0..<options.channelsPerPeer { flows.append(Flow(link: id, index: Int32(truncatingIfNeeded: index))) }
+            queue.addSlots(slotsPerLink)
+            let place = ranks[from].links.firstIndex { links[Int($0)].peer > to } ?? ranks[from].links.count
+            ranks[from].links.insert(id, at: place)
+        }
+        return Int(first)
+    }
+
+    private func path(
+        from: Int, to: Int
+    ) -> (wires: Hops, count: Int32, latency: UInt64, jitter: UInt64) {
+        let machines = (from / options.ranksPerMachine, to / options.ranksPerMachine)
+        let nics = 2 * machineCount * options.nicsPerMachine
+        if machines.0 == machines.1 {
+            let memory = Int32(truncatingIfNeeded: nics + machines.0)
+            return (Hops(memory), 1, options.memory.latencyNanoseconds, options.memory.jitterNanoseconds)
+        }
+        let ends = (Int32(truncatingIfNeeded: cable(of: from).out), Int32(truncatingIfNeeded: cable(of: to).in))
+        let (latency, jitter) = (options.wire.latencyNanoseconds, options.wire.jitterNanoseconds)
+        guard case .fatTree(let machinesPerLeaf, _) = options.topology, machines.0 / machinesPerLeaf != machines.1 / machinesPerLeaf else {
+            return (Hops(ends.0, ends.1), 2, latency, jitter)
+        }
+        let firstLeaf = nics + machineCount
+        let up = Int32(truncatingIfNeeded: firstLeaf + 2 * (machines.0 / machinesPerLeaf))
+        let down = Int32(truncatingIfNeeded: firstLeaf + 2 * (machines.1 / machinesPerLeaf) + 1)
+        return (Hops(ends.0, up, down, ends.1), 4, 2 * latency, jitter)
+    }
+
+    /// The link by binary search among the rank's few.
+    func link(from rank: Int, to peer: Int) -> Int? {
+        var low = 0
+        var high = ranks[rank].links.count
+        while low < high {
+            let middle = (low + high) / 2
+            if Int(links[Int(ranks[rank].links[middle])].peer) < peer { low = middle + 1 } else { high = middle }
+        }
+        guard low < ranks[rank].links.count else { return nil }
+        let found = Int(ranks[rank].links[low])
+        return Int(links[found].peer) == peer ? found : nil
+    }
+
+    // MARK: messages
+
+    mutating func takeMessage() -> Int {
+        if freeMessages == none {
+            messages.append(Message())
+            return messages.count - 1
+        }
+        let message = Int(freeMessages)
+        freeMessages = messages[message].next
+        return message
+    }
+
+    mutating func free(_ message: Int) {
+        messages[message].kind = .free
+        messages[message].next = freeMessages
+        freeMessages = Int32(truncatingIfNeeded: message)
+    }
+
+    mutating func record(_ kind: Trace.Kind, rank: Int, flow: Int? = nil, message: Int? = nil, peer: Int = 0, ticket: UInt64 = 0) {
+        var record = Trace.Record(
+            time: clock, ticket: ticket, byteCount: 0, immediate: 0, rank: Int32(truncatingIfNeeded: rank),
+            peer: Int32(truncatingIfNeeded: peer), channel: 0, kind: kind)
+        if let flow {
+            let link = links[Int(flows[flow].link)]
+            record.peer = Int(link.rank) == rank ? link.peer : link.rank
+            record.channel = flows[flow].index
+        }
+        if let message {
+            record.ticket = messages[message].ticket
+            record.byteCount = messages[message].byteCount
+            record.immediate = messages[message].immediate
+        }
+        trace.add(record)
+    }
+}

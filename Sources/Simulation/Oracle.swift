@@ -1,0 +1,101 @@
+internal import Collectives
+internal import Reduction
+internal import SimulatedFabric
+
+/// What goes into operations and what is to come out, computed plainly: no pieces, no order, no fabric.
+struct Oracle {
+    let seed: UInt64
+    let worldSize: Int
+
+    /// A rank's input of an operation, as bytes: `extent` elements.
+    func input(_ operation: Scenario.Planned, rank: Int, extent: Int) -> [UInt8] {
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(extent * operation.type.byteCount)
+        let start = mix(seed ^ UInt64(operation.number) << 32 ^ UInt64(rank))
+        for index in 0..<extent {
+            let draw = mix(start &+ UInt64(index))
+            Elements.append(Self.value(draw, operation, rank: rank), operation.type, to: &bytes)
+        }
+        return bytes
+    }
+
+    private func mix(_ value: UInt64) -> UInt64 {
+        var random = SeededRandom(seed: value)
+        return random.next()
+    }
+
+    private static func value(_ draw: UInt64, _ operation: Scenario.Planned, rank: Int) -> UInt64 {
+        let (type, isSigned) = (operation.type, Elements.isSigned(operation.type))
+        guard reduces(operation) else { return type.byteCount == 8 ? draw : draw & (1 << UInt64(8 * type.byteCount) - 1) }
+        if !operation.isExact {
+            let any = Double(Int64(draw % 20_001) - 10_000)
+            // Products stay within what every type can hold.
+            return Elements.bytes(operation.reduction == .product ? 1 + any / 25_000 : any / 1009, type)
+        }
+        switch operation.reduction {
+        case .sum, .average: return Elements.bytes(Double(Int64(draw % 7) - (isSigned ? 3 : 0)), type)
+        case .product: return Elements.bytes(draw % 11 == 0 && rank < 6 ? 2 : isSigned && draw % 3 == 0 ? -1 : 1, type)
+        case .minimum, .maximum: return Elements.bytes(Double(Int64(draw % 101) - (isSigned ? 50 : 0)), type)
+        }
+    }
+
+    static func reduces(_ operation: Scenario.Planned) -> Bool {
+        switch operation.kind {
+        case .collective(.allreduce), .collective(.reduceScatter), .collective(.reduce): true
+        default: false
+        }
+    }
+
+    /// The reduction of whole inputs. Where numbers are any, a result differs from this by roundings only: see `isNear`.
+    func reduced(_ operation: Scenario.Planned, inputs: [[UInt8]], extent: Int) -> [UInt8] {
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(extent * operation.type.byteCount)
+        for index in 0..<extent {
+            let bits = inputs.map { Elements.bits($0, at: index, operation.type) }
+            Elements.append(operation.type.isInteger ? fold(integers: bits, operation) : fold(floats: bits, operation), operation.type, to: &bytes)
+        }
+        return bytes
+    }
+
+    private func fold(integers bits: [UInt64], _ operation: Scenario.Planned) -> UInt64 {
+        let values = bits.map { Elements.integer($0, operation.type) }
+        let isSigned = Elements.isSigned(operation.type)
+        switch operation.reduction {
+        case .sum: return UInt64(bitPattern: values.reduce(0, &+))
+        case .product: return UInt64(bitPattern: values.reduce(1, &*))
+        case .minimum: return UInt64(bitPattern: values.min()!)
+        case .maximum: return UInt64(bitPattern: values.max()!)
+        case .average:
+            let sum = Elements.integer(UInt64(bitPattern: values.reduce(0, &+)), operation.type)
+            return isSigned ? UInt64(bitPattern: sum / Int64(worldSize)) : UInt64(bitPattern: sum) / UInt64(worldSize)
+        }
+    }
+
+    private func fold(floats bits: [UInt64], _ operation: Scenario.Planned) -> UInt64 {
+        let values = bits.map { Elements.double($0, operation.type) }
+        switch operation.reduction {
+        case .sum: return Elements.bytes(values.reduce(0, +), operation.type)
+        case .product: return Elements.bytes(values.reduce(1, *), operation.type)
+        case .minimum: return Elements.bytes(values.min()!, operation.type)
+        case .maximum: return Elements.bytes(values.max()!, operation.type)
+        case .average:
+            let sum = values.reduce(0, +)
+            let isDouble = operation.type == .float64
+            return Elements.bytes(isDouble ? sum / Double(worldSize) : Double(Float(sum) / Float(worldSize)), operation.type)
+        }
+    }
+
+    /// Whether a result of any numbers is one that roundings explain: one for each rank, of values no larger than the sum of all.
+    func isNear(_ result: [UInt8], _ wanted: [UInt8], _ operation: Scenario.Planned, inputs: [[UInt8]], from first: Int) -> Bool {
+        for index in 0..<result.count / operation.type.byteCount {
+            let values = inputs.map { Elements.double(Elements.bits($0, at: first + index, operation.type), operation.type) }
+            let left = Elements.double(Elements.bits(result, at: index, operation.type), operation.type)
+            let right = Elements.double(Elements.bits(wanted, at: index, operation.type), operation.type)
+            var scale = values.reduce(0) { $0 + abs($1) }
+            if operation.reduction == .product { scale = abs(values.reduce(1, *)) + 1e-6 }
+            if left.isInfinite && right.isInfinite && left == right { continue }
+            guard abs(left - right) <= Double(worldSize + 1) * Elements.precision(operation.type) * scale * 2 else { return false }
+        }
+        return true
+    }
+}

@@ -1,0 +1,192 @@
+internal import Collectives
+internal import Gradients
+internal import Reduction
+internal import SimulatedFabric
+
+/// What may be drawn, and what of a drawn scenario is left out: the second makes a failing one shorter.
+struct Limits: Equatable {
+    /// Nil: one to twelve.
+    var ranks: Int?
+    var faults = FaultKind.all
+    /// Operations by number; nil for all.
+    var operations: Set<Int>?
+    /// Faults by number; nil for all.
+    var keptFaults: Set<Int>?
+    var hasTraining = true
+    /// Counts are halved so often.
+    var halvings = 0
+    /// No jitter, no delays, nothing held back.
+    var isCalm = false
+}
+
+/// What goes wrong, as the command line names it.
+enum FaultKind: String, CaseIterable {
+    case crash
+    case machineDeath = "machine-death"
+    case pause
+    case slowRank = "slow-rank"
+    case cut
+    case flap
+    case slowCable = "slow-cable"
+    case receiverNotReady = "receiver-not-ready"
+    case disagreement
+
+    static let all = Set(allCases)
+}
+
+extension Scenario {
+    /// The same for the same seed and limits. Draws do not depend on what is left out, so that what remains stays as it was.
+    init(seed: UInt64, limits: Limits) {
+        var random = SeededRandom(seed: seed)
+        let drawn = random.pick([1, 2, 2, 2, 3, 3, 3, 4, 4, 5, 6, 7, 8, 9, 12])
+        let ranks = limits.ranks ?? drawn
+        var world = SimulationOptions(seed: random.next(), worldSize: ranks)
+        Self.drawWorld(&world, &random, limits: limits)
+        let perMachine = world.ranksPerMachine
+        var settings = ExecutorSettings(
+            topology: Topology(machineOfRank: (0..<ranks).map { $0 / perMachine }), epoch: UInt32(1 + random.below(5)),
+            channelsPerPeer: world.channelsPerPeer, stallMilliseconds: 3000)
+        settings.pieces = random.within(2...6)
+        settings.pieceBytes = 64 * random.within(1...4)
+        settings.eagerBytes = 64 * random.within(1...8)
+        world.writeDepth = settings.arrivalDepth
+        world.arrivalDepth = settings.arrivalDepth
+        self.init(seed: seed, world: world, settings: settings)
+        paceNanoseconds = random.pick([0, 0, 1000, 30_000, 300_000])
+        isBlocking = random.chance(perMille: 200)
+        drawOperations(&random, limits: limits)
+        drawTraining(&random, limits: limits)
+        drawFaults(&random, limits: limits)
+    }
+
+    private static func drawWorld(_ world: inout SimulationOptions, _ random: inout SeededRandom, limits: Limits) {
+        world.ranksPerMachine = random.pick([1, 1, 2, 2, 3, 4, world.worldSize, world.worldSize])
+        world.nicsPerMachine = random.within(1...2)
+        world.channelsPerPeer = random.within(1...3)
+        if random.chance(perMille: 300) {
+            world.topology = .fatTree(machinesPerLeaf: random.within(1...3), oversubscription: Double(random.within(1...4)))
+        }
+        world.retryNanoseconds = 100_000_000
+        world.payload = random.pick([.mixed, .mixed, .early, .late])
+        world.wire.jitterNanoseconds = UInt64(random.pick([0, 2000, 20_000, 500_000]))
+        world.memory.jitterNanoseconds = UInt64(random.pick([0, 500, 20_000]))
+        world.arrivalDelayNanoseconds = UInt64(random.pick([0, 0, 5000, 100_000]))
+        world.completionDelayNanoseconds = UInt64(random.pick([0, 5000, 100_000, 2_000_000]))
+        world.writesPerCompletion = random.pick([1, 1, 4])
+        world.wakeJitterNanoseconds = UInt64(random.pick([0, 1000, 50_000]))
+        world.postNanoseconds = UInt64(random.pick([0, 100]))
+        world.pollNanoseconds = UInt64(random.pick([0, 100]))
+        world.touchNanosecondsPerByte = random.pick([0, 0.1, 1])
+        world.holdsWrites = random.chance(perMille: 500)
+        let isSlow = random.chance(perMille: 150)
+        if isSlow, limits.faults.contains(.receiverNotReady) { world.receiverNotReadyPerMille = 50 }
+        if limits.isCalm {
+            world.wire.jitterNanoseconds = 0
+            world.memory.jitterNanoseconds = 0
+            world.arrivalDelayNanoseconds = 0
+            world.completionDelayNanoseconds = 0
+            world.wakeJitterNanoseconds = 0
+            world.receiverNotReadyPerMille = 0
+            world.holdsWrites = false
+        }
+    }
+
+    private mutating func drawOperations(_ random: inout SeededRandom, limits: Limits) {
+        for number in 0..<random.within(1...14) {
+            var draw = SeededRandom(seed: random.next())
+            let operation = plan(number, &draw, halvings: limits.halvings)
+            if limits.operations?.contains(number) ?? true { operations.append(operation) }
+        }
+    }
+
+    private func plan(_ number: Int, _ random: inout SeededRandom, halvings: Int) -> Planned {
+        let kind = drawKind(&random)
+        let type = random.pick(ElementType.allCases)
+        let reduction = random.pick(ReductionOperation.allCases)
+        let size = random.pick([0, 1, 2, 7, 30, 100, 300, 1000, 4000])
+        var count = (size <= 2 ? size : random.within(size / 2...size * 3 / 2)) >> halvings
+        if count > 2, Self.multiplies(kind) { count = max(2, count / worldSize) }
+        let isAllToAll = kind == .collective(.allToAll)
+        let isInPlace = random.chance(perMille: 500) && !isAllToAll
+        let wish = random.below(1000)
+        let place = random.chance(perMille: 400) ? random.below(number + 1) : number
+        var algorithm: Algorithm?
+        if case .collective(let collective) = kind {
+            let possible = settings.algorithms(for: collective, byteCount: count * type.byteCount)
+            if wish < 800, !possible.isEmpty { algorithm = possible[wish % possible.count] }
+        }
+        return Planned(
+            number: number, kind: kind, type: type, reduction: reduction, count: count, isInPlace: isInPlace, algorithm: algorithm,
+            place: place, isExact: type.isInteger || random.chance(perMille: 700))
+    }
+
+    /// Whether input or output is as many times the count as there are ranks.
+    private static func multiplies(_ kind: Planned.Kind) -> Bool {
+        switch kind {
+        case .collective(.allreduce), .collective(.broadcast), .collective(.reduce), .transfer: false
+        default: true
+        }
+    }
+
+    private func drawKind(_ random: inout SeededRandom) -> Planned.Kind {
+        let (first, second) = (random.below(1 << 20), random.below(1 << 20))
+        let root = first % worldSize
+        switch random.below(16) {
+        case 0..<5: return .collective(.allreduce)
+        case 5: return .collective(.reduceScatter)
+        case 6: return .collective(.allgather)
+        case 7: return .collective(.allToAll)
+        case 8: return .collective(.barrier)
+        case 9: return .collective(.broadcast(root: root))
+        case 10: return .collective(.reduce(root: root))
+        case 11: return .collective(.gather(root: root))
+        case 12: return .collective(.scatter(root: root))
+        default:
+            guard worldSize > 1 else { return .collective(.allreduce) }
+            return .transfer(from: root, to: (root + 1 + second % (worldSize - 1)) % worldSize)
+        }
+    }
+
+    private mutating func drawTraining(_ random: inout SeededRandom, limits: Limits) {
+        let isDrawn = random.chance(perMille: 300)
+        let layouts = (0..<random.within(1...6)).map { ParameterLayout(name: "p\($0)", elementCount: random.within(1...300)) }
+        let plan = BucketPlan(parameters: layouts, bucketBytes: random.pick([1, 256, 2048]))
+        let steps = random.within(1...4)
+        if isDrawn, limits.hasTraining { training = Training(plan: plan, steps: steps) }
+    }
+
+    private mutating func drawFaults(_ random: inout SeededRandom, limits: Limits) {
+        let number = random.pick([0, 0, 0, 1, 1, 2])
+        for index in 0..<number {
+            var draw = SeededRandom(seed: random.next())
+            guard limits.keptFaults?.contains(index) ?? true else { continue }
+            let kinds = FaultKind.allCases.filter { limits.faults.contains($0) && $0 != .receiverNotReady }
+            if !kinds.isEmpty { add(draw.pick(kinds), &draw) }
+        }
+    }
+
+    private mutating func add(_ kind: FaultKind, _ random: inout SeededRandom) {
+        let rank = random.below(1 << 20) % worldSize
+        let at = UInt64(1 << random.within(8...22) + random.below(1000))
+        let duration = UInt64(1 << random.within(12...24))
+        let pick = random.below(1 << 20)
+        switch kind {
+        case .crash: faults.append(Fault(.crash, rank: rank, atNanoseconds: at))
+        case .machineDeath: faults.append(Fault(.machineDeath, rank: rank, atNanoseconds: at))
+        case .pause: faults.append(Fault(.pause, rank: rank, atNanoseconds: at, forNanoseconds: duration))
+        case .slowRank: faults.append(Fault(.slowness(factor: 20), rank: rank, atNanoseconds: at, forNanoseconds: duration))
+        case .cut: faults.append(Fault(.cableCut, rank: rank, atNanoseconds: at, forNanoseconds: 10 * world.retryNanoseconds))
+        case .flap: faults.append(Fault(.cableCut, rank: rank, atNanoseconds: at, forNanoseconds: duration))
+        case .slowCable: faults.append(Fault(.slowCable(fraction: 0.01), rank: rank, atNanoseconds: at, forNanoseconds: duration))
+        case .receiverNotReady: break
+        case .disagreement:
+            guard worldSize > 1, disagreement == nil else { return }
+            let collectives = operations.filter { if case .collective(let what) = $0.kind { what != .barrier } else { false } }
+            if pick % 3 == 0 || collectives.isEmpty {
+                disagreement = .epoch(rank: rank)
+            } else {
+                disagreement = .operation(rank: rank, number: collectives[pick % collectives.count].number)
+            }
+        }
+    }
+}

@@ -1,0 +1,78 @@
+internal import Gradients
+internal import SimulatedFabric
+
+/// One rank's trainer: steps in which it announces its gradients in its own order, and waits for all buckets.
+struct Trainee {
+    private let training: Scenario.Training
+    private let rank: Int
+    private let worldSize: Int
+    private let seed: UInt64
+    private var readiness: Readiness
+    private var step = 0
+    private(set) var isStepBegun = false
+    private var unannounced: [Int] = []
+    private var unfinished: Set<Int> = []
+
+    init(_ training: Scenario.Training, rank: Int, worldSize: Int, seed: UInt64) {
+        self.training = training
+        self.rank = rank
+        self.worldSize = worldSize
+        self.seed = seed
+        readiness = Readiness(plan: training.plan)
+    }
+
+    var isDone: Bool { step == training.steps }
+    var hasUnannounced: Bool { isStepBegun && !unannounced.isEmpty }
+
+    func range(of bucket: Int) -> Range<Int> { training.plan.buckets[bucket].range }
+
+    /// A rank's gradients, as bytes of the whole memory: whole numbers, padding zero.
+    private func gradients(of rank: Int) -> [Float] {
+        var values = Array(repeating: Float(0), count: training.plan.elementCount)
+        var random = SeededRandom(seed: seed ^ UInt64(rank) << 40 ^ UInt64(step) << 20)
+        for (parameter, offset) in training.plan.offsets.enumerated() {
+            for element in 0..<training.plan.parameters[parameter].elementCount { values[offset + element] = Float(random.below(41) - 20) }
+        }
+        return values
+    }
+
+    mutating func beginStep() -> [UInt8] {
+        isStepBegun = true
+        unannounced = Array(training.plan.parameters.indices)
+        unfinished = Set(training.plan.buckets.indices)
+        return bytes(gradients(of: rank)[...])
+    }
+
+    /// Announces some gradients.
+    /// - Returns: the buckets that are to start now.
+    mutating func announceSome(_ random: inout SeededRandom) throws(GradientError) -> [Int] {
+        guard isStepBegun else { return [] }
+        var started: [Int] = []
+        for _ in 0...random.below(3) where !unannounced.isEmpty {
+            started += Array(try readiness.announce(unannounced.remove(at: random.below(unannounced.count))))
+        }
+        return started
+    }
+
+    func averages(of bucket: Int) -> [UInt8] {
+        let range = range(of: bucket)
+        var sum = Array(repeating: Float(0), count: range.count)
+        for rank in 0..<worldSize {
+            let values = gradients(of: rank)
+            for index in range { sum[index - range.lowerBound] += values[index] }
+        }
+        return bytes(sum.map { $0 / Float(worldSize) }[...])
+    }
+
+    mutating func finish(_ bucket: Int) throws(GradientError) {
+        unfinished.remove(bucket)
+        guard unfinished.isEmpty, unannounced.isEmpty else { return }
+        try readiness.endStep()
+        step += 1
+        isStepBegun = false
+    }
+
+    private func bytes(_ values: ArraySlice<Float>) -> [UInt8] {
+        values.flatMap { value in (0..<4).map { UInt8(truncatingIfNeeded: value.bitPattern >> UInt32(8 * $0)) } }
+    }
+}
