@@ -132,7 +132,7 @@ public struct Executor<F: Fabric & ~Copyable>: ~Copyable {
     /// Gives the fabric what the machine wants written. A refusal ends everything: the machine keeps to the queues' depths.
     @inlinable
     mutating func postWrites() {
-        if machine.touchedBytes > 0 {
+        if machine.settings.countsTouchedBytes {
             device.didTouch(byteCount: machine.touchedBytes)
             machine.touchedBytes = 0
         }

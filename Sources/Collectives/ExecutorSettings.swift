@@ -31,6 +31,8 @@ public struct ExecutorSettings: Sendable, Equatable {
     public var streamingBytes = 4 << 20
     /// Whether actions are carried out: not where a simulation keeps time alone and buffers hold nothing. Transfers between two ranks need it.
     public var touchesMemory = true
+    /// Whether the fabric is told what actions read and write: a simulation makes time of it.
+    public var countsTouchedBytes = false
     /// An operation that does not move for so long has failed.
     public var stallMilliseconds: UInt64
     /// Landing memory of a rank, at most; a world too large for it takes the least that works.

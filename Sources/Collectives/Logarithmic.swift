@@ -24,9 +24,7 @@ public struct Logarithmic: Equatable, Sendable {
         if index == 0 {
             return Step(action: isEmpty ? nil : .copy(from: .input(0), to: .eager(rank: shape.rank), count: shape.count))
         }
-        guard index <= 4 * rounds else {
-            return Step(drain: index == 1 + 4 * rounds && Folding(shape).overwritesSlots, action: action(index - 1 - 4 * rounds))
-        }
+        guard index <= 4 * rounds else { return Step(action: action(index - 1 - 4 * rounds)) }
         let (round, turn) = (index - 1).quotientAndRemainder(dividingBy: 4)
         let distance = 1 << round
         if turn < 2 {

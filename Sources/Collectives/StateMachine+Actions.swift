@@ -25,7 +25,7 @@ extension StateMachine {
     mutating func perform(_ action: Action, _ lane: Int) {
         let size = lanes[lane].operation.type.byteCount
         let isStreaming = lanes[lane].operation.count * size >= settings.streamingBytes
-        touchedBytes += arrays(touchedBy: action) * action.count * size
+        if settings.countsTouchedBytes { touchedBytes += arrays(touchedBy: action) * action.count * size }
         guard settings.touchesMemory else { return }
         switch action {
         case .copy(let from, let to, let count):
@@ -56,9 +56,7 @@ extension StateMachine {
         switch fold.sources {
         case .pair: return targets + 2
         case .machine(let partial, _, _): return targets + machine + (partial == nil ? 0 : 1)
-        case .eager: return targets + worldSize
-        case .eagerMachine(let index, _): return targets + settings.topology.size(ofMachine: index)
-        case .eagerSums: return targets + settings.topology.machineCount
+        case .eager, .eagerMachines: return targets + worldSize
         case .inputAndSlots(_, let slots): return targets + 1 + slots
         }
     }

@@ -9,7 +9,7 @@ internal import Reduction
 /// Nothing here is generic, so that it is compiled once, and nothing allocates once an operation's like has been seen.
 @usableFromInline
 struct StateMachine {
-    private(set) var settings: ExecutorSettings
+    @usableFromInline private(set) var settings: ExecutorSettings
     /// Operations that wait for their lane, at most.
     static let mostPending = 1024
     /// Writes that the machine hands over at once; more wait for the next look.
