@@ -30,24 +30,13 @@ struct Measurement<E: Measurable> {
     /// Results, one for each operation that is under way together; in place the input as well.
     let targets: [Buffer<E>]
 
-    /// - Parameter most: elements of the largest buffer.
-    init(_ communicator: Communicator, _ pattern: Pattern<E>, _ method: Method, most: Int) throws(VerbenaError) {
+    /// - Parameter memory: for the source and the targets, which all types use one after the other.
+    init(_ communicator: Communicator, _ pattern: Pattern<E>, _ method: Method, _ memory: [Buffer<UInt8>]) {
         self.communicator = communicator
         self.pattern = pattern
         self.method = method
-        source = try communicator.allocate(E.self, count: most)
-        var targets: [Buffer<E>] = []
-        for _ in 0..<method.aggregated { targets.append(try communicator.allocate(E.self, count: most)) }
-        self.targets = targets
-    }
-
-    /// The same buffers for another reduction or root.
-    init(_ other: Measurement, _ pattern: Pattern<E>) {
-        communicator = other.communicator
-        self.pattern = pattern
-        method = other.method
-        source = other.source
-        targets = other.targets
+        source = memory[0].viewed()
+        targets = memory.dropFirst().map { $0.viewed() }
     }
 
     var kind: CollectiveKind { pattern.kind }
