@@ -13,6 +13,7 @@ public struct SimulatedFabric: Fabric, ~Copyable {
     public var channelsPerPeer: Int { network.options.channelsPerPeer }
     public var writeDepth: Int { network.options.writeDepth }
     public var arrivalDepth: Int { network.options.arrivalDepth }
+    public var writesCompleteAtOnce: Bool { network.options.writesCompleteAtOnce }
 
     /// Marks endpoints and descriptors as ours.
     private static var magic: UInt32 { 0x5EED_FAB1 }

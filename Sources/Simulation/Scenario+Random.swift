@@ -78,6 +78,8 @@ extension Scenario {
         world.pollNanoseconds = UInt64(random.pick([0, 100]))
         world.touchNanosecondsPerByte = random.pick([0, 0.1, 1])
         world.holdsWrites = random.chance(perMille: 500)
+        let isShared = random.chance(perMille: 500)
+        world.writesCompleteAtOnce = isShared && world.ranksPerMachine == world.worldSize
         let isSlow = random.chance(perMille: 150)
         if isSlow, limits.faults.contains(.receiverNotReady) { world.receiverNotReadyPerMille = 50 }
         if limits.isCalm {

@@ -88,7 +88,7 @@ final class Seat {
 
     /// Takes ends without a look: those of a verdict.
     func takeFinished() {
-        executor.takeFinished { _ in }
+        while executor.takeFinished() != nil {}
         flying.removeAll()
     }
 
@@ -181,18 +181,15 @@ final class Seat {
     }
 
     private func verifyFinished() throws {
-        guard executor.hasFinished else { return }
-        var ended: [Finished] = []
-        executor.takeFinished { ended.append($0) }
-        for one in ended {
+        while let one = executor.takeFinished() {
             if let bucket = gradientTickets.removeValue(forKey: one.ticket) {
-                if one.error == nil { try verifyBucket(bucket) }
+                if !one.isFailed { try verifyBucket(bucket) }
                 continue
             }
             guard let planned = flying.removeValue(forKey: one.ticket) else {
                 throw Finding(kind: .wrongFailure, detail: "rank \(rank): ticket \(one.ticket) ended and was not in flight")
             }
-            guard one.error == nil else { continue }
+            guard !one.isFailed else { continue }
             finishedCount += 1
             finishedNumbers.insert(planned.number)
             try verify(planned)
