@@ -100,7 +100,8 @@ extension Scenario: CustomStringConvertible {
                     + "\(operation.algorithm.map { ", \($0.rawValue)" } ?? "")\(operation.isExact ? "" : ", any numbers")")
         }
         if let training {
-            lines.append("\(training.steps) steps of \(training.plan.parameters.count) parameters in \(training.plan.buckets.count) buckets")
+            lines.append(
+                "\(training.steps) steps of \(training.plan.parameters.count) parameters in \(training.plan.buckets.count) buckets")
         }
         lines += faults.map { "fault: \($0)" }
         if let disagreement { lines.append("disagreement: \(disagreement)") }

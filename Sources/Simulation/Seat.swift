@@ -117,7 +117,9 @@ final class Seat {
     // MARK: operations
 
     private func submit(_ planned: Scenario.Planned) throws {
-        for (region, range) in claims.removeValue(forKey: planned.place) ?? [] { network.disclaim(rank: rank, region: region, range: range) }
+        for (region, range) in claims.removeValue(forKey: planned.place) ?? [] {
+            network.disclaim(rank: rank, region: region, range: range)
+        }
         var operation = operation(planned)
         if scenario.disagreement == .operation(rank: rank, number: planned.number) {
             operation.count += 1
@@ -211,7 +213,9 @@ final class Seat {
                 throw wrong(planned, "byte \(place) of \(wanted.count) is \(found[place]), not \(wanted[place])")
             }
         } else if !planned.isInPlace {
-            guard load(regions[1], at: offset, count: size).allSatisfy({ $0 == 0xEE }) else { throw wrong(planned, "its unused output was written") }
+            guard load(regions[1], at: offset, count: size).allSatisfy({ $0 == 0xEE }) else {
+                throw wrong(planned, "its unused output was written")
+            }
         }
         guard !planned.isInPlace, isInputRead(planned) else { return }
         let input = book.inputs(planned)[rank]
