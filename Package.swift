@@ -63,6 +63,9 @@ let package = Package(
         module("VerbsFabric", ["Fabric", "Verbs"]),
         module("MixedFabric", ["Fabric"]),
 
+        // The core in virtual time, against an oracle.
+        module("Simulation", ["Collectives", "Fabric", "Gradients", "Reduction", "SimulatedFabric"]),
+
         // Ranks find each other.
         module("Rendezvous", nio + [crypto, logging]),
 
@@ -82,7 +85,8 @@ let package = Package(
 
         module("CommandLineSupport", ["Verbena", argumentParser, logging]),
         .executableTarget(
-            name: "verbena", dependencies: ["CommandLineSupport", "Trainer", "Verbena", argumentParser], swiftSettings: rules),
+            name: "verbena", dependencies: ["CommandLineSupport", "Simulation", "Trainer", "Verbena", argumentParser],
+            swiftSettings: rules),
         .executableTarget(
             name: "rdma-allreduce", dependencies: ["CommandLineSupport", "Verbena", argumentParser], swiftSettings: rules),
 
@@ -107,7 +111,7 @@ let package = Package(
         tests("ReductionTests", ["Reduction"]),
         tests("RendezvousTests", ["Rendezvous"]),
         tests("SharedMemoryFabricTests", ["Fabric", "SharedMemoryFabric"]),
-        tests("SimulationTests", ["Fabric", "SimulatedFabric"]),
+        tests("SimulationTests", ["Collectives", "Fabric", "SimulatedFabric", "Simulation"]),
         tests("TrainerTests", ["CZlib", "Rendezvous", "Trainer", "Verbena", logging]),
         tests("VerbenaCommandTests", ["CommandLineSupport", "Trainer", "verbena", argumentParser]),
         tests("VerbenaTests", ["Verbena", "Verbs"]),

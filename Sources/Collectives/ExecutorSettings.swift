@@ -35,6 +35,10 @@ public struct ExecutorSettings: Sendable, Equatable {
     public var countsTouchedBytes = false
     /// An operation that does not move for so long has failed.
     public var stallMilliseconds: UInt64
+    #if DEBUG
+        /// What is to go wrong; see `Mutation`.
+        package var mutation: Mutation?
+    #endif
     /// Landing memory of a rank, at most; a world too large for it takes the least that works.
     public let landingByteLimit: Int
 

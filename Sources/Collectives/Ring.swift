@@ -195,3 +195,11 @@ public struct Ring: Equatable, Sendable {
         return Step(receive: left, action: .fold(Fold(sources, into: target, count: count, isFinal: isFinal)))
     }
 }
+
+extension ExecutorSettings {
+    /// How the ring cuts an operation: pieces of a segment that travel together, and rounds of them.
+    package func ringPieces(of operation: Operation) -> (pieces: Int, rounds: Int) {
+        let ring = Ring(shape(of: operation, rank: 0, layout: landing), isHierarchical: operation.algorithm == .hierarchical)
+        return (ring.piecesPerRound, ring.rounds)
+    }
+}

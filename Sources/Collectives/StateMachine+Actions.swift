@@ -145,7 +145,7 @@ extension StateMachine {
         switch location {
         case .input(let start): return unsafe buffers[operation.input.buffer.index].region.base + lanes[lane].inputOffset + start * size
         case .output(let start): return unsafe buffers[operation.output.buffer.index].region.base + lanes[lane].outputOffset + start * size
-        case .gated(let slot): return unsafe buffers[0].region.base + layout.gated(lane: lane, slot: slot)
+        case .gated(let slot): return unsafe buffers[0].region.base + gatedOffset(lane, slot)
         case .eager(let rank): return unsafe buffers[0].region.base + eagerOffset(lane, rank: rank)
         case .peerInput(let start, let peer):
             let offset = operation.input.byteOffset + (operation.inputStart(of: peer) + start) * size

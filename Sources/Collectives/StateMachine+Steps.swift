@@ -72,6 +72,7 @@ extension StateMachine {
             lanes[lane].schedule = Schedule(algorithm, settings.shape(of: operation, rank: rank, layout: layout))
             lanes[lane].stepCount = lanes[lane].schedule.count
             lanes[lane].setProgram(key)
+            if isMutated(.earlyLeave), algorithm == .direct { lanes[lane].stepCount -= min(1, lanes[lane].stepCount) }
         }
         let size = operation.type.byteCount
         lanes[lane].lastOperation = operation
@@ -125,13 +126,13 @@ extension StateMachine {
             lanes[lane].incomplete -= 1
         }
         // The lane may wait for its writes, or for room in the queue.
-        advance(lane)
+        if !isMutated(.missedCompletion) { advance(lane) }
     }
 
     private mutating func handleArrival(_ channel: Channel, _ rawValue: UInt32) {
         let slot = Int(slots[channel.peer])
         guard slot >= 0 else { return }
-        guard let immediate = Immediate(rawValue: rawValue), immediate.epoch == settings.epoch & 3 else {
+        guard let immediate = Immediate(rawValue: rawValue), immediate.epoch == settings.epoch & 3 || isMutated(.ignoredEpoch) else {
             return fail(stray(channel, rawValue))
         }
         let lane =
@@ -173,7 +174,7 @@ extension StateMachine {
         }
         guard !hasFailed else { return }
         lanes[lane].moves += UInt64(lanes[lane].step - before)
-        if lanes[lane].step == lanes[lane].stepCount, lanes[lane].incomplete == 0 { finish(lane) }
+        if lanes[lane].step == lanes[lane].stepCount, lanes[lane].incomplete == 0 || isMutated(.earlyRelease) { finish(lane) }
     }
 
     /// The writes of the outbox are with the fabric. A lane may have waited for that.
@@ -190,7 +191,7 @@ extension StateMachine {
 
     /// The parts of a step in their order; false where one has to wait, or has failed.
     private mutating func take(_ step: Step, _ lane: Int) -> Bool {
-        if step.drain, lanes[lane].incomplete > 0 || !outbox.isEmpty {
+        if step.drain, lanes[lane].incomplete > 0 || !outbox.isEmpty, !isMutated(.ignoredDrain) {
             lanes[lane].waitsForOutbox = true
             isOutboxAwaited = true
             return false
@@ -210,8 +211,9 @@ extension StateMachine {
     /// Takes the peer's next message; false where it has not arrived.
     private mutating func consume(from peer: Int, _ lane: Int) -> Bool {
         let link = presentLink(peer, lane)
+        if isMutated(.uninvited), links[link].consumed == 0, links[link].arrived == 0 { return true }
         guard links[link].consumed < links[link].arrived else { return false }
-        guard links[link].signature == lanes[lane].signature else {
+        guard links[link].signature == lanes[lane].signature || isMutated(.ignoredSignature) else {
             fail(operationsDiffer(lane: lane, peer: peer))
             return false
         }
@@ -293,7 +295,7 @@ extension StateMachine {
         switch location {
         case .input(let start): return (buffers[operation.input.buffer.index].region, lanes[lane].inputOffset + start * size)
         case .output(let start): return (buffers[operation.output.buffer.index].region, lanes[lane].outputOffset + start * size)
-        case .gated(let slot): return (buffers[0].region, layout.gated(lane: lane, slot: slot))
+        case .gated(let slot): return (buffers[0].region, gatedOffset(lane, slot))
         case .eager(let rank): return (buffers[0].region, eagerOffset(lane, rank: rank))
         case .peerInput, .peerOutput: invariantFailure("a write begins in memory of this rank")
         }
@@ -302,7 +304,8 @@ extension StateMachine {
     /// The slots of one operation lie one behind the other, so that those of consecutive ranks travel in one write.
     func eagerOffset(_ lane: Int, rank: Int) -> Int {
         let operation = lanes[lane].operation
-        return layout.eager(lane: lane, set: lanes[lane].eagerSet) + rank * operation.count * operation.type.byteCount
+        return layout.eager(lane: lane, set: isMutated(.eagerSetTooFew) ? 0 : lanes[lane].eagerSet) + rank * operation.count
+            * operation.type.byteCount
     }
 
     /// Where a write goes to; nil, and a failure, where the peer's memory is not known.
@@ -312,7 +315,7 @@ extension StateMachine {
         let (buffer, offset) =
             switch send.target {
             case _ where send.count == 0 && send.target != .invitation: (0, 0)
-            case .gated(let slot): (0, layout.gated(lane: lane, slot: slot))
+            case .gated(let slot): (0, gatedOffset(lane, slot, isTarget: true))
             case .eager(let rank): (0, eagerOffset(lane, rank: rank))
             case .output(let start):
                 (operation.output.buffer.index, operation.output.byteOffset + (operation.outputStart(of: send.peer) + start) * size)

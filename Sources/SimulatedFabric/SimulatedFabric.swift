@@ -13,9 +13,10 @@ public struct SimulatedFabric: Fabric, ~Copyable {
     public var channelsPerPeer: Int { network.options.channelsPerPeer }
     public var writeDepth: Int { network.options.writeDepth }
     public var arrivalDepth: Int { network.options.arrivalDepth }
+    public var writesCompleteAtOnce: Bool { network.options.writesCompleteAtOnce }
 
     /// Marks endpoints and descriptors as ours.
-    private static var magic: UInt32 { 0x5EED_FAB1 }
+    fileprivate static var magic: UInt32 { 0x5EED_FAB1 }
 
     /// - Parameter rank: of the network's world; each is opened once.
     public init(_ network: SimulatedNetwork, rank: Int) throws(FabricError) {
@@ -34,15 +35,7 @@ public struct SimulatedFabric: Fabric, ~Copyable {
 
     // MARK: peers
 
-    public var endpoint: [UInt8] {
-        var writer = WireWriter()
-        writer.append(Self.magic)
-        writer.append(network.options.jobKey)
-        writer.append(UInt32(worldSize))
-        writer.append(UInt32(channelsPerPeer))
-        writer.append(UInt32(rank))
-        return writer.bytes
-    }
+    public var endpoint: [UInt8] { network.endpoint(of: rank) }
 
     public mutating func connect(to peers: [Int: [UInt8]], deadline: FabricInstant) throws(FabricError) {
         for (peer, endpoint) in peers.sorted(by: { $0.key < $1.key }) {
@@ -177,6 +170,19 @@ public struct SimulatedFabric: Fabric, ~Copyable {
                 $0.notify(rank)
             }
         }
+    }
+}
+
+extension SimulatedNetwork {
+    /// What `SimulatedFabric.endpoint` of a rank is, whether or not its fabric exists yet.
+    public func endpoint(of rank: Int) -> [UInt8] {
+        var writer = WireWriter()
+        writer.append(SimulatedFabric.magic)
+        writer.append(options.jobKey)
+        writer.append(UInt32(options.worldSize))
+        writer.append(UInt32(options.channelsPerPeer))
+        writer.append(UInt32(rank))
+        return writer.bytes
     }
 }
 

@@ -83,6 +83,8 @@ public struct SimulationOptions: Sendable {
     public var writesPerCompletion = 1
     /// Posted writes stay with the fabric until its owner polls, waits or closes.
     public var holdsWrites = false
+    /// A write's bytes are the peer's, and its source is free, when `write` returns, as in shared memory; no completion is ever reported.
+    public var writesCompleteAtOnce = false
     /// Whether `register` takes the caller's memory.
     public var takesCallersMemory = true
     /// Out of a thousand writes so many find no receive posted and come this much later.

@@ -23,6 +23,7 @@ extension World {
         }
         guard options.payload != .none else { return }
         messages[id].checksum = checksum(of: id, by: rank)
+        if options.writesCompleteAtOnce { return }
         ranks[rank].outstanding.append(Int32(truncatingIfNeeded: id))
     }
 
@@ -73,7 +74,7 @@ extension World {
         if messages[id].ticket != flows[Int(messages[id].owner)].acknowledged {
             violate(.delivery, rank: rank, "\(name(of: id)) is acknowledged as number \(flows[Int(messages[id].owner)].acknowledged)")
         }
-        guard options.payload != .none else { return }
+        guard options.payload != .none, !options.writesCompleteAtOnce else { return }
         if let place = ranks[rank].outstanding.firstIndex(of: Int32(truncatingIfNeeded: id)) { ranks[rank].outstanding.remove(at: place) }
         guard !messages[id].isOverwritten, !ranks[rank].isDead, !ranks[rank].isClosed,
             ranks[rank].regions[Int(messages[id].sourceRegion)].isLive

@@ -21,7 +21,10 @@ extension World {
         append(id, to: flow)
         if trace.isOn { record(.post, rank: rank, flow: flow, message: id) }
         if options.isChecking { checkPosted(id, flow: flow, by: rank) }
-        if options.payload == .early || (options.payload == .mixed && random.chance(perMille: 500)) { placeBytes(of: id) }
+        if options.writesCompleteAtOnce { flows[flow].reported = flows[flow].posted }
+        if options.writesCompleteAtOnce || options.payload == .early || (options.payload == .mixed && random.chance(perMille: 500)) {
+            placeBytes(of: id)
+        }
         if options.holdsWrites {
             flows[flow].held += 1
             if !flows[flow].isHeldListed {

@@ -168,7 +168,9 @@ final class Job {
         // One death and nothing else: whoever saw anything saw that.
         guard scenario.disagreement == nil, scenario.faults.count == 1, case .crash = scenario.faults[0].kind else { return }
         for seat in failed {
-            guard let error = seat.executor.failure, error.peer != scenario.faults[0].rank, network.isAlive(rank: seat.rank) else { continue }
+            guard let error = seat.executor.failure, error.peer != scenario.faults[0].rank, network.isAlive(rank: seat.rank) else {
+                continue
+            }
             throw finding(.wrongFailure, "rank \(seat.rank) blames rank \(error.peer.map(String.init) ?? "-"): \(error)")
         }
     }

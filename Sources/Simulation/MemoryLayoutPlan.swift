@@ -50,7 +50,8 @@ final class Book {
     func isEveryonesBusiness(_ number: Int) -> Bool {
         guard let operation = scenario.operations.first(where: { $0.number == number }) else { return false }
         switch operation.kind {
-        case .collective(.allreduce), .collective(.reduceScatter), .collective(.allgather), .collective(.allToAll): return operation.count > 0
+        case .collective(.allreduce), .collective(.reduceScatter), .collective(.allgather), .collective(.allToAll):
+            return operation.count > 0
         default: return false
         }
     }

@@ -52,7 +52,8 @@ struct Oracle {
         bytes.reserveCapacity(extent * operation.type.byteCount)
         for index in 0..<extent {
             let bits = inputs.map { Elements.bits($0, at: index, operation.type) }
-            Elements.append(operation.type.isInteger ? fold(integers: bits, operation) : fold(floats: bits, operation), operation.type, to: &bytes)
+            Elements.append(
+                operation.type.isInteger ? fold(integers: bits, operation) : fold(floats: bits, operation), operation.type, to: &bytes)
         }
         return bytes
     }

@@ -4,7 +4,7 @@ internal import Reduction
 internal import SimulatedFabric
 
 /// What may be drawn, and what of a drawn scenario is left out: the second makes a failing one shorter.
-struct Limits: Equatable {
+struct Limits: Equatable, Sendable {
     /// Nil: one to twelve.
     var ranks: Int?
     var faults = FaultKind.all
@@ -17,10 +17,12 @@ struct Limits: Equatable {
     var halvings = 0
     /// No jitter, no delays, nothing held back.
     var isCalm = false
+    /// A deliberate fault of the protocol, by name; debug builds only.
+    var mutation: String?
 }
 
 /// What goes wrong, as the command line names it.
-enum FaultKind: String, CaseIterable {
+enum FaultKind: String, CaseIterable, Sendable {
     case crash
     case machineDeath = "machine-death"
     case pause
@@ -46,8 +48,12 @@ extension Scenario {
         var settings = ExecutorSettings(
             topology: Topology(machineOfRank: (0..<ranks).map { $0 / perMachine }), epoch: UInt32(1 + random.below(5)),
             channelsPerPeer: world.channelsPerPeer, stallMilliseconds: 3000)
+        settings.countsTouchedBytes = true
         settings.pieces = random.within(2...6)
         settings.pieceBytes = 64 * random.within(1...4)
+        #if DEBUG
+            settings.mutation = limits.mutation.flatMap { Mutation(rawValue: $0) }
+        #endif
         settings.eagerBytes = 64 * random.within(1...8)
         world.writeDepth = settings.arrivalDepth
         world.arrivalDepth = settings.arrivalDepth
@@ -57,6 +63,8 @@ extension Scenario {
         drawOperations(&random, limits: limits)
         drawTraining(&random, limits: limits)
         drawFaults(&random, limits: limits)
+        // Ranks that do different things write where the others do not expect it; that they are told is what counts.
+        if disagreement != nil { self.world.isStrict = false }
     }
 
     private static func drawWorld(_ world: inout SimulationOptions, _ random: inout SeededRandom, limits: Limits) {
@@ -78,6 +86,8 @@ extension Scenario {
         world.pollNanoseconds = UInt64(random.pick([0, 100]))
         world.touchNanosecondsPerByte = random.pick([0, 0.1, 1])
         world.holdsWrites = random.chance(perMille: 500)
+        let isShared = random.chance(perMille: 500)
+        world.writesCompleteAtOnce = isShared && world.ranksPerMachine == world.worldSize
         let isSlow = random.chance(perMille: 150)
         if isSlow, limits.faults.contains(.receiverNotReady) { world.receiverNotReadyPerMille = 50 }
         if limits.isCalm {

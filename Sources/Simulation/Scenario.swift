@@ -86,7 +86,7 @@ extension Scenario: CustomStringConvertible {
                 + "\(settings.pieceBytes) bytes, \(settings.eagerBytes) bytes eager; payload \(world.payload), jitter "
                 + "\(world.wire.jitterNanoseconds), arrivals \(world.arrivalDelayNanoseconds), completions "
                 + "\(world.completionDelayNanoseconds), wake \(world.wakeJitterNanoseconds) ns, receiver not ready "
-                + "\(world.receiverNotReadyPerMille) of 1000\(world.holdsWrites ? ", writes held" : "")\(isBlocking ? ", blocking" : "")"
+                + "\(world.receiverNotReadyPerMille) of 1000\(world.holdsWrites ? ", writes held" : "")\(world.writesCompleteAtOnce ? ", complete at once" : "")\(isBlocking ? ", blocking" : "")"
         ]
         for operation in operations {
             let name =
@@ -100,7 +100,8 @@ extension Scenario: CustomStringConvertible {
                     + "\(operation.algorithm.map { ", \($0.rawValue)" } ?? "")\(operation.isExact ? "" : ", any numbers")")
         }
         if let training {
-            lines.append("\(training.steps) steps of \(training.plan.parameters.count) parameters in \(training.plan.buckets.count) buckets")
+            lines.append(
+                "\(training.steps) steps of \(training.plan.parameters.count) parameters in \(training.plan.buckets.count) buckets")
         }
         lines += faults.map { "fault: \($0)" }
         if let disagreement { lines.append("disagreement: \(disagreement)") }

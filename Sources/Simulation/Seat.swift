@@ -88,7 +88,7 @@ final class Seat {
 
     /// Takes ends without a look: those of a verdict.
     func takeFinished() {
-        executor.takeFinished { _ in }
+        while executor.takeFinished() != nil {}
         flying.removeAll()
     }
 
@@ -117,7 +117,9 @@ final class Seat {
     // MARK: operations
 
     private func submit(_ planned: Scenario.Planned) throws {
-        for (region, range) in claims.removeValue(forKey: planned.place) ?? [] { network.disclaim(rank: rank, region: region, range: range) }
+        for (region, range) in claims.removeValue(forKey: planned.place) ?? [] {
+            network.disclaim(rank: rank, region: region, range: range)
+        }
         var operation = operation(planned)
         if scenario.disagreement == .operation(rank: rank, number: planned.number) {
             operation.count += 1
@@ -181,18 +183,15 @@ final class Seat {
     }
 
     private func verifyFinished() throws {
-        guard executor.hasFinished else { return }
-        var ended: [Finished] = []
-        executor.takeFinished { ended.append($0) }
-        for one in ended {
+        while let one = executor.takeFinished() {
             if let bucket = gradientTickets.removeValue(forKey: one.ticket) {
-                if one.error == nil { try verifyBucket(bucket) }
+                if !one.isFailed { try verifyBucket(bucket) }
                 continue
             }
             guard let planned = flying.removeValue(forKey: one.ticket) else {
                 throw Finding(kind: .wrongFailure, detail: "rank \(rank): ticket \(one.ticket) ended and was not in flight")
             }
-            guard one.error == nil else { continue }
+            guard !one.isFailed else { continue }
             finishedCount += 1
             finishedNumbers.insert(planned.number)
             try verify(planned)
@@ -214,7 +213,9 @@ final class Seat {
                 throw wrong(planned, "byte \(place) of \(wanted.count) is \(found[place]), not \(wanted[place])")
             }
         } else if !planned.isInPlace {
-            guard load(regions[1], at: offset, count: size).allSatisfy({ $0 == 0xEE }) else { throw wrong(planned, "its unused output was written") }
+            guard load(regions[1], at: offset, count: size).allSatisfy({ $0 == 0xEE }) else {
+                throw wrong(planned, "its unused output was written")
+            }
         }
         guard !planned.isInPlace, isInputRead(planned) else { return }
         let input = book.inputs(planned)[rank]

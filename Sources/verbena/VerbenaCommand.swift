@@ -6,10 +6,10 @@ import Verbena
 struct VerbenaCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "verbena",
-        abstract: "Exchanges gradients over RDMA verbs or shared memory: trains a network with it, and says what this machine has for it.",
+        abstract: "Exchanges gradients over RDMA verbs or shared memory: trains with it, looks at this machine, simulates large ones.",
         discussion: "Exit status: 0 done, 1 failure, 2 usage.",
         version: Communicator.version,
-        subcommands: [TrainCommand.self, DoctorCommand.self])
+        subcommands: [TrainCommand.self, DoctorCommand.self, SimulateCommand.self])
 
     static func main() { runProgram(VerbenaCommand.self) }
 }

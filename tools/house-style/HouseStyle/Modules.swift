@@ -34,6 +34,7 @@ struct Module: Sendable {
         Module("Verbs", ["CVerbs"]),
         Module("VerbsFabric", ["Fabric", "Verbs"]),
         Module("Rendezvous", []),
+        Module("Simulation", ["Collectives", "Fabric", "Gradients", "Reduction", "SimulatedFabric"]),
 
         Module(
             "Verbena",
@@ -44,7 +45,7 @@ struct Module: Sendable {
         // A user of the public face like any other.
         Module("Trainer", ["COpenBLAS", "CZlib", "Verbena"]),
         Module("CommandLineSupport", ["Verbena"]),
-        Module("verbena", ["CommandLineSupport", "Trainer", "Verbena"]),
+        Module("verbena", ["CommandLineSupport", "Simulation", "Trainer", "Verbena"]),
         Module("rdma-allreduce", ["CommandLineSupport", "Verbena"]),
         Module("kernel-bench", ["Reduction"]),
     ]

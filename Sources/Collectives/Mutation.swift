@@ -1,0 +1,45 @@
+/// Deliberate faults of the protocol. Tests give one to an executor in order to see that the simulation finds it; only debug builds
+/// have any.
+package enum Mutation: String, CaseIterable, Sendable {
+    /// An operation ends before its writes have completed.
+    case earlyRelease
+    /// The last landing slot is the one before it as well.
+    case slotTooFew
+    /// A piece goes to its neighbour's slot.
+    case swappedPiece
+    /// Another operation's messages are taken for this one's.
+    case ignoredSignature
+    /// Messages from another life of the group are taken.
+    case ignoredEpoch
+    /// Nobody waits for an invitation.
+    case uninvited
+    /// One set of eager slots serves all operations of a lane.
+    case eagerSetTooFew
+    /// What is to be overwritten is not waited for.
+    case ignoredDrain
+    /// A completion does not wake the lane that waits for it.
+    case missedCompletion
+    /// A rank leaves the machine's memory before the others are done with its own.
+    case earlyLeave
+}
+
+extension StateMachine {
+    @inline(__always)
+    func isMutated(_ mutation: Mutation) -> Bool {
+        #if DEBUG
+            settings.mutation == mutation
+        #else
+            false
+        #endif
+    }
+
+    /// Where a gated slot of a lane begins in the landing memory.
+    /// - Parameter isTarget: of a write to a peer, not of this rank's own reading.
+    @inline(__always)
+    func gatedOffset(_ lane: Int, _ slot: Int, isTarget: Bool = false) -> Int {
+        var slot = slot
+        if isMutated(.slotTooFew), slot > 0 { slot = min(slot, layout.gatedSlots - 2) }
+        if isMutated(.swappedPiece), isTarget, slot ^ 1 < layout.gatedSlots { slot ^= 1 }
+        return layout.gated(lane: lane, slot: slot)
+    }
+}

@@ -1,0 +1,140 @@
+internal import Collectives
+internal import Fabric
+internal import Reduction
+internal import SimulatedFabric
+
+/// How long an allreduce takes in virtual time, on an ideal cluster of any size: no bytes move. `verbena simulate time`.
+public struct TimedAllreduce: Sendable {
+    public var ranks: Int
+    public var byteCount: Int
+    /// Ranks of each machine, which see each other's memory: more than one makes it hierarchical, with a NIC for each.
+    public var ranksPerMachine = 1
+    /// Of a message between machines, and its rate (bytes per nanosecond are GB/s).
+    public var latencyNanoseconds: UInt64 = 2_000
+    public var bytesPerNanosecond = 12.5
+    /// Of adding one array to another, for each byte of one of them.
+    public var reduceNanosecondsPerByte = 0.02
+    /// See `ExecutorSettings`: address space only, since no bytes move.
+    public var landingByteLimit = 64 << 20
+    /// Carries bytes and checks everything: for small worlds, to see that it makes no difference.
+    public var movesBytes = false
+
+    public init(ranks: Int, byteCount: Int) {
+        self.ranks = ranks
+        self.byteCount = byteCount
+    }
+
+    public struct Result: Sendable, Equatable {
+        public var virtualNanoseconds: UInt64
+        public var events: Int
+        /// Pieces of a segment that are under way together, and rounds.
+        public var pieces: Int
+        public var rounds: Int
+    }
+
+    /// What the literature says of an unpipelined ring: 2(N-1) messages in a row, 2(N-1)/N of the buffer over the wire, (N-1)/N of it to add.
+    /// Source: Thakur, Rabenseifner and Gropp, "Optimization of collective communication operations in MPICH", IJHPCA 19 (2005).
+    public var formulaNanoseconds: Double {
+        let (others, share) = (Double(ranks - 1), Double(ranks - 1) / Double(ranks) * Double(byteCount))
+        return 2 * others * Double(latencyNanoseconds) + 2 * share / bytesPerNanosecond + share * reduceNanosecondsPerByte
+    }
+
+    /// The same with P pieces a segment in flight: a rank adds a piece while the next one comes in, so that a hop costs the slower of both, or where
+    /// P pieces are too few to fill the way, the way itself. docs/SIMULATION.md derives it.
+    public func pipelinedNanoseconds(_ result: Result) -> Double {
+        let (others, segment) = (Double(ranks - 1), Double(byteCount) / Double(ranks))
+        let pieces = Double(result.pieces * result.rounds)
+        let piece = segment / pieces
+        let (wire, add) = (piece / bytesPerNanosecond, piece * reduceNanosecondsPerByte)
+        let latency = Double(latencyNanoseconds)
+        // A piece's way over one hop, and P pieces one after the other: what is longer sets the pace of a hop.
+        let reducing = max(Double(result.pieces) * max(wire, add), latency + wire + add)
+        let gathering = max(Double(result.pieces) * wire, latency + wire)
+        let hops = Double(result.rounds) * others * (reducing + gathering)
+        // The invitation, and the last pieces of the last hop.
+        return 2 * latency + hops + wire
+    }
+
+    /// - Throws: what could not be set up, as text.
+    public func run() throws -> Result {
+        let isNested = ranksPerMachine > 1
+        let machines = (0..<ranks).map { $0 / ranksPerMachine }
+        var settings = ExecutorSettings(topology: Topology(machineOfRank: machines), landingByteLimit: landingByteLimit)
+        settings.touchesMemory = movesBytes
+        settings.countsTouchedBytes = true
+        let network = SimulatedNetwork(world(settings))
+        var seats: [TimedSeat] = []
+        for rank in 0..<ranks { seats.append(try TimedSeat(rank, network, settings, peers: peers(of: rank))) }
+        for byteCount in [0, max(64, byteCount)] {
+            if byteCount > 0 { for seat in seats { try seat.addBuffer(byteCount: byteCount) } }
+            let buffer = seats[0].buffer
+            let descriptors = seats.map { $0.executor.descriptor(of: buffer) }
+            for seat in seats { try seat.executor.attach(buffer, descriptors: descriptors) }
+        }
+        let operation = Operation(
+            .allreduce, input: Place(seats[0].buffer), count: byteCount / 4, type: .float32, algorithm: isNested ? .hierarchical : .ring)
+        for seat in seats { _ = try seat.executor.submit(operation) }
+        while let rank = network.advance() { seats[rank].run() }
+        if let violation = network.violation { throw violation }
+        guard seats.allSatisfy({ $0.isDone }) else { throw Finding(kind: .unfinished, detail: "some ranks have not ended") }
+        let end = seats.map(\.endNanoseconds).max() ?? 0
+        let (pieces, rounds) = settings.ringPieces(of: operation)
+        return Result(virtualNanoseconds: end, events: network.eventCount, pieces: pieces, rounds: rounds)
+    }
+
+    private func world(_ settings: ExecutorSettings) -> SimulationOptions {
+        var world = SimulationOptions(seed: 1, worldSize: ranks)
+        world.payload = movesBytes ? .mixed : .none
+        world.isChecking = movesBytes
+        world.traceDepth = movesBytes ? 256 : 0
+        world.writesPerCompletion = 16
+        world.wire = .init(latencyNanoseconds: latencyNanoseconds, bytesPerNanosecond: bytesPerNanosecond)
+        world.ranksPerMachine = ranksPerMachine
+        world.nicsPerMachine = ranksPerMachine
+        // Two arrays are read and one is written.
+        world.touchNanosecondsPerByte = reduceNanosecondsPerByte / 3
+        world.writeDepth = settings.arrivalDepth
+        world.arrivalDepth = settings.arrivalDepth
+        return world
+    }
+
+    /// Those that the algorithm writes to or hears from.
+    private func peers(of rank: Int) -> [Int] {
+        let (machine, local) = rank.quotientAndRemainder(dividingBy: ranksPerMachine)
+        let machines = ranks / ranksPerMachine
+        var peers = Set((0..<ranksPerMachine).map { machine * ranksPerMachine + $0 })
+        for step in [1, machines - 1] { peers.insert((machine + step) % machines * ranksPerMachine + local) }
+        peers.remove(rank)
+        return peers.sorted()
+    }
+}
+
+/// One rank of a timed world.
+private final class TimedSeat {
+    let rank: Int
+    let network: SimulatedNetwork
+    var executor: Executor<SimulatedFabric>
+    private(set) var buffer = SharedBuffer.landing
+    private(set) var isDone = false
+    private(set) var endNanoseconds: UInt64 = 0
+
+    init(_ rank: Int, _ network: SimulatedNetwork, _ settings: ExecutorSettings, peers: [Int]) throws {
+        self.rank = rank
+        self.network = network
+        var fabric = try SimulatedFabric(network, rank: rank)
+        var endpoints: [Int: [UInt8]] = [:]
+        for peer in peers { endpoints[peer] = network.endpoint(of: peer) }
+        try fabric.connect(to: endpoints, deadline: .distantFuture)
+        executor = try Executor(fabric: fabric, settings: settings, peers: peers)
+    }
+
+    func addBuffer(byteCount: Int) throws { buffer = try executor.addBuffer(byteCount: byteCount).0 }
+
+    func run() {
+        _ = executor.progress()
+        while executor.takeFinished() != nil {
+            isDone = true
+            endNanoseconds = network.now.nanoseconds
+        }
+    }
+}

@@ -1,0 +1,134 @@
+import ArgumentParser
+import CommandLineSupport
+import Foundation
+import Simulation
+
+/// What needs no network: the engine's own code in virtual time.
+struct SimulateCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "simulate",
+        abstract: "Runs the engine's own code in virtual time: no network, any number of ranks, one seed decides all.",
+        subcommands: [SimulateCheckCommand.self, SimulateTimeCommand.self])
+}
+
+/// Seeds from and to, as `1..1000` or one number.
+struct SeedRange: ExpressibleByArgument {
+    var seeds: ClosedRange<UInt64>
+
+    init?(argument: String) {
+        let ends = argument.split(separator: ".", omittingEmptySubsequences: true).map { UInt64($0) }
+        guard let first = ends.first ?? nil, let last = ends.last ?? nil, first <= last, last < .max,
+            ends.count == 1 || (ends.count == 2 && argument.contains(".."))
+        else { return nil }
+        seeds = first...last
+    }
+}
+
+struct SimulateCheckCommand: Program {
+    static let configuration = CommandConfiguration(
+        commandName: "check",
+        abstract: "Looks for faults of the protocol in random worlds.",
+        discussion: """
+            Each seed is a world of its own: ranks, machines, wires, collectives, types, sizes, algorithms, bucket plans and what goes wrong. Results \
+            are held against a plain computation; every event against the contract. A failing seed is told with the shortest world that \
+            still fails and the command that shows it again.
+            Exit status: 0 nothing found, 1 something found, 2 usage.
+            """)
+
+    @Option(help: "Seeds, as FROM..TO or one number.")
+    var seeds: SeedRange
+
+    @Option(parsing: .unconditional, help: "Ranks of every world. (default: 1 to 12, drawn)")
+    var ranks: Int?
+
+    @Option(help: "What may go wrong: none, all, or some of \(SimulationCheck.faultNames.joined(separator: ", ")), separated by commas.")
+    var faults = "all"
+
+    @Option(help: "What to leave out of the world, as a failure's last line says.")
+    var shorten = ""
+
+    @Option(parsing: .unconditional, help: "Worlds at a time. (default: one a core)")
+    var threads: Int?
+
+    func check() throws {
+        if let ranks, !(1...64 ~= ranks) { throw ValidationError("--ranks \(ranks): give a number from 1 to 64") }
+        if let threads, threads < 1 { throw ValidationError("--threads \(threads): give at least 1") }
+        guard SimulationCheck(ranks: ranks, faults: faults, shortenings: "") != nil else {
+            throw ValidationError("--faults \(faults): give none, all, or some of \(SimulationCheck.faultNames.joined(separator: ", "))")
+        }
+        guard SimulationCheck(ranks: ranks, faults: faults, shortenings: shorten) != nil else {
+            throw ValidationError("--shorten \(shorten): give what a failure's last line says")
+        }
+    }
+
+    func work() throws -> Int32 {
+        guard let check = SimulationCheck(ranks: ranks, faults: faults, shortenings: shorten) else { return ExitStatus.usage }
+        let summary = check.run(seeds: seeds.seeds, threads: threads ?? ProcessInfo.processInfo.activeProcessorCount)
+        for seed in summary.failing { try say(check.explain(seed: seed, command: "verbena simulate check")) }
+        try say(
+            "seeds \(seeds.seeds.lowerBound)..\(seeds.seeds.upperBound): \(summary.seeds) run, \(summary.operations) operations, "
+                + "\(summary.events) events, \(summary.failedRanks) ranks failed as they should, "
+                + "\(Int(summary.virtualSeconds)) s of virtual time, \(summary.failing.count) wrong")
+        return summary.failing.isEmpty ? 0 : ExitStatus.failure
+    }
+}
+
+struct SimulateTimeCommand: Program {
+    static let configuration = CommandConfiguration(
+        commandName: "time",
+        abstract: "Says how long an allreduce takes on an ideal cluster, in virtual time.",
+        discussion: """
+            The engine's own schedule and state machine run for every rank, but no bytes move. One switch that never blocks, one NIC a rank. Beside it \
+            stands what the formula for a ring without pipelining says. docs/SIMULATION.md tells how far to believe it.
+            """)
+
+    @Option(parsing: .unconditional, help: "Ranks.")
+    var ranks = 8
+
+    @Option(parsing: .unconditional, help: "Bytes of the buffer; suffixes K, M, G.")
+    var bytes = ByteCount(100 << 20)
+
+    @Option(
+        parsing: .unconditional,
+        help: "Ranks of each machine; from 2 on they sum through its memory, and a ring for each runs between machines.")
+    var ranksPerMachine = 1
+
+    @Option(parsing: .unconditional, help: "Of a message between machines, in microseconds.")
+    var latency = 2.0
+
+    @Option(parsing: .unconditional, help: "Of each direction of a NIC's cable, in GB/s.")
+    var bandwidth = 12.5
+
+    @Option(parsing: .unconditional, help: "Landing memory of a rank: larger pieces, fewer events; suffixes K, M, G.")
+    var landing = ByteCount(64 << 20)
+
+    func check() throws {
+        guard 2...16_384 ~= ranks, ranksPerMachine >= 1, ranks % ranksPerMachine == 0, ranks / ranksPerMachine > 1 else {
+            throw ValidationError(
+                "--ranks \(ranks), --ranks-per-machine \(ranksPerMachine): give 2 to 16384 ranks on at least two full machines")
+        }
+        guard 0...1e6 ~= latency, bandwidth > 0 else {
+            throw ValidationError("--latency \(latency), --bandwidth \(bandwidth): give microseconds up to 1000000, and more than 0 GB/s")
+        }
+        guard 4...(4 << 30) ~= bytes.value, (1 << 20)...(4 << 30) ~= landing.value else {
+            throw ValidationError("--bytes, --landing: give 4 bytes to 4G, and 1M to 4G")
+        }
+    }
+
+    func work() throws -> Int32 {
+        var timed = TimedAllreduce(ranks: ranks, byteCount: bytes.value)
+        timed.ranksPerMachine = ranksPerMachine
+        timed.latencyNanoseconds = UInt64(latency * 1000)
+        timed.bytesPerNanosecond = bandwidth
+        timed.landingByteLimit = landing.value
+        let result = try timed.run()
+        let microseconds = Double(result.virtualNanoseconds) / 1000
+        try say(
+            """
+            \(ranks) ranks, \(ranksPerMachine) a machine, \(bytes.value) bytes, \(result.pieces) pieces at a time in \(result.rounds) rounds
+            virtual time \(Int(microseconds.rounded())) us; a flat ring without pipelining \(Int((timed.formulaNanoseconds / 1000).rounded())) us
+            \(result.events) events
+            """)
+        return 0
+    }
+}

@@ -1,0 +1,85 @@
+import Collectives
+import Testing
+
+@testable import Simulation
+
+/// Random worlds through the real collectives, as `verbena simulate check` runs them.
+@Suite struct SeedTests {
+    /// Seeds that found a fault of the engine once, with what it was. What they draw changes when the draws do; they are kept for what they are then.
+    static let regressions: [UInt64] = [
+        14,  // A tree took parts larger than a slot.
+        17, 40, 74,  // A reduce-scatter's second round fell on slots that were not read yet.
+        34, 44,  // A machine's sum replaced a slot that writes still read.
+    ]
+
+    @Test(arguments: regressions) func staysMended(seed: UInt64) {
+        let report = Job.report(seed: seed, limits: Limits())
+        #expect(report.finding == nil, "seed \(seed): \(report.finding.map { "\($0)" } ?? "")")
+    }
+
+    @Test func fixedSeedsAreClean() {
+        let check = SimulationCheck(ranks: nil, faults: "all", shortenings: "")
+        let summary = check?.run(seeds: 1000...1150, threads: 2)
+        #expect(summary?.failing == [], "verbena simulate check --seeds 1000..1150")
+        #expect((summary?.operations ?? 0) > 1000 && (summary?.failedRanks ?? 0) > 0)
+    }
+
+    /// Other seeds each time; a failing one is in the message.
+    @Test func freshSeedsAreClean() {
+        let first = UInt64.random(in: 1_000_000..<1_000_000_000)
+        let check = SimulationCheck(ranks: nil, faults: "all", shortenings: "")
+        let summary = check?.run(seeds: first...first + 100, threads: 2)
+        #expect(summary?.failing == [], "verbena simulate check --seeds \(first)..\(first + 100)")
+    }
+
+    @Test func sameSeedSameEvents() {
+        for seed in UInt64(200)...UInt64(220) {
+            let (first, second) = (Job.report(seed: seed, limits: Limits()), Job.report(seed: seed, limits: Limits()))
+            #expect(first.tally.fingerprint == second.tally.fingerprint && first.tally.events == second.tally.events)
+            let other = Job.report(seed: seed + 1000, limits: Limits())
+            #expect(other.tally.fingerprint != first.tally.fingerprint)
+        }
+    }
+
+    @Test func shorteningsSurviveTheCommandLine() {
+        let limits = Limits(ranks: 3, operations: [5, 2], keptFaults: [], hasTraining: false, halvings: 2, isCalm: true)
+        #expect(Self.read(limits.shortenings) == limits)
+        #expect(Self.read("") == Limits() && Limits().shortenings == "")
+        for bad in ["x", "ranks", "ranks=0", "ranks=x", "calm=1", "halvings=-1", "operations=1+x"] {
+            #expect(Self.read(bad) == nil, "\(bad)")
+        }
+    }
+
+    private static func read(_ text: String) -> Limits? {
+        var limits = Limits()
+        return limits.shorten(text) ? limits : nil
+    }
+}
+
+#if DEBUG
+    /// The checks can fail: each deliberate fault of the protocol is found within so many seeds.
+    @Suite struct MutationTests {
+        static let mostSeeds: UInt64 = 150
+
+        @Test(arguments: Mutation.allCases) func isFound(mutation: Mutation) {
+            let limits = Limits(mutation: mutation.rawValue)
+            let found = (1...Self.mostSeeds).first { Job.report(seed: $0, limits: limits).finding != nil }
+            #expect(found != nil, "\(mutation) passes \(Self.mostSeeds) seeds")
+        }
+
+        /// A flipped bit, which no part of the protocol looks for, does not escape the oracle.
+        @Test func aFlippedBitIsSeen() throws {
+            var wrong = 0
+            for seed in UInt64(1)...20 {
+                var scenario = Scenario(seed: seed, limits: Limits(faults: []))
+                scenario.faults = [.init(.flippedBit, rank: 0, atNanoseconds: 1)]
+                do {
+                    _ = try Job(scenario).run()
+                } catch let finding as Finding where finding.kind == .wrongResult {
+                    wrong += 1
+                } catch {}
+            }
+            #expect(wrong > 5)
+        }
+    }
+#endif

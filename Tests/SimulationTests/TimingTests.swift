@@ -1,0 +1,34 @@
+import Simulation
+import Testing
+
+/// Virtual time against what is known: docs/SIMULATION.md derives the bounds.
+@Suite struct TimingTests {
+    /// One piece a segment and hop: nothing overlaps, and the formula of the literature holds.
+    @Test(arguments: [2, 3, 4, 8, 16, 64]) func unpipelinedRingTakesWhatTheFormulaSays(ranks: Int) throws {
+        // Segments below 64 KiB go as one piece.
+        let timed = TimedAllreduce(ranks: ranks, byteCount: ranks * 40_000)
+        let result = try timed.run()
+        try #require(result.pieces == 1 && result.rounds == 1)
+        // The formula leaves out the invitation that opens the ring, and the last acknowledgement.
+        let wanted = timed.formulaNanoseconds + 2 * Double(timed.latencyNanoseconds)
+        #expect(abs(Double(result.virtualNanoseconds) / wanted - 1) < 0.05)
+    }
+
+    /// Pipelined, adding hides behind the wire; the least that is possible is the wire's time alone.
+    @Test(arguments: [2, 4, 8, 16, 64], [1, 10, 30]) func pipelinedRingTakesWhatTheWireTakes(ranks: Int, megabytes: Int) throws {
+        let timed = TimedAllreduce(ranks: ranks, byteCount: megabytes * 1_000_000)
+        let result = try timed.run()
+        #expect(abs(Double(result.virtualNanoseconds) / timed.pipelinedNanoseconds(result) - 1) < 0.05)
+        #expect(Double(result.virtualNanoseconds) < 1.05 * timed.formulaNanoseconds)
+    }
+
+    @Test func timingAloneIsTheSameAsWithBytes() throws {
+        for (ranks, perMachine, bytes) in [(2, 1, 1_000_000), (5, 1, 300_000), (8, 2, 500_000), (12, 4, 100_000)] {
+            var timed = TimedAllreduce(ranks: ranks, byteCount: bytes)
+            timed.ranksPerMachine = perMachine
+            let without = try timed.run()
+            timed.movesBytes = true
+            #expect(try timed.run().virtualNanoseconds == without.virtualNanoseconds)
+        }
+    }
+}
