@@ -18,8 +18,8 @@ public struct Configuration: Sendable {
     public var fabric: FabricChoice
     /// RDMA devices to use, in turn by local rank; empty for every usable one. Only verbs looks at it.
     public var devices: [String]
-    /// QPs to each neighbour.
-    public var channelsPerPeer = 1
+    /// Ordered connections (QPs) to each other rank; nil for as many as the fabric gains by.
+    public var channelsPerPeer: Int?
     /// How long the ranks may take to find each other.
     public var joinTimeoutSeconds: Double = 120
     /// How long a rank that does not answer may go unnoticed; a rank that dies is noticed at once.

@@ -13,6 +13,7 @@ struct Introduction: Codable {
     /// The machine that it is to be taken as part of.
     var machine: String
     var fabric: String
+    /// 0: by default.
     var channelsPerPeer: Int
     var landingByteLimit: Int
 
@@ -21,7 +22,7 @@ struct Introduction: Codable {
         let host = HostIdentity.current()
         let own = Introduction(
             host: host, machine: configuration.machine.map { "\(host)/\($0)" } ?? host, fabric: configuration.fabric.rawValue,
-            channelsPerPeer: configuration.channelsPerPeer, landingByteLimit: configuration.landingByteLimit)
+            channelsPerPeer: configuration.channelsPerPeer ?? 0, landingByteLimit: configuration.landingByteLimit)
         let encoded = (try? JSONEncoder().encode(own)).map { [UInt8]($0) } ?? []
         let gathered = try wrapping { () throws(RendezvousError) in
             try rendezvous.allGather(encoded, label: "introductions", timeoutSeconds: Communicator.stageTimeoutSeconds)
@@ -44,7 +45,7 @@ struct Introduction: Codable {
     }
 
     private var options: String {
-        "fabric \(fabric), \(channelsPerPeer) channels and at most \(landingByteLimit >> 20) MiB of landing memory"
+        "fabric \(fabric), \(channelsPerPeer == 0 ? "as many channels as it likes" : "\(channelsPerPeer) channels") and at most \(landingByteLimit >> 20) MiB of landing memory"
     }
 }
 
@@ -88,8 +89,13 @@ struct FabricPlan {
         case .automatic: kind = machines.machineCount == all.count ? .verbs : .mixed
         }
         settings = ExecutorSettings(
-            topology: kind == .verbs ? .apart(worldSize: all.count) : machines, channelsPerPeer: configuration.channelsPerPeer,
+            topology: kind == .verbs ? .apart(worldSize: all.count) : machines, channelsPerPeer: configuration.channelsPerPeer ?? Self.channels(kind, worldSize: all.count),
             stallMilliseconds: configuration.stallMilliseconds, landingByteLimit: configuration.landingByteLimit)
+    }
+
+    /// One queue pair alone does not fill a link whose ends wait for each other; many ranks have many anyway.
+    private static func channels(_ kind: Kind, worldSize: Int) -> Int {
+        kind == .sharedMemory ? 1 : min(4, max(1, 24 / max(1, worldSize - 1)))
     }
 
     /// - Parameter alone: whether it is the only fabric: then it can sleep in its own way.
@@ -109,6 +115,7 @@ struct FabricPlan {
         options.channelsPerPeer = settings.channelsPerPeer
         options.arrivalDepth = settings.arrivalDepth
         options.writeDepth = settings.arrivalDepth
+        if isCrowded { options.spinNanoseconds = 0 }
         return try wrapping { () throws(FabricError) in try VerbsFabric(options) }
     }
 
