@@ -29,8 +29,9 @@ public struct ExecutorSettings: Sendable, Equatable {
     public var pieceBytes: Int
     /// Size of an eager slot, a multiple of 64.
     public var eagerBytes: Int
-    /// Reductions and copies of more bytes than this store past the caches.
-    public var streamingBytes = 4 << 20
+    /// The machine's largest cache. An operation whose buffers, over all ranks of the machine, exceed it stores past the caches: the lines would be
+    /// gone before anybody reads them. May differ between ranks.
+    public var cacheBytes = 32 << 20
     /// Whether actions are carried out: not where a simulation keeps time alone and buffers hold nothing. Transfers between two ranks need it.
     public var touchesMemory = true
     /// Whether the fabric is told what actions read and write: a simulation makes time of it.

@@ -42,6 +42,8 @@ struct Lane {
     var waitsForOutbox = false
     /// Links whose last write has not completed.
     var incomplete = 0
+    /// Whether actions store past the caches.
+    var isStreaming = false
     /// In bytes: where this rank's own input and output begin in their buffers.
     var inputOffset = 0
     var outputOffset = 0

@@ -77,6 +77,9 @@ extension StateMachine {
         let size = operation.type.byteCount
         lanes[lane].lastOperation = operation
         lanes[lane].operation = operation
+        let larger = max(operation.inputExtent(worldSize: worldSize), operation.outputExtent(worldSize: worldSize)) * size
+        let machine = settings.topology.size(ofMachine: settings.topology.machine(of: rank))
+        lanes[lane].isStreaming = larger * machine * (operation.isInPlace ? 1 : 2) > settings.cacheBytes
         lanes[lane].usesEager = algorithm == .oneShot || algorithm == .logarithmic
         lanes[lane].inputOffset = operation.input.byteOffset + operation.inputStart(of: rank) * size
         lanes[lane].outputOffset = operation.output.byteOffset + operation.outputStart(of: rank) * size

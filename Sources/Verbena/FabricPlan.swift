@@ -88,9 +88,11 @@ struct FabricPlan {
         case .automatic where machines.isOneMachine: kind = .sharedMemory
         case .automatic: kind = machines.machineCount == all.count ? .verbs : .mixed
         }
-        settings = ExecutorSettings(
+        var settings = ExecutorSettings(
             topology: kind == .verbs ? .apart(worldSize: all.count) : machines, channelsPerPeer: configuration.channelsPerPeer ?? Self.channels(kind, worldSize: all.count),
             stallMilliseconds: configuration.stallMilliseconds, landingByteLimit: configuration.landingByteLimit)
+        if let cacheBytes = MachineFacts.lastCacheByteCount() { settings.cacheBytes = cacheBytes }
+        self.settings = settings
     }
 
     /// One queue pair alone does not fill a link whose ends wait for each other; many ranks have many anyway.
