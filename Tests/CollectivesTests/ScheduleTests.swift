@@ -26,7 +26,7 @@ import Testing
 
     static func rehearse(
         _ collective: Collective, _ algorithm: Algorithm, _ topology: Topology, _ count: Int, inPlace: Bool, _ cutting: Cutting
-    ) -> (rehearsal: Rehearsal, settings: ExecutorSettings)? {
+    ) -> Rehearsal? {
         let settings = ExecutorSettings.small(topology, pieceBytes: cutting.piece * 4, pieces: cutting.pieces)
         let operation = Operation(
             collective, input: Place(SharedBuffer(index: 1)), output: Place(SharedBuffer(index: inPlace ? 1 : 2)), count: count,
@@ -41,7 +41,7 @@ import Testing
         let rehearsal = Rehearsal(operation, algorithm, topology, shapes: shapes)
         rehearsal.run()
         rehearsal.compare(with: Oracle(operation: operation, topology: topology, algorithm: algorithm))
-        return (rehearsal, settings)
+        return rehearsal
     }
 
     /// One of a world's groupings at a time, so that they are shared among the cores.
@@ -58,7 +58,7 @@ import Testing
                         let cuttings = Self.isExhaustive ? Self.cuttings[...] : Self.some(&turn, collective, count, worldSize)
                         for cutting in cuttings {
                             guard
-                                let (rehearsal, _) = Self.rehearse(
+                                let rehearsal = Self.rehearse(
                                     collective, algorithm, topology, count, inPlace: isInPlace, cutting)
                             else { continue }
                             let what = "\(algorithm) \(collective) root \(collective.root) of \(count), in place: \(isInPlace), \(cutting)"
@@ -72,8 +72,10 @@ import Testing
 
     private static func some(_ turn: inout Int, _ collective: Collective, _ count: Int, _ worldSize: Int) -> ArraySlice<Cutting> {
         turn += 7  // Relatively prime to the number of cuttings.
-        let isLeftOut = count > 20 && collective.root > 0 && collective.root < worldSize - 1
         let index = turn % cuttings.count
+        let isRootInside = collective.root > 0 && collective.root < worldSize - 1
+        let isLong = count * worldSize > 700 * cuttings[index].piece
+        let isLeftOut = isRootInside ? count > 3 && count != worldSize : isLong || turn / 7 % max(1, worldSize - 3) > 1
         return isLeftOut ? [] : cuttings[index...index]
     }
 }

@@ -1,4 +1,5 @@
 import Fabric
+import Glibc
 
 @testable import Collectives
 
@@ -159,7 +160,7 @@ struct ScrambledFabric: Fabric, ~Copyable {
     mutating func allocate(byteCount: Int) throws(FabricError) -> Region {
         let block = UnsafeMutableRawBufferPointer.allocate(byteCount: max(1, byteCount), alignment: 64)
         // Not zero: what nobody wrote must not look right.
-        unsafe block.initializeMemory(as: UInt8.self, repeating: 0xEE)
+        unsafe memset(block.baseAddress!, 0xEE, block.count)
         unsafe network.memory[rank].append(block)
         return unsafe Region(identifier: UInt32(network.memory[rank].count - 1), base: block.baseAddress!, byteCount: byteCount)
     }
