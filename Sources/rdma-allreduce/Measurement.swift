@@ -21,6 +21,7 @@ struct Method: Equatable {
 enum Place { case outOfPlace, inPlace }
 
 /// Measures and checks a collective on buffers of one element type. Every rank runs the same.
+// SAFETY: the buffers live in this value; between collectives they are ours, and what is taken of them lies within them.
 struct Measurement<E: Measurable> {
     let communicator: Communicator
     let pattern: Pattern<E>
@@ -110,7 +111,6 @@ struct Measurement<E: Measurable> {
         }
         guard let output else { return [] }
         if ranks == 1 {
-            // SAFETY: both buffers are this value's, have that many elements, do not overlap, and are ours between collectives.
             unsafe output.elements.baseAddress!.update(from: input.elements.baseAddress!, count: count)
             return []
         }
@@ -124,7 +124,6 @@ struct Measurement<E: Measurable> {
         if place == .outOfPlace { return (source, target) }
         guard kind.copiesInPlace else { return (target, nil) }
         let elements = count * kind.blocks(ranks: ranks)
-        // SAFETY: as above.
         unsafe source.elements.baseAddress!.update(from: target.elements.baseAddress!, count: elements)
         return (source, target)
     }
@@ -220,7 +219,6 @@ struct Measurement<E: Measurable> {
     }
 
     private func elements(of buffer: Buffer<E>, _ extent: CollectiveKind.Extent, _ count: Int) -> UnsafeMutableBufferPointer<E> {
-        // SAFETY: the buffers live in this value and are the caller's between collectives; the slice is within them.
         unsafe UnsafeMutableBufferPointer(rebasing: buffer.elements[extent.first * count..<(extent.first + extent.blocks) * count])
     }
 }
