@@ -12,7 +12,7 @@ import Testing
         return settings
     }
 
-    private func job(_ worldSize: Int, seed: UInt64 = 1, byteCount: Int = 4096) throws -> Job {
+    private func job(_ worldSize: Int, seed: UInt64 = 1, byteCount: Int = 8192) throws -> Job {
         try Job(Self.settings(worldSize), seed: seed, bufferBytes: [byteCount])
     }
 

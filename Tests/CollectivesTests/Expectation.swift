@@ -18,7 +18,8 @@ enum Sample {
 
     /// Floats between 0.5 and 2, of both signs.
     private static func element(_ type: ElementType, _ bits: UInt64) -> [UInt8] {
-        let value = Double(sign: bits & 1 == 0 ? .plus : .minus, exponent: bits & 2 == 0 ? -1 : 0, significand: 1 + Double(bits >> 12) * 0x1p-52)
+        let value = Double(
+            sign: bits & 1 == 0 ? .plus : .minus, exponent: bits & 2 == 0 ? -1 : 0, significand: 1 + Double(bits >> 12) * 0x1p-52)
         switch type {
         case .float32: return bytes(Float(value).bitPattern)
         case .float64: return bytes(value.bitPattern)

@@ -71,7 +71,9 @@ import Testing
                 wanted = unsafe Array(job.bytes(rank, operation.output, count: wanted.count))
                 if wanted.contains(where: { $0 != 0xEE }) { faults.append("\(operation.name(sequence: 0)) wrote where nothing belongs") }
             }
-            if operation.collective.peer == nil || operation.inputExtent(worldSize: worldSize) > 0 { take(rank, operation.input, operation) }
+            if operation.collective.peer == nil || operation.inputExtent(worldSize: worldSize) > 0 {
+                take(rank, operation.input, operation)
+            }
             if operation.outputExtent(worldSize: worldSize) > 0 { take(rank, operation.output, operation) }
         }
 
@@ -91,7 +93,9 @@ import Testing
                     guard let operation = entry.operations[rank] else { continue }
                     for place in [operation.input, operation.output] {
                         let bytes = unsafe Array(job.bytes(rank, place, count: extent(place, operation)))
-                        if bytes.contains(where: { $0 != Self.used }) { faults.append("\(operation) was written to on rank \(rank) after its end") }
+                        if bytes.contains(where: { $0 != Self.used }) {
+                            faults.append("\(operation) was written to on rank \(rank) after its end")
+                        }
                     }
                 }
             }
@@ -148,7 +152,8 @@ import Testing
             mixture.entries.append(
                 .init(
                     operations: Array(repeating: operation, count: worldSize),
-                    expectation: Expectation(oracle: Oracle(operation: operation, topology: topology, algorithm: algorithm), inputs: inputs)))
+                    expectation: Expectation(oracle: Oracle(operation: operation, topology: topology, algorithm: algorithm), inputs: inputs)
+                ))
         }
         return mixture
     }

@@ -1,3 +1,4 @@
+import Glibc
 import Reduction
 
 @testable import Collectives
@@ -69,7 +70,7 @@ final class Rehearsal {
             ]
             for (space, extent) in extents.enumerated() {
                 let symbols = UnsafeMutableBufferPointer<UInt64>.allocate(capacity: extent)
-                for index in 0..<extent { unsafe symbols[index] = initial(rank, space, index) }
+                unsafe fill(symbols, rank, space)
                 unsafe memory.append(Memory(symbols: symbols))
             }
         }
@@ -79,11 +80,17 @@ final class Rehearsal {
         for index in memory.indices { unsafe memory[index].symbols.deallocate() }
     }
 
-    private func initial(_ rank: Int, _ space: Int, _ index: Int) -> UInt64 {
+    /// What lies in a memory at first: the rank's input, where it belongs, and else nothing of use.
+    private func fill(_ symbols: UnsafeMutableBufferPointer<UInt64>, _ rank: Int, _ space: Int) {
         let start = operation.inputStart(of: rank)
-        let own = operation.collective == .allgather || isGather ? start..<start + operation.count : 0..<Int.max
-        let hasInput = space == 0 && own.contains(index)
-        return hasInput ? Symbol.input(rank, index - start) : Symbol.nothing(4 * rank + space, index)
+        let end = operation.collective == .allgather || isGather ? start + operation.count : Int.max
+        var index = 0
+        // SAFETY: the caller lends the memory.
+        while index < symbols.count {
+            let isInput = space == 0 && index >= start && index < end
+            unsafe symbols[index] = isInput ? Symbol.input(rank, index - start) : Symbol.nothing(4 * rank + space, index)
+            index += 1
+        }
     }
 
     private var isGather: Bool { if case .gather = operation.collective { true } else { false } }
@@ -176,17 +183,17 @@ final class Rehearsal {
         let to = touch(target, send.count, of: send.peer, by: (arrival(rank, send.peer), time), clock, isWrite: true)
         guard let from, let to else { return }
         // SAFETY: `touch` has checked both ranges.
-        for index in 0..<send.count { unsafe memory[to.memory].symbols[to.start + index] = memory[from.memory].symbols[from.start + index] }
+        unsafe memcpy(at(to), at(from), send.count * 8)
     }
 
     // MARK: actions
 
     private func perform(_ action: Action, _ rank: Int) {
         switch action {
-        case .copy(let from, let to, let count): store([from], [to], count, rank) { $0 }
+        case .copy(let from, let to, let count): store([from], [to], count, rank)
         case .spread(let start, let count):
             let others = machine(of: rank).filter { $0 != rank }
-            store([.output(start)], others.map { .peerOutput(start, rank: $0) }, count, rank) { $0 }
+            store([.output(start)], others.map { .peerOutput(start, rank: $0) }, count, rank)
         case .fold(let fold):
             let targets: [Location] =
                 switch fold.target {
@@ -194,7 +201,7 @@ final class Rehearsal {
                 case .machine(let start): machine(of: rank).map { $0 == rank ? .output(start) : .peerOutput(start, rank: $0) }
                 }
             let (sources, start) = sources(fold.sources, rank)
-            store(sources, targets, fold.count, rank, eagerStart: start) { fold.isFinal ? Symbol.finished($0) : $0 }
+            store(sources, targets, fold.count, rank, eagerStart: start, isFinal: fold.isFinal)
         }
     }
 
@@ -226,22 +233,31 @@ final class Rehearsal {
     }
 
     private func store(
-        _ sources: [Location], _ targets: [Location], _ count: Int, _ rank: Int, eagerStart: Int = 0, _ finish: (UInt64) -> UInt64
+        _ sources: [Location], _ targets: [Location], _ count: Int, _ rank: Int, eagerStart: Int = 0, isFinal: Bool = false
     ) {
         guard count > 0 else { return }
         let event = (rank, clocks[rank][rank])
         let from = sources.map { touch($0, count, of: rank, by: event, clocks[rank], isWrite: false, eagerStart: eagerStart) }
         let to = targets.map { touch($0, count, of: rank, by: event, clocks[rank], isWrite: true) }
         guard !from.contains(where: { $0 == nil }), !to.contains(where: { $0 == nil }) else { return }
-        for index in 0..<count {
-            // SAFETY: `touch` has checked all ranges.
-            var value = unsafe memory[from[0]!.memory].symbols[from[0]!.start + index]
-            for source in from.dropFirst() {
-                value = unsafe Symbol.sum(value, memory[source!.memory].symbols[source!.start + index])
+        // SAFETY: `touch` has checked all ranges.
+        let sums = UnsafeMutablePointer<UInt64>.allocate(capacity: count)
+        defer { unsafe sums.deallocate() }
+        unsafe memcpy(sums, at(from[0]!), count * 8)
+        for turn in 1..<max(1, from.count) {
+            let source = unsafe at(from[turn]!)
+            var index = 0
+            while index < count {
+                unsafe sums[index] = Symbol.sum(sums[index], source[index])
+                index += 1
             }
-            value = finish(value)
-            for target in to { unsafe memory[target!.memory].symbols[target!.start + index] = value }
         }
+        if isFinal { for index in 0..<count { unsafe sums[index] = Symbol.finished(sums[index]) } }
+        for target in to { unsafe memcpy(at(target!), sums, count * 8) }
+    }
+
+    private func at(_ place: (memory: Int, start: Int)) -> UnsafeMutablePointer<UInt64> {
+        unsafe memory[place.memory].symbols.baseAddress! + place.start
     }
 
     // MARK: memory
@@ -275,7 +291,9 @@ final class Rehearsal {
         if isWrite {
             check(memory[place].reads, range, clock) { "write of \(location) and an earlier read" }
             // Whatever comes after this write comes after what came before it.
-            func isCovered(_ access: Access) -> Bool { range.lowerBound <= access.range.lowerBound && access.range.upperBound <= range.upperBound }
+            func isCovered(_ access: Access) -> Bool {
+                range.lowerBound <= access.range.lowerBound && access.range.upperBound <= range.upperBound
+            }
             memory[place].writes.removeAll(where: isCovered)
             memory[place].reads.removeAll(where: isCovered)
             memory[place].writes.append(Access(range: range, component: event.component, time: event.time))
@@ -300,7 +318,9 @@ final class Rehearsal {
                 let channel = channels[rank * ranks + peer]
                 if channel.consumed < channel.messages.count { fault("rank \(peer) leaves messages of rank \(rank) unread") }
                 // What `Link` relies on: ahead by one operation at most.
-                if channel.messages.count > 0, clocks[rank][peer] == 0 { fault("rank \(rank) may end before rank \(peer), its peer, begins") }
+                if channel.messages.count > 0, clocks[rank][peer] == 0 {
+                    fault("rank \(rank) may end before rank \(peer), its peer, begins")
+                }
             }
             for place in 4 * rank..<4 * rank + 4 {
                 check(memory[place].writes + memory[place].reads, 0..<Int.max, clocks[rank]) { "the end of rank \(rank) and a use" }
@@ -310,19 +330,24 @@ final class Rehearsal {
 
     /// Says where the memory is not what it should be.
     func compare(with oracle: Oracle) {
+        // An allreduce's output is everyone's.
+        let common = operation.collective == .allreduce ? oracle.output(of: 0) : nil
         for rank in 0..<ranks {
-            let output = oracle.output(of: rank)
-            let outputs = operation.outputStart(of: rank)..<operation.outputStart(of: rank) + (output?.count ?? 0)
+            let output = (common ?? oracle.output(of: rank)) ?? []
             for space in 0..<2 {
-                let place = 4 * rank + space
-                let holdsOutput = (space == 1) != operation.isInPlace
-                for index in unsafe memory[place].symbols.indices {
-                    let isOutput = holdsOutput && outputs.contains(index)
-                    let wanted = isOutput ? output![index - outputs.lowerBound] : initial(rank, space, index)
-                    guard unsafe memory[place].symbols[index] != wanted else { continue }
-                    fault("rank \(rank): element \(index) of its \(space == 0 ? "input" : "output") is wrong")
-                    break
+                let symbols = unsafe memory[4 * rank + space].symbols
+                let wanted = UnsafeMutableBufferPointer<UInt64>.allocate(capacity: symbols.count)
+                defer { unsafe wanted.deallocate() }
+                unsafe fill(wanted, rank, space)
+                if (space == 1) != operation.isInPlace {
+                    let start = operation.outputStart(of: rank)
+                    for index in output.indices { unsafe wanted[start + index] = output[index] }
                 }
+                // SAFETY: both are of the same length, and nobody else's.
+                guard symbols.count > 0, unsafe memcmp(symbols.baseAddress!, wanted.baseAddress!, symbols.count * 8) != 0 else {
+                    continue
+                }
+                fault("rank \(rank): its \(space == 0 ? "input" : "output") is wrong")
             }
         }
     }
