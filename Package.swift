@@ -73,7 +73,7 @@ let package = Package(
         module(
             "Verbena",
             [
-                "Collectives", "CPlatform", "Fabric", "Gradients", "Reduction", "Rendezvous", "SharedMemoryFabric",
+                "Collectives", "CPlatform", "Fabric", "Gradients", "MixedFabric", "Reduction", "Rendezvous", "SharedMemoryFabric",
                 "VerbsFabric", "Verbs", logging,
             ]),
 

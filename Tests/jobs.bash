@@ -18,6 +18,7 @@ trap end_jobs EXIT
 # This script's own launcher is not the jobs' one.
 for name in $(compgen -e); do
   case $name in
+    SLURM_CONF) ;; # It tells of a cluster, not of a job.
     RANK | WORLD_SIZE | LOCAL_* | MASTER_* | OMPI_* | PMI* | MPI_* | SLURM_* | VERBENA_*) unset "$name" ;;
   esac
 done

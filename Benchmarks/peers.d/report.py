@@ -112,7 +112,7 @@ def section(result, folder, link):
     """Text of one result; its charts are written into `folder`, which the page calls `link`."""
     heading = f"{FABRICS[result['fabric']]}, {result['ranks']} ranks"
     parts = [f"### {heading[0].upper()}{heading[1:]}"]
-    parts.append(f"{result['rounds']} rounds, {result['pointSeconds']:g} s a point.")
+    parts.append(f"Rounds: {result['rounds']}; {result['pointSeconds']:g} s a point.")
     if any(point["mode"] == "dirty" and point["contestant"] == "verbena" for point in result["points"]) and not result["oursRewrites"]:
         parts.append("This rdma-allreduce has no `--dirty`: its own buffers were *not* rewritten, its figures are too good here.")
     for mode, words in MODES.items():
@@ -121,7 +121,7 @@ def section(result, folder, link):
             continue
         title = f"{heading}: {words}"
         name = f"{file_name(result)}-{mode}.svg"
-        drawing = chart(f"Allreduce, fp32 sum, {title}: bus bandwidth", series_of(table))
+        drawing = chart(f"Bus bandwidth of allreduce, fp32 sum; {title}", series_of(table))
         if drawing:
             with open(os.path.join(folder, name), "w", encoding="utf-8") as file:
                 file.write(drawing)

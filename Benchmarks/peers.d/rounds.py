@@ -15,6 +15,7 @@ CLASSES = (16 * KIB, MIB, 1 << 62)
 MOST_FAILURES = 2
 # A peer's setting that was this much slower in the rehearsal than the peer's best is not measured again at that size.
 HOPELESS = 1.5
+# What the rehearsal gets of the time for a figure, and of the bound on a child.
 REHEARSAL_SHARE = 0.4
 
 
@@ -118,7 +119,8 @@ def measure(contestants, job, rounds, classes=CLASSES):
 def rehearse(entries, job):
     """A first pass that counts for nothing: it warms up, finds out who fails, and which settings are worth their time."""
     began = time.monotonic()
-    short = Job(**{**vars(job), "point_seconds": job.point_seconds * REHEARSAL_SHARE})
+    shorter = {name: REHEARSAL_SHARE * vars(job)[name] for name in ("point_seconds", "child_seconds")}
+    short = Job(**{**vars(job), **shorter})
     for entry in entries:
         entry.add(measure_entry(entry, short))
     found = [entry for entry in entries if entry.samples]

@@ -58,14 +58,13 @@ OBSTACLES = {"mpich": "Debian's MPICH aborts in its first allreduce over libfabr
 
 
 def mpich(fabric, oversubscribed):
-    common = (("MPIR_CVAR_POLLS_BEFORE_YIELD", "1"),) if oversubscribed else ()
-    if fabric == "rxe":
-        return []
-    return mpich_on_shm(common)
+    """Version 4.0 spins without yielding the core, and has no setting against it."""
+    return [] if fabric == "rxe" else mpich_on_shm(())
 
 
 def mpich5(fabric, oversubscribed):
-    common = (("MPIR_CVAR_POLLS_BEFORE_YIELD", "1"),) if oversubscribed else ()
+    throttle = (("MPIR_CVAR_CH4_PROGRESS_THROTTLE", "1"), ("MPIR_CVAR_CH4_PROGRESS_THROTTLE_NO_PROGRESS_COUNT", "100"))
+    common = throttle if oversubscribed else ()
     if fabric == "shm":
         return mpich_on_shm(common)
     # Ranks of one machine would otherwise talk through shared memory.
@@ -83,8 +82,9 @@ def mpich_on_shm(common):
     ]
 
 
-# Number in I_MPI_ADJUST_ALLREDUCE and the size from which it is worth trying.
+# Number in I_MPI_ADJUST_ALLREDUCE and the size from which it is worth trying; the second where ranks outnumber cores.
 INTEL_ALGORITHMS = ((7, 4 * MIB), (8, 16 * MIB), (13, 64 * KIB), (21, 0), (23, 256 * KIB))
+INTEL_ALGORITHMS_CROWDED = ((8, 16 * MIB), (10, 0), (13, 64 * KIB), (20, 0), (24, 256 * KIB), (25, 256 * KIB))
 
 
 # Collectives inside a machine would otherwise go through shared memory.
@@ -98,20 +98,20 @@ def intel(fabric, oversubscribed):
             Setting(name, environment=INTEL_VERBS + (("I_MPI_ADJUST_ALLREDUCE", str(number)),), least_bytes=least)
             for name, number, least in algorithms
         ]
-    shm = (("I_MPI_FABRICS", "shm"),) + ((("I_MPI_THREAD_YIELD", "2"),) if oversubscribed else ())
+    # It yields by itself where ranks outnumber cores.
+    shm = (("I_MPI_FABRICS", "shm"),)
     numbered = [
         Setting(f"algorithm {number}", environment=shm + (("I_MPI_ADJUST_ALLREDUCE", str(number)),), least_bytes=least)
-        for number, least in INTEL_ALGORITHMS
+        for number, least in (INTEL_ALGORITHMS_CROWDED if oversubscribed else INTEL_ALGORITHMS)
     ]
     return [Setting("default", environment=shm), *numbered]
 
 
 def oneccl(fabric, oversubscribed):
-    # Without a worker thread of its own, which would compete with the ranks for the cores; over Intel MPI, which is far
-    # faster here than over libfabric.
-    common = (("CCL_LOG_LEVEL", "error"), ("CCL_WORKER_OFFLOAD", "0"), ("CCL_ATL_TRANSPORT", "mpi"))
+    # Over Intel MPI, which is far faster here than libfabric. A worker thread competes with its rank for the core; but where
+    # ranks do so anyway, only workers yield.
+    common = (("CCL_LOG_LEVEL", "error"), ("CCL_ATL_TRANSPORT", "mpi"))
+    common += (("CCL_WORKER_OFFLOAD", "1"), ("CCL_YIELD", "sched_yield")) if oversubscribed else (("CCL_WORKER_OFFLOAD", "0"),)
     common += INTEL_VERBS if fabric == "rxe" else (("I_MPI_FABRICS", "shm"),)
-    if oversubscribed:
-        common += (("I_MPI_THREAD_YIELD", "2"), ("CCL_YIELD", "sched_yield"))
     algorithms = ("ring", "recursive_doubling") if fabric == "rxe" else ("direct", "ring", "rabenseifner", "nreduce", "recursive_doubling")
     return [Setting(name.replace("_", " "), environment=common + (("CCL_ALLREDUCE", name),)) for name in algorithms]

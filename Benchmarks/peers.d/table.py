@@ -11,12 +11,14 @@ def size_name(size):
 
 
 def figure(value):
-    """Three digits that matter."""
+    """The two or three digits that matter."""
     if value is None:
         return ""
     if value >= 100:
         return f"{value:,.0f}"
-    return f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+    if value >= 10:
+        return f"{value:.1f}"
+    return f"{value:.2f}" if value >= 0.1 else f"{value:.2g}"
 
 
 class Table:

@@ -28,6 +28,37 @@ const KernelSet *kernel_set_at(size_t index) { return index < sizeof available /
 
 const char *kernel_set_name(const KernelSet *set) { return set->name; }
 
+/// Element sizes, by type.
+static const size_t element_bytes[TYPE_COUNT] = {
+    [TYPE_FLOAT32] = 4, [TYPE_FLOAT64] = 8, [TYPE_FLOAT16] = 2, [TYPE_BFLOAT16] = 2, [TYPE_INT8] = 1,   [TYPE_INT16] = 2,
+    [TYPE_INT32] = 4,   [TYPE_INT64] = 8,   [TYPE_UINT8] = 1,   [TYPE_UINT16] = 2,   [TYPE_UINT32] = 4, [TYPE_UINT64] = 8,
+};
+
+enum { TILE_BYTES = 8192, MOST_SOURCES = 64 };
+
+/// The reduction tile by tile through a buffer that stays in the first cache, from where it is stored past the caches. Reading and
+/// storing in turns, 8 KiB at a time, keeps the memory busy in one direction for long enough; line by line, streaming into lines that were
+/// just read loses.
+static void reduce_streaming(const KernelSet *set, Kernel *kernel, size_t size, const KernelCall *call) {
+    char tile[TILE_BYTES] __attribute__((aligned(CACHE_LINE_BYTES)));
+    char *into = tile;
+    const char *sources[MOST_SOURCES];
+    KernelCall part = *call;
+    part.sources = sources;
+    part.destinations = &into;
+    part.destination_count = 1;
+    for (size_t start = 0; start < call->count; start += part.count) {
+        size_t left = call->count - start;
+        part.count = left < TILE_BYTES / size ? left : TILE_BYTES / size;
+        for (size_t s = 0; s < call->source_count; s++) sources[s] = call->sources[s] + start * size;
+        kernel(&part);
+        for (size_t d = 0; d < call->destination_count; d++) {
+            set->copy_streaming(call->destinations[d] + start * size, tile, part.count * size);
+        }
+    }
+    fence_streaming();
+}
+
 void kernel_reduce(
     const KernelSet *set, unsigned operation, unsigned type, const void *const *sources, size_t source_count, void *const *destinations,
     size_t destination_count, size_t count, size_t divisor, bool streaming) {
@@ -38,10 +69,14 @@ void kernel_reduce(
         .destination_count = destination_count,
         .count = count,
         .divisor = divisor,
-        .streaming = streaming,
     };
     // An average that is not yet to be divided is a sum.
-    set->kernels[type][operation == AVERAGE && divisor <= 1 ? SUM : operation](&call);
+    Kernel *kernel = set->kernels[type][operation == AVERAGE && divisor <= 1 ? SUM : operation];
+    if (streaming && source_count <= MOST_SOURCES) {
+        reduce_streaming(set, kernel, element_bytes[type], &call);
+    } else {
+        kernel(&call);
+    }
 }
 
 void kernel_combine(
@@ -53,6 +88,7 @@ void kernel_combine(
 void kernel_copy(const KernelSet *set, void *to, const void *from, size_t byte_count, bool streaming) {
     if (streaming) {
         set->copy_streaming(to, from, byte_count);
+        fence_streaming();
     } else {
         memcpy(to, from, byte_count);
     }

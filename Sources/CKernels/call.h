@@ -29,7 +29,6 @@ typedef struct {
     size_t destination_count;
     size_t count;
     size_t divisor;
-    bool streaming;
 } KernelCall;
 
 typedef void Kernel(const KernelCall *call);
@@ -44,21 +43,6 @@ struct KernelSet {
 extern const KernelSet kernel_set_avx512, kernel_set_avx2;
 #endif
 extern const KernelSet kernel_set_baseline;
-
-/// Elements to go until every destination is on a cache line; SIZE_MAX where stores should not or cannot stream: where a destination is
-/// a source, whose lines the read has brought into the cache anyway, and where destinations lie differently within a line.
-ALWAYS_INLINE size_t elements_before_streaming(
-    const char *const *sources, size_t source_count, char *const *destinations, size_t destination_count, size_t element_bytes) {
-    size_t lead = -(uintptr_t)destinations[0] % CACHE_LINE_BYTES;
-    if (lead % element_bytes != 0) return SIZE_MAX;
-    for (size_t d = 0; d < destination_count; d++) {
-        if (-(uintptr_t)destinations[d] % CACHE_LINE_BYTES != lead) return SIZE_MAX;
-        for (size_t s = 0; s < source_count; s++) {
-            if (sources[s] == destinations[d]) return SIZE_MAX;
-        }
-    }
-    return lead / element_bytes;
-}
 
 /// Orders streaming stores before what this thread stores next. Elsewhere than on x86 they are ordinary stores with a hint.
 ALWAYS_INLINE void fence_streaming(void) {

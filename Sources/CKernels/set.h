@@ -109,7 +109,7 @@
 #define BITS uint64_t
 #include "type.h"
 
-/// A `memcpy` whose whole lines go past the caches.
+/// A `memcpy` whose whole lines go past the caches; the caller fences.
 static void EXPAND4(SET, copy, streaming, bytes)(char *to, const char *from, size_t byte_count) {
     typedef char Line __attribute__((ext_vector_type(CACHE_LINE_BYTES)));
     typedef Line Anywhere __attribute__((aligned(1), may_alias));
@@ -120,7 +120,6 @@ static void EXPAND4(SET, copy, streaming, bytes)(char *to, const char *from, siz
     for (; byte_count - index >= CACHE_LINE_BYTES; index += CACHE_LINE_BYTES) {
         __builtin_nontemporal_store(*(const Anywhere *)(from + index), (OnLine *)(to + index));
     }
-    fence_streaming();
     __builtin_memcpy(to + index, from + index, byte_count - index);
 }
 

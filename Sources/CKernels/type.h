@@ -22,27 +22,18 @@
 #define LANES 1
 #include "width.h"
 
-#define STEP(width, vectors, streaming) \
-    EXPAND4(SET, TYPE, width, step)(operation, sources, source_count, destinations, destination_count, divisor, index, vectors, streaming)
+#define STEP(width, vectors) \
+    EXPAND4(SET, TYPE, width, step)(operation, sources, source_count, destinations, destination_count, divisor, index, vectors)
 
 /// What is constant among the arguments unrolls the loops over sources and destinations.
 ALWAYS_INLINE void KERNEL(run)(
     Operation operation, const char *const *sources, size_t source_count, char *const *destinations, size_t destination_count,
     const KernelCall *call) {
     size_t index = 0, count = call->count, divisor = call->divisor;
-    if (call->streaming) {
-        size_t lead = elements_before_streaming(sources, source_count, destinations, destination_count, sizeof(STORED));
-        if (lead < count) {
+    for (; count - index >= BLOCK_LANES; index += BLOCK_LANES) STEP(vector, BLOCK_VECTORS);
+    for (; count - index >= VECTOR_LANES; index += VECTOR_LANES) STEP(vector, 1);
 #pragma clang loop vectorize(disable) unroll(disable)
-            for (; index < lead; index++) STEP(element, 1, false);
-            for (; count - index >= BLOCK_LANES; index += BLOCK_LANES) STEP(vector, BLOCK_VECTORS, true);
-            fence_streaming();
-        }
-    }
-    for (; count - index >= BLOCK_LANES; index += BLOCK_LANES) STEP(vector, BLOCK_VECTORS, false);
-    for (; count - index >= VECTOR_LANES; index += VECTOR_LANES) STEP(vector, 1, false);
-#pragma clang loop vectorize(disable) unroll(disable)
-    for (; index < count; index++) STEP(element, 1, false);
+    for (; index < count; index++) STEP(element, 1);
 }
 
 /// Two sources are the ring's step, and two destinations a machine of two ranks: there the pointers of gradients stay in registers.

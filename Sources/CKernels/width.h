@@ -5,7 +5,6 @@ typedef COMPUTED NAMED(Computed) __attribute__((ext_vector_type(LANES)));
 typedef BITS NAMED(Bits) __attribute__((ext_vector_type(LANES)));
 /// A vector anywhere in memory, and one at a multiple of its size.
 typedef NAMED(Stored) NAMED(Anywhere) __attribute__((aligned(1), may_alias));
-typedef NAMED(Stored) NAMED(OnVector) __attribute__((may_alias));
 
 #define CONVERT(value, type) __builtin_convertvector(value, NAMED(type))
 /// Lane by lane; a comparison gives a mask of all ones or zeros.
@@ -100,7 +99,7 @@ ALWAYS_INLINE NAMED(Computed) NAMED(divide)(NAMED(Computed) sum, size_t divisor)
 /// So many vectors from element `index` on. Every source is read before the first store, so that a destination may be a source.
 ALWAYS_INLINE void NAMED(step)(
     Operation operation, const char *const *sources, size_t source_count, char *const *destinations, size_t destination_count,
-    size_t divisor, size_t index, size_t vectors, bool streaming) {
+    size_t divisor, size_t index, size_t vectors) {
     size_t offset = index * sizeof(STORED);
     NAMED(Computed) results[BLOCK_VECTORS];
     for (size_t v = 0; v < vectors; v++) results[v] = NAMED(widen)(((const NAMED(Anywhere) *)(sources[0] + offset))[v]);
@@ -114,13 +113,7 @@ ALWAYS_INLINE void NAMED(step)(
     }
     for (size_t d = 0; d < destination_count; d++) {
         char *destination = destinations[d] + offset;
-        for (size_t v = 0; v < vectors; v++) {
-            if (streaming) {
-                __builtin_nontemporal_store(stored[v], &((NAMED(OnVector) *)destination)[v]);
-            } else {
-                ((NAMED(Anywhere) *)destination)[v] = stored[v];
-            }
-        }
+        for (size_t v = 0; v < vectors; v++) ((NAMED(Anywhere) *)destination)[v] = stored[v];
     }
 }
 

@@ -7,7 +7,9 @@ public struct ExecutorSettings: Sendable, Equatable {
     /// A smaller piece is not worth a message of its own.
     public static let smallestPieceBytes = 32 << 10
     /// Pieces of a segment that travel together, where landing memory and queues allow it.
-    public static let mostPieces = 8
+    public static let mostPieces = 16
+    /// The same on one machine, where a ring is seldom worth it.
+    public static let mostPiecesOnOneMachine = 4
     /// The largest part that is sent unasked.
     public static let largestEagerBytes = 64 << 10
     /// No message is longer.
@@ -19,7 +21,7 @@ public struct ExecutorSettings: Sendable, Equatable {
     public var costs: Costs
     /// Life of the group; only its low 2 bits travel.
     public var epoch: UInt32
-    /// Channels to each peer; lane i uses channel i mod channels.
+    /// Channels to each peer. Lane i begins with channel i mod channels; the pieces of a ring take all of them in turn.
     public var channelsPerPeer: Int
     /// P of `Ring`.
     public var pieces: Int
@@ -27,8 +29,9 @@ public struct ExecutorSettings: Sendable, Equatable {
     public var pieceBytes: Int
     /// Size of an eager slot, a multiple of 64.
     public var eagerBytes: Int
-    /// Reductions and copies of more bytes than this store past the caches.
-    public var streamingBytes = 4 << 20
+    /// The machine's largest cache. An operation whose buffers, over all ranks of the machine, exceed it stores past the caches: the lines would be
+    /// gone before anybody reads them. May differ between ranks.
+    public var cacheBytes = 32 << 20
     /// Whether actions are carried out: not where a simulation keeps time alone and buffers hold nothing. Transfers between two ranks need it.
     public var touchesMemory = true
     /// Whether the fabric is told what actions read and write: a simulation makes time of it.
@@ -58,7 +61,8 @@ public struct ExecutorSettings: Sendable, Equatable {
         eagerBytes = max(64, min(Self.largestEagerBytes, lane / 8 / (2 * ranks) / 64 * 64))
         // First fewer pieces, then smaller ones, until (N-1) P of them fit.
         let perHop = lane * 7 / 8 / max(1, ranks - 1)
-        pieces = max(2, min(Self.mostPieces, perHop / Self.largestPieceBytes))
+        let most = topology.isOneMachine ? Self.mostPiecesOnOneMachine : Self.mostPieces
+        pieces = max(2, min(most, perHop / Self.largestPieceBytes))
         pieceBytes = max(4096, min(Self.largestPieceBytes, perHop / pieces / 64 * 64))
     }
 

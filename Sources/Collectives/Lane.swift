@@ -10,9 +10,10 @@ struct Lane {
     var sequence: UInt64
     /// How far its successor on this lane is.
     let stride: UInt64
-    /// Which channel of each peer carries this lane.
+    /// The first of the channels to each peer that carry this lane, and how many there are.
     let channel: Int
-    /// Of the first link; link `firstLink + slot` is the peer's with that slot. A transfer's lane has one link only.
+    let channels: Int
+    /// The links of peers follow from here, each with one for every channel. A transfer's lane has one link only.
     let firstLink: Int
     /// The one peer of a transfer's lane, -1 for collectives.
     let onlySlot: Int
@@ -41,6 +42,8 @@ struct Lane {
     var waitsForOutbox = false
     /// Links whose last write has not completed.
     var incomplete = 0
+    /// Whether actions store past the caches.
+    var isStreaming = false
     /// In bytes: where this rank's own input and output begin in their buffers.
     var inputOffset = 0
     var outputOffset = 0
@@ -49,10 +52,11 @@ struct Lane {
     var seenMoves: UInt64 = .max
     var seenAt = FabricInstant(nanoseconds: 0)
 
-    init(sequence: UInt64, stride: UInt64, channel: Int, firstLink: Int, onlySlot: Int, kind: Immediate.Kind, idle: Schedule) {
+    init(sequence: UInt64, stride: UInt64, channel: Int, channels: Int, firstLink: Int, onlySlot: Int, kind: Immediate.Kind, idle: Schedule) {
         self.sequence = sequence
         self.stride = stride
         self.channel = channel
+        self.channels = channels
         self.firstLink = firstLink
         self.onlySlot = onlySlot
         self.kind = kind
@@ -80,9 +84,10 @@ struct Lane {
         for index in 0..<stepCount {
             let step = schedule[index]
             if step == Step() { continue }
-            if let last = program.last, last.action == nil, last.send == nil, last.receive == nil || step.receive == nil {
+            if let last = program.last, last.channel == step.channel, last.action == nil, last.send == nil, last.receive == nil || step.receive == nil {
                 program[program.count - 1] = Step(
-                    drain: last.drain || step.drain, receive: last.receive ?? step.receive, action: step.action, send: step.send)
+                    drain: last.drain || step.drain, receive: last.receive ?? step.receive, action: step.action, send: step.send,
+                    channel: step.channel)
             } else {
                 program.append(step)
             }
@@ -93,7 +98,8 @@ struct Lane {
     /// Step `index` of the operation.
     func step(at index: Int) -> Step { program.isEmpty ? schedule[index] : program[index] }
 
-    func link(_ slot: Int) -> Int { onlySlot < 0 ? firstLink + slot : firstLink }
+    /// The link to a peer by one of the fabric's channels.
+    func link(_ slot: Int, channel: Int) -> Int { onlySlot < 0 ? firstLink + slot * channels + channel : firstLink }
 
     /// The operation is over; the next one may come.
     mutating func turn() {

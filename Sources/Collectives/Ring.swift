@@ -139,6 +139,8 @@ public struct Ring: Equatable, Sendable {
 
     private struct Transfer {
         var hop: Int
+        /// Pieces take the channels in turn, each the same one at every hop.
+        var channel: Int
         var slot: Int
         var range: Range<Int>
     }
@@ -151,7 +153,8 @@ public struct Ring: Equatable, Sendable {
         let segment = segment((sender - shift - hop + 2 * stations) % stations)
         let start = min(segment.upperBound, segment.lowerBound + (round * piecesPerRound + piece) * pieceElements)
         let slot = shape.collective == .reduceScatter ? index % (stations * piecesPerRound) : inRound
-        return Transfer(hop: hop, slot: slot, range: start..<min(segment.upperBound, start + pieceElements))
+        return Transfer(
+            hop: hop, channel: piece % shape.channels, slot: slot, range: start..<min(segment.upperBound, start + pieceElements))
     }
 
     private func send(_ index: Int) -> Step {
@@ -174,14 +177,15 @@ public struct Ring: Equatable, Sendable {
                         isFinal: false))
             }
         }
-        return Step(action: action, send: Send(peer: right, from: source, to: target, count: transfer.range.count))
+        return Step(
+            action: action, send: Send(peer: right, from: source, to: target, count: transfer.range.count), channel: transfer.channel)
     }
 
     private func receive(_ index: Int) -> Step {
         let transfer = transfer(index, from: (position + stations - 1) % stations)
         let (start, count) = (transfer.range.lowerBound, transfer.range.count)
         guard transfer.hop < reducingHops else {
-            return Step(receive: left, action: localSize > 1 ? .spread(start: start, count: count) : nil)
+            return Step(receive: left, action: localSize > 1 ? .spread(start: start, count: count) : nil, channel: transfer.channel)
         }
         let slot = Location.gated(slot: transfer.slot)
         let isFinal = transfer.hop == reducingHops - 1
@@ -192,7 +196,8 @@ public struct Ring: Equatable, Sendable {
         }
         let sources: Fold.Sources =
             localSize > 1 ? .machine(partial: slot, start: start, first: 0) : .pair(slot, .input(start))
-        return Step(receive: left, action: .fold(Fold(sources, into: target, count: count, isFinal: isFinal)))
+        return Step(
+            receive: left, action: .fold(Fold(sources, into: target, count: count, isFinal: isFinal)), channel: transfer.channel)
     }
 }
 

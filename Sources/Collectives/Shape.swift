@@ -14,6 +14,8 @@ public struct Shape: Equatable, Sendable {
     public var mostPieces: Int
     /// Gated slots of one lane.
     public var gatedSlots: Int
+    /// Channels to each peer.
+    public var channels: Int
     /// The most elements of one write.
     public var messageElements: Int
 

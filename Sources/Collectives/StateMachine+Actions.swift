@@ -24,7 +24,7 @@ final class FoldScratch {
 extension StateMachine {
     mutating func perform(_ action: Action, _ lane: Int) {
         let size = lanes[lane].operation.type.byteCount
-        let isStreaming = lanes[lane].operation.count * size >= settings.streamingBytes
+        let isStreaming = lanes[lane].isStreaming
         if settings.countsTouchedBytes { touchedBytes += arrays(touchedBy: action) * action.count * size }
         guard settings.touchesMemory else { return }
         switch action {

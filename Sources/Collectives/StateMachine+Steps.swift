@@ -8,7 +8,7 @@ extension ExecutorSettings {
         return Shape(
             rank: rank, topology: topology, collective: operation.collective, count: operation.count, isInPlace: operation.isInPlace,
             pieceElements: pieceBytes / size, leastPieceElements: Self.smallestPieceBytes / size, mostPieces: pieces,
-            gatedSlots: layout.gatedSlots, messageElements: Self.messageBytes / size)
+            gatedSlots: layout.gatedSlots, channels: channelsPerPeer, messageElements: Self.messageBytes / size)
     }
 }
 
@@ -77,6 +77,9 @@ extension StateMachine {
         let size = operation.type.byteCount
         lanes[lane].lastOperation = operation
         lanes[lane].operation = operation
+        let larger = max(operation.inputExtent(worldSize: worldSize), operation.outputExtent(worldSize: worldSize)) * size
+        let machine = settings.topology.size(ofMachine: settings.topology.machine(of: rank))
+        lanes[lane].isStreaming = larger * machine * (operation.isInPlace ? 1 : 2) > settings.cacheBytes
         lanes[lane].usesEager = algorithm == .oneShot || algorithm == .logarithmic
         lanes[lane].inputOffset = operation.input.byteOffset + operation.inputStart(of: rank) * size
         lanes[lane].outputOffset = operation.output.byteOffset + operation.outputStart(of: rank) * size
@@ -111,16 +114,15 @@ extension StateMachine {
         let slot = Int(slots[channel.peer])
         guard slot >= 0 else { return }
         completed[slot * settings.channelsPerPeer + channel.index] = ticket
-        for lane in 0..<ExecutorSettings.lanes where lanes[lane].channel == channel.index { complete(lane, slot, ticket) }
+        for lane in 0..<ExecutorSettings.lanes { complete(lane, lanes[lane].link(slot, channel: channel.index), ticket) }
         guard channel.index == 0 else { return }
         let first = ExecutorSettings.lanes + 2 * slot
-        complete(first, slot, ticket)
-        complete(first + 1, slot, ticket)
+        complete(first, lanes[first].firstLink, ticket)
+        complete(first + 1, lanes[first + 1].firstLink, ticket)
     }
 
-    private mutating func complete(_ lane: Int, _ slot: Int, _ ticket: UInt64) {
+    private mutating func complete(_ lane: Int, _ link: Int, _ ticket: UInt64) {
         guard lanes[lane].isActive else { return }
-        let link = lanes[lane].link(slot)
         if links[link].isIncomplete, links[link].lastTicket <= ticket {
             links[link].isIncomplete = false
             lanes[lane].incomplete -= 1
@@ -141,8 +143,8 @@ extension StateMachine {
             case .toSender: ExecutorSettings.lanes + 2 * slot
             case .toReceiver: ExecutorSettings.lanes + 2 * slot + 1
             }
-        guard channel.index == lanes[lane].channel else { return fail(stray(channel, rawValue)) }
-        let link = lanes[lane].link(slot)
+        guard channel.index < lanes[lane].channels else { return fail(stray(channel, rawValue)) }
+        let link = lanes[lane].link(slot, channel: channel.index)
         let sequence = lanes[lane].sequence
         if links[link].sequence != sequence { links[link].turn(to: sequence) }
         let isPresent = UInt64(immediate.operation) == sequence % Immediate.operations
@@ -197,7 +199,7 @@ extension StateMachine {
             return false
         }
         if let peer = step.receive, !lanes[lane].hasReceived {
-            guard consume(from: peer, lane) else { return false }
+            guard consume(from: peer, channel: step.channel, lane) else { return false }
             lanes[lane].hasReceived = true
         }
         if let action = step.action, !lanes[lane].hasActed {
@@ -205,12 +207,12 @@ extension StateMachine {
             lanes[lane].hasActed = true
         }
         guard let send = step.send else { return true }
-        return post(send, lane)
+        return post(send, channel: step.channel, lane)
     }
 
     /// Takes the peer's next message; false where it has not arrived.
-    private mutating func consume(from peer: Int, _ lane: Int) -> Bool {
-        let link = presentLink(peer, lane)
+    private mutating func consume(from peer: Int, channel: Int, _ lane: Int) -> Bool {
+        let link = presentLink(peer, channel, lane)
         if isMutated(.uninvited), links[link].consumed == 0, links[link].arrived == 0 { return true }
         guard links[link].consumed < links[link].arrived else { return false }
         guard links[link].signature == lanes[lane].signature || isMutated(.ignoredSignature) else {
@@ -221,18 +223,25 @@ extension StateMachine {
         return true
     }
 
+    /// The fabric's number of a step's channel.
+    private func index(of channel: Int, _ lane: Int) -> Int {
+        let index = lanes[lane].channel + channel
+        return index < lanes[lane].channels ? index : index % lanes[lane].channels
+    }
+
     /// The link to a peer, its counts those of the lane's operation.
-    private mutating func presentLink(_ peer: Int, _ lane: Int) -> Int {
-        let link = lanes[lane].link(Int(slots[peer]))
+    private mutating func presentLink(_ peer: Int, _ channel: Int, _ lane: Int) -> Int {
+        let link = lanes[lane].link(Int(slots[peer]), channel: index(of: channel, lane))
         if links[link].sequence != lanes[lane].sequence { links[link].turn(to: lanes[lane].sequence) }
         return link
     }
 
     /// The send part of a step; false where the queue is full, or something has failed.
-    private mutating func post(_ send: Send, _ lane: Int) -> Bool {
+    private mutating func post(_ send: Send, channel: Int, _ lane: Int) -> Bool {
         let slot = Int(slots[send.peer])
-        let link = presentLink(send.peer, lane)
-        let queue = slot * settings.channelsPerPeer + lanes[lane].channel
+        let link = presentLink(send.peer, channel, lane)
+        let index = index(of: channel, lane)
+        let queue = slot * settings.channelsPerPeer + index
         guard !outbox.isFull else {
             lanes[lane].waitsForOutbox = true
             isOutboxAwaited = true
@@ -249,7 +258,7 @@ extension StateMachine {
             payload: sent == 0 ? lanes[lane].signature : sent)
         outbox.append(
             Write(
-                channel: Channel(peer: send.peer, index: lanes[lane].channel), source: source.region, sourceOffset: source.offset,
+                channel: Channel(peer: send.peer, index: index), source: source.region, sourceOffset: source.offset,
                 destination: target.remote, destinationOffset: target.offset, byteCount: byteCount, immediate: immediate.rawValue))
         links[link].sent = sent + 1
         if writesCompleteAtOnce { return true }
@@ -369,7 +378,9 @@ extension StateMachine {
                 .stalled, lane: lane, peer: peer, "nothing came from it for \(seconds) s \(place)",
                 remedy: "see what that rank is doing; a slower step needs a longer stall limit")
         }
-        let slow = peers.first { links[lanes[lane].link(Int(slots[$0]))].isIncomplete }
+        let slow = peers.first { peer in
+            (0..<lanes[lane].channels).contains { links[lanes[lane].link(Int(slots[peer]), channel: $0)].isIncomplete }
+        }
         return error(
             .stalled, lane: lane, peer: step.send?.peer ?? slow, "it acknowledged no write for \(seconds) s \(place)",
             remedy: "see what that rank and the network to it are doing")

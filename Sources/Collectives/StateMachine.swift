@@ -105,7 +105,8 @@ struct StateMachine {
         posted = FixedArray(Array(repeating: 0, count: peers.count * settings.channelsPerPeer))
         completed = FixedArray(Array(repeating: 0, count: peers.count * settings.channelsPerPeer))
         lanes = FixedArray(Self.lanes(settings, rank: rank, peers: peers.count))
-        links = FixedArray(Array(repeating: Link(), count: (ExecutorSettings.lanes + 2) * peers.count))
+        links = FixedArray(
+            Array(repeating: Link(), count: (ExecutorSettings.lanes * settings.channelsPerPeer + 2) * peers.count))
         let nowhere = RemoteRegion(peer: rank, identifier: 0, byteCount: 0)
         outbox = Batch(
             capacity: Self.mostInOutbox,
@@ -125,12 +126,13 @@ struct StateMachine {
         let count = ExecutorSettings.lanes
         let collectives = (0..<count).map {
             Lane(
-                sequence: UInt64($0), stride: UInt64(count), channel: $0 % settings.channelsPerPeer, firstLink: $0 * peers, onlySlot: -1,
+                sequence: UInt64($0), stride: UInt64(count), channel: $0 % settings.channelsPerPeer, channels: settings.channelsPerPeer,
+                firstLink: $0 * peers * settings.channelsPerPeer, onlySlot: -1,
                 kind: .collective, idle: idle)
         }
         let transfers = (0..<2 * peers).map {
             Lane(
-                sequence: 0, stride: 1, channel: 0, firstLink: count * peers + $0, onlySlot: $0 / 2,
+                sequence: 0, stride: 1, channel: 0, channels: 1, firstLink: count * peers * settings.channelsPerPeer + $0, onlySlot: $0 / 2,
                 kind: $0 % 2 == 0 ? .toSender : .toReceiver,
                 idle: idle)
         }

@@ -9,12 +9,15 @@ public struct Step: Equatable, Sendable {
     public var receive: Int?
     public var action: Action?
     public var send: Send?
+    /// By which of the channels to the peer the message comes or goes, counted from the lane's own. Order holds inside a channel only.
+    public var channel: Int
 
-    public init(drain: Bool = false, receive: Int? = nil, action: Action? = nil, send: Send? = nil) {
+    public init(drain: Bool = false, receive: Int? = nil, action: Action? = nil, send: Send? = nil, channel: Int = 0) {
         self.drain = drain
         self.receive = receive
         self.action = action
         self.send = send
+        self.channel = channel
     }
 }
 

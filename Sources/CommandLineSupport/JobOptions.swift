@@ -11,7 +11,12 @@ public struct JobOptions: ParsableArguments {
         help: "Start this many ranks on this machine. Without it, this process is the rank that RANK, WORLD_SIZE, ... say, or alone.")
     public var ranks: Int?
 
-    @Option(help: "What carries the data: auto (shared memory when all ranks are on one machine, verbs otherwise), verbs or shm.")
+    @Option(
+        parsing: .unconditional,
+        help: "With --ranks: let them act as if they were on so many machines, that is, use verbs between these. For tests.")
+    public var machines: Int?
+
+    @Option(help: "What carries the data: auto (shared memory inside a machine, verbs between machines), verbs or shm.")
     public var fabric: FabricChoice?
 
     @Option(help: "RDMA devices for verbs, separated by commas, taken in turn by the ranks of a machine. All usable ones by default.")
@@ -22,6 +27,9 @@ public struct JobOptions: ParsableArguments {
     public mutating func validate() throws {
         if let ranks, !(1...LocalJob.mostRanks ~= ranks) {
             throw ValidationError("--ranks \(ranks): give a number from 1 to \(LocalJob.mostRanks)")
+        }
+        if let machines, !(1...(ranks ?? 1) ~= machines) {
+            throw ValidationError("--machines \(machines): give a number from 1 to that of --ranks")
         }
         if ranks != nil, !LocalJob.isRank, let launcher = LocalJob.foreignLauncher() {
             throw ValidationError("--ranks starts ranks, but \(launcher); leave out --ranks, or unset the launcher's variables")
@@ -43,7 +51,7 @@ public struct JobOptions: ParsableArguments {
         configuring(&configuration)
         if let ranks, startsRanks {
             try configuration.checkFabric()
-            return try LocalJob.run(ranks: ranks)
+            return try LocalJob.run(ranks: ranks, machines: machines ?? 1)
         }
         let communicator = try Communicator.join(configuration)
         let status: Int32

@@ -69,7 +69,8 @@ public func parse<Root: ParsableCommand>(_: Root.Type, _ arguments: [String]? = 
         return command
     } catch let error where !(error is Failure) && !Root.exitCode(for: error).isSuccess {
         let words = [Root.configuration.commandName, subcommand(of: Root.self, arguments ?? Array(CommandLine.arguments.dropFirst()))]
-        let message = Root.message(for: error)
+        // The parser lists an option's values line by line.
+        let message = Root.message(for: error).replacing(":\n  - ", with: ": ").replacing("\n  - ", with: ", ")
         throw Failure(
             status: ExitStatus.usage,
             "\(message.hasSuffix(".") ? String(message.dropLast()) : message); see \(words.compactMap { $0 }.joined(separator: " ")) --help"

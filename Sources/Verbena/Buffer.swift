@@ -27,4 +27,10 @@ public final class Buffer<E: Element>: @unchecked Sendable {
         // SAFETY: the region lives until the communicator closes, as the property's contract says, and was allocated for `count` elements.
         unsafe UnsafeMutableBufferPointer(start: region.base.assumingMemoryBound(to: E.self), count: count)
     }
+
+    /// The same memory as elements of another type, as many as there is room for: one buffer does for several types.
+    public func viewed<Other: Element>(as _: Other.Type = Other.self) -> Buffer<Other> {
+        let bytes = count * MemoryLayout<E>.stride
+        return Buffer<Other>(shared: shared, region: region, count: bytes / MemoryLayout<Other>.stride, owner: owner)
+    }
 }

@@ -72,6 +72,12 @@ extension Communicator {
         return Explanation(settings.choice(for: collective, byteCount: byteCount, type: type), settings)
     }
 
+    /// Those that can carry out a collective of this size when asked to: `explain` compares only those that give the same bits.
+    /// - Parameter byteCount: as in `explain`.
+    public func algorithms(for collective: Collective, byteCount: Int) -> [Algorithm] {
+        engine.settings.algorithms(for: collective, byteCount: byteCount)
+    }
+
     /// What the engine holds beyond the caller's buffers.
     public var memory: MemoryReport {
         let settings = engine.settings

@@ -3,13 +3,11 @@ internal import Fabric
 internal import Foundation
 public import Logging
 internal import Rendezvous
-internal import SharedMemoryFabric
 internal import Synchronization
-internal import VerbsFabric
 
 extension Communicator {
     /// How long each stage after the ranks have found each other may take: swapping introductions, endpoints and descriptors.
-    private static let stageTimeoutSeconds: Double = 60
+    static let stageTimeoutSeconds: Double = 60
     /// How long connecting to the neighbours may take; they are all there by then.
     private static let connectMilliseconds: UInt64 = 20_000
 
@@ -65,57 +63,21 @@ extension Communicator {
         }
     }
 
-    /// What every rank says of itself before anything is opened.
-    private struct Introduction: Codable {
-        var host: String
-        var fabric: String
-        var channelsPerPeer: Int
-    }
-
     private static func build(
         _ rendezvous: Rendezvous, _ coordinator: Coordinator?, _ configuration: Configuration, _ verdicts: VerdictBox, _ logger: Logger
     ) throws(VerbenaError) -> Communicator {
-        let all = try introduce(rendezvous, configuration)
-        let neighbours = all.indices.filter { all[$0].host == all[rendezvous.rank].host }
-        let localRank = neighbours.firstIndex(of: rendezvous.rank) ?? 0
-        let isOneMachine = neighbours.count == all.count
-        func settings(_ topology: Topology) -> ExecutorSettings {
-            ExecutorSettings(
-                topology: topology, channelsPerPeer: configuration.channelsPerPeer, stallMilliseconds: configuration.stallMilliseconds)
-        }
-        // A caller that waits for its own operation may keep its core, unless another rank needs it to get on.
-        let isCrowded = neighbours.count > ProcessInfo.processInfo.activeProcessorCount
-        let spins = isCrowded ? 2 : 4_000
+        let plan = try FabricPlan(try Introduction.exchange(rendezvous, configuration), rendezvous, configuration)
         let engine: RunningEngine
-        switch configuration.fabric {
-        case .sharedMemory where !isOneMachine:
-            let far = all.firstIndex { $0.host != all[0].host } ?? 0
-            throw VerbenaError(
-                .configuration,
-                "--fabric shm needs all ranks on one machine, but rank \(far) is not on that of rank 0; use --fabric verbs or auto")
-        case .automatic where isOneMachine, .sharedMemory:
-            let settings = settings(.oneMachine(worldSize: rendezvous.worldSize))
-            var options = SharedMemoryConfiguration(
-                rank: rendezvous.rank, worldSize: rendezvous.worldSize, channelsPerPeer: settings.channelsPerPeer,
-                arrivalDepth: settings.arrivalDepth, jobKey: rendezvous.sessionKey(label: "fabric", byteCount: 16),
-                spins: isCrowded ? 0 : 50, yields: isCrowded ? 500 : 10)
-            options.reportsCompletions = false
-            let fabric = try wrapping { () throws(FabricError) in try SharedMemoryFabric(options) }
-            engine = .sharedMemory(try start(fabric, settings, rendezvous, spins))
-        case .automatic, .verbs:
-            let settings = settings(.apart(worldSize: rendezvous.worldSize))
-            var options = VerbsFabricConfiguration(
-                rank: rendezvous.rank, worldSize: rendezvous.worldSize,
-                deviceName: configuration.devices.isEmpty ? nil : configuration.devices[localRank % configuration.devices.count],
-                localRank: localRank, jobKey: rendezvous.sessionKey(label: "fabric", byteCount: 16), epoch: settings.epoch)
-            options.channelsPerPeer = settings.channelsPerPeer
-            options.arrivalDepth = settings.arrivalDepth
-            options.writeDepth = settings.arrivalDepth
-            let fabric = try wrapping { () throws(FabricError) in try VerbsFabric(options) }
-            engine = .verbs(try start(fabric, settings, rendezvous, spins))
+        switch plan.kind {
+        case .sharedMemory: engine = .sharedMemory(try start(try plan.sharedMemory(alone: true), plan, rendezvous))
+        case .verbs: engine = .verbs(try start(try plan.verbs(), plan, rendezvous))
+        case .mixed: engine = .mixed(try start(try plan.mixed(), plan, rendezvous))
         }
         engine.start()
         verdicts.connect(to: engine.control)
+        var costs = try configuration.loadedCosts
+        if costs == nil { costs = try measuredCosts(engine, rendezvous, plan) }
+        if let costs { try engine.control.adopt(costs) }
         logger.info(
             "joined",
             metadata: [
@@ -123,37 +85,13 @@ extension Communicator {
                 "device": "\(engine.control.deviceName)",
             ])
         return Communicator(
-            rendezvous: rendezvous, coordinator: coordinator, engine: engine, localRank: localRank, localWorldSize: neighbours.count)
-    }
-
-    /// Swaps introductions; options that must agree are checked here, before anything is opened.
-    private static func introduce(_ rendezvous: Rendezvous, _ configuration: Configuration) throws(VerbenaError) -> [Introduction] {
-        let own = Introduction(
-            host: HostIdentity.current(), fabric: configuration.fabric.rawValue, channelsPerPeer: configuration.channelsPerPeer)
-        let encoded = (try? JSONEncoder().encode(own)).map { [UInt8]($0) } ?? []
-        let gathered = try wrapping { () throws(RendezvousError) in
-            try rendezvous.allGather(encoded, label: "introductions", timeoutSeconds: stageTimeoutSeconds)
-        }
-        var all: [Introduction] = []
-        for (rank, bytes) in gathered.enumerated() {
-            guard let introduction = try? JSONDecoder().decode(Introduction.self, from: Data(bytes)) else {
-                throw VerbenaError(
-                    .rendezvous, rank: rank, "rank \(rank) introduced itself in another format; run the same build on all ranks")
-            }
-            guard introduction.fabric == own.fabric, introduction.channelsPerPeer == own.channelsPerPeer else {
-                throw VerbenaError(
-                    .configuration, rank: rank,
-                    "rank \(rank) was started with fabric \(introduction.fabric) and \(introduction.channelsPerPeer) channels, rank "
-                        + "\(rendezvous.rank) with \(own.fabric) and \(own.channelsPerPeer); give all ranks the same options")
-            }
-            all.append(introduction)
-        }
-        return all
+            rendezvous: rendezvous, coordinator: coordinator, engine: engine, localRank: plan.localRank,
+            localWorldSize: plan.localWorldSize)
     }
 
     /// Connects a fabric to all other ranks and sets the engine on it.
     private static func start<F: Fabric & ~Copyable>(
-        _ opened: consuming F, _ settings: ExecutorSettings, _ rendezvous: Rendezvous, _ spins: Int
+        _ opened: consuming F, _ plan: FabricPlan, _ rendezvous: Rendezvous
     ) throws(VerbenaError) -> Engine<F> {
         var fabric = opened
         let own = fabric.endpoint
@@ -167,7 +105,7 @@ extension Communicator {
         } catch {
             throw VerbenaError(error)
         }
-        var executor = try executor(on: fabric, settings)
+        var executor = try executor(on: fabric, plan.settings)
         let descriptor = executor.descriptor(of: .landing)
         let descriptors = try wrapping { () throws(RendezvousError) in
             try rendezvous.allGather(descriptor, label: "landing memory", timeoutSeconds: stageTimeoutSeconds)
@@ -177,7 +115,7 @@ extension Communicator {
         } catch {
             throw VerbenaError(error)
         }
-        return Engine(executor: executor, rendezvous: rendezvous, spins: spins)
+        return Engine(executor: executor, rendezvous: rendezvous, spins: plan.isCrowded ? 2 : 2_000)
     }
 }
 

@@ -1,3 +1,4 @@
+internal import Collectives
 internal import Fabric
 public import Foundation
 internal import Rendezvous
@@ -17,18 +18,26 @@ public struct Configuration: Sendable {
     public var fabric: FabricChoice
     /// RDMA devices to use, in turn by local rank; empty for every usable one. Only verbs looks at it.
     public var devices: [String]
-    /// QPs to each neighbour.
-    public var channelsPerPeer = 1
+    /// Ordered connections (QPs) to each other rank; nil for as many as the fabric gains by.
+    public var channelsPerPeer: Int?
     /// How long the ranks may take to find each other.
     public var joinTimeoutSeconds: Double = 120
     /// How long a rank that does not answer may go unnoticed; a rank that dies is noticed at once.
     public var livenessTimeoutSeconds: Double = 30
     /// How long an operation may stand still before it has failed; a rank may be that much slower than the others.
     public var stallTimeoutSeconds: Double = 600
+    /// Memory that peers write into beyond the caller's buffers, at most, in bytes.
+    public var landingByteLimit = ExecutorSettings.landingByteLimit
+    /// The machine that this rank is to be taken as part of, where that is less than the host that it runs on: ranks of other names are reached by
+    /// verbs, though their memory could be mapped. For tests of what happens between machines.
+    public var machine: String?
+    /// What algorithms are chosen by; nil for what is measured when the ranks have joined.
+    public var costsFile: String?
     /// The variables to read; replaced in tests.
     public var environment: [String: String]
 
-    /// `VERBENA_FABRIC` (auto, verbs, shm) and `VERBENA_DEVICE` (names, separated by commas) stand in for values not given.
+    /// `VERBENA_FABRIC` (auto, verbs, shm) and `VERBENA_DEVICE` (names, separated by commas) stand in for values not given; `VERBENA_MACHINE` and
+    /// `VERBENA_COSTS` (a file) set `machine` and `costsFile`.
     public init(
         fabric: FabricChoice? = nil, devices: [String]? = nil, environment: [String: String] = ProcessInfo.processInfo.environment
     ) throws(VerbenaError) {
@@ -40,6 +49,8 @@ public struct Configuration: Sendable {
                 "VERBENA_FABRIC is '\(named)'; set it to one of \(FabricChoice.allCases.map(\.rawValue).joined(separator: ", "))")
         }
         self.fabric = fabric ?? named.flatMap(FabricChoice.init(rawValue:)) ?? .automatic
+        machine = environment["VERBENA_MACHINE"].flatMap { $0.isEmpty ? nil : $0 }
+        costsFile = environment["VERBENA_COSTS"].flatMap { $0.isEmpty ? nil : $0 }
         self.devices = devices ?? environment["VERBENA_DEVICE"]?.split(separator: ",").map(String.init) ?? []
     }
 }

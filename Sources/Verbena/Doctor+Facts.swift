@@ -123,12 +123,18 @@ extension MachineFacts {
 
     private static func text(of path: String) -> String { (try? String(contentsOfFile: path, encoding: .utf8)) ?? "" }
 
-    /// The first word after `NAME:` in a file of such lines.
     /// What can be allocated now without swapping, as the kernel estimates it; nil where it does not say.
     static func availableMemoryByteCount() -> Int? {
         value(of: "MemAvailable", in: "/proc/meminfo").flatMap { Int($0) }.map { $0 << 10 }
     }
 
+    /// The last cache before memory, which the cores share; nil where the kernel does not say.
+    static func lastCacheByteCount() -> Int? {
+        let size = text(of: "/sys/devices/system/cpu/cpu0/cache/index3/size").trimmingCharacters(in: .whitespacesAndNewlines)
+        return size.hasSuffix("K") ? Int(size.dropLast()).map { $0 << 10 } : nil
+    }
+
+    /// The first word after `NAME:` in a file of such lines.
     private static func value(of name: String, in path: String) -> String? {
         let line = text(of: path).split(separator: "\n").first { $0.hasPrefix("\(name):") }
         return line?.dropFirst(name.count + 1).split(whereSeparator: \.isWhitespace).first.map(String.init)

@@ -2,6 +2,7 @@ internal import CPlatform
 internal import Collectives
 internal import Fabric
 internal import Foundation
+internal import MixedFabric
 internal import Rendezvous
 internal import SharedMemoryFabric
 internal import Synchronization
@@ -42,11 +43,13 @@ protocol EngineControl: AnyObject, Sendable {
 enum RunningEngine {
     case sharedMemory(Engine<SharedMemoryFabric>)
     case verbs(Engine<VerbsFabric>)
+    case mixed(Engine<MixedFabric<SharedMemoryFabric, VerbsFabric>>)
 
     var control: any EngineControl {
         switch self {
         case .sharedMemory(let engine): engine
         case .verbs(let engine): engine
+        case .mixed(let engine): engine
         }
     }
 
@@ -55,6 +58,7 @@ enum RunningEngine {
         switch self {
         case .sharedMemory(let engine): engine.start()
         case .verbs(let engine): engine.start()
+        case .mixed(let engine): engine.start()
         }
     }
 
@@ -63,6 +67,7 @@ enum RunningEngine {
         switch self {
         case .sharedMemory(let engine): try engine.run(operation)
         case .verbs(let engine): try engine.run(operation)
+        case .mixed(let engine): try engine.run(operation)
         }
     }
 }

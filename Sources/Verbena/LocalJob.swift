@@ -37,10 +37,14 @@ public enum LocalJob {
 
     /// Runs `ranks` copies of this program with the same arguments and waits for all of them.
     ///
+    /// - Parameter machines: how many machines the ranks are to act as if they were on; see `Configuration.machine`.
+    ///
     /// Call it on the main thread: the ranks are bound to the thread that starts them.
     /// - Returns: the exit status for the launcher: 0 if every rank's was, else the first other one that a rank gave; 1 for a rank
     ///   that a signal ended.
-    public static func run(ranks: Int, logger: Logger = Logger(label: "verbena")) throws(VerbenaError) -> Int32 {
+    public static func run(
+        ranks: Int, machines: Int = 1, logger: Logger = Logger(label: "verbena")
+    ) throws(VerbenaError) -> Int32 {
         guard 1...mostRanks ~= ranks else {
             throw VerbenaError(.configuration, "--ranks \(ranks): give a number from 1 to \(mostRanks)")
         }
@@ -59,7 +63,9 @@ public enum LocalJob {
                 rank: rank, worldSize: ranks, localRank: rank, localWorldSize: ranks, masterAddress: "127.0.0.1",
                 masterPort: coordinator.port, secret: secret, source: .torchrun)
             do throws(VerbenaError) {
-                children[try spawn(job.variables)] = rank
+                // Consecutive ranks share a machine, as launchers place them.
+                let machine = machines > 1 ? ["VERBENA_MACHINE": "\(rank * machines / ranks)"] : [:]
+                children[try spawn(job.variables.merging(machine) { $1 })] = rank
             } catch {
                 end(children)
                 throw error

@@ -84,6 +84,7 @@ public final class MemoryRegion {
     ///   - byteCount: 0 or more; of nothing nothing is pinned.
     /// - Throws: `.memoryLockLimit`; `.system` with `EFAULT` where it is not mapped.
     public convenience init(in domain: ProtectionDomain, lent memory: UnsafeMutableRawPointer, byteCount: Int) throws(VerbsError) {
+        // SAFETY: the lender keeps the memory mapped, as said above.
         unsafe try self.init(in: domain, base: memory, byteCount: byteCount, pinning: byteCount)
     }
 

@@ -21,6 +21,7 @@ struct Method: Equatable {
 enum Place { case outOfPlace, inPlace }
 
 /// Measures and checks a collective on buffers of one element type. Every rank runs the same.
+// SAFETY: the buffers live in this value; between collectives they are ours, and what is taken of them lies within them.
 struct Measurement<E: Measurable> {
     let communicator: Communicator
     let pattern: Pattern<E>
@@ -30,24 +31,13 @@ struct Measurement<E: Measurable> {
     /// Results, one for each operation that is under way together; in place the input as well.
     let targets: [Buffer<E>]
 
-    /// - Parameter most: elements of the largest buffer.
-    init(_ communicator: Communicator, _ pattern: Pattern<E>, _ method: Method, most: Int) throws(VerbenaError) {
+    /// - Parameter memory: for the source and the targets, which all types use one after the other.
+    init(_ communicator: Communicator, _ pattern: Pattern<E>, _ method: Method, _ memory: [Buffer<UInt8>]) {
         self.communicator = communicator
         self.pattern = pattern
         self.method = method
-        source = try communicator.allocate(E.self, count: most)
-        var targets: [Buffer<E>] = []
-        for _ in 0..<method.aggregated { targets.append(try communicator.allocate(E.self, count: most)) }
-        self.targets = targets
-    }
-
-    /// The same buffers for another reduction or root.
-    init(_ other: Measurement, _ pattern: Pattern<E>) {
-        communicator = other.communicator
-        self.pattern = pattern
-        method = other.method
-        source = other.source
-        targets = other.targets
+        source = memory[0].viewed()
+        targets = memory.dropFirst().map { $0.viewed() }
     }
 
     var kind: CollectiveKind { pattern.kind }
@@ -65,7 +55,7 @@ struct Measurement<E: Measurable> {
         let input = pattern.input(rank: communicator.rank, count: count)
         prepare(place, input, count: count)
         try communicator.barrier(label: "size \(bytes)")
-        for _ in 0..<method.warmups { try exchange(place, count: count) }
+        try iterate(method.warmups, place, count: count)
         var timing = try method.timesSingleCalls ? timeCalls(place, input, count: count) : timeAll(place, count: count)
         for _ in 0..<method.checks {
             prepare(place, input, count: count)
@@ -75,7 +65,21 @@ struct Measurement<E: Measurable> {
         return try combine(timing, bytes: bytes)
     }
 
-    // MARK: one iteration
+    // MARK: iterations
+
+    /// Iteration after iteration, with nothing between them: the smallest operations take no longer than a few branches here would.
+    private func iterate(_ iterations: Int, _ place: Place, count: Int) throws {
+        let copies = place == .inPlace && kind.copiesInPlace
+        guard targets.count == 1, !copies, let collective = kind.collective(root: pattern.root) else {
+            for _ in 0..<iterations { try exchange(place, count: count) }
+            return
+        }
+        let (input, output) = operands(place, targets[0], count: count)
+        let (reduction, algorithm) = (pattern.operation, method.algorithm)
+        for _ in 0..<iterations {
+            try communicator.perform(collective, input, into: output, count: count, reduction, algorithm: algorithm)
+        }
+    }
 
     /// As many operations as are to be under way together; one after the other where they share the one copy of the input.
     private func exchange(_ place: Place, count: Int) throws {
@@ -107,7 +111,6 @@ struct Measurement<E: Measurable> {
         }
         guard let output else { return [] }
         if ranks == 1 {
-            // SAFETY: both buffers are this value's, have that many elements, do not overlap, and are ours between collectives.
             unsafe output.elements.baseAddress!.update(from: input.elements.baseAddress!, count: count)
             return []
         }
@@ -121,7 +124,6 @@ struct Measurement<E: Measurable> {
         if place == .outOfPlace { return (source, target) }
         guard kind.copiesInPlace else { return (target, nil) }
         let elements = count * kind.blocks(ranks: ranks)
-        // SAFETY: as above.
         unsafe source.elements.baseAddress!.update(from: target.elements.baseAddress!, count: elements)
         return (source, target)
     }
@@ -133,7 +135,7 @@ struct Measurement<E: Measurable> {
         let clock = ContinuousClock()
         try communicator.barrier()
         let start = clock.now
-        for _ in 0..<method.iterations { try exchange(place, count: count) }
+        try iterate(method.iterations, place, count: count)
         let passed = clock.now - start
         return RankTiming(microseconds: passed / .microseconds(1) / operationCount)
     }
@@ -217,7 +219,6 @@ struct Measurement<E: Measurable> {
     }
 
     private func elements(of buffer: Buffer<E>, _ extent: CollectiveKind.Extent, _ count: Int) -> UnsafeMutableBufferPointer<E> {
-        // SAFETY: the buffers live in this value and are the caller's between collectives; the slice is within them.
         unsafe UnsafeMutableBufferPointer(rebasing: buffer.elements[extent.first * count..<(extent.first + extent.blocks) * count])
     }
 }

@@ -26,8 +26,10 @@ struct Plot {
     private static let legendStep = 18.0
     private static let mostSizeLabels = 12
     private static let gridColor = "#dddddd"
-    /// Colours that differ for the colour-blind too (Okabe and Ito).
-    private static let colors = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000"]
+    /// One for each type. The first seven differ for the colour-blind too (Okabe and Ito).
+    private static let colors = [
+        "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#8c564b", "#7f7f7f", "#6a3d9a", "#bcbd22", "#b2182b",
+    ]
 
     init(_ report: Report) {
         let settings = report.config

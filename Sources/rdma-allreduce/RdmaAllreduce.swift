@@ -51,8 +51,9 @@ struct RdmaAllreduce: Program {
         if communicator.rank == 0 { try checkFiles() }
         var report = Report(config: settings(communicator))
         try sayOnce(communicator) { Table.header(report.config, timestamps: reports.timestamps) }
+        let memory = try (0...timing.aggregated).map { _ in try communicator.allocate(UInt8.self, count: sizes.mostBytes) }
         for type in subject.types {
-            try report.results += measure(type.measurable, communicator)
+            try report.results += measure(type.measurable, communicator, memory)
         }
         if reports.explain { report.memory = try MemoryUse.measured(communicator, bufferBytes: bufferBytes) }
         if reports.messageRate { report.messageRate = try MessageRate.measured(communicator) }
@@ -66,19 +67,15 @@ struct RdmaAllreduce: Program {
     }
 
     /// All rows of one type. Rank 0 says each as soon as it is there.
-    private func measure<E: Measurable>(_: E.Type, _ communicator: Communicator) throws -> [Row] {
+    private func measure<E: Measurable>(_: E.Type, _ communicator: Communicator, _ memory: [Buffer<UInt8>]) throws -> [Row] {
         let kind = subject.collective.value
         let ranks = communicator.worldSize
         let counts = counts(E.elementType, ranks: ranks)
         var rows: [Row] = []
-        var first: Measurement<E>?
         for operation in subject.operations {
             for root in subject.roots(worldSize: ranks) {
                 let pattern = Pattern<E>(kind: kind, operation: operation, worldSize: ranks, root: root)
-                let measurement =
-                    try first.map { Measurement($0, pattern) }
-                    ?? Measurement(communicator, pattern, method, most: sizes.mostBytes / MemoryLayout<E>.stride)
-                first = first ?? measurement
+                let measurement = Measurement(communicator, pattern, method, memory)
                 for count in counts {
                     var row = try measurement.row(count: count)
                     if reports.overlap { row.overlap = try measurement.overlap(count: count) }
@@ -134,8 +131,7 @@ extension RdmaAllreduce {
         return sweep.elementCounts
     }
 
-    /// What all types take together: buffers last as long as the job.
-    private var bufferBytes: Int { (1 + timing.aggregated) * sizes.mostBytes * subject.types.count }
+    private var bufferBytes: Int { (1 + timing.aggregated) * sizes.mostBytes }
 
     private func settings(_ communicator: Communicator) -> Report.Settings {
         Report.Settings(
@@ -166,8 +162,7 @@ extension RdmaAllreduce {
         guard let demanded = subject.algorithm?.value, let collective = subject.collective.value.collective(root: 0) else { return }
         for type in subject.types {
             for count in counts(type, ranks: communicator.worldSize) {
-                let explanation = communicator.explain(collective, byteCount: count * type.byteCount, type: type)
-                let possible = [explanation.algorithm] + explanation.alternatives.map(\.0)
+                let possible = communicator.algorithms(for: collective, byteCount: count * type.byteCount)
                 if possible.contains(demanded) { continue }
                 let names = possible.map(\.name).joined(separator: ", ")
                 throw Failure(

@@ -32,6 +32,9 @@ struct Percentiles: Codable, Equatable {
 /// In most collectives all ranks end together, so the time of a call tells little of who was slow: the others wait inside it. Hence every
 /// call is preceded by the same work on every rank, rewriting the input, and by a barrier. Who waits least in the barrier came last.
 /// The differences in the calls behind the barrier then are the collective's own, such as a root that is ready early.
+///
+/// So it finds a rank that is slow at its own work: its processor, its memory, what else runs there. A slow link or a pause inside a call
+/// delays all ranks alike and shows in their percentiles, not here.
 struct Stragglers: Codable, Equatable {
     /// What one rank has measured of itself.
     struct Phases: Codable, Equatable {

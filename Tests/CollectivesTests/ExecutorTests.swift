@@ -4,245 +4,270 @@ import Testing
 
 @testable import Collectives
 
-/// Ranks of one process on a `ScrambledFabric`; noncopyable executors live in boxes.
-// SAFETY (whole file): regions belong to the network, which the job holds; all on one thread.
-final class Job {
-    final class Rank {
-        var executor: Executor<ScrambledFabric>
-        var regions: [Region] = []
-        /// The landing memory first.
-        var buffers = [Executor<ScrambledFabric>.landing]
-        var finished: [Finished] = []
-
-        init(_ executor: consuming Executor<ScrambledFabric>) { self.executor = executor }
-    }
-
-    let network: Network
-    let ranks: [Rank]
-
-    init(worldSize: Int, seed: UInt64, settings: ExecutorSettings, bufferBytes: [Int]) throws {
-        let network = Network(worldSize: worldSize, seed: seed)
-        self.network = network
-        ranks = try (0..<worldSize).map {
-            let fabric = ScrambledFabric(
-                network: network, rank: $0, worldSize: worldSize, channelsPerPeer: settings.channelsPerPeer, depth: settings.arrivalDepth)
-            return Rank(try Executor(fabric: fabric, settings: settings))
-        }
-        try attach(Executor<ScrambledFabric>.landing)
-        for rank in ranks { rank.regions.append(rank.executor.buffers[0].region) }
-        for byteCount in bufferBytes {
-            for rank in ranks {
-                let (buffer, region) = try rank.executor.addBuffer(byteCount: byteCount)
-                rank.regions.append(region)
-                rank.buffers.append(buffer)
-            }
-            try attach(ranks[0].buffers.last!)
-        }
-    }
-
-    private func attach(_ buffer: SharedBuffer) throws {
-        let descriptors = ranks.map { $0.executor.descriptor(of: buffer) }
-        for rank in ranks { try rank.executor.attach(buffer, descriptors: descriptors) }
-    }
-
-    /// Runs until nothing moves any more, in an order that the seed decides.
-    func run() {
-        while true {
-            var moved = network.step()
-            for rank in ranks where network.random.next() % 3 > 0 || !moved {
-                moved = rank.executor.progress() || moved
-                rank.executor.takeFinished { rank.finished.append($0) }
-            }
-            if !moved, !network.step() { return }
-        }
-    }
-
-    func floats(_ rank: Int, buffer: Int) -> UnsafeMutableBufferPointer<Float> {
-        let region = ranks[rank].regions[buffer]
-        return unsafe UnsafeMutableBufferPointer(
-            start: region.base.assumingMemoryBound(to: Float.self), count: region.byteCount / 4)
-    }
-}
-
+/// What the executor promises besides results: bounds, order, and errors that say who and why.
 @Suite struct ExecutorTests {
-    /// Small pieces, so that small buffers already need several rounds.
-    static func settings(_ worldSize: Int, channels: Int = 1) -> ExecutorSettings {
-        var settings = ExecutorSettings(worldSize: worldSize, channelsPerPeer: channels)
-        settings.pieces = 3
-        settings.pieceBytes = 64
+    static func settings(_ worldSize: Int) -> ExecutorSettings {
+        var settings = ExecutorSettings.small(.apart(worldSize: worldSize), pieceBytes: 64, pieces: 3)
+        settings.stallMilliseconds = 5000
         return settings
     }
 
-    static func input(_ rank: Int, _ index: Int) -> Float { Float(rank * 31 + 7) * 0.1 + Float(index) * 1.3 - 20 }
-
-    /// Segment j is summed in the order j, j+1, ... around the ring: the oracle has the same bits.
-    static func expected(_ index: Int, count: Int, worldSize: Int, average: Bool) -> Float {
-        let ring = RingAllreduce(
-            rank: 0, worldSize: worldSize, elementCount: count, maximumPieceElements: 1, minimumPieceElements: 1, maximumPieces: 1)
-        let first = (0..<worldSize).first { ring.segment($0).contains(index) }!
-        let sum = (1..<worldSize).reduce(input(first, index)) { $0 + input((first + $1) % worldSize, index) }
-        return average ? sum / Float(worldSize) : sum
+    private func job(_ worldSize: Int, seed: UInt64 = 1, byteCount: Int = 4096) throws -> Job {
+        try Job(Self.settings(worldSize), seed: seed, bufferBytes: [byteCount])
     }
 
-    @Test(arguments: 1...9, [1, 2])
-    func sumsToTheBit(worldSize: Int, channels: Int) throws {
-        for (seed, count) in [0, 1, 2, 5, worldSize, 47, 48, 49, 500, 1031].enumerated() {
-            for operation in ReductionOperation.allCases {
-                let job = try Job(
-                    worldSize: worldSize, seed: UInt64(seed), settings: Self.settings(worldSize, channels: channels),
-                    bufferBytes: [max(4, count * 4)])
-                for rank in 0..<worldSize {
-                    for index in 0..<count { unsafe job.floats(rank, buffer: 1)[index] = Self.input(rank, index) }
-                    let request = Allreduce(buffer: job.ranks[rank].buffers[1], count: count, type: .float32, operation: operation)
-                    #expect(try job.ranks[rank].executor.submit(request) == 0)
-                }
-                job.run()
-                for rank in 0..<worldSize {
-                    #expect(job.ranks[rank].finished.count == 1 && job.ranks[rank].finished.first?.error == nil)
-                    for index in 0..<count {
-                        let value = unsafe job.floats(rank, buffer: 1)[index]
-                        let wanted = Self.expected(index, count: count, worldSize: worldSize, average: operation == .average)
-                        #expect(value.bitPattern == wanted.bitPattern, "rank \(rank) element \(index) of \(count)")
+    private func allreduce(_ job: Job, _ count: Int, _ algorithm: Algorithm = .ring) -> Operation {
+        Operation(.allreduce, input: Place(job.buffers[1]), count: count, type: .float32, algorithm: algorithm)
+    }
+
+    // MARK: bounds
+
+    @Test func nobodyFinishesBeforeItsWritesComplete() throws {
+        for algorithm in [Algorithm.ring, .oneShot, .logarithmic] {
+            let job = try job(2)
+            job.network.completesLate = true
+            for rank in job.ranks { _ = try rank.executor.submit(allreduce(job, 100, algorithm)) }
+            job.onFinish = { rank, _ in
+                let track = job.network.tracks[job.network.track(from: rank, to: 1 - rank, 0)]
+                #expect(track.writes.count == track.completed)
+            }
+            job.run()
+            #expect(job.ranks.allSatisfy { $0.finished.count == 1 })
+        }
+    }
+
+    /// Completions that come late fill the queue of writes: the executor waits for room and loses nothing.
+    @Test(arguments: [2, 3])
+    func aFullQueueIsWaitedFor(worldSize: Int) throws {
+        let count = 16 * 600
+        let job = try job(worldSize, byteCount: 4 * count)
+        job.network.completesLate = true
+        for rank in job.ranks.indices {
+            unsafe job.floats(rank, 1).update(repeating: Float(rank + 1))
+            for _ in 0..<3 { _ = try job.ranks[rank].executor.submit(allreduce(job, 0)) }
+            _ = try job.ranks[rank].executor.submit(allreduce(job, count))
+        }
+        job.run()
+        #expect(job.network.mostIncomplete == Self.settings(worldSize).arrivalDepth)
+        for rank in job.ranks.indices {
+            #expect(job.ranks[rank].finished.count == 4 && job.ranks[rank].finished.allSatisfy { !$0.isFailed })
+            let sum = Float(worldSize * (worldSize + 1) / 2)
+            #expect(unsafe job.floats(rank, 1).allSatisfy { $0 == sum })
+        }
+    }
+
+    /// The number of an operation travels in 12 bits: around the end, for collectives and for transfers.
+    @Test(arguments: [Algorithm.oneShot, .logarithmic, .ring])
+    func operationNumbersGoAround(algorithm: Algorithm) throws {
+        let (operations, worldSize) = (Int(Immediate.operations) + 100, 2)
+        let job = try job(worldSize)
+        for rank in 0..<worldSize { unsafe job.floats(rank, 1)[0] = 1 }
+        var submitted = [0, 0]
+        while submitted != [operations, operations] {
+            for rank in 0..<worldSize where submitted[rank] - job.ranks[rank].finished.count < 6 && submitted[rank] < operations {
+                // Always in the same place: what is in flight must keep apart.
+                let place = Place(job.buffers[1], byteOffset: 64 * (submitted[rank] % 8))
+                let isTransfer = submitted[rank] % 16 == 1
+                let operation =
+                    isTransfer
+                    ? Operation(rank == 0 ? .send(to: 1) : .receive(from: 0), input: place, count: 1, type: .float32)
+                    : Operation(.allreduce, input: place, count: 1, type: .int32, reduction: .maximum, algorithm: algorithm)
+                _ = try job.ranks[rank].executor.submit(operation)
+                submitted[rank] += 1
+            }
+            _ = job.step()
+        }
+        job.run()
+        for rank in job.ranks {
+            let failure = rank.executor.failure
+            #expect(failure == nil && rank.finished.count == operations)
+        }
+    }
+
+    @Test func transfersGoAround() throws {
+        let job = try job(2)
+        let operations = Int(Immediate.operations) + 50
+        for number in 0..<operations {
+            unsafe job.floats(0, 1)[0] = Float(number)
+            _ = try job.ranks[0].executor.submit(Operation(.send(to: 1), input: Place(job.buffers[1]), count: 1, type: .float32))
+            let target = Place(job.buffers[1], byteOffset: 8)
+            _ = try job.ranks[1].executor.submit(Operation(.receive(from: 0), input: target, count: 1, type: .float32))
+            job.run()
+            let got = unsafe job.floats(1, 1)[2]
+            guard got == Float(number) else { return #expect(got == Float(number)) }
+        }
+    }
+
+    /// One operation's messages, and those of its successor that may come before it ends, are within the bound, in whatever order they come.
+    @Test(arguments: 2...9)
+    func arrivalsAreBounded(worldSize: Int) {
+        for topology in [Topology.apart(worldSize: worldSize), .oneMachine(worldSize: worldSize)] {
+            var (most, early) = (0, 0)
+            let settings = ExecutorSettings(topology: topology)
+            for collective in Collective.all(worldSize: worldSize) where collective.root <= 0 {
+                for algorithm in Algorithm.allCases {
+                    for count in collective == .allreduce ? [0, 20 * worldSize] : [0, 5, 40] {
+                        let cutting = ScheduleTests.Cutting(piece: 1, least: 1, pieces: settings.pieces)
+                        guard let rehearsal = ScheduleTests.rehearse(collective, algorithm, topology, count, inPlace: false, cutting)
+                        else { continue }
+                        most = max(most, rehearsal.mostUnread)
+                        early = max(early, rehearsal.mostEarly)
                     }
                 }
             }
+            #expect(ExecutorSettings.lanes * (most + early) <= settings.arrivalDepth, "\(most) unread, \(early) early")
         }
     }
 
-    /// Many operations in flight, each rank submitting at its own time: nobody may overwrite what another still needs.
-    @Test(arguments: [2, 3, 5], 0..<20)
-    func manyInFlight(worldSize: Int, seed: Int) throws {
-        let (most, operations) = (97, 23)
-        // Some are empty: they too keep ranks in step.
-        func count(_ operation: Int) -> Int { (operation + seed) % 3 == 0 ? 0 : most - operation }
-        let job = try Job(
-            worldSize: worldSize, seed: UInt64(seed), settings: Self.settings(worldSize),
-            bufferBytes: Array(repeating: most * 4, count: operations))
-        var random = SplitMix(state: UInt64(seed) &+ 99)
-        var submitted = Array(repeating: 0, count: worldSize)
-        while submitted.min()! < operations {
-            let rank = Int(random.next() % UInt64(worldSize))
-            let burst = min(operations - submitted[rank], Int(random.next() % 7))
-            for operation in submitted[rank]..<submitted[rank] + burst {
-                for index in 0..<most { unsafe job.floats(rank, buffer: operation + 1)[index] = Self.input(rank + operation, index) }
-                let request = Allreduce(
-                    buffer: job.ranks[rank].buffers[operation + 1], count: count(operation), type: .float32, operation: .sum)
-                #expect(try job.ranks[rank].executor.submit(request) == UInt64(operation))
-            }
-            submitted[rank] += burst
-            job.run()
+    @Test func aFabricWithShortQueuesIsRefused() throws {
+        let settings = Self.settings(3)
+        let network = Network(topology: settings.topology, channels: 1, seed: 1)
+        #expect(throws: FabricError.self) {
+            _ = try Executor(
+                fabric: ScrambledFabric(network: network, rank: 0, depth: settings.arrivalDepth - 1), settings: settings)
         }
-        for rank in 0..<worldSize {
-            #expect(job.ranks[rank].finished.map(\.sequence).sorted() == (0..<UInt64(operations)).map { $0 })
-            #expect(job.ranks[rank].finished.allSatisfy { $0.error == nil } && !job.ranks[rank].executor.hasWork)
-            for operation in 0..<operations where count(operation) > 50 {
-                let sum = (0..<worldSize).reduce(Float(0)) { $0 + Self.input($1 + operation, 50) }
-                #expect(abs(unsafe job.floats(rank, buffer: operation + 1)[50] - sum) < 1e-3)
-            }
-        }
-        #expect(job.network.deepest <= Self.settings(worldSize).arrivalDepth)
     }
 
-    @Test func nobodyFinishesBeforeItsWritesComplete() throws {
-        let job = try Job(worldSize: 2, seed: 1, settings: Self.settings(2), bufferBytes: [400])
-        for rank in job.ranks {
-            _ = try rank.executor.submit(Allreduce(buffer: rank.buffers[1], count: 100, type: .float32, operation: .sum))
-        }
-        while job.network.step() {
-            for (index, rank) in job.ranks.enumerated() {
-                _ = rank.executor.progress()
-                rank.executor.takeFinished { rank.finished.append($0) }
-                if !rank.finished.isEmpty { #expect(job.network.inFlight[index].values.allSatisfy { $0.isEmpty }) }
-            }
-        }
-        #expect(job.ranks.allSatisfy { $0.finished.count == 1 })
-    }
+    // MARK: errors
 
-    /// Counts that a shorter hash took for the same.
-    @Test func similarOperationsAreToldApart() throws {
-        let job = try Job(worldSize: 2, seed: 8, settings: Self.settings(2), bufferBytes: [8000])
-        for rank in 0..<2 {
-            _ = try? job.ranks[rank].executor.submit(
-                Allreduce(buffer: job.ranks[rank].buffers[1], count: rank == 0 ? 1000 : 1035, type: .float32, operation: .sum))
-        }
-        job.run()
-        #expect(job.ranks.contains { $0.executor.failure?.cause == .operationsDiffer })
-    }
-
-    @Test func differentOperationsAreToldApart() throws {
-        for lateRank in [0, 1] {
-            let job = try Job(worldSize: 2, seed: 3, settings: Self.settings(2), bufferBytes: [400])
+    @Test(arguments: [0, 1])
+    func differentOperationsAreToldApart(lateRank: Int) throws {
+        for (left, right) in [(100, 99), (1000, 1035), (0, 1)] {
+            let job = try job(2, seed: 3)
             for rank in [1 - lateRank, lateRank] {
-                let request = Allreduce(
-                    buffer: job.ranks[rank].buffers[1], count: rank == 0 ? 100 : 99, type: .float32, operation: .sum)
-                _ = try? job.ranks[rank].executor.submit(request)
+                _ = try? job.ranks[rank].executor.submit(allreduce(job, rank == 0 ? left : right))
                 job.run()
             }
-            #expect(job.ranks[lateRank].executor.failure?.cause == .operationsDiffer)
-            #expect(job.ranks[lateRank].executor.failure?.peer == 1 - lateRank)
+            let failure = job.ranks[lateRank].executor.failure
+            #expect(failure?.cause == .operationsDiffer && failure?.peer == 1 - lateRank)
         }
+    }
+
+    /// Every field that ranks must agree on.
+    @Test func everyDifferenceIsNoticed() throws {
+        let base = Operation(
+            .broadcast(root: 0), input: Place(SharedBuffer(index: 1)), count: 16, type: .float32, algorithm: .ring)
+        var others = Array(repeating: base, count: 7)
+        others[0].collective = .broadcast(root: 1)
+        others[1].collective = .reduce(root: 0)
+        others[2].count = 17
+        others[3].type = .int32
+        others[4].algorithm = .tree
+        others[5].input.byteOffset = 64
+        others[6].output.byteOffset = 1024
+        for other in others {
+            let job = try job(2)
+            _ = try job.ranks[0].executor.submit(base)
+            _ = try job.ranks[1].executor.submit(other)
+            job.run()
+            // Where each waits for the other to begin, time tells.
+            for clock in [0, 5001] {
+                job.network.clock = UInt64(clock) * 1_000_000
+                for rank in job.ranks { rank.executor.checkStall() }
+            }
+            let causes = job.ranks.map { $0.executor.failure?.cause }
+            let isMute = other.collective != base.collective
+            #expect(causes.contains(isMute ? .stalled : .operationsDiffer), "\(other)")
+            #expect(job.ranks.allSatisfy { $0.finished.allSatisfy(\.isFailed) })
+        }
+    }
+
+    @Test func transfersOfDifferentSizesAreToldApart() throws {
+        let job = try job(2)
+        _ = try job.ranks[0].executor.submit(Operation(.send(to: 1), input: Place(job.buffers[1]), count: 8, type: .float32))
+        _ = try job.ranks[1].executor.submit(Operation(.receive(from: 0), input: Place(job.buffers[1]), count: 7, type: .float32))
+        job.run()
+        let failure = job.ranks[0].executor.failure
+        #expect(failure?.cause == .operationsDiffer && failure?.peer == 1)
     }
 
     @Test func lostPeerEndsEverything() throws {
-        let job = try Job(worldSize: 3, seed: 4, settings: Self.settings(3), bufferBytes: [400])
+        let job = try job(3)
         let rank = job.ranks[0]
-        for _ in 0..<6 {
-            _ = try rank.executor.submit(Allreduce(buffer: rank.buffers[1], count: 100, type: .float32, operation: .sum))
-        }
+        for _ in 0..<6 { _ = try rank.executor.submit(allreduce(job, 100)) }
+        _ = try rank.executor.submit(Operation(.receive(from: 1), input: Place(job.buffers[1]), count: 1, type: .float32))
         job.network.events[0].append(.failure(FabricError(.peerDied, during: .write, peer: 2, detail: "gone")))
         job.run()
-        #expect(rank.finished.count == 6)
-        #expect(rank.finished.allSatisfy { $0.error?.cause == .fabric(.peerDied) && $0.error?.peer == 2 })
-        #expect(throws: CollectiveError.self) {
-            try rank.executor.submit(Allreduce(buffer: rank.buffers[1], count: 1, type: .float32, operation: .sum))
-        }
+        #expect(rank.finished.count == 7 && rank.finished.allSatisfy(\.isFailed))
+        let failure = rank.executor.failure
+        #expect(failure?.cause == .fabric(.peerDied) && failure?.peer == 2)
+        #expect(throws: CollectiveError.self) { try rank.executor.submit(allreduce(job, 1)) }
     }
 
     @Test func standstillIsBounded() throws {
-        let job = try Job(worldSize: 3, seed: 5, settings: Self.settings(3), bufferBytes: [400])
+        let job = try job(3)
         let rank = job.ranks[1]
-        _ = try rank.executor.submit(Allreduce(buffer: rank.buffers[1], count: 100, type: .float32, operation: .sum))
+        _ = try rank.executor.submit(allreduce(job, 100))
         job.run()
-        #expect(rank.finished.isEmpty)
-        job.network.clock = (ExecutorSettings(worldSize: 3).stallMilliseconds + 1) * 1_000_000
+        // Long ago is not long if nobody looked.
+        job.network.clock = 100_000 * 1_000_000
+        rank.executor.checkStall()
+        job.network.clock += 5000 * 1_000_000
+        rank.executor.checkStall()
+        let early = rank.executor.failure
+        #expect(early == nil)
+        job.network.clock += 1_000_000
+        rank.executor.checkStall()
+        let failure = rank.executor.failure
+        #expect(failure?.cause == .stalled && failure?.peer == 2)
         job.run()
-        #expect(rank.finished.first?.error?.cause == .stalled && rank.finished.first?.error?.peer == 0)
+        #expect(rank.finished.count == 1 && rank.finished.allSatisfy(\.isFailed))
     }
 
-    @Test func unacknowledgedWritesNameTheRightNeighbour() throws {
-        let job = try Job(worldSize: 3, seed: 5, settings: Self.settings(3), bufferBytes: [400])
-        for rank in job.ranks {
-            _ = try rank.executor.submit(Allreduce(buffer: rank.buffers[1], count: 100, type: .float32, operation: .sum))
-        }
+    @Test func unacknowledgedWritesNameTheReceiver() throws {
+        let job = try job(2)
+        for rank in job.ranks { _ = try rank.executor.submit(allreduce(job, 100)) }
         // Everything is delivered, and nothing is said to be complete.
         var moved = true
         while moved {
             moved = job.network.step()
             for (index, rank) in job.ranks.enumerated() {
                 job.network.events[index].removeAll { if case .completion = $0 { true } else { false } }
-                moved = rank.executor.progress() || moved
+                moved = rank.executor.progress() || moved || !job.network.events[index].isEmpty
             }
+            // What was posted only now leaves when its owner has polled.
+            moved = moved || job.network.step()
         }
-        job.network.clock = (ExecutorSettings(worldSize: 3).stallMilliseconds + 1) * 1_000_000
-        _ = job.ranks[1].executor.progress()
-        #expect(job.ranks[1].executor.failure?.cause == .stalled && job.ranks[1].executor.failure?.peer == 2)
-        #expect(job.ranks[1].executor.failure?.detail.contains("acknowledged") == true)
+        job.ranks[1].executor.checkStall()
+        job.network.clock = 5001 * 1_000_000
+        job.ranks[1].executor.checkStall()
+        let failure = job.ranks[1].executor.failure
+        #expect(failure?.cause == .stalled && failure?.peer == 0 && failure?.detail.contains("acknowledged") == true)
     }
 
-    @Test func strangePiecesAreRefused() throws {
-        let settings = Self.settings(2)
-        let good = Immediate(epoch: settings.epoch, operation: 0, signature: 9, transfer: 0)
-        for field in 0..<3 {
-            var bad = good
-            switch field {
-            case 0: bad.epoch += 1
-            case 1: bad.operation += 9
-            default: bad.transfer += 1
-            }
-            let job = try Job(worldSize: 2, seed: 6, settings: settings, bufferBytes: [400])
-            job.network.events[0].append(.arrival(Channel(peer: 1), immediate: bad.rawValue))
+    @Test func strangeMessagesAreRefused() throws {
+        let good = Immediate(epoch: 1, kind: .collective, operation: 0, payload: 9)
+        func refuses(_ messages: [UInt32]) throws -> Bool {
+            let job = try job(2)
+            for message in messages { job.network.events[0].append(.arrival(Channel(peer: 1), immediate: message)) }
+            for _ in messages { job.network.tracks[job.network.track(from: 1, to: 0, 0)].unread += 1 }
             job.run()
-            #expect(job.ranks[0].executor.failure?.cause == .protocolViolation)
+            return job.ranks[0].executor.failure?.cause == .protocolViolation
         }
+        var (epoch, second, third, other) = (good, good, good, good)
+        epoch.epoch += 1
+        second.payload = 1
+        third.payload = 2
+        #expect(try !refuses([good.rawValue]))
+        #expect(try !refuses([good.rawValue, second.rawValue]))
+        #expect(try refuses([epoch.rawValue]))
+        #expect(try refuses([good.rawValue | 3 << 28]))
+        #expect(try refuses([good.rawValue, third.rawValue]))
+        // Ahead by two operations of a lane.
+        other.operation = 4
+        var further = good
+        further.operation = 8
+        #expect(try refuses([other.rawValue, further.rawValue]))
+    }
+
+    @Test func messagesOnAnotherChannelAreRefused() throws {
+        var settings = Self.settings(2)
+        settings.channelsPerPeer = 2
+        let job = try Job(settings, bufferBytes: [64])
+        let message = Immediate(epoch: 1, kind: .collective, operation: 0, payload: 9)
+        job.network.tracks[job.network.track(from: 1, to: 0, 1)].unread += 1
+        job.network.events[0].append(.arrival(Channel(peer: 1, index: 1), immediate: message.rawValue))
+        job.run()
+        #expect(job.ranks[0].executor.failure?.cause == .protocolViolation)
     }
 }

@@ -1,31 +1,57 @@
 import Fabric
+import Glibc
 
-/// A fabric in one thread whose only freedom is order, taken from a seed: a write's bytes are read when it is delivered, which is as late as the
-/// contract allows; its completion comes later still. What it does not have: loss, time (the clock is a counter), several machines.
+@testable import Collectives
+
+/// The wire, memory and clock of all ranks, in one thread, whose only freedom is order, taken from a seed.
+///
+/// A write leaves when its owner next polls at the earliest. It is delivered and completed in either order: its source is read at whichever
+/// comes first, as late as the contract allows. What it does not have: loss, and time by itself.
 // SAFETY (whole file): a region's memory belongs to the network, which every fabric of a test holds; all on one thread.
 @safe
 final class Network {
-    var inFlight: [[Channel: [Pending]]]
-    var events: [[FabricEvent]]
-    var memory: [[UnsafeMutableRawBufferPointer]]
-    var tickets: [[Channel: UInt64]]
-    var clock: UInt64 = 0
-    var random: SplitMix
-    var delivered = 0
-    /// Unread arrivals and undelivered writes on any one channel, at most seen.
-    var deepest = 0
-
     struct Pending {
         var write: Write
         var ticket: UInt64
-        var isDelivered = false
+        /// Where the write completed before it was delivered.
+        var bytes: [UInt8]?
     }
 
-    init(worldSize: Int, seed: UInt64) {
-        inFlight = Array(repeating: [:], count: worldSize)
-        events = Array(repeating: [], count: worldSize)
-        unsafe memory = Array(repeating: [], count: worldSize)
-        tickets = Array(repeating: [:], count: worldSize)
+    /// One direction of a channel.
+    struct Track {
+        var writes: [Pending] = []
+        /// Of `writes`: how many have been posted for good, delivered, completed.
+        var left = 0
+        var delivered = 0
+        var completed = 0
+        var tickets: UInt64 = 0
+        /// Arrivals that the receiver has not polled.
+        var unread = 0
+    }
+
+    let topology: Topology
+    let channels: Int
+    let completesAtOnce: Bool
+    /// By sender, receiver and index.
+    var tracks: [Track]
+    var events: [[FabricEvent]]
+    var memory: [[UnsafeMutableRawBufferPointer]]
+    var clock: UInt64 = 0
+    var random: SplitMix
+    /// Whether completions wait until nothing else can happen.
+    var completesLate = false
+    /// Writes on their way and arrivals unread on one channel, and writes not completed, at most.
+    var mostUnread = 0
+    var mostIncomplete = 0
+
+    init(topology: Topology, channels: Int, seed: UInt64, completesAtOnce: Bool = false) {
+        self.topology = topology
+        self.channels = channels
+        self.completesAtOnce = completesAtOnce
+        let ranks = topology.worldSize
+        tracks = Array(repeating: Track(), count: ranks * ranks * channels)
+        events = Array(repeating: [], count: ranks)
+        unsafe memory = Array(repeating: [], count: ranks)
         random = SplitMix(state: seed)
     }
 
@@ -35,86 +61,118 @@ final class Network {
         }
     }
 
+    func track(from sender: Int, to receiver: Int, _ index: Int) -> Int { (sender * topology.worldSize + receiver) * channels + index }
+
     /// Delivers or completes one write, chosen by the seed. False where there is none.
     func step() -> Bool {
-        var choices: [(sender: Int, channel: Channel, deliver: Bool)] = []
-        for sender in inFlight.indices {
-            for (channel, writes) in inFlight[sender].sorted(by: { ($0.key.peer, $0.key.index) < ($1.key.peer, $1.key.index) }) {
-                guard let first = writes.first else { continue }
-                if writes.contains(where: { !$0.isDelivered }) { choices.append((sender, channel, true)) }
-                if first.isDelivered { choices.append((sender, channel, false)) }
+        let first = random.below(tracks.count)
+        let prefersCompletion = !completesLate && random.oneIn(2)
+        for wantsCompletion in [prefersCompletion, !prefersCompletion] {
+            for turn in tracks.indices {
+                let track = (first + turn) % tracks.count
+                if tracks[track].left == 0 { continue }
+                if wantsCompletion ? complete(track) : deliver(track) { return true }
             }
         }
-        guard !choices.isEmpty else { return false }
-        let choice = choices[Int(random.next() % UInt64(choices.count))]
-        choice.deliver ? deliver(choice.sender, choice.channel) : complete(choice.sender, choice.channel)
+        return false
+    }
+
+    private func bytes(_ write: Write, _ sender: Int) -> [UInt8] {
+        let source = unsafe memory[sender][Int(write.source.identifier)]
+        return unsafe Array(source[write.sourceOffset..<write.sourceOffset + write.byteCount])
+    }
+
+    private func deliver(_ track: Int) -> Bool {
+        let index = tracks[track].delivered
+        guard index < tracks[track].left else { return false }
+        let pending = tracks[track].writes[index]
+        let (sender, receiver) = (track / channels / topology.worldSize, track / channels % topology.worldSize)
+        let bytes = pending.bytes ?? bytes(pending.write, sender)
+        let target = unsafe memory[receiver][Int(pending.write.destination.identifier)]
+        unsafe bytes.withUnsafeBytes { unsafe target.baseAddress!.advanced(by: pending.write.destinationOffset).copyMemory(from: $0) }
+        tracks[track].delivered += 1
+        tracks[track].unread += 1
+        events[receiver].append(.arrival(Channel(peer: sender, index: track % channels), immediate: pending.write.immediate))
+        forget(track)
         return true
     }
 
-    private func deliver(_ sender: Int, _ channel: Channel) {
-        let index = inFlight[sender][channel]!.firstIndex { !$0.isDelivered }!
-        let write = inFlight[sender][channel]![index].write
-        inFlight[sender][channel]![index].isDelivered = true
-        let source = unsafe memory[sender][Int(write.source.identifier)].baseAddress! + write.sourceOffset
-        let target = unsafe memory[channel.peer][Int(write.destination.identifier)].baseAddress! + write.destinationOffset
-        unsafe target.copyMemory(from: source, byteCount: write.byteCount)
-        events[channel.peer].append(.arrival(Channel(peer: sender, index: channel.index), immediate: write.immediate))
-        delivered += 1
+    private func complete(_ track: Int) -> Bool {
+        let index = tracks[track].completed
+        guard index < tracks[track].left else { return false }
+        let (sender, receiver) = (track / channels / topology.worldSize, track / channels % topology.worldSize)
+        if index >= tracks[track].delivered { tracks[track].writes[index].bytes = bytes(tracks[track].writes[index].write, sender) }
+        tracks[track].completed += 1
+        let ticket = tracks[track].writes[index].ticket
+        if !completesAtOnce { events[sender].append(.completion(Channel(peer: receiver, index: track % channels), through: ticket)) }
+        forget(track)
+        return true
     }
 
-    private func complete(_ sender: Int, _ channel: Channel) {
-        let ticket = inFlight[sender][channel]!.removeFirst().ticket
-        events[sender].append(.completion(channel, through: ticket))
+    /// Drops what is both delivered and completed, some at a time.
+    private func forget(_ track: Int) {
+        let done = min(tracks[track].delivered, tracks[track].completed)
+        guard done == tracks[track].left || done >= 32 else { return }
+        tracks[track].writes.removeFirst(done)
+        tracks[track].left -= done
+        tracks[track].delivered -= done
+        tracks[track].completed -= done
+    }
+
+    func post(_ write: Write, from sender: Int) -> UInt64 {
+        let track = track(from: sender, to: write.channel.peer, write.channel.index)
+        tracks[track].tickets += 1
+        tracks[track].writes.append(Pending(write: write, ticket: tracks[track].tickets))
+        let count = tracks[track].writes.count
+        if completesAtOnce {
+            tracks[track].writes[count - 1].bytes = bytes(write, sender)
+            tracks[track].completed = count
+            tracks[track].left = count
+        }
+        mostUnread = max(mostUnread, count - tracks[track].delivered + tracks[track].unread)
+        mostIncomplete = max(mostIncomplete, count - tracks[track].completed)
+        return tracks[track].tickets
+    }
+
+    /// What a sender has posted may leave from now on.
+    func release(_ sender: Int) {
+        let first = sender * topology.worldSize * channels
+        for track in first..<first + topology.worldSize * channels { tracks[track].left = tracks[track].writes.count }
     }
 }
 
-struct SplitMix {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = state
-        mixed = (mixed ^ mixed >> 30) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ mixed >> 27) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ mixed >> 31
-    }
-}
-
+/// A rank's end of a `Network`.
 struct ScrambledFabric: Fabric, ~Copyable {
     let network: Network
+    let rank: Int
+    let depth: Int
     let name = "scrambled"
     let deviceName = "none"
-    let rank: Int
-    let worldSize: Int
-    let channelsPerPeer: Int
-    var depth: Int
+    var worldSize: Int { network.topology.worldSize }
+    var channelsPerPeer: Int { network.channels }
     var writeDepth: Int { depth }
     var arrivalDepth: Int { depth }
+    var writesCompleteAtOnce: Bool { network.completesAtOnce }
     var endpoint: [UInt8] { [] }
-
-    init(network: Network, rank: Int, worldSize: Int, channelsPerPeer: Int = 1, depth: Int) {
-        self.network = network
-        self.rank = rank
-        self.worldSize = worldSize
-        self.channelsPerPeer = channelsPerPeer
-        self.depth = depth
-    }
 
     mutating func connect(to peers: [Int: [UInt8]], deadline: FabricInstant) throws(FabricError) {}
 
     mutating func allocate(byteCount: Int) throws(FabricError) -> Region {
         let block = UnsafeMutableRawBufferPointer.allocate(byteCount: max(1, byteCount), alignment: 64)
         // Not zero: what nobody wrote must not look right.
-        unsafe block.initializeMemory(as: UInt8.self, repeating: 0xEE)
+        unsafe memset(block.baseAddress!, 0xEE, block.count)
         unsafe network.memory[rank].append(block)
-        return unsafe Region(
-            identifier: UInt32(network.memory[rank].count - 1), base: block.baseAddress!, byteCount: byteCount)
+        return unsafe Region(identifier: UInt32(network.memory[rank].count - 1), base: block.baseAddress!, byteCount: byteCount)
     }
 
     mutating func register(_ memory: UnsafeMutableRawPointer, byteCount: Int) throws(FabricError) -> Region? { nil }
-    @unsafe func address(of region: RemoteRegion) -> UnsafeMutableRawPointer? { nil }
     mutating func release(_ region: Region) {}
     mutating func detach(_ region: RemoteRegion) {}
+
+    @unsafe func address(of region: RemoteRegion) -> UnsafeMutableRawPointer? {
+        let isNear = network.topology.machine(of: rank) == network.topology.machine(of: region.peer)
+        return unsafe isNear ? network.memory[region.peer][Int(region.identifier)].baseAddress : nil
+    }
 
     func descriptor(of region: Region) -> [UInt8] {
         var writer = WireWriter()
@@ -129,19 +187,26 @@ struct ScrambledFabric: Fabric, ~Copyable {
     }
 
     mutating func write(_ write: Write) throws(FabricError) -> UInt64 {
-        guard write.destinationOffset >= 0, write.destinationOffset + write.byteCount <= write.destination.byteCount else {
-            throw FabricError(.outOfBounds, during: .write, peer: write.channel.peer, detail: "test")
+        let peer = write.channel.peer
+        guard write.sourceOffset >= 0, write.sourceOffset + write.byteCount <= write.source.byteCount, write.destinationOffset >= 0,
+            write.destinationOffset + write.byteCount <= write.destination.byteCount, write.destination.peer == peer
+        else { throw FabricError(.outOfBounds, during: .write, peer: peer, detail: "test") }
+        let track = network.tracks[network.track(from: rank, to: peer, write.channel.index)]
+        guard track.writes.count - track.completed < depth else {
+            throw FabricError(.queueFull, during: .write, peer: peer, detail: "test")
         }
-        let flying = network.inFlight[rank][write.channel, default: []].count
-        guard flying < depth else { throw FabricError(.queueFull, during: .write, peer: write.channel.peer, detail: "test") }
-        network.deepest = max(network.deepest, flying + 1)
-        let ticket = network.tickets[rank][write.channel, default: 0] + 1
-        network.tickets[rank][write.channel] = ticket
-        network.inFlight[rank][write.channel, default: []].append(.init(write: write, ticket: ticket))
-        return ticket
+        return network.post(write, from: rank)
     }
 
-    mutating func poll() -> FabricEvent? { network.events[rank].isEmpty ? nil : network.events[rank].removeFirst() }
+    /// Now and then it has seen nothing yet.
+    mutating func poll() -> FabricEvent? {
+        network.release(rank)
+        guard !network.events[rank].isEmpty, !network.random.oneIn(5) else { return nil }
+        let event = network.events[rank].removeFirst()
+        if case .arrival(let channel, _) = event { network.tracks[network.track(from: channel.peer, to: rank, channel.index)].unread -= 1 }
+        return event
+    }
+
     mutating func wait(until deadline: FabricInstant) {}
     func now() -> FabricInstant { FabricInstant(nanoseconds: network.clock) }
     func waker() -> Waker { Waker {} }

@@ -41,19 +41,23 @@ import Testing
         }
     }
 
-    /// A write just before a long silence of the writer wakes a peer that has slept for long at once, not by its own deadline.
+    /// A write and one `poll`, and then silence: the peer wakes by that alone, however it was about to fall asleep.
     @Test(arguments: [false, true]) func wakesWhoSleeps(onDescriptor: Bool) throws {
         try together(yields: 0, onDescriptor: onDescriptor) { fabric, region, remote in
             if fabric.rank == 0 {
                 _ = try fabric.write(
                     Write(
                         channel: Channel(peer: 1), source: region, sourceOffset: 0, destination: remote, destinationOffset: 64,
-                        byteCount: 0,
-                        immediate: 3))
+                        byteCount: 0, immediate: 3))
+                _ = fabric.poll()
             } else {
+                let patience: UInt64 = 30_000
+                fabric.livenessIntervalMilliseconds = 10 * patience
+                let deadline = fabric.now().advanced(milliseconds: patience)
                 while true {
                     if case .arrival(_, 3) = fabric.poll() { break }
-                    fabric.wait(until: .distantFuture)
+                    fabric.wait(until: deadline)
+                    if fabric.now() >= deadline { throw Unexpected(what: "no wake-up") }
                 }
             }
         }

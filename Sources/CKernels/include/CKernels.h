@@ -18,8 +18,8 @@ const char *_Nonnull kernel_set_name(const KernelSet *_Nonnull set);
 
 /// Folds `count` elements of each source, left to right, and stores the result into each destination.
 /// `operation` and `type` are the raw values of Reduction's `ReductionOperation` and `ElementType`. A divisor of 0 or 1 divides nothing.
-/// A destination is the very address of a source, or overlaps none. Where `streaming`, stores go past the caches, provided that
-/// the destinations lie alike within a cache line; a fence behind them orders them before what the caller stores next.
+/// A destination is the very address of a source, or overlaps none. Where `streaming`, stores go past the caches, and a fence
+/// behind them orders them before what the caller stores next.
 void kernel_reduce(
     const KernelSet *_Nonnull set, unsigned operation, unsigned type, const void *_Nonnull const *_Nonnull sources, size_t source_count,
     void *_Nonnull const *_Nonnull destinations, size_t destination_count, size_t count, size_t divisor, bool streaming);

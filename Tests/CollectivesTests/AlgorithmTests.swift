@@ -1,0 +1,174 @@
+import Reduction
+import Testing
+
+@testable import Collectives
+
+/// Which algorithm carries an operation out makes no difference to the bits unless the settings say so by size.
+@Suite struct AlgorithmTests {
+    /// What every rank has at the end, which must be what the oracle says.
+    private func outcome(
+        _ collective: Collective, _ algorithm: Algorithm, _ settings: ExecutorSettings, count: Int, type: ElementType,
+        reduction: ReductionOperation = .sum, seed: Int = 1
+    ) throws -> [[UInt8]?] {
+        let worldSize = settings.worldSize
+        let size = max(64, worldSize * count * type.byteCount)
+        let job = try Job(settings, seed: UInt64(seed), bufferBytes: [size, size])
+        let operation = Operation(
+            collective, input: Place(job.buffers[1]), output: Place(job.buffers[2]), count: count, type: type, reduction: reduction,
+            algorithm: algorithm)
+        let inputs = (0..<worldSize).map { Sample.input(operation, number: 3, rank: $0, worldSize: worldSize) }
+        for rank in 0..<worldSize {
+            unsafe job.bytes(rank, operation.input, count: inputs[rank].count).copyBytes(from: inputs[rank])
+            _ = try job.ranks[rank].executor.submit(operation)
+        }
+        job.run()
+        let oracle = Oracle(operation: operation, topology: settings.topology, algorithm: algorithm)
+        return (0..<worldSize).map { rank in
+            guard let wanted = Expectation(oracle: oracle, inputs: inputs).output(of: rank) else { return nil }
+            let got = unsafe Array(job.bytes(rank, operation.output, count: wanted.count))
+            #expect(job.ranks[rank].finished.count == 1 && got == wanted, "\(algorithm) \(collective) of \(count) \(type), rank \(rank)")
+            return got
+        }
+    }
+
+    @Test(arguments: Algorithm.allCases, [Topology.apart(worldSize: 3), .oneMachine(worldSize: 3), Topology(machineOfRank: [0, 0, 1, 1])])
+    func everyTypeAndReduction(algorithm: Algorithm, topology: Topology) throws {
+        let settings = ExecutorSettings.small(topology, pieceBytes: 64, pieces: 2)
+        for collective in [Collective.allreduce, .reduceScatter, .reduce(root: 1)]
+        where algorithm.supports(collective, byteCount: 8, in: settings) {
+            for type in ElementType.allCases {
+                for reduction in ReductionOperation.allCases {
+                    let count = algorithm == .tree ? 64 / type.byteCount : 45
+                    _ = try outcome(collective, algorithm, settings, count: count, type: type, reduction: reduction)
+                }
+            }
+        }
+    }
+
+    /// The cost model may choose any of the candidates, so all of them give the same.
+    @Test(arguments: ScheduleTests.topologies)
+    func candidatesAgreeToTheBit(topology: Topology) throws {
+        let settings = ExecutorSettings.small(topology, pieceBytes: 256, pieces: 3)
+        for collective in [Collective.allreduce, .reduceScatter, .reduce(root: topology.worldSize - 1), .allgather, .allToAll] {
+            for type in [ElementType.float32, .bfloat16, .float16] {
+                for count in [1, 29] {
+                    let byteCount = count * type.byteCount
+                    let candidates = Algorithm.candidates(for: collective, byteCount: byteCount, type: type, in: settings)
+                    let outcomes = try candidates.map { try outcome(collective, $0, settings, count: count, type: type) }
+                    for index in outcomes.indices {
+                        #expect(outcomes[index] == outcomes[0], "\(candidates[index]) and \(candidates[0]) of \(collective), \(type)")
+                    }
+                }
+            }
+        }
+    }
+
+    /// Sizes at which ranks do not split evenly, in other orders of events.
+    @Test(arguments: 0..<10)
+    func theSeedMakesNoDifference(seed: Int) throws {
+        let settings = ExecutorSettings.small(.apart(worldSize: 4), pieceBytes: 64, pieces: 2)
+        let first = try outcome(.allreduce, .ring, settings, count: 103, type: .bfloat16, seed: 0)
+        let other = try outcome(.allreduce, .ring, settings, count: 103, type: .bfloat16, seed: seed + 1)
+        #expect(first == other)
+    }
+}
+
+/// The choice as a function.
+@Suite struct ChoiceTests {
+    static let settings = [1, 2, 3, 4, 8, 9, 64, 1000].flatMap { worldSize in
+        [Topology.apart(worldSize: worldSize), .oneMachine(worldSize: worldSize), Topology(machineOfRank: (0..<worldSize).map { $0 / 2 })]
+            .flatMap { topology in
+                [1 << 16, 1 << 20, ExecutorSettings.landingByteLimit].map { ExecutorSettings(topology: topology, landingByteLimit: $0) }
+            }
+    }
+    static let sizes = [0, 1, 4, 64, 1000, 4096, 4097, 8192, 8193, 65536, 65537, 1 << 20, 1 << 28, 1 << 31, 1 << 34]
+
+    @Test func whatIsChosenCanBeCarriedOut() {
+        for settings in Self.settings {
+            for collective in Collective.all(worldSize: settings.worldSize) where collective.root <= 1 {
+                for size in Self.sizes {
+                    for type in [ElementType.float32, .bfloat16] {
+                        let choice = settings.choice(for: collective, byteCount: size, type: type)
+                        for prediction in choice.predictions {
+                            #expect(
+                                prediction.algorithm.supports(collective, byteCount: size, in: settings),
+                                "\(prediction.algorithm) \(collective) of \(size) bytes, \(settings.worldSize) ranks")
+                        }
+                        #expect(choice.algorithm == choice.predictions[0].algorithm)
+                        #expect(choice.predictions.allSatisfy { $0.microseconds >= choice.predictions[0].microseconds })
+                    }
+                }
+            }
+        }
+    }
+
+    @Test func moreBytesCostMore() {
+        for settings in Self.settings {
+            for collective in Collective.all(worldSize: settings.worldSize) where collective.root <= 0 {
+                for algorithm in Algorithm.allCases {
+                    let costs = Self.sizes.map {
+                        Costs.typical.microseconds(algorithm, collective, byteCount: $0, in: settings.topology)
+                    }
+                    #expect(costs.allSatisfy { $0.isFinite && $0 >= 0 } && costs == costs.sorted())
+                }
+            }
+        }
+    }
+
+    /// Small ones by what has few messages, large ones by what moves few bytes.
+    @Test func sizeDecides() {
+        let apart = ExecutorSettings(topology: .apart(worldSize: 8))
+        #expect(apart.choice(for: .allreduce, byteCount: 8, type: .float32).algorithm != .ring)
+        #expect(apart.choice(for: .allreduce, byteCount: 1 << 24, type: .float32).algorithm == .ring)
+        let many = ExecutorSettings(topology: .apart(worldSize: 512))
+        #expect(many.choice(for: .barrier, byteCount: 0, type: .float32).algorithm == .logarithmic)
+        let machine = ExecutorSettings(topology: .oneMachine(worldSize: 8))
+        #expect(machine.choice(for: .allreduce, byteCount: 1 << 24, type: .float32).algorithm == .direct)
+        let nested = ExecutorSettings(topology: Topology(machineOfRank: [0, 0, 0, 0, 1, 1, 1, 1]))
+        #expect(nested.choice(for: .allreduce, byteCount: 1 << 24, type: .float32).algorithm == .hierarchical)
+    }
+
+    /// Where algorithms round differently, measurement has no say.
+    @Test func costsDoNotDecideAboutRounding() {
+        var random = SplitMix(state: 3)
+        for settings in Self.settings where !settings.topology.isOneMachine {
+            for size in Self.sizes {
+                var chosen: Set<Bool> = []
+                for _ in 0..<5 {
+                    var other = settings
+                    func number() -> Double { Double(random.below(1000)) }
+                    other.costs = Costs(
+                        near: .init(latency: number(), perByte: number()), far: .init(latency: number(), perByte: number()),
+                        reducePerByte: number())
+                    let algorithm = other.choice(for: .allreduce, byteCount: size, type: .bfloat16).algorithm
+                    chosen.insert(algorithm == .oneShot || algorithm == .logarithmic)
+                }
+                #expect(chosen.count == 1)
+            }
+        }
+    }
+
+    /// Nothing overlaps, and memory keeps to the limit where that leaves a world room.
+    @Test func landingMemoryIsBounded() {
+        for settings in Self.settings where settings.worldSize > 1 && settings.worldSize <= 64 {
+            let layout = settings.landing
+            if settings.landingByteLimit >= 64 << 20 { #expect(layout.byteCount <= settings.landingByteLimit + 4096 * settings.worldSize) }
+            var end = 0
+            for lane in 0..<ExecutorSettings.lanes {
+                for slot in 0..<layout.gatedSlots {
+                    #expect(layout.gated(lane: lane, slot: slot) == end)
+                    end += settings.pieceBytes
+                }
+                for set in 0..<2 {
+                    #expect(layout.eager(lane: lane, set: set) == end)
+                    end += settings.worldSize * settings.eagerBytes
+                }
+            }
+            for rank in 0..<settings.worldSize {
+                #expect(layout.invitation(from: rank) == end && layout.invitation(to: rank) == end + Landing.boxBytes)
+                end += 2 * Landing.boxBytes
+            }
+            #expect(layout.byteCount == end)
+        }
+    }
+}

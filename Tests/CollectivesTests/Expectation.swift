@@ -1,0 +1,154 @@
+import Reduction
+
+@testable import Collectives
+
+/// Numbers of every type that sums and products round and do not leave the range of; and what each collective makes of them.
+enum Sample {
+    static let elements = 1 << 12
+
+    /// The same bytes for the same type.
+    static let tables: [ElementType: [UInt8]] = {
+        var tables: [ElementType: [UInt8]] = [:]
+        for type in ElementType.allCases {
+            var random = SplitMix(state: UInt64(type.rawValue) + 77)
+            tables[type] = (0..<elements).flatMap { _ in element(type, random.next()) }
+        }
+        return tables
+    }()
+
+    /// Floats between 0.5 and 2, of both signs.
+    private static func element(_ type: ElementType, _ bits: UInt64) -> [UInt8] {
+        let value = Double(sign: bits & 1 == 0 ? .plus : .minus, exponent: bits & 2 == 0 ? -1 : 0, significand: 1 + Double(bits >> 12) * 0x1p-52)
+        switch type {
+        case .float32: return bytes(Float(value).bitPattern)
+        case .float64: return bytes(value.bitPattern)
+        case .float16: return bytes(Float16(value).bitPattern)
+        case .bfloat16: return bytes(BFloat16(Float(value)).bitPattern)
+        default: return Array(bytes(bits)[0..<type.byteCount])
+        }
+    }
+
+    private static func bytes(_ value: some FixedWidthInteger) -> [UInt8] {
+        (0..<value.bitWidth / 8).map { UInt8(truncatingIfNeeded: value >> ($0 * 8)) }
+    }
+
+    /// A rank's input of the operation with this number.
+    static func input(_ operation: Operation, number: Int, rank: Int, worldSize: Int) -> [UInt8] {
+        let size = operation.type.byteCount
+        let table = tables[operation.type]!
+        let extent =
+            switch operation.collective {
+            case .reduceScatter, .allToAll, .scatter: worldSize * operation.count
+            case .barrier, .receive: 0
+            default: operation.count
+            }
+        var random = SplitMix(state: UInt64(number * 64 + rank))
+        var result: [UInt8] = []
+        while result.count < extent * size {
+            let start = random.below(elements / 2)
+            result += table[start * size..<min(start + elements / 2, start + extent - result.count / size) * size]
+        }
+        return result
+    }
+}
+
+/// What each rank's own output should hold, by what `Oracle` says about order; the arithmetic is that of the kernels, called in plain order.
+struct Expectation {
+    let oracle: Oracle
+    let inputs: [[UInt8]]
+
+    private var operation: Operation { oracle.operation }
+    private var size: Int { operation.type.byteCount }
+    private var ranks: Int { inputs.count }
+
+    func output(of rank: Int) -> [UInt8]? {
+        let (count, blockBytes) = (operation.count, operation.count * size)
+        switch operation.collective {
+        case .allreduce: return reduced(0..<count)
+        case .reduceScatter: return reduced(rank * count..<(rank + 1) * count)
+        case .reduce(let root): return root == rank ? reduced(0..<count) : nil
+        case .allgather: return inputs.flatMap { $0 }
+        case .gather(let root): return root == rank ? inputs.flatMap { $0 } : nil
+        case .allToAll: return inputs.flatMap { $0[rank * blockBytes..<(rank + 1) * blockBytes] }
+        case .broadcast(let root): return inputs[root]
+        case .scatter(let root): return Array(inputs[root][rank * blockBytes..<(rank + 1) * blockBytes])
+        case .receive(let from): return inputs[from]
+        case .barrier, .send: return nil
+        }
+    }
+
+    /// In runs of elements that are summed in the same order.
+    private func reduced(_ range: Range<Int>) -> [UInt8] {
+        if ranks == 1 { return inputs[0] }
+        var result: [UInt8] = []
+        var start = range.lowerBound
+        while start < range.upperBound {
+            let order = oracle.algorithm == .tree ? [] : oracle.order(start)
+            var end = start + 1
+            while end < range.upperBound, oracle.algorithm == .tree || oracle.order(end) == order { end += 1 }
+            let bytes = start * size..<end * size
+            result += oracle.algorithm == .tree ? tree(0, bytes) : inOrder(order.map { inputs[$0][bytes] })
+            start = end
+        }
+        return result
+    }
+
+    /// An algorithm rounds what it stores: a ring after each rank, a hierarchical one after each machine, the others once.
+    private func inOrder(_ parts: [ArraySlice<UInt8>]) -> [UInt8] {
+        switch oracle.algorithm {
+        case .ring: return chained(parts, startingWith: 1)
+        case .hierarchical: return chained(parts, startingWith: oracle.topology.size(ofMachine: 0))
+        default: return fold(parts, isFinal: true)
+        }
+    }
+
+    /// So many parts at a time, rounded after each.
+    private func chained(_ parts: [ArraySlice<UInt8>], startingWith step: Int) -> [UInt8] {
+        var sum = step == 1 ? Array(parts[0]) : fold(Array(parts[0..<step]), isFinal: false)
+        var next = step
+        while next < parts.count {
+            sum = fold([sum[...]] + parts[next..<next + step], isFinal: next + step == parts.count)
+            next += step
+        }
+        return sum
+    }
+
+    private func tree(_ place: Int, _ bytes: Range<Int>) -> [UInt8] {
+        var parts = [inputs[(place + operation.collective.root) % ranks][bytes]]
+        var step = 1
+        while place & step == 0, place + step < ranks {
+            parts.append(tree(place + step, bytes)[...])
+            step *= 2
+        }
+        return parts.count == 1 ? Array(parts[0]) : fold(parts, isFinal: place == 0)
+    }
+
+    private func fold(_ parts: [ArraySlice<UInt8>], isFinal: Bool) -> [UInt8] {
+        let byteCount = parts[0].count
+        let sources = UnsafeMutableRawBufferPointer.allocate(byteCount: max(1, parts.count * byteCount), alignment: 64)
+        defer { unsafe sources.deallocate() }
+        for (index, part) in parts.enumerated() {
+            unsafe part.withUnsafeBytes { unsafe sources.baseAddress!.advanced(by: index * byteCount).copyMemory(from: $0) }
+        }
+        let addresses = unsafe parts.indices.map { unsafe UnsafeRawPointer(sources.baseAddress! + $0 * byteCount) }
+        return unsafe Array(unsafeUninitializedCapacity: byteCount) { target, count in
+            count = byteCount
+            let targets = unsafe [UnsafeMutableRawPointer(target.baseAddress!)]
+            // SAFETY: the sources live until the end of the function, the target is lent.
+            unsafe addresses.withUnsafeBufferPointer { addresses in
+                unsafe targets.withUnsafeBufferPointer { targets in
+                    unsafe Kernels.reduce(
+                        operation.reduction, operation.type, sources: addresses, destinations: targets, count: byteCount / size,
+                        divisor: isFinal && operation.reduction == .average ? ranks : 0, streaming: false)
+                }
+            }
+        }
+    }
+}
+
+extension UnsafeMutableRawPointer {
+    // SAFETY: the caller says that there is room for the bytes.
+    func copyMemory(from bytes: UnsafeRawBufferPointer) {
+        if let base = bytes.baseAddress { unsafe copyMemory(from: base, byteCount: bytes.count) }
+    }
+}

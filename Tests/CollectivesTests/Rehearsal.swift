@@ -1,0 +1,329 @@
+import Reduction
+
+@testable import Collectives
+
+/// One operation, its schedules carried out by all ranks on symbols, and what is wrong with them.
+///
+/// A schedule's steps do not depend on what arrives when, so one run shows every order of events, if we note what comes before what: each
+/// rank has a vector clock, which a message carries to its receiver. A write reads its source and stores into its target at some
+/// time between its posting and its receipt; whatever touches the same memory must come before the one or after the other. So there is
+/// no order that a fabric could choose in which a slot is overwritten before it was read, a source changes under way, or
+/// memory is touched of a rank that has not begun or has ended the operation.
+@safe
+final class Rehearsal {
+    let operation: Operation
+    let topology: Topology
+    let shapes: [Shape]
+    let ranks: Int
+    private(set) var faults: [String] = []
+    /// Messages on one channel unread at once, at most, whatever the order; and those of them that a rank may get before it begins.
+    private(set) var mostUnread = 0
+    private(set) var mostEarly = 0
+
+    private let schedules: [Schedule]
+    /// Four for each rank: input, output (unused in place), gated and eager slots.
+    private var memory: [Memory] = []
+    /// Of each rank: for each other how many of its steps are known to be over; then for each channel, by sender and receiver, how many of
+    /// its writes are known to have arrived, and to have been read.
+    private var clocks: [[Int32]]
+    private var channels: [Link]
+
+    private struct Link {
+        /// The sender's clock at each message.
+        var messages: [[Int32]] = []
+        var consumed = 0
+        /// When, by the receiver's clock.
+        var consumedAt: [Int32] = []
+    }
+
+    private struct Access {
+        var range: Range<Int>
+        /// Over for whoever's clock says so: `clock[component] >= time`.
+        var component: Int
+        var time: Int32
+    }
+
+    // SAFETY: the symbols are the rehearsal's until its end.
+    @safe
+    private struct Memory {
+        var symbols: UnsafeMutableBufferPointer<UInt64>
+        var reads: [Access] = []
+        var writes: [Access] = []
+    }
+
+    private enum Space: Int { case input, output, gated, eager }
+
+    init(_ operation: Operation, _ algorithm: Algorithm, _ topology: Topology, shapes: [Shape]) {
+        self.operation = operation
+        self.topology = topology
+        self.shapes = shapes
+        ranks = topology.worldSize
+        schedules = shapes.map { Schedule(algorithm, $0) }
+        clocks = Array(repeating: Array(repeating: 0, count: ranks + 2 * ranks * ranks), count: ranks)
+        channels = Array(repeating: Link(), count: ranks * ranks)
+        for rank in 0..<ranks {
+            let extents = [
+                max(operation.inputExtent(worldSize: ranks), operation.isInPlace ? operation.outputExtent(worldSize: ranks) : 0),
+                operation.isInPlace ? 0 : operation.outputExtent(worldSize: ranks),
+                shapes[rank].gatedSlots * shapes[rank].pieceElements, ranks * operation.count,
+            ]
+            for (space, extent) in extents.enumerated() {
+                let symbols = UnsafeMutableBufferPointer<UInt64>.allocate(capacity: extent)
+                for index in 0..<extent { unsafe symbols[index] = initial(rank, space, index) }
+                unsafe memory.append(Memory(symbols: symbols))
+            }
+        }
+    }
+
+    deinit {
+        for index in memory.indices { unsafe memory[index].symbols.deallocate() }
+    }
+
+    private func initial(_ rank: Int, _ space: Int, _ index: Int) -> UInt64 {
+        let start = operation.inputStart(of: rank)
+        let own = operation.collective == .allgather || isGather ? start..<start + operation.count : 0..<Int.max
+        let hasInput = space == 0 && own.contains(index)
+        return hasInput ? Symbol.input(rank, index - start) : Symbol.nothing(4 * rank + space, index)
+    }
+
+    private var isGather: Bool { if case .gather = operation.collective { true } else { false } }
+
+    private func fault(_ text: @autoclosure () -> String) {
+        if faults.count < 4 { faults.append(text()) }
+    }
+
+    // MARK: running
+
+    /// Every rank goes as far as it can, in turn, until nobody can.
+    func run() {
+        var places = Array(repeating: 0, count: ranks)
+        let counts = schedules.map(\.count)
+        for rank in 0..<ranks { clocks[rank][rank] = 1 }
+        var moved = true
+        while moved {
+            moved = false
+            for rank in 0..<ranks {
+                while places[rank] < counts[rank], take(schedules[rank][places[rank]], rank) {
+                    places[rank] += 1
+                    moved = true
+                }
+            }
+        }
+        for rank in 0..<ranks where places[rank] < counts[rank] {
+            return fault("rank \(rank) waits for ever at step \(places[rank]): \(schedules[rank][places[rank]])")
+        }
+        end()
+    }
+
+    private func take(_ step: Step, _ rank: Int) -> Bool {
+        if let peer = step.receive {
+            guard channels[peer * ranks + rank].consumed < channels[peer * ranks + rank].messages.count else { return false }
+        }
+        clocks[rank][rank] += 1
+        if step.drain { drain(rank) }
+        if let peer = step.receive { receive(rank, from: peer) }
+        if let action = step.action { perform(action, rank) }
+        if let send = step.send { post(send, rank) }
+        return true
+    }
+
+    private func arrival(_ sender: Int, _ receiver: Int) -> Int { ranks + 2 * (sender * ranks + receiver) }
+    private func reading(_ sender: Int, _ receiver: Int) -> Int { arrival(sender, receiver) + 1 }
+
+    private func drain(_ rank: Int) {
+        for peer in 0..<ranks { clocks[rank][reading(rank, peer)] = Int32(channels[rank * ranks + peer].messages.count) }
+    }
+
+    private func receive(_ rank: Int, from peer: Int) {
+        let channel = peer * ranks + rank
+        let number = channels[channel].consumed
+        channels[channel].consumed += 1
+        channels[channel].consumedAt.append(clocks[rank][rank])
+        let sender = channels[channel].messages[number]
+        unsafe clocks[rank].withUnsafeMutableBufferPointer { clock in
+            unsafe sender.withUnsafeBufferPointer { sender in
+                // SAFETY: both hold one number for each component.
+                for index in 0..<clock.count where unsafe sender[index] > clock[index] { unsafe clock[index] = sender[index] }
+            }
+        }
+        clocks[rank][arrival(peer, rank)] = Int32(number + 1)
+        clocks[rank][reading(peer, rank)] = Int32(number + 1)
+    }
+
+    private func post(_ send: Send, _ rank: Int) {
+        let channel = rank * ranks + send.peer
+        let number = channels[channel].messages.count
+        if send.peer == rank { fault("rank \(rank) writes to itself") }
+        channels[channel].messages.append(clocks[rank])
+        let known = clocks[rank][send.peer]
+        mostUnread = max(mostUnread, number + 1 - channels[channel].consumedAt.count { $0 <= known })
+        if known == 0 { mostEarly = max(mostEarly, number + 1) }
+        guard send.count > 0 else { return }
+        if send.count > shapes[rank].messageElements { fault("a message of \(send.count) elements") }
+        // In flight: after everything that the sender knows, and after what was posted on the channel before.
+        var clock = clocks[rank]
+        clock[arrival(rank, send.peer)] = Int32(number)
+        clock[reading(rank, send.peer)] = Int32(number)
+        let target: Location =
+            switch send.target {
+            case .gated(let slot): .gated(slot: slot)
+            case .eager(let owner): .eager(rank: owner)
+            case .output(let start): .output(start)
+            case .invitation, .invited: invariantFailure("transfers are not rehearsed")
+            }
+        let time = Int32(number + 1)
+        let from = touch(send.source, send.count, of: rank, by: (reading(rank, send.peer), time), clock, isWrite: false)
+        let to = touch(target, send.count, of: send.peer, by: (arrival(rank, send.peer), time), clock, isWrite: true)
+        guard let from, let to else { return }
+        // SAFETY: `touch` has checked both ranges.
+        for index in 0..<send.count { unsafe memory[to.memory].symbols[to.start + index] = memory[from.memory].symbols[from.start + index] }
+    }
+
+    // MARK: actions
+
+    private func perform(_ action: Action, _ rank: Int) {
+        switch action {
+        case .copy(let from, let to, let count): store([from], [to], count, rank) { $0 }
+        case .spread(let start, let count):
+            let others = machine(of: rank).filter { $0 != rank }
+            store([.output(start)], others.map { .peerOutput(start, rank: $0) }, count, rank) { $0 }
+        case .fold(let fold):
+            let targets: [Location] =
+                switch fold.target {
+                case .location(let location): [location]
+                case .machine(let start): machine(of: rank).map { $0 == rank ? .output(start) : .peerOutput(start, rank: $0) }
+                }
+            let (sources, start) = sources(fold.sources, rank)
+            store(sources, targets, fold.count, rank, eagerStart: start) { fold.isFinal ? Symbol.finished($0) : $0 }
+        }
+    }
+
+    private func machine(of rank: Int) -> [Int] {
+        let machine = topology.machine(of: rank)
+        return (0..<topology.size(ofMachine: machine)).map { topology.rank($0, ofMachine: machine) }
+    }
+
+    /// What a fold adds up, in order; and from which element on of eager slots.
+    private func sources(_ sources: Fold.Sources, _ rank: Int) -> ([Location], Int) {
+        switch sources {
+        case .pair(let left, let right): return ([left, right], 0)
+        case .machine(let partial, let start, let first):
+            let members = machine(of: rank)
+            let inputs = members.indices.map { members[(first + $0) % members.count] }
+                .map { $0 == rank ? Location.input(start) : .peerInput(start, rank: $0) }
+            return ((partial.map { [$0] } ?? []) + inputs, 0)
+        case .eager(let first, let start, let inputStart):
+            return ((0..<ranks).map { (first + $0) % ranks }.map { $0 == rank ? .input(inputStart) : .eager(rank: $0) }, start)
+        case .eagerMachines(let first, let start):
+            let machines = topology.machineCount
+            let order = (0..<machines).flatMap { turn in
+                let machine = (first + turn) % machines
+                return (0..<topology.size(ofMachine: machine)).map { topology.rank($0, ofMachine: machine) }
+            }
+            return (order.map { $0 == rank ? .input(start) : .eager(rank: $0) }, start)
+        case .inputAndSlots(let start, let slots): return ([.input(start)] + (0..<slots).map { .gated(slot: $0) }, 0)
+        }
+    }
+
+    private func store(
+        _ sources: [Location], _ targets: [Location], _ count: Int, _ rank: Int, eagerStart: Int = 0, _ finish: (UInt64) -> UInt64
+    ) {
+        guard count > 0 else { return }
+        let event = (rank, clocks[rank][rank])
+        let from = sources.map { touch($0, count, of: rank, by: event, clocks[rank], isWrite: false, eagerStart: eagerStart) }
+        let to = targets.map { touch($0, count, of: rank, by: event, clocks[rank], isWrite: true) }
+        guard !from.contains(where: { $0 == nil }), !to.contains(where: { $0 == nil }) else { return }
+        for index in 0..<count {
+            // SAFETY: `touch` has checked all ranges.
+            var value = unsafe memory[from[0]!.memory].symbols[from[0]!.start + index]
+            for source in from.dropFirst() {
+                value = unsafe Symbol.sum(value, memory[source!.memory].symbols[source!.start + index])
+            }
+            value = finish(value)
+            for target in to { unsafe memory[target!.memory].symbols[target!.start + index] = value }
+        }
+    }
+
+    // MARK: memory
+
+    /// Where a location of `rank` lies, if something may touch it now.
+    private func touch(
+        _ location: Location, _ count: Int, of rank: Int, by event: (component: Int, time: Int32), _ clock: [Int32], isWrite: Bool,
+        eagerStart: Int = 0
+    ) -> (memory: Int, start: Int)? {
+        let outputSpace: Space = operation.isInPlace ? .input : .output
+        let (owner, space, start) =
+            switch location {
+            case .input(let start): (rank, Space.input, operation.inputStart(of: rank) + start)
+            case .output(let start): (rank, outputSpace, operation.outputStart(of: rank) + start)
+            case .gated(let slot): (rank, Space.gated, slot * shapes[rank].pieceElements)
+            case .eager(let other): (rank, Space.eager, other * operation.count + eagerStart)
+            case .peerInput(let start, let peer): (peer, Space.input, operation.inputStart(of: peer) + start)
+            case .peerOutput(let start, let peer): (peer, outputSpace, operation.outputStart(of: peer) + start)
+            }
+        let place = 4 * owner + space.rawValue
+        let range = start..<start + count
+        guard start >= 0, unsafe range.upperBound <= memory[place].symbols.count else {
+            fault("rank \(rank) touches \(location), \(count) elements: beyond its end")
+            return nil
+        }
+        if space == .gated, count > shapes[rank].pieceElements { fault("\(count) elements in a slot") }
+        // Eager slots take what comes before the rank has begun; nothing else does.
+        if space != .eager, clock[owner] == 0 { fault("\(location) of rank \(owner) is touched, which may not have begun") }
+        if owner != rank, topology.machine(of: owner) != topology.machine(of: rank) { fault("rank \(rank) does not see \(location)") }
+        check(memory[place].writes, range, clock) { "\(isWrite ? "write" : "read") of \(location) and an earlier write" }
+        if isWrite {
+            check(memory[place].reads, range, clock) { "write of \(location) and an earlier read" }
+            // Whatever comes after this write comes after what came before it.
+            func isCovered(_ access: Access) -> Bool { range.lowerBound <= access.range.lowerBound && access.range.upperBound <= range.upperBound }
+            memory[place].writes.removeAll(where: isCovered)
+            memory[place].reads.removeAll(where: isCovered)
+            memory[place].writes.append(Access(range: range, component: event.component, time: event.time))
+        } else {
+            memory[place].reads.append(Access(range: range, component: event.component, time: event.time))
+        }
+        return (place, start)
+    }
+
+    private func check(_ earlier: [Access], _ range: Range<Int>, _ clock: [Int32], _ what: () -> String) {
+        for access in earlier where access.range.lowerBound < range.upperBound && range.lowerBound < access.range.upperBound {
+            if clock[access.component] < access.time { return fault("\(what()) of \(access.range) may come in either order") }
+        }
+    }
+
+    // MARK: the end
+
+    private func end() {
+        for rank in 0..<ranks {
+            drain(rank)
+            for peer in 0..<ranks {
+                let channel = channels[rank * ranks + peer]
+                if channel.consumed < channel.messages.count { fault("rank \(peer) leaves messages of rank \(rank) unread") }
+                // What `Link` relies on: ahead by one operation at most.
+                if channel.messages.count > 0, clocks[rank][peer] == 0 { fault("rank \(rank) may end before rank \(peer), its peer, begins") }
+            }
+            for place in 4 * rank..<4 * rank + 4 {
+                check(memory[place].writes + memory[place].reads, 0..<Int.max, clocks[rank]) { "the end of rank \(rank) and a use" }
+            }
+        }
+    }
+
+    /// Says where the memory is not what it should be.
+    func compare(with oracle: Oracle) {
+        for rank in 0..<ranks {
+            let output = oracle.output(of: rank)
+            let outputs = operation.outputStart(of: rank)..<operation.outputStart(of: rank) + (output?.count ?? 0)
+            for space in 0..<2 {
+                let place = 4 * rank + space
+                let holdsOutput = (space == 1) != operation.isInPlace
+                for index in unsafe memory[place].symbols.indices {
+                    let isOutput = holdsOutput && outputs.contains(index)
+                    let wanted = isOutput ? output![index - outputs.lowerBound] : initial(rank, space, index)
+                    guard unsafe memory[place].symbols[index] != wanted else { continue }
+                    fault("rank \(rank): element \(index) of its \(space == 0 ? "input" : "output") is wrong")
+                    break
+                }
+            }
+        }
+    }
+}

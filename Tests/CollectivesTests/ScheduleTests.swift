@@ -1,0 +1,81 @@
+import Foundation
+import Reduction
+import Testing
+
+@testable import Collectives
+
+/// Every schedule as a value: all collectives, roots, algorithms, and worlds up to nine ranks, on awkward sizes. See `Rehearsal`.
+@Suite struct ScheduleTests {
+    /// With `COLLECTIVES_TESTS=all` every size with every cutting (minutes, in release); else each with some.
+    static let isExhaustive = ProcessInfo.processInfo.environment["COLLECTIVES_TESTS"] == "all"
+
+    static func counts(_ worldSize: Int) -> [Int] {
+        Set([0, 1, 2, 3, worldSize - 1, worldSize, worldSize + 1, 17, 64, 100, 257]).sorted()
+    }
+
+    /// Elements of a piece, of the least one worth a message, and how many travel together.
+    struct Cutting {
+        var piece: Int
+        var least: Int
+        var pieces: Int
+    }
+
+    static let cuttings = [1, 3, 64].flatMap { piece in
+        (1...8).map { Cutting(piece: piece, least: piece == 3 ? 1 : max(1, piece / 4), pieces: $0) }
+    }
+
+    static func rehearse(
+        _ collective: Collective, _ algorithm: Algorithm, _ topology: Topology, _ count: Int, inPlace: Bool, _ cutting: Cutting
+    ) -> Rehearsal? {
+        let settings = ExecutorSettings.small(topology, pieceBytes: cutting.piece * 4, pieces: cutting.pieces)
+        let operation = Operation(
+            collective, input: Place(SharedBuffer(index: 1)), output: Place(SharedBuffer(index: inPlace ? 1 : 2)), count: count,
+            type: .float32)
+        guard algorithm.supports(collective, byteCount: 4 * count, in: settings) else { return nil }
+        let shapes = (0..<topology.worldSize).map { rank in
+            var shape = settings.shape(of: operation, rank: rank, layout: settings.landing)
+            shape.leastPieceElements = cutting.least
+            if algorithm == .pairwise { shape.messageElements = 50 }
+            return shape
+        }
+        let rehearsal = Rehearsal(operation, algorithm, topology, shapes: shapes)
+        rehearsal.run()
+        rehearsal.compare(with: Oracle(operation: operation, topology: topology, algorithm: algorithm))
+        return rehearsal
+    }
+
+    /// One of a world's groupings at a time, so that they are shared among the cores.
+    static let topologies = (1...9).flatMap { Topology.all(worldSize: $0) }
+
+    @Test(arguments: topologies)
+    func everyOrderOfEventsGivesTheResult(topology: Topology) {
+        let worldSize = topology.worldSize
+        var turn = worldSize
+        for collective in Collective.all(worldSize: worldSize) {
+            for algorithm in Algorithm.allCases {
+                for isInPlace in [false, true] where !(isInPlace && collective == .allToAll) {
+                    for count in Self.counts(worldSize) {
+                        let cuttings = Self.isExhaustive ? Self.cuttings[...] : Self.some(&turn, collective, count, worldSize)
+                        for cutting in cuttings {
+                            guard
+                                let rehearsal = Self.rehearse(
+                                    collective, algorithm, topology, count, inPlace: isInPlace, cutting)
+                            else { continue }
+                            let what = "\(algorithm) \(collective) root \(collective.root) of \(count), in place: \(isInPlace), \(cutting)"
+                            #expect(rehearsal.faults.isEmpty, "\(what)")
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    private static func some(_ turn: inout Int, _ collective: Collective, _ count: Int, _ worldSize: Int) -> ArraySlice<Cutting> {
+        turn += 7  // Relatively prime to the number of cuttings.
+        let index = turn % cuttings.count
+        let isRootInside = collective.root > 0 && collective.root < worldSize - 1
+        let isLong = count * worldSize > 700 * cuttings[index].piece
+        let isLeftOut = isRootInside ? count > 3 && count != worldSize : isLong || turn / 7 % max(1, worldSize - 3) > 1
+        return isLeftOut ? [] : cuttings[index...index]
+    }
+}

@@ -1,0 +1,100 @@
+import Reduction
+
+@testable import Collectives
+
+/// What elements are instead of numbers: a sum of two is the same whichever is first, and nothing else about it is known. That is what
+/// floating-point sums promise, so equal symbols are equal bits.
+enum Symbol {
+    /// Element `index` of a rank's input.
+    static func input(_ rank: Int, _ index: Int) -> UInt64 { scramble(UInt64(rank) << 32 | UInt64(index)) }
+    /// What lies in memory that nobody has written: different everywhere.
+    static func nothing(_ memory: Int, _ index: Int) -> UInt64 { scramble(1 << 63 | UInt64(memory) << 32 | UInt64(index)) }
+    static func sum(_ left: UInt64, _ right: UInt64) -> UInt64 { scramble(left &+ right) }
+    /// Every rank's part is in.
+    static func finished(_ sum: UInt64) -> UInt64 { scramble(~sum) }
+
+    private static func scramble(_ value: UInt64) -> UInt64 {
+        var bits = (value &+ 0x9e37_79b9_7f4a_7c15) &* 0xbf58_476d_1ce4_e5b9
+        bits = (bits ^ bits >> 32) &* 0x94d0_49bb_1331_11eb
+        return bits ^ bits >> 29
+    }
+}
+
+/// What each collective should leave where, and in which order sums are taken: said again, element by element, without schedules.
+struct Oracle {
+    let operation: Operation
+    let topology: Topology
+    let algorithm: Algorithm
+
+    private var ranks: Int { topology.worldSize }
+    private var count: Int { operation.count }
+
+    /// The ranks in the order in which element `index` of the whole reduced buffer is summed, from left to right; not for a tree.
+    func order(_ index: Int) -> [Int] {
+        switch operation.collective {
+        case .reduceScatter: return around(from: index / count + 1)
+        case .reduce(let root): return around(from: root + 1)
+        default: break
+        }
+        let followsMachines = algorithm == .hierarchical || (topology.isNested && (algorithm == .oneShot || algorithm == .logarithmic))
+        guard followsMachines else {
+            return around(from: place(of: index, in: 0..<count, parts: ranks))
+        }
+        let machines = topology.machineCount
+        let slice = slice(of: index)
+        let first = place(of: index, in: slice, parts: machines)
+        return (0..<machines).flatMap { turn in
+            let machine = (first + turn) % machines
+            return (0..<topology.size(ofMachine: machine)).map { topology.rank($0, ofMachine: machine) }
+        }
+    }
+
+    private func around(from first: Int) -> [Int] { (0..<ranks).map { (first + $0) % ranks } }
+
+    private func slice(of index: Int) -> Range<Int> {
+        let places = topology.size(ofMachine: 0)
+        return part(place(of: index, in: 0..<count, parts: places), of: places, in: 0..<count)
+    }
+
+    /// In which part an index lies; the first parts are the longer ones.
+    private func place(of index: Int, in range: Range<Int>, parts: Int) -> Int {
+        let (size, longer) = range.count.quotientAndRemainder(dividingBy: parts)
+        let offset = index - range.lowerBound
+        return offset < longer * (size + 1) ? offset / (size + 1) : longer + (offset - longer * (size + 1)) / size
+    }
+
+    /// The symbol of element `index` of the whole reduced buffer.
+    func reduced(_ index: Int) -> UInt64 {
+        if ranks == 1 { return Symbol.input(0, index) }
+        if algorithm == .tree { return Symbol.finished(treeSum(0, index)) }
+        let order = order(index)
+        return Symbol.finished(order.dropFirst().reduce(Symbol.input(order[0], index)) { Symbol.sum($0, Symbol.input($1, index)) })
+    }
+
+    /// Of a binomial tree's rank at `place` from the root: its own, then those of its children, the nearest first.
+    private func treeSum(_ place: Int, _ index: Int) -> UInt64 {
+        var sum = Symbol.input((place + operation.collective.root) % ranks, index)
+        var step = 1
+        while place & step == 0, place + step < ranks {
+            sum = Symbol.sum(sum, treeSum(place + step, index))
+            step *= 2
+        }
+        return sum
+    }
+
+    /// What a rank's own output holds at the end, from where it begins; nil where nothing is written.
+    func output(of rank: Int) -> [UInt64]? {
+        switch operation.collective {
+        case .allreduce: return (0..<count).map(reduced)
+        case .reduceScatter: return (rank * count..<(rank + 1) * count).map(reduced)
+        case .reduce(let root): return root == rank ? (0..<count).map(reduced) : nil
+        case .allgather: return (0..<ranks).flatMap { from in (0..<count).map { Symbol.input(from, $0) } }
+        case .gather(let root):
+            return root == rank ? (0..<ranks).flatMap { from in (0..<count).map { Symbol.input(from, $0) } } : nil
+        case .allToAll: return (0..<ranks).flatMap { from in (rank * count..<(rank + 1) * count).map { Symbol.input(from, $0) } }
+        case .broadcast(let root): return (0..<count).map { Symbol.input(root, $0) }
+        case .scatter(let root): return (rank * count..<(rank + 1) * count).map { Symbol.input(root, $0) }
+        case .barrier, .send, .receive: return nil
+        }
+    }
+}
