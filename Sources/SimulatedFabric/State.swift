@@ -136,6 +136,11 @@ struct Flow {
     var lastArrival: UInt64 = 0
     var lastAcknowledgement: UInt64 = 0
 
+    /// Whether nobody else has ever used its wires: 0 not known yet, 1 yes, 2 no. See `departAlone`.
+    var alone: UInt8 = 0
+    /// Until when its wires carry what has departed.
+    var freeAt: UInt64 = 0
+
     var nextHeld = none
     var isHeldListed = false
     var isCompletionReady = false
@@ -148,6 +153,9 @@ struct WireState {
     /// Cuts that are in force.
     var cuts = 0
     var active: [Int32] = []
+    /// The only flow that ever used it, where there is one.
+    var user = none
+    var isShared = false
 
     var share: Double { cuts > 0 ? 0 : bytesPerNanosecond * fraction / Double(max(1, active.count)) }
 }

@@ -79,7 +79,12 @@ extension World {
         guard !flows[flow].isActive, flows[flow].departed + flows[flow].held < flows[flow].posted, !links[link].isBroken,
             !ranks[Int(links[link].rank)].isDead
         else { return }
-        let due = messages[Int(flows[flow].departing)].due
+        if isPlain {
+            departAlone(flow, signalsOnly: true)
+            guard flows[flow].departed + flows[flow].held < flows[flow].posted else { return }
+            if flows[flow].alone != 2, isAlone(flow) { return departAlone(flow, signalsOnly: false) }
+        }
+        let due = max(messages[Int(flows[flow].departing)].due, flows[flow].freeAt)
         if due > clock { schedule(slot(.depart, flow), at: due) } else { activate(flow) }
     }
 

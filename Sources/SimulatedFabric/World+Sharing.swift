@@ -69,4 +69,48 @@ extension World {
     mutating func scheduleDeparture(_ flow: Int) {
         schedule(slot(.depart, flow), at: clock + UInt64((flows[flow].remaining / flows[flow].rate).rounded(.up)))
     }
+
+    // MARK: alone
+
+    /// Whether no other flow has ever used the flow's wires. The first to come is told so until another comes; what has departed by then stays
+    /// as it is, so that the newcomer does not see it: an error of one write for each pair of flows, and none in a ring with NICs of its own.
+    mutating func isAlone(_ flow: Int) -> Bool {
+        if flows[flow].alone == 1 { return true }
+        let link = Int(flows[flow].link)
+        var isAlone = true
+        flows[flow].rate = .infinity
+        for hop in 0..<Int(links[link].wireCount) {
+            let wire = Int(links[link].wires[hop])
+            flows[flow].rate = min(flows[flow].rate, wires[wire].bytesPerNanosecond)
+            if wires[wire].user == none {
+                wires[wire].user = Int32(truncatingIfNeeded: flow)
+            } else if Int(wires[wire].user) != flow {
+                flows[Int(wires[wire].user)].alone = 2
+                wires[wire].isShared = true
+            }
+            if wires[wire].isShared { isAlone = false }
+        }
+        flows[flow].alone = isAlone ? 1 : 2
+        return isAlone
+    }
+
+    /// Sends what waits, one after the other at the full rate: when each departs is known at once.
+    /// - Parameter signalsOnly: only as far as writes carry no bytes, which need no share of anything.
+    mutating func departAlone(_ flow: Int, signalsOnly: Bool) {
+        let latency = links[Int(flows[flow].link)].latency
+        while flows[flow].departed + flows[flow].held < flows[flow].posted {
+            let id = Int(flows[flow].departing)
+            if signalsOnly, messages[id].byteCount > 0 { return }
+            let time = messages[id].byteCount == 0 ? 0 : Double(messages[id].byteCount) / flows[flow].rate
+            flows[flow].freeAt = max(messages[id].due, flows[flow].freeAt) + UInt64(time.rounded(.up))
+            messages[id].due = flows[flow].freeAt + latency
+            flows[flow].lastFlight = messages[id].due
+            flows[flow].departed += 1
+            flows[flow].departing = flows[flow].departed < flows[flow].posted ? messages[id].next : none
+            if flows[flow].flying == none {
+                flows[flow].flying = Int32(truncatingIfNeeded: id)
+                schedule(slot(.place, flow), at: messages[id].due)
+            }
+        }
+    }
 }

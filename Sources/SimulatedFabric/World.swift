@@ -28,6 +28,8 @@ struct World: ~Copyable {
     var running = none
     var scratch: Scratch?
     var eventCount = 0
+    /// Nothing is drawn, checked or broken: then a flow that is alone on its wires needs no event to depart.
+    let isPlain: Bool
 
     struct Turn {
         var fault: Fault
@@ -42,6 +44,9 @@ struct World: ~Copyable {
         ranks = Array(repeating: RankState(), count: options.worldSize)
         runnable = Array(repeating: none, count: options.worldSize)
         trace = Trace(depth: options.traceDepth)
+        isPlain =
+            faults.isEmpty && !options.isChecking && options.traceDepth == 0 && options.receiverNotReadyPerMille == 0
+            && options.wire.jitterNanoseconds == 0 && options.memory.jitterNanoseconds == 0
         for (number, fault) in faults.enumerated() {
             self.faults.append(Turn(fault: fault, isEnd: false, time: fault.atNanoseconds, number: number))
             guard fault.forNanoseconds > 0 else { continue }

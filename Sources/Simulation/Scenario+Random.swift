@@ -64,7 +64,7 @@ extension Scenario {
         drawTraining(&random, limits: limits)
         drawFaults(&random, limits: limits)
         // Ranks that do different things write where the others do not expect it; that they are told is what counts.
-        if disagreement != nil { self.world.isStrict = false }
+        if disagreement != nil { self.world.isChecking = false }
     }
 
     private static func drawWorld(_ world: inout SimulationOptions, _ random: inout SeededRandom, limits: Limits) {

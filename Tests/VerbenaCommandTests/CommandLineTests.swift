@@ -19,6 +19,10 @@ struct CommandLineTests {
         (["train", "--seed", "-1"], "-1"), (["train", "--ranks", "2", "--batch", "2501"], "5000 samples"),
         (["train", "--nonsense"], "--nonsense"),
         (["train", "word"], "word"), (["doctor", "word"], "word"), (["nonsense"], "nonsense"),
+        (["simulate", "check", "--seeds", "9..1"], "9..1"), (["simulate", "check", "--seeds", "1..2", "--ranks", "0"], "--ranks 0"),
+        (["simulate", "check", "--seeds", "1", "--faults", "crash,fire"], "fire"),
+        (["simulate", "check", "--seeds", "1", "--shorten", "calm,x"], "calm,x"),
+        (["simulate", "time", "--ranks", "1"], "--ranks 1"), (["simulate", "time", "--ranks", "9", "--ranks-per-machine", "2"], "machines"),
     ]
 
     @Test("a usage error is status 2, names what is wrong and where help is", arguments: usageErrors)
@@ -26,7 +30,7 @@ struct CommandLineTests {
         let failure = try #require(throws: Failure.self) { _ = try parse(VerbenaCommand.self, arguments) }
         #expect(failure.status == ExitStatus.usage)
         #expect(failure.description.contains(word))
-        let command = ["train", "doctor"].contains(arguments[0]) ? "verbena \(arguments[0])" : "verbena"
+        let command = ["train", "doctor", "simulate"].contains(arguments[0]) ? "verbena \(arguments[0])" : "verbena"
         #expect(failure.description.hasSuffix("; see \(command) --help"))
     }
 
