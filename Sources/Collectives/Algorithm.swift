@@ -33,7 +33,7 @@ public enum Algorithm: String, Sendable, CaseIterable {
         case (.logarithmic, .allreduce), (.logarithmic, .allgather): return isEager
         case (.ring, .allreduce), (.ring, .reduceScatter), (.ring, .allgather), (.ring, .broadcast), (.ring, .reduce): return true
         case (.hierarchical, .allreduce): return settings.topology.isNested
-        case (.tree, .broadcast): return true
+        case (.tree, .broadcast): return byteCount <= ExecutorSettings.messageBytes
         case (.tree, .reduce): return byteCount <= settings.pieceBytes
         case (.pairwise, .allToAll), (.pairwise, .gather), (.pairwise, .scatter): return true
         default: return false

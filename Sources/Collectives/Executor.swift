@@ -12,7 +12,7 @@ public struct Executor<F: Fabric & ~Copyable>: ~Copyable {
     @usableFromInline var device: F
     @usableFromInline var machine: StateMachine
 
-    /// Operations that wait for their lane, at most; `submit` traps beyond it.
+    /// Operations submitted and not yet taken as finished, at most; `submit` traps beyond it.
     public static var mostPending: Int { StateMachine.mostPending }
 
     /// - Parameters:

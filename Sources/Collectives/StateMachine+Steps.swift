@@ -189,6 +189,9 @@ extension StateMachine {
             lanes[lane].waitsForOutbox = false
             advance(lane)
         }
+        // A lane that came to its end is free for what waits for it; no event need follow.
+        if pending.count > 0 { startPending() }
+        if !pendingTransfers.isEmpty { startTransfers() }
     }
 
     /// The parts of a step in their order; false where one has to wait, or has failed.

@@ -10,7 +10,7 @@ internal import Reduction
 @usableFromInline
 struct StateMachine {
     @usableFromInline private(set) var settings: ExecutorSettings
-    /// Operations that wait for their lane, at most.
+    /// Operations submitted and not yet taken as finished, at most.
     static let mostPending = 1024
     /// Writes that the machine hands over at once; more wait for the next look.
     static let mostInOutbox = 64
@@ -213,7 +213,7 @@ struct StateMachine {
                 && holds(operation.output, operation.outputExtent(worldSize: worldSize)), "the operation's ranges lie in its buffers")
         invariant(
             operation.collective != .allToAll || !operation.isInPlace || operation.count == 0, "an all-to-all has two places")
-        invariant(pending.count + pendingTransfers.count < Self.mostPending, "pending operations are bounded by the caller")
+        invariant(unfinished < Self.mostPending, "operations not yet taken as finished are bounded by the caller")
         invariant(canCarryOut(operation), "the algorithm can carry out the collective")
     }
 
