@@ -1,0 +1,43 @@
+import Testing
+import Verbena
+
+// SAFETY (whole file): buffers are read and written between collectives only, while their communicator is open.
+@Suite(.serialized) struct LandingTests {
+    @Test func aLimitIsKeptAndResultsStayRight() throws {
+        for limit in [64 << 20, 8 << 20, 256 << 10] {
+            let outcomes = LocalRanks.run(5, fabric: .sharedMemory, configure: { configuration, _ in configuration.landingByteLimit = limit }) {
+                communicator in
+                let count = 20_000
+                let capacity = Exercise.capacity(world: 5, count: count)
+                let input = try communicator.allocate(Int64.self, count: capacity)
+                let output = try communicator.allocate(Int64.self, count: capacity)
+                for exercise in Exercise.all(world: 5, count: count) {
+                    for algorithm in [nil, Algorithm.ring] {
+                        if algorithm != nil, exercise.collective != .allreduce { continue }
+                        try exercise.run(communicator, input, output) {
+                            try communicator.perform($0, $1, into: $2, count: $3, algorithm: algorithm)
+                        }
+                    }
+                }
+                return [communicator.memory.landingByteCount, communicator.memory.limitByteCount]
+            }
+            for outcome in outcomes {
+                let memory = try outcome.get()
+                #expect(memory[0] <= limit && memory[0] > limit / 4 && memory[1] == limit)
+            }
+        }
+    }
+
+    @Test func aLimitThatCannotBeKeptIsRefusedWithOneThatCan() throws {
+        let outcomes = LocalRanks.run(3, fabric: .sharedMemory, configure: { configuration, _ in configuration.landingByteLimit = 4096 }) { _ in }
+        for outcome in outcomes { expectError(outcome, .configuration, ["4096 bytes", "3 ranks need", "--landing"]) }
+        let named = (errorOf(outcomes[0]) as? VerbenaError)?.message.split(separator: " ").compactMap { word in
+            word.hasSuffix("K") ? Int(word.dropLast()) : nil
+        }
+        let least = try #require(named?.first) << 10
+        let again = LocalRanks.run(3, fabric: .sharedMemory, configure: { configuration, _ in configuration.landingByteLimit = least }) {
+            $0.memory.landingByteCount
+        }
+        for outcome in again { #expect(try outcome.get() <= least) }
+    }
+}
