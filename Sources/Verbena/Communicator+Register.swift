@@ -18,7 +18,7 @@ extension Communicator {
         let bytes = count * MemoryLayout<E>.stride
         // Counted as if it were staged: whether it is comes out later.
         try agreeOnMemory("\(count) \(E.elementType) of the caller's", byteCount: bytes)
-        let base = unsafe UnsafeMutableRawPointer(memory.baseAddress)
+        let base = UnsafeMutableRawPointer(memory.baseAddress)
         do throws(VerbenaError) {
             if let base = unsafe base, bytes > 0 {
                 let shared = unsafe try engine.addBuffer(base, byteCount: bytes) { (descriptor) throws(VerbenaError) in

@@ -7,7 +7,8 @@ internal import Synchronization
 
 /// A group of ranks that exchange data: joining it is all the set-up that there is.
 ///
-/// Collective calls must be made by every rank in the same order with the same arguments; one thread at a time. When a rank dies or
+/// Collective calls must be made by every rank in the same order with the same arguments; one thread at a time. Transfers between two ranks may go on
+/// on other threads, one for each peer and direction. When a rank dies or
 /// the ranks disagree, every call on every rank throws the same verdict within seconds, and nothing more can be exchanged.
 ///
 ///     let communicator = try Communicator.join(Configuration())

@@ -151,8 +151,8 @@ final class Engine<F: Fabric & ~Copyable>: EngineControl, @unchecked Sendable {
     /// Starts the progress thread; called once.
     func start() {
         let thread = Thread { [self] in progressThread() }
-        // As far as the system shows it: 15 bytes.
-        thread.name = group.isWholeJob ? "verbena" : "verbena \(group.name)"
+        // The system takes 15 bytes.
+        thread.name = group.isWholeJob ? "verbena" : String("verbena \(group.name)".prefix(15))
         thread.start()
     }
 

@@ -104,10 +104,17 @@ struct FabricPlan {
     private func checkLanding(_ configuration: Configuration) throws(VerbenaError) {
         guard configuration.landingByteLimit < ExecutorSettings.landingByteLimit, settings.landingByteCount > configuration.landingByteLimit
         else { return }
+        // With the limit grow the messages, until they fit.
+        var (least, needed) = (0, settings.landingByteCount)
+        while needed > least {
+            least = ((needed + 1023) >> 10) << 10
+            needed =
+                ExecutorSettings(topology: settings.topology, channelsPerPeer: settings.channelsPerPeer, landingByteLimit: least)
+                .landingByteCount
+        }
         throw VerbenaError(
             .configuration,
-            "landing memory of at most \(configuration.landingByteLimit) bytes: \(worldSize) ranks need \(settings.landingByteCount); "
-                + "give --landing \((settings.landingByteCount + 1023) >> 10)K or more")
+            "landing memory of at most \(configuration.landingByteLimit) bytes: \(worldSize) ranks need more; give --landing \(least >> 10)K or more")
     }
 
     /// - Parameter alone: whether it is the only fabric: then it can sleep in its own way.

@@ -112,6 +112,7 @@ import Verbena
                         if communicator.rank == attempt % 2 { communicator.leave() }
                     },
                 ])
+                communicator.leave()
                 return ends.withLock { $0 }
             }
             for outcome in outcomes {
@@ -124,13 +125,13 @@ import Verbena
     /// By what the system counts of the progress threads: how long they had a core, and how often they were given one.
     @Test func idleProgressThreadsRest() throws {
         let outcomes = LocalRanks.run(2, fabric: .sharedMemory) { communicator in
-            let child = try communicator.split(color: 471_100, key: 0)!
+            let child = try communicator.split(color: 4711, key: 0)!
             let buffer = try child.allocate(Int64.self, count: 1_000)
             for _ in 0..<10 { try child.start(.allreduce, buffer, count: 1_000).wait() }
             try child.barrier(label: "idle from here")
-            let before = progressThreads(named: "verbena 1.47110")
+            let before = progressThreads(named: "verbena 1.4711")
             Thread.sleep(forTimeInterval: 2)
-            let after = progressThreads(named: "verbena 1.47110")
+            let after = progressThreads(named: "verbena 1.4711")
             try child.barrier(label: "idle until here")
             return before.compactMap { thread, times in after[thread].map { ($0.nanoseconds - times.nanoseconds, $0.turns - times.turns) } }
         }

@@ -7,7 +7,7 @@ import Verbena
         for limit in [64 << 20, 8 << 20, 256 << 10] {
             let outcomes = LocalRanks.run(5, fabric: .sharedMemory, configure: { configuration, _ in configuration.landingByteLimit = limit }) {
                 communicator in
-                let count = 20_000
+                let count = 4_000
                 let capacity = Exercise.capacity(world: 5, count: count)
                 let input = try communicator.allocate(Int64.self, count: capacity)
                 let output = try communicator.allocate(Int64.self, count: capacity)
