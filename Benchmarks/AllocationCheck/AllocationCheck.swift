@@ -40,21 +40,24 @@ struct AllocationCheck {
             ]
             for collective in collectives {
                 let name = "\(collective) of \(size)"
-                isRight = try measure("\(name), blocking", limit: 0, communicator, count) {
-                    try communicator.perform(collective, input, into: output, count: size)
-                } && isRight
+                isRight =
+                    try measure("\(name), blocking", limit: 0, communicator, count) {
+                        try communicator.perform(collective, input, into: output, count: size)
+                    } && isRight
                 // One object for what is under way.
-                isRight = try measure("\(name), started", limit: 1, communicator, count) {
-                    try communicator.start(collective, input, into: output, count: size).wait()
-                } && isRight
+                isRight =
+                    try measure("\(name), started", limit: 1, communicator, count) {
+                        try communicator.start(collective, input, into: output, count: size).wait()
+                    } && isRight
             }
             guard ranks > 1 else { continue }
             let (right, left) = ((communicator.rank + 1) % ranks, (communicator.rank + ranks - 1) % ranks)
-            isRight = try measure("transfer of \(size), started and blocking", limit: 1, communicator, count) {
-                let receive = try communicator.startReceive(output, count: size, from: left)
-                try communicator.send(input, count: size, to: right)
-                try receive.wait()
-            } && isRight
+            isRight =
+                try measure("transfer of \(size), started and blocking", limit: 1, communicator, count) {
+                    let receive = try communicator.startReceive(output, count: size, from: left)
+                    try communicator.send(input, count: size, to: right)
+                    try receive.wait()
+                } && isRight
         }
         return isRight
     }
@@ -68,7 +71,9 @@ struct AllocationCheck {
         let before = count.now
         for _ in 0..<operations { try operation() }
         let own = count.now - before
-        let all = try communicator.allGather(Array("\(own)".utf8), label: "allocations").map { Int(String(decoding: $0, as: UTF8.self)) ?? .max }
+        let all = try communicator.allGather(Array("\(own)".utf8), label: "allocations").map {
+            Int(String(decoding: $0, as: UTF8.self)) ?? .max
+        }
         let isRight = all.allSatisfy { $0 <= limit * operations + othersLimit }
         if communicator.rank == 0 {
             let figures = all.map(String.init).joined(separator: " ")

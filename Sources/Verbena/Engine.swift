@@ -150,9 +150,11 @@ final class Engine<F: Fabric & ~Copyable>: EngineControl, @unchecked Sendable {
 
     /// Starts the progress thread; called once.
     func start() {
-        let thread = Thread { [self] in progressThread() }
-        // The system takes 15 bytes.
-        thread.name = group.isWholeJob ? "verbena" : String("verbena \(group.name)".prefix(15))
+        let thread = Thread { [self] in
+            // Only a thread that runs can be named; the system takes 15 bytes.
+            Thread.current.name = group.isWholeJob ? "verbena" : String("verbena \(group.name)".prefix(15))
+            progressThread()
+        }
         thread.start()
     }
 

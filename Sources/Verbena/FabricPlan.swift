@@ -114,7 +114,8 @@ struct FabricPlan {
         }
         throw VerbenaError(
             .configuration,
-            "landing memory of at most \(configuration.landingByteLimit) bytes: \(worldSize) ranks need more; give --landing \(least >> 10)K or more")
+            "landing memory of at most \(configuration.landingByteLimit) bytes: \(worldSize) ranks need more; "
+                + "give --landing \(least >> 10)K or more")
     }
 
     /// - Parameter alone: whether it is the only fabric: then it can sleep in its own way.
@@ -129,7 +130,8 @@ struct FabricPlan {
 
     func verbs() throws(VerbenaError) -> VerbsFabric {
         var options = VerbsFabricConfiguration(
-            rank: rank, worldSize: worldSize, deviceName: devices.isEmpty ? nil : devices[deviceRank % devices.count], localRank: deviceRank,
+            rank: rank, worldSize: worldSize, deviceName: devices.isEmpty ? nil : devices[deviceRank % devices.count],
+            localRank: deviceRank,
             jobKey: jobKey, epoch: settings.epoch)
         options.channelsPerPeer = settings.channelsPerPeer
         options.arrivalDepth = settings.arrivalDepth

@@ -36,7 +36,8 @@ public final class GradientExchange {
         if let difference = BucketPlan.difference(try communicator.allGather(plan.manifest, label: "gradient layout")) {
             throw VerbenaError(
                 .verdict, rank: communicator.group.jobRanks[difference.rank],
-                "\(communicator.group.naming("the ranks' models differ")): \(difference.detail); start every rank with the same model and bucket size")
+                "\(communicator.group.naming("the ranks' models differ")): \(difference.detail); start every rank with the same model and bucket size"
+            )
         }
         memory = try communicator.allocate(Float.self, count: plan.elementCount)
         readiness = Readiness(plan: plan)

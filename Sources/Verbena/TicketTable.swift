@@ -19,7 +19,10 @@ struct TicketTable {
 
     private func entry(holding wanted: UInt64, from ticket: UInt64) -> Int {
         let start = Int(ticket % UInt64(Self.capacity))
-        for step in 0..<Self.capacity where entries[(start + step) % Self.capacity].ticket == wanted { return (start + step) % Self.capacity }
+        for step in 0..<Self.capacity {
+            let index = (start + step) % Self.capacity
+            if entries[index].ticket == wanted { return index }
+        }
         fatalError("broken invariant: at most \(OperationSlots.count) operations have slots, and each ends once")
     }
 }

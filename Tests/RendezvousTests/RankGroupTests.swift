@@ -47,7 +47,8 @@ import Testing
         let ranks = try await world.joinAll()
         ranks[0].leave()
         let results = await onThreads(2) { index throws(RendezvousError) in
-            try RankGroup(all: ranks[1 + index]).subgroup(of: [1, 2], name: "a")?.allGather([UInt8(index)], label: "x", timeoutSeconds: patience)
+            let group = RankGroup(all: ranks[1 + index]).subgroup(of: [1, 2], name: "a")
+            return try group?.allGather([UInt8(index)], label: "x", timeoutSeconds: patience)
         }
         for result in results { #expect(try result.get() == [[0], [1]]) }
         let error = #expect(throws: RendezvousError.self) {

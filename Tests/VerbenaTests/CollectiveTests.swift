@@ -159,9 +159,12 @@ import Verbena
             (["send", "element 11 of a buffer of 10"], { try communicator.send(buffer, offset: 11, count: 0, to: 1 - own) }),
             (["send", "reads 6"], { try communicator.send(buffer, offset: 5, count: 6, to: 1 - own) }),
             (["allreduce", "elements"], { try communicator.allreduce(buffer, count: .max) }),
-            (["gather", "'ring' cannot", "possible"], {
-                try communicator.perform(.gather(root: 0), buffer, count: 1, algorithm: .ring)
-            }),
+            (
+                ["gather", "'ring' cannot", "possible"],
+                {
+                    try communicator.perform(.gather(root: 0), buffer, count: 1, algorithm: .ring)
+                }
+            ),
         ]
     }
 

@@ -34,7 +34,8 @@ import Verbena
                         let pending = try communicator.startReceive(buffers[2], count: 1 + round, from: left)
                         if round % 3 == 0 { while !pending.isDone { Thread.sleep(forTimeInterval: 0) } }
                         try pending.wait()
-                        guard unsafe buffers[2].elements[round] == Int64(round * 10 + left) else { throw Wrong("receive of round \(round)") }
+                        let value = unsafe buffers[2].elements[round]
+                        guard value == Int64(round * 10 + left) else { throw Wrong("receive of round \(round)") }
                     }
                 },
                 {
@@ -69,7 +70,8 @@ import Verbena
                                 if pending == nil { Thread.sleep(forTimeInterval: 0) }
                             }
                             try pending?.wait()
-                            guard unsafe buffers[own].elements[round] == Int64(2 * round) else { throw Wrong("thread \(own), round \(round)") }
+                            let value = unsafe buffers[own].elements[round]
+                            guard value == Int64(2 * round) else { throw Wrong("thread \(own), round \(round)") }
                         }
                     }
                 })
@@ -105,7 +107,10 @@ import Verbena
                 let ends = Mutex<[VerbenaError.Cause]>([])
                 try together([
                     { try endless(begun, ends) { try communicator.allreduce(buffers[0]) } },
-                    { try endless(begun, ends) { try communicator.startReceive(buffers[1], count: 5, from: 1 - communicator.rank).wait() } },
+                    {
+                        let other = 1 - communicator.rank
+                        try endless(begun, ends) { try communicator.startReceive(buffers[1], count: 5, from: other).wait() }
+                    },
                     {
                         begun.wait()
                         begun.wait()
