@@ -151,8 +151,9 @@ final class Engine<F: Fabric & ~Copyable>: EngineControl, @unchecked Sendable {
     /// Starts the progress thread; called once.
     func start() {
         let thread = Thread { [self] in
-            // Only a thread that runs can be named; the system takes 15 bytes.
-            Thread.current.name = group.isWholeJob ? "verbena" : String("verbena \(group.name)".prefix(15))
+            // Not by `Thread.name`, which names only threads that it knows to run already.
+            // SAFETY: the text lives for the call.
+            unsafe platform_name_thread(group.isWholeJob ? "verbena" : "verbena \(group.name)")
             progressThread()
         }
         thread.start()

@@ -103,6 +103,7 @@ import Verbena
         for attempt in 0..<20 {
             let outcomes = LocalRanks.run(2, fabric: .sharedMemory) { communicator in
                 let buffers = try (0..<2).map { _ in try communicator.allocate(Int64.self, count: 50_000) }
+                try communicator.barrier(label: "memory is there")
                 let begun = DispatchSemaphore(value: 0)
                 let ends = Mutex<[VerbenaError.Cause]>([])
                 try together([
