@@ -94,6 +94,9 @@ let package = Package(
         .executableTarget(
             name: "SharedMemoryBench", dependencies: ["Fabric", "SharedMemoryFabric"], path: "Benchmarks/SharedMemoryBench",
             swiftSettings: rules),
+        // How often operations allocate memory: Tests/end-to-end/allocations.
+        .executableTarget(
+            name: "allocation-check", dependencies: ["Verbena"], path: "Benchmarks/AllocationCheck", swiftSettings: rules),
         // What the element kernels move: Benchmarks/kernels.
         .executableTarget(
             name: "kernel-bench", dependencies: ["Reduction"], path: "Benchmarks/KernelBench", swiftSettings: rules),

@@ -67,6 +67,12 @@ public struct Executor<F: Fabric & ~Copyable>: ~Copyable {
         return machine.add(region)
     }
 
+    /// Takes back the buffer that was added last, where some rank could not add its part. Nobody has attached it.
+    public mutating func removeLastBuffer() {
+        guard let region = machine.removeLastBuffer() else { return }
+        device.release(region)
+    }
+
     /// What the other ranks need in order to attach this rank's part of a buffer.
     public func descriptor(of buffer: SharedBuffer) -> [UInt8] { device.descriptor(of: machine.buffers[buffer.index].region) }
 

@@ -144,6 +144,9 @@ struct StateMachine {
         return SharedBuffer(index: buffers.count - 1)
     }
 
+    /// - Returns: its memory; nil where only the landing memory is left.
+    mutating func removeLastBuffer() -> Region? { buffers.count > 1 ? buffers.removeLast().region : nil }
+
     mutating func adopt(_ costs: Costs) {
         settings.costs = costs
         choices = ChoiceCache()

@@ -22,6 +22,9 @@ public struct JobOptions: ParsableArguments {
     @Option(help: "RDMA devices for verbs, separated by commas, taken in turn by the ranks of a machine. All usable ones by default.")
     public var device: String?
 
+    @Option(help: "Memory for what peers send beyond the buffers, at most, such as 8M: less means smaller messages. 64M by default.")
+    public var landing: ByteCount?
+
     public init() {}
 
     public mutating func validate() throws {
@@ -48,6 +51,7 @@ public struct JobOptions: ParsableArguments {
         _ body: (Communicator) throws -> Int32, configuring: (inout Configuration) -> Void = { _ in }
     ) throws -> Int32 {
         var configuration = try Configuration(fabric: fabric, devices: device.map { $0.split(separator: ",").map(String.init) })
+        if let landing { configuration.landingByteLimit = landing.value }
         configuring(&configuration)
         if let ranks, startsRanks {
             try configuration.checkFabric()

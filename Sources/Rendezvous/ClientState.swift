@@ -16,8 +16,9 @@ struct ClientState: Sendable {
     /// From here on nothing that others do concerns this rank.
     var isLeaving = false
     var hasFarewell = false
-    var nextGather = 0
-    private var gathered: [Int: [[UInt8]]] = [:]
+    /// The number of each group's next gather.
+    private var nextGather: [String: Int] = [:]
+    private var gathered: [GatherID: [[UInt8]]] = [:]
 
     init(rank: Int, worldSize: Int) {
         self.rank = rank
@@ -38,8 +39,8 @@ struct ClientState: Sendable {
         case .started:
             hasStarted = true
             return nil
-        case .gathered(let sequence, let firstRank, let byteCounts):
-            return take(payload, sequence: sequence, firstRank: firstRank, byteCounts: byteCounts)
+        case .gathered(let gather, let first, let byteCounts):
+            return take(payload, gather: gather, first: first, byteCounts: byteCounts)
         case .failed(let error):
             return fail(error)
         case .farewell:
@@ -50,10 +51,10 @@ struct ClientState: Sendable {
         }
     }
 
-    private mutating func take(_ payload: ByteBuffer, sequence: Int, firstRank: Int, byteCounts: [Int]) -> Verdict? {
+    private mutating func take(_ payload: ByteBuffer, gather: GatherID, first: Int, byteCounts: [Int]) -> Verdict? {
         var payload = payload
-        var parts = gathered[sequence] ?? []
-        guard parts.count == firstRank, firstRank + byteCounts.count <= worldSize else {
+        var parts = gathered[gather] ?? []
+        guard parts.count == first, first + byteCounts.count <= worldSize else {
             return fail(lostCoordinator("sent the parts of a gather out of order"))
         }
         for count in byteCounts {
@@ -62,14 +63,21 @@ struct ClientState: Sendable {
             }
             parts.append(part)
         }
-        gathered[sequence] = parts
+        gathered[gather] = parts
         return nil
     }
 
-    /// The parts of all ranks, once; nil while some are missing.
-    mutating func takeGather(_ sequence: Int) -> [[UInt8]]? {
-        guard let parts = gathered[sequence], parts.count == worldSize else { return nil }
-        gathered[sequence] = nil
+    /// Counts a group's gathers.
+    mutating func beginGather(group: String) -> GatherID {
+        let sequence = nextGather[group, default: 0]
+        nextGather[group] = sequence + 1
+        return GatherID(group: group, sequence: sequence)
+    }
+
+    /// The parts of all `count` members, once; nil while some are missing.
+    mutating func takeGather(_ gather: GatherID, count: Int) -> [[UInt8]]? {
+        guard let parts = gathered[gather], parts.count == count else { return nil }
+        gathered[gather] = nil
         return parts
     }
 

@@ -10,7 +10,7 @@ final class CoordinatorCore: Sendable {
         var next = 0
         var channels: [JobState.ConnectionID: any Channel] = [:]
         var pending: Set<JobState.ConnectionID> = []
-        var timers: [Int: Scheduled<Void>] = [:]
+        var timers: [GatherID: Scheduled<Void>] = [:]
     }
 
     let handshake: Handshake

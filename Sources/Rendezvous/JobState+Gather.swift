@@ -1,12 +1,22 @@
 import NIOCore
 
 extension JobState {
-    /// A gather that not all ranks have come to yet.
+    /// A gather that not all of its members have come to yet.
     struct Gather: Sendable {
-        let sequence: Int
+        let id: GatherID
+        /// The job's ranks that take part, in the order of the parts.
+        let members: [Int]
         /// The label of the rank that came first.
         let label: String
+        /// By rank of the job.
         var parts: [Int: ByteBuffer] = [:]
+
+        func waits(for rank: Int) -> Bool { parts[rank] == nil && members.contains(rank) }
+    }
+
+    /// The gather that has waited longest for the rank, as far as its own numbers tell.
+    func oldestGather(waitingFor rank: Int) -> Gather? {
+        gathers.values.filter { $0.waits(for: rank) }.min { ($0.id.sequence, $0.id.group) < ($1.id.sequence, $1.id.group) }
     }
 
     /// What a joined rank says.
@@ -15,8 +25,8 @@ extension JobState {
         switch message {
         case .alive:
             return []
-        case .contribute(let sequence, let label, let timeoutSeconds):
-            return contribute(payload, from: rank, sequence: sequence, label: label, timeoutSeconds: timeoutSeconds)
+        case .contribute(let gather, let members, let label, let timeoutSeconds):
+            return contribute(payload, from: rank, to: gather, of: members, label: label, timeoutSeconds: timeoutSeconds)
         case .report(let verdict):
             // Built anew, so that its bounds hold whoever sent it.
             return fail(
@@ -31,54 +41,65 @@ extension JobState {
     }
 
     private mutating func contribute(
-        _ payload: ByteBuffer, from rank: Int, sequence: Int, label: String, timeoutSeconds: Double
+        _ payload: ByteBuffer, from rank: Int, to id: GatherID, of members: [Int]?, label: String, timeoutSeconds: Double
     ) -> [Action] {
         // A rank that has not heard of the failure yet will do so.
         guard failure == nil else { return [] }
-        guard hasStarted, sequence == nextGather[rank], payload.readableBytes <= RendezvousBounds.payloadByteLimit else {
-            return lost(members[rank].connection ?? -1, .violation("a gather out of turn or too large"))
+        guard hasStarted, isInTurn(rank, id, members), payload.readableBytes <= RendezvousBounds.payloadByteLimit else {
+            return lost(self.members[rank].connection ?? -1, .violation("a gather out of turn or too large"))
         }
-        nextGather[rank] += 1
+        if members == nil { nextGather[rank] += 1 }
         var actions: [Action] = []
-        if gathers[sequence] == nil {
-            gathers[sequence] = Gather(sequence: sequence, label: label)
+        if gathers[id] == nil {
+            gathers[id] = Gather(id: id, members: members ?? Array(0..<worldSize), label: label)
             // The rank that came first waits longest; its deadline is the gather's.
-            actions.append(.startTimer(gather: sequence, seconds: timeoutSeconds))
+            actions.append(.startTimer(gather: id, seconds: timeoutSeconds))
         }
-        guard var gather = gathers[sequence] else { return actions }
+        guard var gather = gathers[id] else { return actions }
         guard gather.label == label else { return actions + fail(mismatch(gather, rank: rank, label: label)) }
         gather.parts[rank] = payload
-        gathers[sequence] = gather
-        if let gone = leftRanks.first { return actions + fail(departure(of: gone, from: gather)) }
-        guard gather.parts.count == worldSize else { return actions }
-        gathers[sequence] = nil
-        return [.cancelTimer(gather: sequence)] + frames(of: gather).map { .send(joinedConnections, $0) }
+        gathers[id] = gather
+        if let gone = leftRanks.first(where: gather.members.contains) { return actions + fail(departure(of: gone, from: gather)) }
+        guard gather.parts.count == gather.members.count else { return actions }
+        gathers[id] = nil
+        let receivers = gather.members.compactMap { self.members[$0].connection }
+        return [.cancelTimer(gather: id)] + frames(of: gather).map { .send(receivers, $0) }
+    }
+
+    /// Gathers of all ranks are counted here. Those of a group are matched by the number that its members give; a rank may come to each once, and
+    /// all must mean the same members.
+    private func isInTurn(_ rank: Int, _ id: GatherID, _ group: [Int]?) -> Bool {
+        guard let group else { return id == GatherID(sequence: nextGather[rank]) }
+        guard !id.group.isEmpty, group.contains(rank), group.allSatisfy(members.indices.contains), Set(group).count == group.count else {
+            return false
+        }
+        guard let gather = gathers[id] else { return true }
+        return gather.members == group && gather.parts[rank] == nil
     }
 
     /// As many parts in each frame as the limit of a frame allows.
     private func frames(of gather: Gather) -> [Envelope] {
         var frames: [Envelope] = []
-        var firstRank = 0
-        while firstRank < worldSize {
+        var first = 0
+        while first < gather.members.count {
             var payload = ByteBuffer()
             var byteCounts: [Int] = []
-            while firstRank + byteCounts.count < worldSize, byteCounts.count < RendezvousBounds.ranksPerFrameLimit,
-                let part = gather.parts[firstRank + byteCounts.count],
+            while first + byteCounts.count < gather.members.count, byteCounts.count < RendezvousBounds.ranksPerFrameLimit,
+                let part = gather.parts[gather.members[first + byteCounts.count]],
                 byteCounts.isEmpty || payload.readableBytes + part.readableBytes <= RendezvousBounds.payloadByteLimit
             {
                 payload.writeImmutableBuffer(part)
                 byteCounts.append(part.readableBytes)
             }
-            frames.append(
-                Envelope(.gathered(sequence: gather.sequence, firstRank: firstRank, byteCounts: byteCounts), payload: payload))
-            firstRank += byteCounts.count
+            frames.append(Envelope(.gathered(gather: gather.id, first: first, byteCounts: byteCounts), payload: payload))
+            first += byteCounts.count
         }
         return frames
     }
 
-    mutating func gatherDeadlinePassed(_ sequence: Int, afterSeconds: Double) -> [Action] {
-        guard let gather = gathers[sequence] else { return [] }
-        let missing = members.indices.filter { gather.parts[$0] == nil }
+    mutating func gatherDeadlinePassed(_ id: GatherID, afterSeconds: Double) -> [Action] {
+        guard let gather = gathers[id] else { return [] }
+        let missing = gather.members.filter { gather.parts[$0] == nil }
         return fail(
             RendezvousError(
                 .timedOut, rank: missing[0], during: "gather \"\(gather.label)\"",
@@ -90,8 +111,7 @@ extension JobState {
         members[rank] = .left
         ranks[connection] = nil
         let farewell = [Action.send([connection], Envelope(.farewell))]
-        let waiting = gathers.values.filter { $0.parts[rank] == nil }.min { $0.sequence < $1.sequence }
-        guard let waiting else { return farewell }
+        guard let waiting = oldestGather(waitingFor: rank) else { return farewell }
         return farewell + fail(departure(of: rank, from: waiting))
     }
 

@@ -12,8 +12,8 @@ struct JobState: Sendable {
         case answer(ConnectionID, Handshake.Answer)
         case send([ConnectionID], Envelope)
         case close(ConnectionID)
-        case startTimer(gather: Int, seconds: Double)
-        case cancelTimer(gather: Int)
+        case startTimer(gather: GatherID, seconds: Double)
+        case cancelTimer(gather: GatherID)
     }
 
     enum Member: Sendable {
@@ -41,8 +41,8 @@ struct JobState: Sendable {
     var isStopping = false
     var members: [Member]
     var ranks: [ConnectionID: Int] = [:]
-    var gathers: [Int: Gather] = [:]
-    /// For each rank the number of its next gather.
+    var gathers: [GatherID: Gather] = [:]
+    /// For each rank the number of its next gather with all.
     var nextGather: [Int]
     private var failedAuthentications: [String] = []
 
@@ -185,7 +185,7 @@ struct JobState: Sendable {
     /// Without a gather that waits for the rank all is said to happen in the run of the job: the collectives know better.
     private func currentOperation(of rank: Int) -> String {
         guard hasStarted else { return "joining" }
-        let pending = gathers.values.filter { $0.parts[rank] == nil }.min { $0.sequence < $1.sequence }
+        let pending = oldestGather(waitingFor: rank)
         return pending.map { "gather \"\($0.label)\"" } ?? "the run of the job"
     }
 }

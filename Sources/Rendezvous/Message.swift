@@ -7,8 +7,8 @@ import NIOCore
 enum Message: Codable, Sendable, Equatable {
     // From a rank.
 
-    /// This rank's part of the gather number `sequence`; the payload is its bytes.
-    case contribute(sequence: Int, label: String, timeoutSeconds: Double)
+    /// This rank's part of a gather; the payload is its bytes. `members` are those of the gather's group, nil where all ranks take part.
+    case contribute(gather: GatherID, members: [Int]?, label: String, timeoutSeconds: Double)
     /// This rank saw a failure.
     case report(Verdict)
     /// This rank takes leave; nothing follows.
@@ -18,8 +18,8 @@ enum Message: Codable, Sendable, Equatable {
 
     /// All ranks are here.
     case started
-    /// Parts of a gather of the ranks `firstRank ...`, in order; the payload is their bytes one behind the other.
-    case gathered(sequence: Int, firstRank: Int, byteCounts: [Int])
+    /// Parts of a gather of its members number `first ...`, in order; the payload is their bytes one behind the other.
+    case gathered(gather: GatherID, first: Int, byteCounts: [Int])
     /// The job ends by this.
     case failed(RendezvousError)
     /// The answer to `goodbye`.
@@ -29,6 +29,12 @@ enum Message: Codable, Sendable, Equatable {
 
     /// A sign of life.
     case alive
+}
+
+/// Which gather: those of one group are counted by themselves. The group of all ranks has the empty name.
+struct GatherID: Codable, Sendable, Hashable {
+    var group = ""
+    var sequence: Int
 }
 
 /// A message and its payload as the body of a frame: `length of JSON (4 bytes) | JSON | payload`.

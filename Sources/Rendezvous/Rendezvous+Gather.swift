@@ -14,6 +14,13 @@ extension Rendezvous {
     /// - Throws: `.payloadTooLarge` (nothing was sent), `.labelMismatch`, `.peerLeft`, `.timedOut`, `.closed`, `.verdict`, and
     ///   whatever else has ended the job before.
     public func allGather(_ payload: [UInt8], label: String, timeoutSeconds: Double) throws(RendezvousError) -> [[UInt8]] {
+        try gather(payload, among: nil, group: "", label: label, timeoutSeconds: timeoutSeconds)
+    }
+
+    /// The same among some ranks, in their order; all of them give the same members and the same name of the group.
+    func gather(
+        _ payload: [UInt8], among members: [Int]?, group: String, label: String, timeoutSeconds: Double
+    ) throws(RendezvousError) -> [[UInt8]] {
         let label = oneLine(label, byteLimit: RendezvousBounds.labelByteLimit)
         let timeoutSeconds = ContinuousClock.Instant.bounded(timeoutSeconds)
         guard payload.count <= RendezvousBounds.payloadByteLimit else {
@@ -22,14 +29,16 @@ extension Rendezvous {
                 "rank \(rank) gives \(payload.count) bytes to gather \"\(label)\"; the limit is \(RendezvousBounds.payloadByteLimit)",
                 remedy: "gather in parts, or send bulk data through the fabric")
         }
-        let sequence = try beginGather(label)
-        if isAlone { return [payload] }
+        let gather = try beginGather(label, group: group)
+        let count = members?.count ?? worldSize
+        if count == 1 { return [payload] }
         send(
             Envelope(
-                .contribute(sequence: sequence, label: label, timeoutSeconds: timeoutSeconds), payload: ByteBuffer(bytes: payload)))
+                .contribute(gather: gather, members: members, label: label, timeoutSeconds: timeoutSeconds),
+                payload: ByteBuffer(bytes: payload)))
         let deadline = ContinuousClock.Instant.after(seconds: timeoutSeconds + RendezvousBounds.graceSeconds)
         let outcome = state.wait(until: deadline) { state -> Result<[[UInt8]], RendezvousError>? in
-            if let parts = state.takeGather(sequence) { return .success(parts) }
+            if let parts = state.takeGather(gather, count: count) { return .success(parts) }
             if let failure = state.failure { return .failure(failure) }
             return state.isLeaving ? .failure(.closed(label)) : nil
         }
@@ -45,12 +54,11 @@ extension Rendezvous {
         _ = try allGather([], label: label, timeoutSeconds: timeoutSeconds)
     }
 
-    private func beginGather(_ label: String) throws(RendezvousError) -> Int {
-        let begun = state.update { state -> Result<Int, RendezvousError> in
+    private func beginGather(_ label: String, group: String) throws(RendezvousError) -> GatherID {
+        let begun = state.update { state -> Result<GatherID, RendezvousError> in
             if let failure = state.failure { return .failure(failure) }
             if state.isLeaving { return .failure(.closed(label)) }
-            state.nextGather += 1
-            return .success(state.nextGather - 1)
+            return .success(state.beginGather(group: group))
         }
         return try begun.get()
     }

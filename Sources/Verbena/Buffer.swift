@@ -2,21 +2,28 @@ internal import Collectives
 internal import Fabric
 public import Reduction
 
-/// Memory that the engine exchanges without a copy: `count` elements, page-aligned, zero at first.
+/// Memory that the engine exchanges: `count` elements.
 ///
-/// Ownership: the memory lives until its communicator closes; the buffer keeps the communicator alive, not open. Between the beginning and the
-/// end of a collective on it, its contents belong to the engine.
+/// Ownership: memory of `Communicator.allocate` is page-aligned, zero at first, and lives until its communicator closes; that of `register` is the
+/// caller's. The buffer keeps the communicator alive, not open. Between the beginning and the end of a collective on it, its contents belong to
+/// the engine.
 // Sendable without the compiler's proof: a handle; the rule above says who touches the elements when.
 @safe
 public final class Buffer<E: Element>: @unchecked Sendable {
     public let count: Int
     let shared: SharedBuffer
-    private let region: Region
+    private let base: UnsafeMutableRawPointer?
+    /// What the engine exchanges in place of `base`.
+    private let staging: UnsafeMutableRawPointer?
     private let owner: Communicator
 
-    init(shared: SharedBuffer, region: Region, count: Int, owner: Communicator) {
+    /// - Parameters:
+    ///   - base: where the caller has the elements.
+    ///   - staging: as many elements of the engine's, where it cannot exchange those at `base`.
+    init(shared: SharedBuffer, base: UnsafeMutableRawPointer?, staging: UnsafeMutableRawPointer? = nil, count: Int, owner: Communicator) {
         self.shared = shared
-        self.region = region
+        unsafe self.base = base
+        unsafe self.staging = staging
         self.count = count
         self.owner = owner
     }
@@ -24,13 +31,76 @@ public final class Buffer<E: Element>: @unchecked Sendable {
     /// The elements; valid until the communicator is closed.
     @unsafe
     public var elements: UnsafeMutableBufferPointer<E> {
-        // SAFETY: the region lives until the communicator closes, as the property's contract says, and was allocated for `count` elements.
-        unsafe UnsafeMutableBufferPointer(start: region.base.assumingMemoryBound(to: E.self), count: count)
+        // SAFETY: the memory lives until the communicator closes, as the property's contract says, and is of `count` elements.
+        unsafe UnsafeMutableBufferPointer(start: base?.assumingMemoryBound(to: E.self), count: count)
+    }
+
+    /// Whether every operation copies what it reads into memory of the engine's, and what it writes out of it; see `Communicator.register`.
+    public var isStaged: Bool { unsafe staging != nil }
+
+    /// Copies elements into the engine's memory, where there is such a copy.
+    func stageIn(_ range: Range<Int>) {
+        guard let staging = unsafe staging, let base = unsafe base, !range.isEmpty else { return }
+        let (offset, byteCount) = Self.bytes(range)
+        // SAFETY: both are of `count` elements, of which the range is a part, and live until the communicator closes.
+        unsafe (staging + offset).copyMemory(from: base + offset, byteCount: byteCount)
+    }
+
+    /// Copies elements out of the engine's memory, where there is such a copy.
+    func stageOut(_ range: Range<Int>) {
+        guard let staging = unsafe staging, let base = unsafe base, !range.isEmpty else { return }
+        let (offset, byteCount) = Self.bytes(range)
+        // SAFETY: as in `stageIn`.
+        unsafe (base + offset).copyMemory(from: staging + offset, byteCount: byteCount)
     }
 
     /// The same memory as elements of another type, as many as there is room for: one buffer does for several types.
     public func viewed<Other: Element>(as _: Other.Type = Other.self) -> Buffer<Other> {
-        let bytes = count * MemoryLayout<E>.stride
-        return Buffer<Other>(shared: shared, region: region, count: bytes / MemoryLayout<Other>.stride, owner: owner)
+        let room = count * MemoryLayout<E>.stride / MemoryLayout<Other>.stride
+        // SAFETY: the same memory under the same owner, and no more of it.
+        return unsafe Buffer<Other>(shared: shared, base: base, staging: staging, count: room, owner: owner)
+    }
+
+    private static func bytes(_ range: Range<Int>) -> (offset: Int, byteCount: Int) {
+        (range.lowerBound * MemoryLayout<E>.stride, range.count * MemoryLayout<E>.stride)
+    }
+}
+
+/// Where an operation's results go when it has ended: a staged buffer of any type.
+protocol StagedOutput: AnyObject, Sendable {
+    func stageOut(_ range: Range<Int>)
+}
+
+extension Buffer: StagedOutput {}
+
+extension Operation {
+    /// Elements of the input's buffer that the operation reads on this rank.
+    func readRange(rank: Int, worldSize: Int) -> Range<Int> {
+        let first = input.byteOffset / type.byteCount
+        switch collective {
+        case .allreduce, .reduce, .send: return first..<first + count
+        case .reduceScatter, .allToAll: return first..<first + worldSize * count
+        case .broadcast(let root): return first..<first + (rank == root ? count : 0)
+        case .scatter(let root): return first..<first + (rank == root ? worldSize * count : 0)
+        case .allgather, .gather:
+            let start = first + (isInPlace ? rank * count : 0)
+            return start..<start + count
+        case .barrier, .receive: return 0..<0
+        }
+    }
+
+    /// Elements of the output's buffer that the operation's result fills on this rank.
+    func writtenRange(rank: Int, worldSize: Int) -> Range<Int> {
+        let first = output.byteOffset / type.byteCount
+        switch collective {
+        case .allreduce, .broadcast, .receive: return first..<first + count
+        case .allgather, .allToAll: return first..<first + worldSize * count
+        case .reduce(let root): return first..<first + (rank == root ? count : 0)
+        case .gather(let root): return first..<first + (rank == root ? worldSize * count : 0)
+        case .reduceScatter, .scatter:
+            let start = first + (isInPlace ? rank * count : 0)
+            return start..<start + count
+        case .barrier, .send: return 0..<0
+        }
     }
 }

@@ -20,7 +20,11 @@ extension Communicator {
         _ collective: Collective, _ input: Buffer<E>, into output: Buffer<E>? = nil, count: Int, _ reduction: ReductionOperation = .sum,
         algorithm: Algorithm? = nil
     ) throws(VerbenaError) {
-        try runner.run(try operation(collective, input, output, count, reduction, algorithm))
+        let operation = try operation(collective, input, output, count, reduction, algorithm)
+        let output = output ?? input
+        if input.isStaged { input.stageIn(operation.readRange(rank: rank, worldSize: worldSize)) }
+        try runner.run(operation)
+        if output.isStaged { output.stageOut(operation.writtenRange(rank: rank, worldSize: worldSize)) }
     }
 
     /// Begins a collective and returns at once; the progress thread carries it out. At most 512 may be under way.
@@ -28,7 +32,7 @@ extension Communicator {
         _ collective: Collective, _ input: Buffer<E>, into output: Buffer<E>? = nil, count: Int, _ reduction: ReductionOperation = .sum,
         algorithm: Algorithm? = nil
     ) throws(VerbenaError) -> Pending {
-        Pending(engine, try engine.submit(try operation(collective, input, output, count, reduction, algorithm)))
+        try begin(try operation(collective, input, output, count, reduction, algorithm), input, output ?? input)
     }
 
     /// Reduces the first `count` elements over all ranks, in place.
@@ -46,23 +50,26 @@ extension Communicator {
     ///
     /// Transfers between two ranks are matched by their order between these two, independent of collectives.
     public func send<E: Element>(_ buffer: Buffer<E>, offset: Int = 0, count: Int, to rank: Int) throws(VerbenaError) {
-        try runner.run(try transfer(.send(to: rank), buffer, offset, count))
+        let operation = try transfer(.send(to: rank), buffer, offset, count)
+        buffer.stageIn(offset..<offset + count)
+        try runner.run(operation)
     }
 
     /// Receives what `rank` sends into the elements from `offset`.
     public func receive<E: Element>(_ buffer: Buffer<E>, offset: Int = 0, count: Int, from rank: Int) throws(VerbenaError) {
         try runner.run(try transfer(.receive(from: rank), buffer, offset, count))
+        buffer.stageOut(offset..<offset + count)
     }
 
     /// The same, begun only: so a rank can send and receive at once.
     public func startSend<E: Element>(_ buffer: Buffer<E>, offset: Int = 0, count: Int, to rank: Int) throws(VerbenaError) -> Pending {
-        Pending(engine, try engine.submit(try transfer(.send(to: rank), buffer, offset, count)))
+        try begin(try transfer(.send(to: rank), buffer, offset, count), buffer, buffer)
     }
 
     public func startReceive<E: Element>(
         _ buffer: Buffer<E>, offset: Int = 0, count: Int, from rank: Int
     ) throws(VerbenaError) -> Pending {
-        Pending(engine, try engine.submit(try transfer(.receive(from: rank), buffer, offset, count)))
+        try begin(try transfer(.receive(from: rank), buffer, offset, count), buffer, buffer)
     }
 
     /// What would be done for a collective of this size, and why. The same on every rank.
@@ -87,6 +94,15 @@ extension Communicator {
     // MARK: arguments
 
     static var barrierOperation: Operation { Operation(.barrier, input: Place(.landing), count: 0, type: .uint8) }
+
+    private func begin<E: Element>(
+        _ operation: Operation, _ input: Buffer<E>, _ output: Buffer<E>
+    ) throws(VerbenaError) -> Pending {
+        if input.isStaged { input.stageIn(operation.readRange(rank: rank, worldSize: worldSize)) }
+        let ticket = try engine.submit(operation)
+        guard output.isStaged else { return Pending(engine, ticket) }
+        return Pending(engine, ticket, copiesTo: output, operation.writtenRange(rank: rank, worldSize: worldSize))
+    }
 
     private func operation<E: Element>(
         _ collective: Collective, _ input: Buffer<E>, _ output: Buffer<E>?, _ count: Int, _ reduction: ReductionOperation,
@@ -139,15 +155,20 @@ extension Communicator {
 
 /// An operation that was started.
 ///
-/// Wait for it before the buffers are touched again. One that is dropped without waiting is waited for then.
+/// Wait for it, on one thread, before the buffers are touched again. One that is dropped without waiting is waited for then.
 public final class Pending: Sendable {
     private let engine: any EngineControl
     private let ticket: Int
     private let isTaken = Atomic(false)
+    /// Where the result has to be copied to the caller's memory.
+    private let stagedOutput: (any StagedOutput)?
+    private let writtenRange: Range<Int>
 
-    init(_ engine: any EngineControl, _ ticket: Int) {
+    init(_ engine: any EngineControl, _ ticket: Int, copiesTo stagedOutput: (any StagedOutput)? = nil, _ writtenRange: Range<Int> = 0..<0) {
         self.engine = engine
         self.ticket = ticket
+        self.stagedOutput = stagedOutput
+        self.writtenRange = writtenRange
     }
 
     deinit { try? wait() }
@@ -160,6 +181,7 @@ public final class Pending: Sendable {
     public func wait() throws(VerbenaError) {
         guard !isTaken.exchange(true, ordering: .acquiringAndReleasing) else { return }
         _ = try engine.wait(ticket)
+        stagedOutput?.stageOut(writtenRange)
     }
 }
 

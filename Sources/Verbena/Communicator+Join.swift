@@ -22,10 +22,14 @@ extension Communicator {
         let job = try wrapping { () throws(RendezvousError) in try JobEnvironment(variables: configuration.environment) }
         let verdicts = VerdictBox()
         let (rendezvous, coordinator) = try meet(job, configuration, verdicts, logger)
+        let group = RankGroup(all: rendezvous)
         do throws(VerbenaError) {
-            return try build(rendezvous, coordinator, configuration, verdicts, logger)
+            let facts = JobFacts(
+                introductions: try Introduction.exchange(group, configuration), configuration: configuration, verdicts: verdicts,
+                logger: logger)
+            return try build(group, facts, membership: JobMembership(rendezvous: rendezvous, coordinator: coordinator))
         } catch {
-            let agreed = error.agreed(with: rendezvous, during: "joining")
+            let agreed = error.agreed(with: group, during: "joining")
             rendezvous.leave()
             coordinator?.stop(waitingAtMostSeconds: leaveTimeoutSeconds)
             throw agreed
@@ -63,42 +67,45 @@ extension Communicator {
         }
     }
 
-    private static func build(
-        _ rendezvous: Rendezvous, _ coordinator: Coordinator?, _ configuration: Configuration, _ verdicts: VerdictBox, _ logger: Logger
-    ) throws(VerbenaError) -> Communicator {
-        let plan = try FabricPlan(try Introduction.exchange(rendezvous, configuration), rendezvous, configuration)
+    /// Opens a fabric between the members of a group and sets an engine on it. Collective over the group.
+    /// - Parameter membership: the job's, for the communicator of all ranks.
+    static func build(_ group: RankGroup, _ job: JobFacts, membership: JobMembership?) throws(VerbenaError) -> Communicator {
+        let plan = try FabricPlan(job.introductions, group, job.configuration)
         let engine: RunningEngine
         switch plan.kind {
-        case .sharedMemory: engine = .sharedMemory(try start(try plan.sharedMemory(alone: true), plan, rendezvous))
-        case .verbs: engine = .verbs(try start(try plan.verbs(), plan, rendezvous))
-        case .mixed: engine = .mixed(try start(try plan.mixed(), plan, rendezvous))
+        case .sharedMemory: engine = .sharedMemory(try start(try plan.sharedMemory(alone: true), plan, group))
+        case .verbs: engine = .verbs(try start(try plan.verbs(), plan, group))
+        case .mixed: engine = .mixed(try start(try plan.mixed(), plan, group))
         }
         engine.start()
-        verdicts.connect(to: engine.control)
-        var costs = try configuration.loadedCosts
-        if costs == nil { costs = try measuredCosts(engine, rendezvous, plan) }
-        if let costs { try engine.control.adopt(costs) }
-        logger.info(
+        do throws(VerbenaError) {
+            job.verdicts.connect(to: engine.control)
+            var costs = try job.configuration.loadedCosts
+            if costs == nil { costs = try measuredCosts(engine, group, plan) }
+            if let costs { try engine.control.adopt(costs) }
+        } catch {
+            engine.control.stop(orderly: false)
+            throw error
+        }
+        job.logger.info(
             "joined",
             metadata: [
-                "rank": "\(rendezvous.rank)", "ranks": "\(rendezvous.worldSize)", "fabric": "\(engine.control.fabricName)",
+                "rank": "\(group.rank)", "ranks": "\(group.worldSize)", "group": "\(group)", "fabric": "\(engine.control.fabricName)",
                 "device": "\(engine.control.deviceName)",
             ])
-        return Communicator(
-            rendezvous: rendezvous, coordinator: coordinator, engine: engine, localRank: plan.localRank,
-            localWorldSize: plan.localWorldSize)
+        return Communicator(group: group, job: job, membership: membership, engine: engine, plan: plan)
     }
 
     /// Connects a fabric to all other ranks and sets the engine on it.
     private static func start<F: Fabric & ~Copyable>(
-        _ opened: consuming F, _ plan: FabricPlan, _ rendezvous: Rendezvous
+        _ opened: consuming F, _ plan: FabricPlan, _ group: RankGroup
     ) throws(VerbenaError) -> Engine<F> {
         var fabric = opened
         let own = fabric.endpoint
         let endpoints = try wrapping { () throws(RendezvousError) in
-            try rendezvous.allGather(own, label: "endpoints", timeoutSeconds: stageTimeoutSeconds)
+            try group.allGather(own, label: "endpoints", timeoutSeconds: stageTimeoutSeconds)
         }
-        let peers = endpoints.indices.filter { $0 != rendezvous.rank }
+        let peers = endpoints.indices.filter { $0 != group.rank }
         let deadline = fabric.now().advanced(milliseconds: connectMilliseconds)
         do throws(FabricError) {
             try fabric.connect(to: Dictionary(uniqueKeysWithValues: peers.map { ($0, endpoints[$0]) }), deadline: deadline)
@@ -108,14 +115,14 @@ extension Communicator {
         var executor = try executor(on: fabric, plan.settings)
         let descriptor = executor.descriptor(of: .landing)
         let descriptors = try wrapping { () throws(RendezvousError) in
-            try rendezvous.allGather(descriptor, label: "landing memory", timeoutSeconds: stageTimeoutSeconds)
+            try group.allGather(descriptor, label: "landing memory", timeoutSeconds: stageTimeoutSeconds)
         }
         do throws(FabricError) {
             try executor.attach(.landing, descriptors: descriptors)
         } catch {
             throw VerbenaError(error)
         }
-        return Engine(executor: executor, rendezvous: rendezvous, spins: plan.isCrowded ? 2 : 2_000)
+        return Engine(executor: executor, group: group, spins: plan.isCrowded ? 2 : 2_000)
     }
 }
 
@@ -127,27 +134,47 @@ private func executor<F: Fabric & ~Copyable>(on fabric: consuming F, _ settings:
     }
 }
 
-/// Carries a verdict from the rendezvous to the engine, whichever is there first.
+/// What every communicator of a job is made from.
+struct JobFacts: Sendable {
+    /// Of all ranks of the job.
+    let introductions: [Introduction]
+    let configuration: Configuration
+    let verdicts: VerdictBox
+    let logger: Logger
+}
+
+/// This process's place in the job: ended by the communicator of all ranks.
+struct JobMembership: Sendable {
+    let rendezvous: Rendezvous
+    let coordinator: Coordinator?
+}
+
+/// Carries the job's verdict from the rendezvous to every engine, whichever is there first.
 final class VerdictBox: Sendable {
-    private struct State {
-        /// Not owned: the engine holds the rendezvous, which holds this.
+    /// Not owned: the engine holds the rendezvous, which holds the box.
+    private struct Receiver {
         weak var engine: (any EngineControl)?
+    }
+
+    private struct State {
+        var receivers: [Receiver] = []
         var verdict: Verdict?
     }
 
     private let state = Mutex(State())
 
     func put(_ verdict: Verdict) {
-        let engine = state.withLock { state in
+        let engines = state.withLock { state in
             state.verdict = state.verdict ?? verdict
-            return state.engine
+            return state.receivers.compactMap(\.engine)
         }
-        engine?.deliver(verdict)
+        for engine in engines { engine.deliver(verdict) }
     }
 
     func connect(to engine: any EngineControl) {
         let verdict = state.withLock { state in
-            state.engine = engine
+            state.receivers.removeAll { $0.engine == nil }
+            state.receivers.append(Receiver(engine: engine))
             return state.verdict
         }
         if let verdict { engine.deliver(verdict) }

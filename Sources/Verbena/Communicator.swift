@@ -7,13 +7,17 @@ internal import Synchronization
 
 /// A group of ranks that exchange data: joining it is all the set-up that there is.
 ///
-/// Collective calls must be made by every rank in the same order with the same arguments; one thread at a time. When a rank dies or
+/// Collective calls must be made by every rank in the same order with the same arguments; one thread at a time. Transfers between two ranks may go on
+/// on other threads, one for each peer and direction. When a rank dies or
 /// the ranks disagree, every call on every rank throws the same verdict within seconds, and nothing more can be exchanged.
 ///
 ///     let communicator = try Communicator.join(Configuration())
 ///     let buffer = try communicator.allocate(Float.self, count: 1 << 20)
 ///     try communicator.allreduce(buffer, .sum)
 ///     try communicator.close()
+///
+/// `split` makes further communicators of it. Errors and verdicts name ranks by their numbers in the job, those of `join`; where a message speaks of
+/// an operation in a smaller communicator, it says which of them these are.
 public final class Communicator: Sendable {
     /// The program's version: all ranks run the same.
     public static let version = "0.1.0"
@@ -22,29 +26,35 @@ public final class Communicator: Sendable {
     /// How long the coordinator's process waits for the others to take leave.
     static let leaveTimeoutSeconds: Double = 5
 
+    /// This process's number in this communicator, and how many ranks that has.
     public let rank: Int
     public let worldSize: Int
     /// This rank's number among those on its machine, and how many there are.
     public let localRank: Int
     public let localWorldSize: Int
 
-    let rendezvous: Rendezvous
+    let group: RankGroup
+    let job: JobFacts
     /// What every operation goes through.
     let runner: RunningEngine
     var engine: any EngineControl { runner.control }
-    private let coordinator: Coordinator?
-    private let isClosed = Atomic(false)
+    /// None in those that `split` made.
+    private let membership: JobMembership?
+    let isClosed = Atomic(false)
+    /// What `split` made; those that are closed are dropped at the next.
+    let children = Mutex<[Communicator]>([])
+    /// How often `split` was called: part of the children's names.
+    let splits = Atomic(0)
 
-    init(
-        rendezvous: Rendezvous, coordinator: Coordinator?, engine: RunningEngine, localRank: Int, localWorldSize: Int
-    ) {
-        rank = rendezvous.rank
-        worldSize = rendezvous.worldSize
-        self.rendezvous = rendezvous
-        self.coordinator = coordinator
+    init(group: RankGroup, job: JobFacts, membership: JobMembership?, engine: RunningEngine, plan: FabricPlan) {
+        rank = group.rank
+        worldSize = group.worldSize
+        self.group = group
+        self.job = job
+        self.membership = membership
         runner = engine
-        self.localRank = localRank
-        self.localWorldSize = localWorldSize
+        localRank = plan.localRank
+        localWorldSize = plan.localWorldSize
     }
 
     deinit {
@@ -72,19 +82,19 @@ public final class Communicator: Sendable {
             let (shared, region) = try engine.addBuffer(byteCount: max(64, bytes)) { (descriptor) throws(VerbenaError) in
                 try allGather(descriptor, label: "memory of \(what)")
             }
-            return Buffer(shared: shared, region: region, count: count, owner: self)
+            return unsafe Buffer(shared: shared, base: region.base, count: count, owner: self)
         } catch {
-            throw error.agreed(with: rendezvous, during: "allocating \(bytes) bytes")
+            throw error.agreed(with: group, during: "allocating \(bytes) bytes")
         }
     }
 
     /// Every rank must want the same, and its machine have room for what all of its ranks want: memory that is shared or registered
     /// is taken at once, and running out of it would have the kernel kill some process.
-    private func agreeOnMemory(_ what: String, byteCount: Int) throws(VerbenaError) {
+    func agreeOnMemory(_ what: String, byteCount: Int) throws(VerbenaError) {
         let available = MachineFacts.availableMemoryByteCount() ?? .max
         let hasRoom = byteCount <= available / localWorldSize
         let answers = try allGather([hasRoom ? 1 : 0] + Array(what.utf8), label: "wish for memory")
-        if let short = answers.firstIndex(where: { $0.first == 0 }) {
+        if let short = answers.firstIndex(where: { $0.first == 0 }).map({ group.jobRanks[$0] }) {
             throw VerbenaError(
                 .fabric, rank: short,
                 "the machine of rank \(short) has no room for \(what) (\(byteCount >> 20) MiB) on each of its ranks; "
@@ -93,9 +103,10 @@ public final class Communicator: Sendable {
         if let other = answers.firstIndex(where: { $0 != answers[0] }) {
             let theirs = String(decoding: answers[other].dropFirst(), as: UTF8.self)
             let first = String(decoding: answers[0].dropFirst(), as: UTF8.self)
+            let (one, culprit) = (group.jobRanks[0], group.jobRanks[other])
             throw VerbenaError(
-                .verdict, rank: other,
-                "the ranks want different memory: rank 0 \(first), rank \(other) \(theirs); give all ranks the same sizes and types")
+                .verdict, rank: culprit,
+                "the ranks want different memory: rank \(one) \(first), rank \(culprit) \(theirs); give all ranks the same sizes and types")
         }
     }
 
@@ -103,24 +114,28 @@ public final class Communicator: Sendable {
 
     /// Gives every rank the payloads of all, in the order of ranks; for small things (at most 16 MiB), over TCP. Collective.
     public func allGather(_ payload: [UInt8], label: String) throws(VerbenaError) -> [[UInt8]] {
-        try wrapping { () throws(RendezvousError) in
-            try rendezvous.allGather(payload, label: label, timeoutSeconds: Self.gatherTimeoutSeconds)
+        guard !isClosed.load(ordering: .acquiring) else { throw VerbenaError(.closed, "the communicator was closed") }
+        return try wrapping { () throws(RendezvousError) in
+            try group.allGather(payload, label: label, timeoutSeconds: Self.gatherTimeoutSeconds)
         }
     }
 
     /// Returns once every rank has called it, and may be waited for long. Over TCP; `barrier()` is the fast one. Collective.
     public func barrier(label: String) throws(VerbenaError) { _ = try allGather([], label: label) }
 
-    /// Ends the job for all ranks because of this one; they are told why. Use it when this rank cannot go on.
+    /// Ends the job, every communicator of it, for all ranks because of this one; they are told why. Use it when this rank cannot go on.
     public func abort(reason: String) {
-        rendezvous.abort(reason: reason, operation: "the program of rank \(rank)")
+        group.abort(reason: reason, operation: "the program of rank \(group.jobRanks[rank])")
         shutDown(orderly: false)
     }
 
-    /// Takes leave when every rank has come here: nothing that anybody still needs is taken away. Buffers end with it. Collective.
+    /// Takes leave when every rank has come here: nothing that anybody still needs is taken away. Buffers end with it, and so do the
+    /// communicators that `split` made of it: those still open are closed first, in the order of their making. Collective.
     public func close() throws(VerbenaError) {
         guard !isClosed.load(ordering: .acquiring) else { return }
         do throws(VerbenaError) {
+            // A rank is in one child of a split at most, and splits have the same order on all: nobody waits in a circle.
+            for child in children.withLock({ $0 }) { try child.close() }
             try barrier(label: "close")
         } catch {
             shutDown(orderly: false)
@@ -134,8 +149,13 @@ public final class Communicator: Sendable {
 
     private func shutDown(orderly: Bool) {
         guard !isClosed.exchange(true, ordering: .acquiringAndReleasing) else { return }
+        let open = children.withLock { children in
+            defer { children = [] }
+            return children
+        }
+        for child in open { child.shutDown(orderly: false) }
         engine.stop(orderly: orderly)
-        rendezvous.leave()
-        coordinator?.stop(waitingAtMostSeconds: Self.leaveTimeoutSeconds)
+        membership?.rendezvous.leave()
+        membership?.coordinator?.stop(waitingAtMostSeconds: Self.leaveTimeoutSeconds)
     }
 }

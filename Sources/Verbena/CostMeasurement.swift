@@ -32,13 +32,13 @@ extension Communicator {
     /// Near and far are told apart by what the job has: where all ranks share a machine, or none do, there is one kind of link only, and the
     /// other keeps its typical cost. Of each figure the greatest of all ranks counts.
     static func measuredCosts(
-        _ engine: RunningEngine, _ rendezvous: Rendezvous, _ plan: FabricPlan
+        _ engine: RunningEngine, _ group: RankGroup, _ plan: FabricPlan
     ) throws(VerbenaError) -> Costs? {
-        guard rendezvous.worldSize > 1 else { return nil }
-        let ranks = rendezvous.worldSize
+        guard group.worldSize > 1 else { return nil }
+        let ranks = group.worldSize
         let (buffer, _) = try engine.control.addBuffer(byteCount: probeBytes * (ranks + 1)) { (descriptor) throws(VerbenaError) in
             try wrapping { () throws(RendezvousError) in
-                try rendezvous.allGather(descriptor, label: "probe memory", timeoutSeconds: stageTimeoutSeconds)
+                try group.allGather(descriptor, label: "probe memory", timeoutSeconds: stageTimeoutSeconds)
             }
         }
         let bytes = min(probeBytes, plan.settings.eagerBytes)
@@ -52,7 +52,7 @@ extension Communicator {
         let latency = max(0.01, empty / rounds)
         let perByte = max(1e-7, (full - latency) / Double(bytes) / Double(ranks - 1))
         let own = [latency, perByte, reducePerByte()]
-        let all = try agree(on: own, rendezvous)
+        let all = try agree(on: own, group)
         var costs = Costs.typical
         costs.reducePerByte = all[2]
         let link = Costs.Link(latency: all[0], perByte: all[1])
@@ -93,13 +93,13 @@ extension Communicator {
     }
 
     /// The greatest of each figure over all ranks.
-    private static func agree(on own: [Double], _ rendezvous: Rendezvous) throws(VerbenaError) -> [Double] {
+    private static func agree(on own: [Double], _ group: RankGroup) throws(VerbenaError) -> [Double] {
         let encoded = own.map { "\($0)" }.joined(separator: " ")
         let gathered = try wrapping { () throws(RendezvousError) in
-            try rendezvous.allGather(Array(encoded.utf8), label: "costs", timeoutSeconds: stageTimeoutSeconds)
+            try group.allGather(Array(encoded.utf8), label: "costs", timeoutSeconds: stageTimeoutSeconds)
         }
         var greatest = own
-        for (rank, bytes) in gathered.enumerated() {
+        for (rank, bytes) in zip(group.jobRanks, gathered) {
             let figures = String(decoding: bytes, as: UTF8.self).split(separator: " ").compactMap { Double($0) }
             guard figures.count == own.count else {
                 throw VerbenaError(

@@ -99,7 +99,7 @@ final class Engine<F: Fabric & ~Copyable>: EngineControl, @unchecked Sendable {
     private let hasMail = Atomic<Bool>(false)
     private let isOwned = Atomic<Bool>(false)
     private let waker: Waker
-    private let rendezvous: Rendezvous
+    private let group: RankGroup
     private let published: Mutex<ExecutorSettings>
     /// What every operation ends with, once something has failed.
     private let verdict = Mutex<VerbenaError?>(nil)
@@ -113,8 +113,8 @@ final class Engine<F: Fabric & ~Copyable>: EngineControl, @unchecked Sendable {
 
     private struct Owned: ~Copyable {
         var executor: Executor<F>
-        /// Slot of the operation with ticket i at `i mod count`: tickets are dense.
-        var slotOfOperation = Array(repeating: 0, count: OperationSlots.count)
+        /// Who waits for which operation.
+        var tickets = TicketTable()
         /// What was taken from the inbox; kept for its capacity.
         var mail = Inbox()
         var stopOrderly: Bool?
@@ -134,12 +134,12 @@ final class Engine<F: Fabric & ~Copyable>: EngineControl, @unchecked Sendable {
         var nextSlot = 0
     }
 
-    init(executor: consuming Executor<F>, rendezvous: Rendezvous, spins: Int) {
+    init(executor: consuming Executor<F>, group: RankGroup, spins: Int) {
         fabricName = executor.fabricName
         deviceName = executor.deviceName
         published = Mutex(executor.settings)
         waker = executor.waker()
-        self.rendezvous = rendezvous
+        self.group = group
         slots = OperationSlots(spins: spins)
         bell = ProgressBell()
         callerLooks = spins
@@ -150,8 +150,12 @@ final class Engine<F: Fabric & ~Copyable>: EngineControl, @unchecked Sendable {
 
     /// Starts the progress thread; called once.
     func start() {
-        let thread = Thread { [self] in progressThread() }
-        thread.name = "verbena"
+        let thread = Thread { [self] in
+            // Not by `Thread.name`, which names only threads that it knows to run already.
+            // SAFETY: the text lives for the call.
+            unsafe platform_name_thread(group.isWholeJob ? "verbena" : "verbena \(group.name)")
+            progressThread()
+        }
         thread.start()
     }
 
@@ -167,7 +171,7 @@ final class Engine<F: Fabric & ~Copyable>: EngineControl, @unchecked Sendable {
         }
         // SAFETY: this thread owns it until `disown`.
         let failure = unsafe runOwned(operation, &owned.pointee)
-        let hasWork = unsafe owned.pointee.executor.hasWork
+        let hasWork = unsafe owned.pointee.executor.hasWork || owned.pointee.stopOrderly != nil
         disown(hasWork: hasWork)
         if failure { throw verdict.withLock { $0 } ?? Self.closed }
     }
@@ -175,9 +179,8 @@ final class Engine<F: Fabric & ~Copyable>: EngineControl, @unchecked Sendable {
     func submit(_ operation: Operation) throws(VerbenaError) -> Int {
         let slot = try inbox.withLock { (inbox) throws(VerbenaError) -> Int in
             if inbox.stop != nil { throw Self.closed }
-            // Slots are taken in turn, under the lock: the order of requests is the order of slots.
-            let slot = inbox.nextSlot
-            guard slots.take(slot) else {
+            // As a rule the next in turn; those of operations that take long are passed over.
+            guard let slot = slots.take(from: inbox.nextSlot) else {
                 throw VerbenaError(
                     .configuration, "more than \(OperationSlots.count) operations are under way; wait for some, or use larger buckets")
             }
@@ -225,7 +228,12 @@ final class Engine<F: Fabric & ~Copyable>: EngineControl, @unchecked Sendable {
             return buffer.map { ($0, executor.descriptor(of: $0)) }
         }
         let descriptors = try exchange(added?.1 ?? [])
-        guard let added, descriptors.allSatisfy({ !$0.isEmpty }) else { return nil }
+        guard let added else { return nil }
+        guard descriptors.allSatisfy({ !$0.isEmpty }) else {
+            // Numbers of buffers stay the same on all ranks.
+            try perform { (executor) throws(FabricError) in executor.removeLastBuffer() }
+            return nil
+        }
         try perform { (executor) throws(FabricError) in try executor.attach(added.0, descriptors: descriptors) }
         return added.0
     }
@@ -376,8 +384,7 @@ final class Engine<F: Fabric & ~Copyable>: EngineControl, @unchecked Sendable {
 
     private func submit(_ operation: Operation, slot: Int, to owned: inout Owned) {
         do throws(CollectiveError) {
-            owned.slotOfOperation[Int(owned.executor.nextTicket % UInt64(OperationSlots.count))] = slot
-            _ = try owned.executor.submit(operation)
+            owned.tickets.insert(try owned.executor.submit(operation), slot: slot)
         } catch {
             settle(error)
             signalEnd(of: slot, failed: true, at: platform_now(), &owned)
@@ -390,7 +397,7 @@ final class Engine<F: Fabric & ~Copyable>: EngineControl, @unchecked Sendable {
         if let failure = owned.executor.failure { settle(failure) }
         var time: UInt64 = 0
         while let finished = owned.executor.takeFinished() {
-            let slot = owned.slotOfOperation[Int(finished.ticket % UInt64(OperationSlots.count))]
+            let slot = owned.tickets.remove(finished.ticket)
             if slot != Self.ownSlot, time == 0 { time = platform_now() }
             signalEnd(of: slot, failed: finished.isFailed, at: time, &owned)
         }
@@ -405,7 +412,7 @@ final class Engine<F: Fabric & ~Copyable>: EngineControl, @unchecked Sendable {
     }
 
     private func end(_ owned: inout Owned, with agreed: Verdict) {
-        let operation = owned.executor.currentOperation
+        let operation = group.naming(owned.executor.currentOperation)
         verdict.withLock { $0 = $0 ?? VerbenaError(agreed, during: operation) }
         owned.executor.fail(CollectiveError(.verdict, peer: agreed.rank, operation: operation, detail: agreed.cause, remedy: agreed.remedy))
     }
@@ -413,11 +420,12 @@ final class Engine<F: Fabric & ~Copyable>: EngineControl, @unchecked Sendable {
     /// Makes a failure that this rank saw into the verdict that all ranks hold. Waits for that, bounded, once.
     private func settle(_ failure: CollectiveError) {
         guard verdict.withLock({ $0 == nil }) else { return }
-        let own = Verdict(
-            rank: failure.peer ?? rendezvous.rank, cause: failure.detail, operation: failure.operation, remedy: failure.remedy)
-        rendezvous.report(own)
-        let agreed = rendezvous.agreedVerdict(waitingAtMostMilliseconds: VerbenaError.agreementMilliseconds) ?? own
-        verdict.withLock { $0 = $0 ?? VerbenaError(agreed, during: failure.operation) }
+        let operation = group.naming(failure.operation)
+        let culprit = group.jobRanks[failure.peer ?? group.rank]
+        let own = Verdict(rank: culprit, cause: failure.detail, operation: operation, remedy: failure.remedy)
+        group.report(own)
+        let agreed = group.agreedVerdict(waitingAtMostMilliseconds: VerbenaError.agreementMilliseconds) ?? own
+        verdict.withLock { $0 = $0 ?? VerbenaError(agreed, during: operation) }
     }
 }
 

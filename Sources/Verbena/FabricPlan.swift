@@ -7,7 +7,7 @@ internal import SharedMemoryFabric
 internal import VerbsFabric
 
 /// What every rank says of itself before anything is opened.
-struct Introduction: Codable {
+struct Introduction: Codable, Sendable {
     /// Where its memory can be mapped.
     var host: String
     /// The machine that it is to be taken as part of.
@@ -18,14 +18,14 @@ struct Introduction: Codable {
     var landingByteLimit: Int
 
     /// Swaps introductions; options that must agree are checked here.
-    static func exchange(_ rendezvous: Rendezvous, _ configuration: Configuration) throws(VerbenaError) -> [Introduction] {
+    static func exchange(_ group: RankGroup, _ configuration: Configuration) throws(VerbenaError) -> [Introduction] {
         let host = HostIdentity.current()
         let own = Introduction(
             host: host, machine: configuration.machine.map { "\(host)/\($0)" } ?? host, fabric: configuration.fabric.rawValue,
             channelsPerPeer: configuration.channelsPerPeer ?? 0, landingByteLimit: configuration.landingByteLimit)
         let encoded = (try? JSONEncoder().encode(own)).map { [UInt8]($0) } ?? []
         let gathered = try wrapping { () throws(RendezvousError) in
-            try rendezvous.allGather(encoded, label: "introductions", timeoutSeconds: Communicator.stageTimeoutSeconds)
+            try group.allGather(encoded, label: "introductions", timeoutSeconds: Communicator.stageTimeoutSeconds)
         }
         var all: [Introduction] = []
         for (rank, bytes) in gathered.enumerated() {
@@ -36,7 +36,7 @@ struct Introduction: Codable {
             guard introduction.options == own.options else {
                 throw VerbenaError(
                     .configuration, rank: rank,
-                    "rank \(rank) was started with \(introduction.options), rank \(rendezvous.rank) with \(own.options); "
+                    "rank \(rank) was started with \(introduction.options), rank \(group.rank) with \(own.options); "
                         + "give all ranks the same options")
             }
             all.append(introduction)
@@ -49,32 +49,39 @@ struct Introduction: Codable {
     }
 }
 
-/// Which fabric carries the data, and what it has to be told: decided from the introductions, the same way on every rank.
+/// Which fabric carries the data of a group, and what it has to be told: decided from the introductions, the same way on every rank.
 struct FabricPlan {
     enum Kind { case sharedMemory, verbs, mixed }
 
     let kind: Kind
     let settings: ExecutorSettings
+    /// Among the members on this machine.
     let localRank: Int
     let localWorldSize: Int
-    /// Whether ranks outnumber the cores here: then who waits lets others have the core.
+    /// Whether the job's ranks outnumber the cores here: then who waits lets others have the core.
     let isCrowded: Bool
     private let rank: Int
     private let worldSize: Int
     private let jobKey: [UInt8]
     private let devices: [String]
     private let nearRanks: Set<Int>
+    /// Among all ranks on this machine: a rank's device is the same in every group.
+    private let deviceRank: Int
 
-    init(_ all: [Introduction], _ rendezvous: Rendezvous, _ configuration: Configuration) throws(VerbenaError) {
-        rank = rendezvous.rank
+    /// - Parameter introductions: of all ranks of the job.
+    init(_ introductions: [Introduction], _ group: RankGroup, _ configuration: Configuration) throws(VerbenaError) {
+        let all = group.jobRanks.map { introductions[$0] }
+        rank = group.rank
         worldSize = all.count
-        jobKey = rendezvous.sessionKey(label: "fabric", byteCount: 16)
+        jobKey = group.sessionKey(label: "fabric", byteCount: 16)
         devices = configuration.devices
-        let own = all[rendezvous.rank]
+        let own = all[rank]
         let neighbours = all.indices.filter { all[$0].host == own.host }
-        localRank = neighbours.firstIndex(of: rendezvous.rank) ?? 0
+        localRank = neighbours.firstIndex(of: rank) ?? 0
         localWorldSize = neighbours.count
-        isCrowded = neighbours.count > ProcessInfo.processInfo.activeProcessorCount
+        let everyoneHere = introductions.indices.filter { introductions[$0].host == own.host }
+        deviceRank = everyoneHere.firstIndex(of: group.jobRanks[rank]) ?? 0
+        isCrowded = everyoneHere.count > ProcessInfo.processInfo.activeProcessorCount
         let machines = Topology(machineOfRank: all.map(\.machine))
         nearRanks = Set(all.indices.filter { all[$0].machine == own.machine })
         switch configuration.fabric {
@@ -89,15 +96,35 @@ struct FabricPlan {
         case .automatic: kind = machines.machineCount == all.count ? .verbs : .mixed
         }
         var settings = ExecutorSettings(
-            topology: kind == .verbs ? .apart(worldSize: all.count) : machines, channelsPerPeer: configuration.channelsPerPeer ?? Self.channels(kind, worldSize: all.count),
+            topology: kind == .verbs ? .apart(worldSize: all.count) : machines,
+            channelsPerPeer: configuration.channelsPerPeer ?? Self.channels(kind, worldSize: all.count),
             stallMilliseconds: configuration.stallMilliseconds, landingByteLimit: configuration.landingByteLimit)
         if let cacheBytes = MachineFacts.lastCacheByteCount() { settings.cacheBytes = cacheBytes }
         self.settings = settings
+        try checkLanding(configuration)
     }
 
     /// One queue pair alone does not fill a link whose ends wait for each other; many ranks have many anyway.
     private static func channels(_ kind: Kind, worldSize: Int) -> Int {
         kind == .sharedMemory ? 1 : min(4, max(1, 24 / max(1, worldSize - 1)))
+    }
+
+    /// A limit that was asked for must be kept. The default one gives way to what a very large world needs.
+    private func checkLanding(_ configuration: Configuration) throws(VerbenaError) {
+        guard configuration.landingByteLimit < ExecutorSettings.landingByteLimit, settings.landingByteCount > configuration.landingByteLimit
+        else { return }
+        // With the limit grow the messages, until they fit.
+        var (least, needed) = (0, settings.landingByteCount)
+        while needed > least {
+            least = ((needed + 1023) >> 10) << 10
+            needed =
+                ExecutorSettings(topology: settings.topology, channelsPerPeer: settings.channelsPerPeer, landingByteLimit: least)
+                .landingByteCount
+        }
+        throw VerbenaError(
+            .configuration,
+            "landing memory of at most \(configuration.landingByteLimit) bytes: \(worldSize) ranks need more; "
+                + "give --landing \(least >> 10)K or more")
     }
 
     /// - Parameter alone: whether it is the only fabric: then it can sleep in its own way.
@@ -112,7 +139,8 @@ struct FabricPlan {
 
     func verbs() throws(VerbenaError) -> VerbsFabric {
         var options = VerbsFabricConfiguration(
-            rank: rank, worldSize: worldSize, deviceName: devices.isEmpty ? nil : devices[localRank % devices.count], localRank: localRank,
+            rank: rank, worldSize: worldSize, deviceName: devices.isEmpty ? nil : devices[deviceRank % devices.count],
+            localRank: deviceRank,
             jobKey: jobKey, epoch: settings.epoch)
         options.channelsPerPeer = settings.channelsPerPeer
         options.arrivalDepth = settings.arrivalDepth

@@ -41,8 +41,13 @@ final class OperationSlots: @unchecked Sendable {
         unsafe endTimes.deallocate()
     }
 
-    /// Takes a slot; false where the operation that had it last is not waited for yet.
-    func take(_ slot: Int) -> Bool {
+    /// Takes the first free slot from `first` on, in turn; nil where no operation of them all has been waited for.
+    func take(from first: Int) -> Int? {
+        for step in 0..<Self.count where take((first + step) % Self.count) { return (first + step) % Self.count }
+        return nil
+    }
+
+    private func take(_ slot: Int) -> Bool {
         unsafe words[slot].compareExchange(
             expected: State.free.rawValue, desired: State.pending.rawValue, ordering: .acquiring
         ).exchanged

@@ -22,7 +22,7 @@ public struct VerbenaError: Error, Sendable, Equatable, CustomStringConvertible 
     }
 
     public var cause: Cause
-    /// The rank at fault, where there is one.
+    /// The rank at fault, where there is one, by its number in the job.
     public var rank: Int?
     public var message: String
 
@@ -57,19 +57,27 @@ public struct VerbenaError: Error, Sendable, Equatable, CustomStringConvertible 
 extension VerbenaError {
     /// What this rank says of its own failure in a collective call, once all ranks have been told of it: its own error where it is at fault
     /// itself, the verdict that all agreed on where a peer is. Errors that all ranks know already stay as they are. Bounded.
-    func agreed(with rendezvous: Rendezvous, during operation: String) -> VerbenaError {
+    ///
+    /// A fabric's error names the peer by its number in `group`; what comes out of here names it by the job's.
+    func agreed(with group: RankGroup, during operation: String) -> VerbenaError {
         guard cause == .fabric || cause == .configuration else { return self }
+        let operation = group.naming(operation)
         guard let peer = rank, cause == .fabric else {
-            rendezvous.abort(reason: message, operation: operation)
+            group.abort(reason: message, operation: operation)
             return self
         }
-        let own = Verdict(rank: peer, cause: message, operation: operation, remedy: "")
-        rendezvous.report(own)
-        return VerbenaError(rendezvous.agreedVerdict(waitingAtMostMilliseconds: Self.agreementMilliseconds) ?? own, during: operation)
+        let own = Verdict(rank: group.jobRanks[peer], cause: message, operation: operation, remedy: "")
+        group.report(own)
+        return VerbenaError(group.agreedVerdict(waitingAtMostMilliseconds: Self.agreementMilliseconds) ?? own, during: operation)
     }
 
     /// How long the survivors may take to agree on a verdict before each keeps its own.
     static let agreementMilliseconds = 2_000
+}
+
+extension RankGroup {
+    /// What was going on, for messages. Inside it ranks have the group's numbers, so it says whose these are.
+    func naming(_ operation: String) -> String { isWholeJob ? operation : "\(operation) in \(self)" }
 }
 
 /// An error of a layer below, as the public face says it.

@@ -72,7 +72,7 @@ import Testing
         switch what {
         case "a forged code": raw.connection.sendFrame(Array(repeating: 7, count: 100))
         case "a huge length": raw.connection.send([255, 255, 255, 255])
-        case "a gather out of turn": raw.send(.contribute(sequence: 5, label: "", timeoutSeconds: 1))
+        case "a gather out of turn": raw.send(.contribute(gather: GatherID(sequence: 5), members: nil, label: "", timeoutSeconds: 1))
         default: raw.send(.started)
         }
         let verdict = member.agreedVerdict(waitingAtMostMilliseconds: Int(patience * 1000))

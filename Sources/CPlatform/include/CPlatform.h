@@ -218,6 +218,9 @@ VERBENA_CHECKED int platform_spawn(pid_t *child, const char *path, char *const *
     return failure;
 }
 
+/// What the system calls the calling thread: the first 15 bytes of `name`.
+static inline void platform_name_thread(const char *name) { (void)prctl(PR_SET_NAME, name); }
+
 /// This process gets SIGKILL when the thread that started it ends; 0, or -ESRCH where its parent is no longer `parent`.
 VERBENA_CHECKED int platform_die_with_parent(int32_t parent) {
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0) return -errno;

@@ -1,0 +1,97 @@
+import Foundation
+import Verbena
+
+/// Counts how often operations allocate memory, on all threads of each rank, and fails where they do more than is said below.
+///
+/// Runs under a library that counts (`Tests/count-allocations.c`), which `Tests/end-to-end/allocations` builds and preloads.
+///
+///     allocation-check RANKS
+@main
+struct AllocationCheck {
+    static let operations = 1_000
+    /// For 1,000 operations: what the rest of the process does meanwhile, such as signs of life to the rendezvous.
+    static let othersLimit = 20
+
+    static func main() throws {
+        LocalJob.bindToLauncher()
+        guard let count = AllocationCount() else { try fail("start it with the library that counts: Tests/end-to-end/allocations") }
+        guard CommandLine.arguments.count == 2, let ranks = Int(CommandLine.arguments[1]) else { try fail("usage: allocation-check RANKS") }
+        if ranks > 1, !LocalJob.isRank { exit(try LocalJob.run(ranks: ranks)) }
+        let communicator = try Communicator.join(Configuration())
+        let isRight = try measureAll(communicator, count)
+        try communicator.close()
+        exit(isRight ? 0 : 1)
+    }
+
+    private static func fail(_ message: String) throws -> Never {
+        FileHandle.standardError.write(Data("allocation-check: \(message)\n".utf8))
+        exit(2)
+    }
+
+    private static func measureAll(_ communicator: Communicator, _ count: AllocationCount) throws -> Bool {
+        let ranks = communicator.worldSize
+        var isRight = true
+        for size in [1, 1_000, 100_000] {
+            let input = try communicator.allocate(Float.self, count: ranks * size)
+            let output = try communicator.allocate(Float.self, count: ranks * size)
+            let collectives: [Collective] = [
+                .allreduce, .reduceScatter, .allgather, .allToAll, .broadcast(root: 0), .reduce(root: 0), .gather(root: 0),
+                .scatter(root: 0), .barrier,
+            ]
+            for collective in collectives {
+                let name = "\(collective) of \(size)"
+                isRight =
+                    try measure("\(name), blocking", limit: 0, communicator, count) {
+                        try communicator.perform(collective, input, into: output, count: size)
+                    } && isRight
+                // One object for what is under way.
+                isRight =
+                    try measure("\(name), started", limit: 1, communicator, count) {
+                        try communicator.start(collective, input, into: output, count: size).wait()
+                    } && isRight
+            }
+            guard ranks > 1 else { continue }
+            let (right, left) = ((communicator.rank + 1) % ranks, (communicator.rank + ranks - 1) % ranks)
+            isRight =
+                try measure("transfer of \(size), started and blocking", limit: 1, communicator, count) {
+                    let receive = try communicator.startReceive(output, count: size, from: left)
+                    try communicator.send(input, count: size, to: right)
+                    try receive.wait()
+                } && isRight
+        }
+        return isRight
+    }
+
+    /// - Returns: whether no rank allocated more often than `limit` times an operation.
+    private static func measure(
+        _ name: String, limit: Int, _ communicator: Communicator, _ count: AllocationCount, _ operation: () throws -> Void
+    ) throws -> Bool {
+        for _ in 0..<20 { try operation() }
+        try communicator.barrier()
+        let before = count.now
+        for _ in 0..<operations { try operation() }
+        let own = count.now - before
+        let all = try communicator.allGather(Array("\(own)".utf8), label: "allocations").map {
+            Int(String(decoding: $0, as: UTF8.self)) ?? .max
+        }
+        let isRight = all.allSatisfy { $0 <= limit * operations + othersLimit }
+        if communicator.rank == 0 {
+            let figures = all.map(String.init).joined(separator: " ")
+            print("\(isRight ? "right" : "WRONG") \(name): \(figures) allocations in \(operations) operations, at most \(limit) each")
+        }
+        return isRight
+    }
+}
+
+/// The preloaded library's counter.
+struct AllocationCount {
+    private let read: @convention(c) () -> Int
+
+    init?() {
+        // SAFETY: a null handle stands for the whole program; the symbol is the library's `long allocation_count(void)`, and stays loaded.
+        guard let symbol = unsafe dlsym(nil, "allocation_count") else { return nil }
+        read = unsafe unsafeBitCast(symbol, to: (@convention(c) () -> Int).self)
+    }
+
+    var now: Int { read() }
+}

@@ -1,0 +1,73 @@
+/// Some ranks of a job under numbers of their own, 0 and up: whom a communicator gathers with.
+///
+/// A group needs no setting up: its members derive it alike, from the same list and name. It shares the job's connection, and the verdict that
+/// ends the job ends every group of it.
+public struct RankGroup: Sendable, CustomStringConvertible {
+    /// Unlike that of every other group of the job; empty for the group of all ranks.
+    public let name: String
+    /// The members' ranks in the job, in the order of the group's own.
+    public let jobRanks: [Int]
+    /// This process's number in the group.
+    public let rank: Int
+    private let rendezvous: Rendezvous
+
+    /// All ranks of the job, under the job's own numbers.
+    public init(all rendezvous: Rendezvous) {
+        self.rendezvous = rendezvous
+        name = ""
+        jobRanks = Array(0..<rendezvous.worldSize)
+        rank = rendezvous.rank
+    }
+
+    private init(_ rendezvous: Rendezvous, name: String, jobRanks: [Int], rank: Int) {
+        self.rendezvous = rendezvous
+        self.name = name
+        self.jobRanks = jobRanks
+        self.rank = rank
+    }
+
+    /// - Parameters:
+    ///   - members: by this group's numbers, in the order of their new ones, each once.
+    ///   - name: unlike that of every other group made of this one.
+    /// - Returns: nil where this rank is no member.
+    public func subgroup(of members: [Int], name: String) -> RankGroup? {
+        guard let rank = members.firstIndex(of: self.rank) else { return nil }
+        return RankGroup(
+            rendezvous, name: self.name.isEmpty ? name : "\(self.name)/\(name)", jobRanks: members.map { jobRanks[$0] }, rank: rank)
+    }
+
+    public var worldSize: Int { jobRanks.count }
+    public var isWholeJob: Bool { name.isEmpty }
+
+    /// `group 1.0 of ranks 3, 1`: the members by the job's numbers, in the group's order.
+    public var description: String {
+        if isWholeJob { return "all ranks" }
+        let shown = jobRanks.prefix(8).map(String.init).joined(separator: ", ")
+        let hidden = jobRanks.count > 8 ? " and \(jobRanks.count - 8) more" : ""
+        return "group \(name) of \(jobRanks.count == 1 ? "rank" : "ranks") \(shown)\(hidden)"
+    }
+
+    /// See `Rendezvous.allGather`; among the members, in their order. Gathers of different groups do not mix, whatever their labels.
+    public func allGather(_ payload: [UInt8], label: String, timeoutSeconds: Double) throws(RendezvousError) -> [[UInt8]] {
+        guard !isWholeJob else { return try rendezvous.allGather(payload, label: label, timeoutSeconds: timeoutSeconds) }
+        return try rendezvous.gather(
+            payload, among: jobRanks, group: name, label: "\(label), \(self)", timeoutSeconds: timeoutSeconds)
+    }
+
+    /// See `Rendezvous.sessionKey`; another for each group.
+    public func sessionKey(label: String, byteCount: Int) -> [UInt8] {
+        rendezvous.sessionKey(label: isWholeJob ? label : "\(label) of \(name)", byteCount: byteCount)
+    }
+
+    /// See `Rendezvous.report`. Verdicts name ranks of the job.
+    public func report(_ verdict: Verdict) { rendezvous.report(verdict) }
+
+    /// See `Rendezvous.agreedVerdict`.
+    public func agreedVerdict(waitingAtMostMilliseconds: Int) -> Verdict? {
+        rendezvous.agreedVerdict(waitingAtMostMilliseconds: waitingAtMostMilliseconds)
+    }
+
+    /// See `Rendezvous.abort`: it ends the job, not the group alone.
+    @discardableResult
+    public func abort(reason: String, operation: String) -> Verdict { rendezvous.abort(reason: reason, operation: operation) }
+}

@@ -1,0 +1,191 @@
+import Foundation
+import Synchronization
+import Testing
+import Verbena
+
+/// Who drives the engine when: callers on their own threads, the progress thread, and the end.
+// SAFETY (whole file): each buffer is touched by one thread, between operations only, while its communicator is open.
+@Suite(.serialized) struct EngineTests {
+    /// Blocking collectives, blocking transfers both ways, started ones and control calls, each on a thread of its own.
+    @Test(arguments: [2, 3]) func severalCallersAtOnce(ranks: Int) throws {
+        let outcomes = LocalRanks.run(ranks, fabric: .sharedMemory) { communicator in
+            let buffers = try (0..<5).map { _ in try communicator.allocate(Int64.self, count: 5_000) }
+            let (rank, ranks) = (communicator.rank, communicator.worldSize)
+            let (right, left) = ((rank + 1) % ranks, (rank + ranks - 1) % ranks)
+            let rounds = 400
+            try together([
+                {
+                    for round in 0..<rounds {
+                        let count = [1, 700, 5_000][round % 3]
+                        unsafe buffers[0].elements.update(repeating: Int64(round + rank))
+                        try communicator.allreduce(buffers[0], count: count)
+                        let wanted = Int64(ranks * round + ranks * (ranks - 1) / 2)
+                        guard unsafe buffers[0].elements[count - 1] == wanted else { throw Wrong("allreduce of round \(round)") }
+                    }
+                },
+                {
+                    for round in 0..<rounds {
+                        unsafe buffers[1].elements.update(repeating: Int64(round * 10 + rank))
+                        try communicator.send(buffers[1], count: 1 + round, to: right)
+                    }
+                },
+                {
+                    for round in 0..<rounds {
+                        let pending = try communicator.startReceive(buffers[2], count: 1 + round, from: left)
+                        if round % 3 == 0 { while !pending.isDone { Thread.sleep(forTimeInterval: 0) } }
+                        try pending.wait()
+                        let value = unsafe buffers[2].elements[round]
+                        guard value == Int64(round * 10 + left) else { throw Wrong("receive of round \(round)") }
+                    }
+                },
+                {
+                    for round in 0..<20 {
+                        let all = try communicator.allGather([UInt8(rank), UInt8(round)], label: "round")
+                        guard all == (0..<ranks).map({ [UInt8($0), UInt8(round)] }) else { throw Wrong("gather of round \(round)") }
+                    }
+                },
+            ])
+        }
+        for outcome in outcomes { _ = try outcome.get() }
+    }
+
+    /// Collectives started by several threads in an order that they agree on, and waited for on all of them at once.
+    @Test func startedInTurnByManyThreads() throws {
+        let outcomes = LocalRanks.run(2, fabric: .sharedMemory) { communicator in
+            let threads = 4
+            let buffers = try (0..<threads).map { _ in try communicator.allocate(Int64.self, count: 300) }
+            let turn = Mutex(0)
+            try together(
+                (0..<threads).map { own in
+                    {
+                        for round in 0..<200 {
+                            unsafe buffers[own].elements.update(repeating: Int64(round))
+                            var pending: Pending?
+                            while pending == nil {
+                                pending = try turn.withLock { turn in
+                                    guard turn % threads == own else { return nil }
+                                    turn += 1
+                                    return try communicator.start(.allreduce, buffers[own], count: 1 + round)
+                                }
+                                if pending == nil { Thread.sleep(forTimeInterval: 0) }
+                            }
+                            try pending?.wait()
+                            let value = unsafe buffers[own].elements[round]
+                            guard value == Int64(2 * round) else { throw Wrong("thread \(own), round \(round)") }
+                        }
+                    }
+                })
+        }
+        for outcome in outcomes { _ = try outcome.get() }
+    }
+
+    /// Different communicators on different threads at the same time.
+    @Test func communicatorsOfTheirOwnThreads() throws {
+        let outcomes = LocalRanks.run(2, fabric: .sharedMemory) { communicator in
+            let children = try (0..<3).map { _ in try communicator.split(color: 1, key: 0)! }
+            try together(
+                (children + [communicator]).map { own in
+                    {
+                        let buffer = try own.allocate(Int64.self, count: 1_000)
+                        for round in 0..<200 {
+                            unsafe buffer.elements.update(repeating: Int64(round))
+                            try own.allreduce(buffer)
+                            guard unsafe buffer.elements[round] == Int64(2 * round) else { throw Wrong("round \(round)") }
+                        }
+                    }
+                })
+        }
+        for outcome in outcomes { _ = try outcome.get() }
+    }
+
+    /// Whoever is in a call when another thread leaves is told so, at once.
+    @Test func leavingEndsTheCallsOfOtherThreads() throws {
+        for attempt in 0..<20 {
+            let outcomes = LocalRanks.run(2, fabric: .sharedMemory) { communicator in
+                let buffers = try (0..<2).map { _ in try communicator.allocate(Int64.self, count: 50_000) }
+                try communicator.barrier(label: "memory is there")
+                let begun = DispatchSemaphore(value: 0)
+                let ends = Mutex<[VerbenaError.Cause]>([])
+                try together([
+                    { try endless(begun, ends) { try communicator.allreduce(buffers[0]) } },
+                    {
+                        let other = 1 - communicator.rank
+                        try endless(begun, ends) { try communicator.startReceive(buffers[1], count: 5, from: other).wait() }
+                    },
+                    {
+                        begun.wait()
+                        begun.wait()
+                        if communicator.rank == attempt % 2 { communicator.leave() }
+                    },
+                ])
+                communicator.leave()
+                return ends.withLock { $0 }
+            }
+            for outcome in outcomes {
+                let ends = try? outcome.get()
+                #expect(ends?.count == 2 && ends?.allSatisfy { $0 == .closed || $0 == .verdict || $0 == .rendezvous } == true, "\(outcome)")
+            }
+        }
+    }
+
+    /// By what the system counts of the progress threads: how long they had a core, and how often they were given one.
+    @Test func idleProgressThreadsRest() throws {
+        let outcomes = LocalRanks.run(2, fabric: .sharedMemory) { communicator in
+            let child = try communicator.split(color: 4711, key: 0)!
+            let buffer = try child.allocate(Int64.self, count: 1_000)
+            for _ in 0..<10 { try child.start(.allreduce, buffer, count: 1_000).wait() }
+            try child.barrier(label: "idle from here")
+            let before = progressThreads(named: "verbena 1.4711")
+            Thread.sleep(forTimeInterval: 2)
+            let after = progressThreads(named: "verbena 1.4711")
+            try child.barrier(label: "idle until here")
+            return before.compactMap { thread, times in after[thread].map { ($0.nanoseconds - times.nanoseconds, $0.turns - times.turns) } }
+        }
+        let threads = try outcomes[0].get()
+        // Both ranks are threads of this process.
+        #expect(threads.count == 2)
+        for (nanoseconds, turns) in threads {
+            #expect(nanoseconds < 100_000_000, "5 % of 2 s")
+            // It looks five times a second; who polls is given a core thousands of times.
+            #expect(turns < 200)
+        }
+    }
+}
+
+/// Calls until that fails; says when it has begun and how it ended.
+private func endless(
+    _ begun: DispatchSemaphore, _ ends: borrowing Mutex<[VerbenaError.Cause]>, _ call: () throws -> Void
+) throws {
+    begun.signal()
+    do {
+        while true { try call() }
+    } catch let error as VerbenaError {
+        ends.withLock { $0.append(error.cause) }
+    }
+}
+
+/// Runs each on a thread of its own and waits for all; throws the first error.
+private func together(_ bodies: [@Sendable () throws -> Void]) throws {
+    let ended = DispatchSemaphore(value: 0)
+    let errors = Mutex<[any Error]>([])
+    for body in bodies {
+        Thread.detachNewThread {
+            do { try body() } catch { errors.withLock { $0.append(error) } }
+            ended.signal()
+        }
+    }
+    for _ in bodies { ended.wait() }
+    if let first = errors.withLock({ $0.first }) { throw first }
+}
+
+/// Time on a core, and how often that was given, of the threads of this process with a name.
+private func progressThreads(named name: String) -> [String: (nanoseconds: Int, turns: Int)] {
+    var found: [String: (nanoseconds: Int, turns: Int)] = [:]
+    for thread in (try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/task")) ?? [] {
+        func read(_ file: String) -> String? { try? String(contentsOfFile: "/proc/self/task/\(thread)/\(file)", encoding: .utf8) }
+        guard read("comm")?.trimmingCharacters(in: .whitespacesAndNewlines) == name else { continue }
+        let figures = (read("schedstat") ?? "").split(whereSeparator: \.isWhitespace).compactMap { Int($0) }
+        if figures.count == 3 { found[thread] = (figures[0], figures[2]) }
+    }
+    return found
+}
