@@ -1,5 +1,5 @@
 /// Memory of one element type, freed with the last who holds it.
-// SAFETY (whole type): allocated in `init`, freed in `deinit`.
+// SAFETY: allocated in `init`, freed in `deinit`.
 @safe
 private final class Storage<Element> {
     let base: UnsafeMutablePointer<Element>
@@ -19,7 +19,7 @@ private final class Storage<Element> {
 
 /// A fixed number of elements at a fixed place: reading and writing one costs neither a reference count nor a check for other holders. A copy is another
 /// name for the same elements.
-// SAFETY (whole type): the storage is held as long as this value, and every index is checked.
+// SAFETY: the storage is held as long as this value, and every index is checked.
 @safe
 struct FixedArray<Element> {
     private let storage: Storage<Element>

@@ -52,7 +52,8 @@ struct Lane {
     var seenMoves: UInt64 = .max
     var seenAt = FabricInstant(nanoseconds: 0)
 
-    init(sequence: UInt64, stride: UInt64, channel: Int, channels: Int, firstLink: Int, onlySlot: Int, kind: Immediate.Kind, idle: Schedule) {
+    init(sequence: UInt64, stride: UInt64, channel: Int, channels: Int, firstLink: Int, onlySlot: Int, kind: Immediate.Kind, idle: Schedule)
+    {
         self.sequence = sequence
         self.stride = stride
         self.channel = channel
@@ -84,7 +85,9 @@ struct Lane {
         for index in 0..<stepCount {
             let step = schedule[index]
             if step == Step() { continue }
-            if let last = program.last, last.channel == step.channel, last.action == nil, last.send == nil, last.receive == nil || step.receive == nil {
+            if let last = program.last, last.channel == step.channel, last.action == nil, last.send == nil,
+                last.receive == nil || step.receive == nil
+            {
                 program[program.count - 1] = Step(
                     drain: last.drain || step.drain, receive: last.receive ?? step.receive, action: step.action, send: step.send,
                     channel: step.channel)

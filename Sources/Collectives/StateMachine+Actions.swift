@@ -2,7 +2,7 @@ import Fabric
 internal import Reduction
 
 /// Lists of addresses for the kernels, made once. Belongs to the executor's thread.
-// SAFETY (whole type): the lists live as long as this object; what they hold is valid during one action.
+// SAFETY: the lists live as long as this object; what they hold is valid during one action.
 @safe
 final class FoldScratch {
     let sources: UnsafeMutableBufferPointer<UnsafeRawPointer>

@@ -57,7 +57,7 @@ struct StateMachine {
     /// For messages.
     var lastFinished: (operation: Operation, sequence: UInt64)?
 
-    // Each mapping is the fabric's, which lives as long as the executor; only actions follow it.
+    // SAFETY: each mapping is the fabric's, which lives as long as the executor; only actions follow it.
     @safe
     struct Buffer {
         var region: Region

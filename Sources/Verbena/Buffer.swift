@@ -22,6 +22,7 @@ public final class Buffer<E: Element>: @unchecked Sendable {
     ///   - staging: as many elements of the engine's, where it cannot exchange those at `base`.
     init(shared: SharedBuffer, base: UnsafeMutableRawPointer?, staging: UnsafeMutableRawPointer? = nil, count: Int, owner: Communicator) {
         self.shared = shared
+        // SAFETY: both live until the communicator closes, as the type says.
         unsafe self.base = base
         unsafe self.staging = staging
         self.count = count
@@ -36,6 +37,7 @@ public final class Buffer<E: Element>: @unchecked Sendable {
     }
 
     /// Whether every operation copies what it reads into memory of the engine's, and what it writes out of it; see `Communicator.register`.
+    // SAFETY: only asked whether it is there.
     public var isStaged: Bool { unsafe staging != nil }
 
     /// Copies elements into the engine's memory, where there is such a copy.

@@ -20,6 +20,7 @@ extension Communicator {
         try agreeOnMemory("\(count) \(E.elementType) of the caller's", byteCount: bytes)
         let base = UnsafeMutableRawPointer(memory.baseAddress)
         do throws(VerbenaError) {
+            // SAFETY: the caller keeps the memory until the communicator is closed.
             if let base = unsafe base, bytes > 0 {
                 let shared = unsafe try engine.addBuffer(base, byteCount: bytes) { (descriptor) throws(VerbenaError) in
                     try allGather(descriptor, label: "memory of the caller's")

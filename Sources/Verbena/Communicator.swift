@@ -82,6 +82,7 @@ public final class Communicator: Sendable {
             let (shared, region) = try engine.addBuffer(byteCount: max(64, bytes)) { (descriptor) throws(VerbenaError) in
                 try allGather(descriptor, label: "memory of \(what)")
             }
+            // SAFETY: the region lives until the communicator closes.
             return unsafe Buffer(shared: shared, base: region.base, count: count, owner: self)
         } catch {
             throw error.agreed(with: group, during: "allocating \(bytes) bytes")

@@ -431,7 +431,7 @@ final class Engine<F: Fabric & ~Copyable>: EngineControl, @unchecked Sendable {
 
 /// What the progress thread sleeps on. Ringing costs a system call only while it sleeps.
 // Sendable without the compiler's proof: both words are atomics at fixed addresses.
-// SAFETY (whole type): the words live as long as this object.
+// SAFETY: the words live as long as this object.
 @safe
 private final class ProgressBell: @unchecked Sendable {
     private let words: UnsafeMutablePointer<Atomic<UInt32>>

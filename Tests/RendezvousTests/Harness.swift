@@ -15,7 +15,9 @@ struct World: Sendable {
     let size: Int
     var secret = JobSecret("the secret of the tests")
 
-    init(_ size: Int, host: Coordinator.Host = .rank(0), bounds: RendezvousBounds = RendezvousBounds(livenessTimeoutSeconds: 10 * patience)) throws {
+    init(_ size: Int, host: Coordinator.Host = .rank(0), bounds: RendezvousBounds = RendezvousBounds(livenessTimeoutSeconds: 10 * patience))
+        throws
+    {
         self.size = size
         coordinator = try Coordinator.start(
             host: "127.0.0.1", port: 0, worldSize: size, secret: secret, version: "1.2.3", hostedBy: host, bounds: bounds, logger: quiet)

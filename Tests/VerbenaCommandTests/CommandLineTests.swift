@@ -22,7 +22,8 @@ struct CommandLineTests {
         (["simulate", "check", "--seeds", "9..1"], "9..1"), (["simulate", "check", "--seeds", "1..2", "--ranks", "0"], "--ranks 0"),
         (["simulate", "check", "--seeds", "1", "--faults", "crash,fire"], "fire"),
         (["simulate", "check", "--seeds", "1", "--shorten", "calm,x"], "calm,x"),
-        (["simulate", "time", "--ranks", "1"], "--ranks 1"), (["simulate", "time", "--ranks", "9", "--ranks-per-machine", "2"], "machines"),
+        (["simulate", "time", "--ranks", "1"], "--ranks 1"),
+        (["simulate", "time", "--ranks", "9", "--ranks-per-machine", "2"], "machines"),
     ]
 
     @Test("a usage error is status 2, names what is wrong and where help is", arguments: usageErrors)
