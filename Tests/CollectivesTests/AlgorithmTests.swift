@@ -94,6 +94,10 @@ import Testing
                                 prediction.algorithm.supports(collective, byteCount: size, in: settings),
                                 "\(prediction.algorithm) \(collective) of \(size) bytes, \(settings.worldSize) ranks")
                         }
+                        let isWhole = [.tree, .oneShot, .logarithmic].contains(choice.algorithm)
+                        #expect(
+                            !isWhole || collective == .barrier || size <= ExecutorSettings.messageBytes,
+                            "\(choice.algorithm) writes \(size) bytes at once")
                         #expect(choice.algorithm == choice.predictions[0].algorithm)
                         #expect(choice.predictions.allSatisfy { $0.microseconds >= choice.predictions[0].microseconds })
                     }

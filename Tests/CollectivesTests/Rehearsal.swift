@@ -27,7 +27,9 @@ final class Rehearsal {
     /// Of each rank: for each other how many of its steps are known to be over; then for each channel, by sender and receiver, how many of
     /// its writes are known to have arrived, and to have been read.
     private var clocks: [[Int32]]
-    private var channels: [Link]
+    private var links: [Link]
+    /// Channels between two ranks, each in order by itself.
+    private let channels: Int
 
     private struct Link {
         /// The sender's clock at each message.
@@ -60,8 +62,10 @@ final class Rehearsal {
         self.shapes = shapes
         ranks = topology.worldSize
         schedules = shapes.map { Schedule(algorithm, $0) }
-        clocks = Array(repeating: Array(repeating: 0, count: ranks + 2 * ranks * ranks), count: ranks)
-        channels = Array(repeating: Link(), count: ranks * ranks)
+        channels = shapes[0].channels
+        let count = ranks * ranks * channels
+        clocks = Array(repeating: Array(repeating: 0, count: ranks + 2 * count), count: ranks)
+        links = Array(repeating: Link(), count: count)
         for rank in 0..<ranks {
             let extents = [
                 max(operation.inputExtent(worldSize: ranks), operation.isInPlace ? operation.outputExtent(worldSize: ranks) : 0),
@@ -124,53 +128,58 @@ final class Rehearsal {
 
     private func take(_ step: Step, _ rank: Int) -> Bool {
         if let peer = step.receive {
-            guard channels[peer * ranks + rank].consumed < channels[peer * ranks + rank].messages.count else { return false }
+            let link = link(from: peer, to: rank, step.channel)
+            guard links[link].consumed < links[link].messages.count else { return false }
         }
         clocks[rank][rank] += 1
         if step.drain { drain(rank) }
-        if let peer = step.receive { receive(rank, from: peer) }
+        if let peer = step.receive { receive(rank, link(from: peer, to: rank, step.channel)) }
         if let action = step.action { perform(action, rank) }
-        if let send = step.send { post(send, rank) }
+        if let send = step.send { post(send, rank, link(from: rank, to: send.peer, step.channel)) }
         return true
     }
 
-    private func arrival(_ sender: Int, _ receiver: Int) -> Int { ranks + 2 * (sender * ranks + receiver) }
-    private func reading(_ sender: Int, _ receiver: Int) -> Int { arrival(sender, receiver) + 1 }
-
-    private func drain(_ rank: Int) {
-        for peer in 0..<ranks { clocks[rank][reading(rank, peer)] = Int32(channels[rank * ranks + peer].messages.count) }
+    private func link(from sender: Int, to receiver: Int, _ channel: Int) -> Int {
+        (sender * ranks + receiver) * channels + channel % channels
     }
 
-    private func receive(_ rank: Int, from peer: Int) {
-        let channel = peer * ranks + rank
-        let number = channels[channel].consumed
-        channels[channel].consumed += 1
-        channels[channel].consumedAt.append(clocks[rank][rank])
-        let sender = channels[channel].messages[number]
+    private func arrival(_ link: Int) -> Int { ranks + 2 * link }
+    private func reading(_ link: Int) -> Int { ranks + 2 * link + 1 }
+
+    private func drain(_ rank: Int) {
+        for link in link(from: rank, to: 0, 0)..<link(from: rank + 1, to: 0, 0) {
+            clocks[rank][reading(link)] = Int32(links[link].messages.count)
+        }
+    }
+
+    private func receive(_ rank: Int, _ link: Int) {
+        let number = links[link].consumed
+        links[link].consumed += 1
+        links[link].consumedAt.append(clocks[rank][rank])
+        let sender = links[link].messages[number]
         unsafe clocks[rank].withUnsafeMutableBufferPointer { clock in
             unsafe sender.withUnsafeBufferPointer { sender in
                 // SAFETY: both hold one number for each component.
                 for index in 0..<clock.count where unsafe sender[index] > clock[index] { unsafe clock[index] = sender[index] }
             }
         }
-        clocks[rank][arrival(peer, rank)] = Int32(number + 1)
-        clocks[rank][reading(peer, rank)] = Int32(number + 1)
+        clocks[rank][arrival(link)] = Int32(number + 1)
+        clocks[rank][reading(link)] = Int32(number + 1)
     }
 
-    private func post(_ send: Send, _ rank: Int) {
-        let channel = rank * ranks + send.peer
-        let number = channels[channel].messages.count
+    private func post(_ send: Send, _ rank: Int, _ link: Int) {
+        let number = links[link].messages.count
         if send.peer == rank { fault("rank \(rank) writes to itself") }
-        channels[channel].messages.append(clocks[rank])
+        links[link].messages.append(clocks[rank])
         let known = clocks[rank][send.peer]
-        mostUnread = max(mostUnread, number + 1 - channels[channel].consumedAt.count { $0 <= known })
+        mostUnread = max(mostUnread, number + 1 - links[link].consumedAt.count { $0 <= known })
         if known == 0 { mostEarly = max(mostEarly, number + 1) }
         guard send.count > 0 else { return }
         if send.count > shapes[rank].messageElements { fault("a message of \(send.count) elements") }
         // In flight: after everything that the sender knows, and after what was posted on the channel before.
         var clock = clocks[rank]
-        clock[arrival(rank, send.peer)] = Int32(number)
-        clock[reading(rank, send.peer)] = Int32(number)
+        clock[arrival(link)] = Int32(number)
+        clock[reading(link)] = Int32(number)
         let target: Location =
             switch send.target {
             case .gated(let slot): .gated(slot: slot)
@@ -179,8 +188,8 @@ final class Rehearsal {
             case .invitation, .invited: invariantFailure("transfers are not rehearsed")
             }
         let time = Int32(number + 1)
-        let from = touch(send.source, send.count, of: rank, by: (reading(rank, send.peer), time), clock, isWrite: false)
-        let to = touch(target, send.count, of: send.peer, by: (arrival(rank, send.peer), time), clock, isWrite: true)
+        let from = touch(send.source, send.count, of: rank, by: (reading(link), time), clock, isWrite: false)
+        let to = touch(target, send.count, of: send.peer, by: (arrival(link), time), clock, isWrite: true)
         guard let from, let to else { return }
         // SAFETY: `touch` has checked both ranges.
         unsafe memcpy(at(to), at(from), send.count * 8)
@@ -314,11 +323,11 @@ final class Rehearsal {
     private func end() {
         for rank in 0..<ranks {
             drain(rank)
-            for peer in 0..<ranks {
-                let channel = channels[rank * ranks + peer]
-                if channel.consumed < channel.messages.count { fault("rank \(peer) leaves messages of rank \(rank) unread") }
+            for link in link(from: rank, to: 0, 0)..<link(from: rank + 1, to: 0, 0) {
+                let peer = link / channels % ranks
+                if links[link].consumed < links[link].messages.count { fault("rank \(peer) leaves messages of rank \(rank) unread") }
                 // What `Link` relies on: ahead by one operation at most.
-                if channel.messages.count > 0, clocks[rank][peer] == 0 {
+                if links[link].messages.count > 0, clocks[rank][peer] == 0 {
                     fault("rank \(rank) may end before rank \(peer), its peer, begins")
                 }
             }

@@ -18,6 +18,8 @@ import Testing
         var piece: Int
         var least: Int
         var pieces: Int
+        /// Channels that pieces take in turn.
+        var channels: Int { pieces % 3 == 0 ? 2 : 1 }
     }
 
     static let cuttings = [1, 3, 64].flatMap { piece in
@@ -27,7 +29,7 @@ import Testing
     static func rehearse(
         _ collective: Collective, _ algorithm: Algorithm, _ topology: Topology, _ count: Int, inPlace: Bool, _ cutting: Cutting
     ) -> Rehearsal? {
-        let settings = ExecutorSettings.small(topology, pieceBytes: cutting.piece * 4, pieces: cutting.pieces)
+        let settings = ExecutorSettings.small(topology, pieceBytes: cutting.piece * 4, pieces: cutting.pieces, channels: cutting.channels)
         let operation = Operation(
             collective, input: Place(SharedBuffer(index: 1)), output: Place(SharedBuffer(index: inPlace ? 1 : 2)), count: count,
             type: .float32)
@@ -75,7 +77,7 @@ import Testing
         let index = turn % cuttings.count
         let isRootInside = collective.root > 0 && collective.root < worldSize - 1
         let isLong = count * worldSize > 700 * cuttings[index].piece
-        let isLeftOut = isRootInside ? count > 3 && count != worldSize : isLong || turn / 7 % max(1, worldSize - 3) > 1
+        let isLeftOut = isRootInside ? count > 3 && count != worldSize : isLong || turn / 7 % max(1, worldSize - 3) > 0
         return isLeftOut ? [] : cuttings[index...index]
     }
 }
