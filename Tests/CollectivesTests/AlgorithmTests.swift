@@ -94,7 +94,7 @@ import Testing
                                 prediction.algorithm.supports(collective, byteCount: size, in: settings),
                                 "\(prediction.algorithm) \(collective) of \(size) bytes, \(settings.worldSize) ranks")
                         }
-                        let isWhole = choice.algorithm == .tree || choice.algorithm == .oneShot || choice.algorithm == .logarithmic
+                        let isWhole = [.tree, .oneShot, .logarithmic].contains(choice.algorithm)
                         #expect(
                             !isWhole || collective == .barrier || size <= ExecutorSettings.messageBytes,
                             "\(choice.algorithm) writes \(size) bytes at once")

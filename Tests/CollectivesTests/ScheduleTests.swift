@@ -77,7 +77,7 @@ import Testing
         let index = turn % cuttings.count
         let isRootInside = collective.root > 0 && collective.root < worldSize - 1
         let isLong = count * worldSize > 700 * cuttings[index].piece
-        let isLeftOut = isRootInside ? count > 3 && count != worldSize : isLong || turn / 7 % max(1, worldSize - 3) > 1
+        let isLeftOut = isRootInside ? count > 3 && count != worldSize : isLong || turn / 7 % max(1, worldSize - 3) > 0
         return isLeftOut ? [] : cuttings[index...index]
     }
 }
