@@ -9,10 +9,10 @@ extension Communicator {
     /// How long each stage after the ranks have found each other may take: swapping introductions, endpoints and descriptors.
     static let stageTimeoutSeconds: Double = 60
     /// How long connecting to the neighbours may take; they are all there by then.
-    private static let connectMilliseconds: UInt64 = 20_000
+    private static let connectMilliseconds: UInt64 = 60_000
 
     /// Joins the job that the environment describes and connects to the others. Blocks: for finding the others at most the join
-    /// timeout, then at most 60 s for each of three swaps and 20 s for connecting, all of which take milliseconds as a rule.
+    /// timeout, then at most 60 s for each of a few swaps and for connecting, all of which take milliseconds as a rule.
     ///
     /// - Parameter logger: told what was chosen, at `info`.
     /// - Throws: what is wrong and how to mend it. When one rank cannot join, every rank is told why.
@@ -73,9 +73,9 @@ extension Communicator {
         let plan = try FabricPlan(job.introductions, group, job.configuration)
         let engine: RunningEngine
         switch plan.kind {
-        case .sharedMemory: engine = .sharedMemory(try start(try plan.sharedMemory(alone: true), plan, group))
-        case .verbs: engine = .verbs(try start(try plan.verbs(), plan, group))
-        case .mixed: engine = .mixed(try start(try plan.mixed(), plan, group))
+        case .sharedMemory: engine = .sharedMemory(try start(try plan.sharedMemory(alone: true), plan, group, job.verdicts))
+        case .verbs: engine = .verbs(try start(try plan.verbs(), plan, group, job.verdicts))
+        case .mixed: engine = .mixed(try start(try plan.mixed(), plan, group, job.verdicts))
         }
         engine.start()
         do throws(VerbenaError) {
@@ -98,7 +98,7 @@ extension Communicator {
 
     /// Connects a fabric to all other ranks and sets the engine on it.
     private static func start<F: Fabric & ~Copyable>(
-        _ opened: consuming F, _ plan: FabricPlan, _ group: RankGroup
+        _ opened: consuming F, _ plan: FabricPlan, _ group: RankGroup, _ verdicts: VerdictBox
     ) throws(VerbenaError) -> Engine<F> {
         var fabric = opened
         let own = fabric.endpoint
@@ -107,10 +107,13 @@ extension Communicator {
         }
         let peers = endpoints.indices.filter { $0 != group.rank }
         let deadline = fabric.now().advanced(milliseconds: connectMilliseconds)
+        // A verdict ends the wait for a peer that will not come.
+        verdicts.setConnecting(fabric.waker())
+        defer { verdicts.setConnecting(nil) }
         do throws(FabricError) {
             try fabric.connect(to: Dictionary(uniqueKeysWithValues: peers.map { ($0, endpoints[$0]) }), deadline: deadline)
         } catch {
-            throw VerbenaError(error)
+            throw verdicts.current.map { VerbenaError($0, during: "joining") } ?? VerbenaError(error)
         }
         var executor = try executor(on: fabric, plan.settings)
         let descriptor = executor.descriptor(of: .landing)
@@ -159,16 +162,31 @@ final class VerdictBox: Sendable {
     private struct State {
         var receivers: [Receiver] = []
         var verdict: Verdict?
+        /// Of a fabric that is connecting.
+        var connecting: Waker?
     }
 
     private let state = Mutex(State())
 
     func put(_ verdict: Verdict) {
-        let engines = state.withLock { state in
+        let (engines, connecting) = state.withLock { state in
             state.verdict = state.verdict ?? verdict
-            return state.receivers.compactMap(\.engine)
+            return (state.receivers.compactMap(\.engine), state.connecting)
         }
+        connecting?.wake()
         for engine in engines { engine.deliver(verdict) }
+    }
+
+    /// The job's verdict, once there is one.
+    var current: Verdict? { state.withLock { $0.verdict } }
+
+    /// Whom to wake when a verdict comes: a fabric that is connecting, nil once it has.
+    func setConnecting(_ waker: Waker?) {
+        let verdict = state.withLock { state in
+            state.connecting = waker
+            return state.verdict
+        }
+        if verdict != nil { waker?.wake() }
     }
 
     func connect(to engine: any EngineControl) {

@@ -92,6 +92,9 @@ final class Engine<F: Fabric & ~Copyable>: EngineControl, @unchecked Sendable {
     /// How often the progress thread looks before the fabric's `wait`: rarely, for it takes the core from those who compute.
     static var progressLooks: Int { 16 }
 
+    /// How often a caller looks before it pauses between looks.
+    static var looksWithoutPause: Int { 100 }
+
     let fabricName: String
     let deviceName: String
     private let slots: OperationSlots
@@ -301,7 +304,8 @@ final class Engine<F: Fabric & ~Copyable>: EngineControl, @unchecked Sendable {
                 looks = 0
             } else if looks < callerLooks {
                 looks += 1
-                platform_pause()
+                // A pause is as long as a small message takes; only who waits for longer can spare it.
+                if looks > Self.looksWithoutPause { platform_pause() }
             } else {
                 rest(&owned)
             }
