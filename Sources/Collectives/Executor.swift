@@ -44,12 +44,6 @@ public struct Executor<F: Fabric & ~Copyable>: ~Copyable {
     /// Ends another thread's `wait`.
     public func waker() -> Waker { device.waker() }
 
-    /// The ranks that a flat ring needs: left and right, which may be the same one, or none.
-    public static func ringPeers(rank: Int, worldSize: Int) -> [Int] {
-        let (left, right) = ((rank + worldSize - 1) % worldSize, (rank + 1) % worldSize)
-        return worldSize == 1 ? [] : left == right ? [left] : [left, right]
-    }
-
     // MARK: buffers
 
     /// Allocates a buffer that peers may write into. Every rank adds the same buffers in the same order.

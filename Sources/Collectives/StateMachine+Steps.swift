@@ -29,13 +29,11 @@ extension StateMachine {
     /// The same for transfers; each waits for those before it between the same two ranks only.
     mutating func startTransfers() {
         var index = 0
-        var blocked = 0
         while !hasFailed, index < pendingTransfers.count {
             let (operation, ticket) = pendingTransfers[index]
             let lane = transferLane(of: operation)
             if lanes[lane].isActive {
                 index += 1
-                blocked += 1
             } else {
                 pendingTransfers.remove(at: index)
                 start(operation, ticket: ticket, on: lane)

@@ -6,7 +6,7 @@ public struct Region: @unchecked Sendable, Hashable, BitwiseCopyable {
     /// The fabric's own number for the region, never reused in one fabric.
     public let identifier: UInt32
     public let byteCount: Int
-    /// The first byte, page-aligned.
+    /// The first byte: page-aligned where the fabric allocated it, anywhere where the caller's memory was registered.
     public let base: UnsafeMutableRawPointer
 
     public init(identifier: UInt32, base: UnsafeMutableRawPointer, byteCount: Int) {

@@ -95,28 +95,3 @@ public enum Kernels {
             streaming)
     }
 }
-
-extension Kernels {
-    /// `into[i] = into[i] + from[i]` for `count` elements.
-    public static func accumulate(
-        _ type: ElementType, into: UnsafeMutableRawPointer, from: UnsafeRawPointer, count: Int
-    ) {
-        // SAFETY: the caller vouches for `count` elements behind both pointers for the length of the call.
-        unsafe combine(.sum, type, into, from, into: into, count: count, divisor: 0)
-    }
-
-    /// What is left to do once every rank's part is in: nothing for a sum, the division for an average over `ranks`.
-    public static func finish(
-        _ operation: ReductionOperation, _ type: ElementType, _ values: UnsafeMutableRawPointer, count: Int, ranks: Int
-    ) {
-        guard operation == .average, ranks > 1 else { return }
-        // SAFETY: the caller vouches for `count` elements behind the pointer for the length of the call.
-        unsafe withUnsafePointer(to: UnsafeRawPointer(values)) { source in
-            unsafe withUnsafePointer(to: values) { destination in
-                unsafe reduce(
-                    operation, type, sources: UnsafeBufferPointer(start: source, count: 1),
-                    destinations: UnsafeBufferPointer(start: destination, count: 1), count: count, divisor: ranks, streaming: false)
-            }
-        }
-    }
-}
