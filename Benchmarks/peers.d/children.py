@@ -70,7 +70,7 @@ def run_together(commands, seconds):
         for command, environment in commands:
             children.append(
                 subprocess.Popen(
-                    command, env={**os.environ, **environment, MARK: mark}, text=True, errors="replace", start_new_session=True,
+                    command, env={**os.environ, **environment, MARK: mark}, text=True, errors="replace", process_group=0,
                     stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE))
         for child in children:
             timed_out = False
