@@ -27,6 +27,11 @@ struct Lane {
     /// The steps of a short schedule, worked out once and kept for the next operation of the same kind; empty for a long one.
     var program: [Step] = []
     var programKey: ProgramKey?
+    /// The moves that stand for the program, for one set of eager slots and then for the other; or that of the present step alone.
+    var moves: FixedArray<Move>
+    var keepsMoves = false
+    /// Whether that of the present step is there.
+    var isResolved = false
     /// First step that is not done, and which of its parts are.
     var step = 0
     var hasReceived = false
@@ -48,12 +53,14 @@ struct Lane {
     var inputOffset = 0
     var outputOffset = 0
     /// Steps done by this lane, ever; and how many there were when `checkStall` last saw it move, and when that was.
-    var moves: UInt64 = 0
-    var seenMoves: UInt64 = .max
+    var progress: UInt64 = 0
+    var seenProgress: UInt64 = .max
     var seenAt = FabricInstant(nanoseconds: 0)
 
-    init(sequence: UInt64, stride: UInt64, channel: Int, channels: Int, firstLink: Int, onlySlot: Int, kind: Immediate.Kind, idle: Schedule)
-    {
+    init(
+        sequence: UInt64, stride: UInt64, channel: Int, channels: Int, firstLink: Int, onlySlot: Int, kind: Immediate.Kind, idle: Schedule,
+        filler: Move
+    ) {
         self.sequence = sequence
         self.stride = stride
         self.channel = channel
@@ -63,6 +70,7 @@ struct Lane {
         self.kind = kind
         operation = Operation(.barrier, input: Place(SharedBuffer(index: 0)), count: 0, type: .float32)
         schedule = idle
+        moves = FixedArray([filler])
     }
 
     /// What a schedule depends on, besides what an executor never changes.
@@ -76,6 +84,8 @@ struct Lane {
 
     /// Schedules of up to so many steps are kept.
     static let mostProgramSteps = 256
+    /// Moves of programs of up to so many steps are kept, too.
+    static let mostKeptMoves = 64
 
     /// Works the steps out, without those in which there is nothing to do; a wait is joined with what follows it.
     mutating func setProgram(_ key: ProgramKey) {
@@ -101,6 +111,9 @@ struct Lane {
     /// Step `index` of the operation.
     func step(at index: Int) -> Step { program.isEmpty ? schedule[index] : program[index] }
 
+    /// The place of the present step's move.
+    var presentMove: Int { keepsMoves ? step + (eagerSet == 0 ? 0 : moves.count / 2) : 0 }
+
     /// The link to a peer by one of the fabric's channels.
     func link(_ slot: Int, channel: Int) -> Int { onlySlot < 0 ? firstLink + slot * channels + channel : firstLink }
 
@@ -108,8 +121,6 @@ struct Lane {
     mutating func turn() {
         isActive = false
         step = 0
-        hasReceived = false
-        hasActed = false
         if usesEager { eagerSet ^= 1 }
         sequence += stride
     }

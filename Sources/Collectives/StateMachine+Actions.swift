@@ -61,15 +61,31 @@ extension StateMachine {
         }
     }
 
+    func perform(_ combination: Move.Combination, _ lane: Int) {
+        unsafe Kernels.combine(
+            lanes[lane].operation.reduction, lanes[lane].operation.type, combination.left, combination.right, into: combination.target,
+            count: combination.count, divisor: combination.divisor)
+    }
+
+    /// What a fold of two arrays into one comes to; nil for others, and where somebody wants to know what is touched.
+    func combination(of fold: Fold, _ lane: Int) -> Move.Combination? {
+        let isPair = if case .pair = fold.sources { true } else { false }
+        guard case .location(let target) = fold.target, fold.count > 0, settings.touchesMemory, !settings.countsTouchedBytes,
+            isPair || !lanes[lane].isStreaming, gather(fold.sources, lane) == 2
+        else { return nil }
+        return unsafe Move.Combination(
+            left: scratch.sources[0], right: scratch.sources[1], target: pointer(target, lane), count: fold.count,
+            divisor: divisor(of: fold, lane))
+    }
+
+    private func divisor(of fold: Fold, _ lane: Int) -> Int {
+        fold.isFinal && lanes[lane].operation.reduction == .average ? worldSize : 0
+    }
+
     private func perform(_ fold: Fold, _ lane: Int, isStreaming: Bool) {
         guard fold.count > 0 else { return }
         let operation = lanes[lane].operation
-        let divisor = fold.isFinal && operation.reduction == .average ? worldSize : 0
-        if case .pair(let left, let right) = fold.sources, case .location(let target) = fold.target {
-            return unsafe Kernels.combine(
-                operation.reduction, operation.type, UnsafeRawPointer(pointer(left, lane)), UnsafeRawPointer(pointer(right, lane)),
-                into: pointer(target, lane), count: fold.count, divisor: divisor)
-        }
+        let divisor = divisor(of: fold, lane)
         let sources = gather(fold.sources, lane)
         let destinations = gather(fold.target, lane)
         unsafe Kernels.reduce(

@@ -50,13 +50,17 @@ extension StateMachine {
     }
 
     mutating func start(_ operation: Operation, ticket: UInt64, on lane: Int) {
-        if lanes[lane].lastOperation != operation { prepare(operation, on: lane) }
+        if lanes[lane].lastOperation != operation {
+            prepare(operation, on: lane)
+        } else if !lanes[lane].keepsMoves {
+            keepMoves(lane)
+        }
         lanes[lane].ticket = ticket
         lanes[lane].isActive = true
         // Spreads the place in the order over the bits that travel.
         let hash = (lanes[lane].operationHash ^ lanes[lane].sequence) &* 0x9E37_79B9_7F4A_7C15
         lanes[lane].signature = UInt32(truncatingIfNeeded: hash >> 48)
-        lanes[lane].seenMoves = .max
+        lanes[lane].seenProgress = .max
         advance(lane)
     }
 
@@ -75,6 +79,7 @@ extension StateMachine {
         let size = operation.type.byteCount
         lanes[lane].lastOperation = operation
         lanes[lane].operation = operation
+        lanes[lane].keepsMoves = false
         let larger = max(operation.inputExtent(worldSize: worldSize), operation.outputExtent(worldSize: worldSize)) * size
         let machine = settings.topology.size(ofMachine: settings.topology.machine(of: rank))
         lanes[lane].isStreaming = larger * machine * (operation.isInPlace ? 1 : 2) > settings.cacheBytes
@@ -82,6 +87,24 @@ extension StateMachine {
         lanes[lane].inputOffset = operation.input.byteOffset + operation.inputStart(of: rank) * size
         lanes[lane].outputOffset = operation.output.byteOffset + operation.outputStart(of: rank) * size
         lanes[lane].operationHash = operation.hash(algorithm: algorithm)
+    }
+
+    /// Resolves a short program, since the same operation has come again.
+    private mutating func keepMoves(_ lane: Int) {
+        let program = lanes[lane].program
+        guard !program.isEmpty, program.count <= Lane.mostKeptMoves else { return }
+        let set = lanes[lane].eagerSet
+        var moves: [Move] = []
+        for eagerSet in 0..<2 {
+            lanes[lane].eagerSet = eagerSet
+            for step in program {
+                guard let move = resolve(step, lane) else { return }
+                moves.append(move)
+            }
+        }
+        lanes[lane].eagerSet = set
+        lanes[lane].moves = FixedArray(moves)
+        lanes[lane].keepsMoves = true
     }
 
     // MARK: events
@@ -166,15 +189,25 @@ extension StateMachine {
     mutating func advance(_ lane: Int) {
         let before = lanes[lane].step
         while lanes[lane].step < lanes[lane].stepCount {
-            let step = lanes[lane].step(at: lanes[lane].step)
-            guard take(step, lane) else { break }
+            guard hasMove(lane), take(lanes[lane].presentMove, lane) else { break }
             lanes[lane].hasReceived = false
             lanes[lane].hasActed = false
+            lanes[lane].isResolved = false
             lanes[lane].step += 1
         }
         guard !hasFailed else { return }
-        lanes[lane].moves += UInt64(lanes[lane].step - before)
+        lanes[lane].progress += UInt64(lanes[lane].step - before)
         if lanes[lane].step == lanes[lane].stepCount, lanes[lane].incomplete == 0 || isMutated(.earlyRelease) { finish(lane) }
+    }
+
+    /// Resolves the present step if that was not done yet; false where it cannot be.
+    @inline(__always)
+    private mutating func hasMove(_ lane: Int) -> Bool {
+        if lanes[lane].keepsMoves || lanes[lane].isResolved { return true }
+        guard let move = resolve(lanes[lane].step(at: lanes[lane].step), lane) else { return false }
+        lanes[lane].moves[0] = move
+        lanes[lane].isResolved = true
+        return true
     }
 
     /// The writes of the outbox are with the fabric. A lane may have waited for that.
@@ -193,74 +226,73 @@ extension StateMachine {
     }
 
     /// The parts of a step in their order; false where one has to wait, or has failed.
-    private mutating func take(_ step: Step, _ lane: Int) -> Bool {
-        if step.drain, lanes[lane].incomplete > 0 || !outbox.isEmpty, !isMutated(.ignoredDrain) {
-            lanes[lane].waitsForOutbox = true
-            isOutboxAwaited = true
-            return false
+    private mutating func take(_ move: Int, _ lane: Int) -> Bool {
+        if lanes[lane].moves[move].drains, lanes[lane].incomplete > 0 || !outbox.isEmpty, !isMutated(.ignoredDrain) {
+            return waitForOutbox(lane)
         }
-        if let peer = step.receive, !lanes[lane].hasReceived {
-            guard consume(from: peer, channel: step.channel, lane) else { return false }
+        let received = lanes[lane].moves[move].receives
+        if received >= 0, !lanes[lane].hasReceived {
+            guard consume(received, lane) else { return false }
             lanes[lane].hasReceived = true
         }
-        if let action = step.action, !lanes[lane].hasActed {
-            perform(action, lane)
+        if !lanes[lane].hasActed {
+            if let combination = lanes[lane].moves[move].combination {
+                perform(combination, lane)
+            } else if let action = lanes[lane].moves[move].action {
+                perform(action, lane)
+            }
             lanes[lane].hasActed = true
         }
-        guard let send = step.send else { return true }
-        return post(send, channel: step.channel, lane)
+        return lanes[lane].moves[move].sends < 0 || post(move, lane)
     }
 
-    /// Takes the peer's next message; false where it has not arrived.
-    private mutating func consume(from peer: Int, channel: Int, _ lane: Int) -> Bool {
-        let link = presentLink(peer, channel, lane)
+    private mutating func waitForOutbox(_ lane: Int) -> Bool {
+        lanes[lane].waitsForOutbox = true
+        isOutboxAwaited = true
+        return false
+    }
+
+    /// Takes the next message of a link; false where it has not arrived.
+    private mutating func consume(_ link: Int, _ lane: Int) -> Bool {
+        bringToPresent(link, lane)
         if isMutated(.uninvited), links[link].consumed == 0, links[link].arrived == 0 { return true }
         guard links[link].consumed < links[link].arrived else { return false }
         guard links[link].signature == lanes[lane].signature || isMutated(.ignoredSignature) else {
-            fail(operationsDiffer(lane: lane, peer: peer))
+            fail(operationsDiffer(lane: lane, peer: peer(of: link, lane)))
             return false
         }
         links[link].consumed += 1
         return true
     }
 
-    /// The fabric's number of a step's channel.
-    private func index(of channel: Int, _ lane: Int) -> Int {
-        let index = lanes[lane].channel + channel
-        return index < lanes[lane].channels ? index : index % lanes[lane].channels
+    private func peer(of link: Int, _ lane: Int) -> Int {
+        peers[lanes[lane].onlySlot < 0 ? (link - lanes[lane].firstLink) / lanes[lane].channels : lanes[lane].onlySlot]
     }
 
-    /// The link to a peer, its counts those of the lane's operation.
-    private mutating func presentLink(_ peer: Int, _ channel: Int, _ lane: Int) -> Int {
-        let link = lanes[lane].link(Int(slots[peer]), channel: index(of: channel, lane))
+    /// Makes the link's counts those of the lane's operation.
+    @inline(__always)
+    private mutating func bringToPresent(_ link: Int, _ lane: Int) {
         if links[link].sequence != lanes[lane].sequence { links[link].turn(to: lanes[lane].sequence) }
-        return link
     }
 
     /// The send part of a step; false where the queue is full, or something has failed.
-    private mutating func post(_ send: Send, channel: Int, _ lane: Int) -> Bool {
-        let slot = Int(slots[send.peer])
-        let link = presentLink(send.peer, channel, lane)
-        let index = index(of: channel, lane)
-        let queue = slot * settings.channelsPerPeer + index
-        guard !outbox.isFull else {
-            lanes[lane].waitsForOutbox = true
-            isOutboxAwaited = true
-            return false
-        }
+    private mutating func post(_ move: Int, _ lane: Int) -> Bool {
+        let (link, queue) = (lanes[lane].moves[move].sends, lanes[lane].moves[move].queue)
+        bringToPresent(link, lane)
+        guard !outbox.isFull else { return waitForOutbox(lane) }
         // A full queue drains by completions, which call us again.
         guard writesCompleteAtOnce || posted[queue] - completed[queue] < writeDepth else { return false }
-        guard let target = destination(of: send, slot, lane) else { return false }
-        let source = send.target == .invitation ? writeInvitation(to: send.peer, lane) : place(of: send.source, lane)
-        let byteCount = send.target == .invitation ? Landing.boxBytes : send.count * lanes[lane].operation.type.byteCount
+        switch lanes[lane].moves[move].address {
+        case .known: break
+        case .invitation: writeInvitation(to: lanes[lane].moves[move].write.channel.peer, lane)
+        case .invited: guard followInvitation(move, lane) else { return false }
+        }
         let sent = links[link].sent
         let immediate = Immediate(
             epoch: settings.epoch, kind: kindOfMessages(lane), operation: lanes[lane].sequence,
             payload: sent == 0 ? lanes[lane].signature : sent)
-        outbox.append(
-            Write(
-                channel: Channel(peer: send.peer, index: index), source: source.region, sourceOffset: source.offset,
-                destination: target.remote, destinationOffset: target.offset, byteCount: byteCount, immediate: immediate.rawValue))
+        lanes[lane].moves[move].write.immediate = immediate.rawValue
+        outbox.append(lanes[lane].moves[move].write)
         links[link].sent = sent + 1
         if writesCompleteAtOnce { return true }
         posted[queue] += 1
@@ -299,7 +331,7 @@ extension StateMachine {
     // MARK: memory
 
     /// Where a write reads from.
-    private func place(of location: Location, _ lane: Int) -> (region: Region, offset: Int) {
+    func place(of location: Location, _ lane: Int) -> (region: Region, offset: Int) {
         let operation = lanes[lane].operation
         let size = operation.type.byteCount
         switch location {
@@ -318,41 +350,49 @@ extension StateMachine {
             * operation.type.byteCount
     }
 
-    /// Where a write goes to; nil, and a failure, where the peer's memory is not known.
-    private mutating func destination(of send: Send, _ slot: Int, _ lane: Int) -> (remote: RemoteRegion, offset: Int)? {
+    /// Where a write goes to, the invited ones excepted; nil, and a failure, where the peer's memory is not known.
+    mutating func destination(of send: Send, _ slot: Int, _ lane: Int) -> (remote: RemoteRegion, offset: Int)? {
         let operation = lanes[lane].operation
         let size = operation.type.byteCount
         let (buffer, offset) =
             switch send.target {
-            case _ where send.count == 0 && send.target != .invitation: (0, 0)
+            case .invitation: (0, layout.invitation(from: rank))
+            case _ where send.count == 0: (0, 0)
             case .gated(let slot): (0, gatedOffset(lane, slot, isTarget: true))
             case .eager(let rank): (0, eagerOffset(lane, rank: rank))
             case .output(let start):
                 (operation.output.buffer.index, operation.output.byteOffset + (operation.outputStart(of: send.peer) + start) * size)
-            case .invitation: (0, layout.invitation(from: rank))
-            case .invited(let start): readInvitation(of: send.peer, plus: start * size)
+            case .invited: invariantFailure("an invitation is read when it has come")
             }
+        return remote(buffer, offset, slot, lane)
+    }
+
+    private mutating func remote(_ buffer: Int, _ offset: Int, _ slot: Int, _ lane: Int) -> (remote: RemoteRegion, offset: Int)? {
         guard buffers.indices.contains(buffer), let remote = buffers[buffer].remotes[slot], offset >= 0 else {
-            fail(error(.protocolViolation, lane: lane, peer: send.peer, "its memory was never attached"))
+            fail(error(.protocolViolation, lane: lane, peer: peers[slot], "its memory was never attached"))
             return nil
         }
         return (remote, offset)
     }
 
     /// Says in the box for the peer where it is to write; the box is this rank's until the write of it has completed.
-    private func writeInvitation(to peer: Int, _ lane: Int) -> (region: Region, offset: Int) {
-        let offset = layout.invitation(to: peer)
+    private func writeInvitation(to peer: Int, _ lane: Int) {
         // SAFETY: the box lies in the landing memory, which the fabric keeps; nobody else touches this half of it.
-        let box = unsafe buffers[0].region.base + offset
+        let box = unsafe buffers[0].region.base + layout.invitation(to: peer)
         unsafe box.storeBytes(of: Int64(lanes[lane].operation.output.buffer.index), as: Int64.self)
         unsafe (box + 8).storeBytes(of: Int64(lanes[lane].outputOffset), as: Int64.self)
-        return (buffers[0].region, offset)
     }
 
-    private func readInvitation(of peer: Int, plus bytes: Int) -> (buffer: Int, offset: Int) {
+    /// Completes a move's write by the peer's invitation, which has come.
+    private mutating func followInvitation(_ move: Int, _ lane: Int) -> Bool {
+        let peer = lanes[lane].moves[move].write.channel.peer
         // SAFETY: as above; the arrival said that the peer has written its half, and it writes no other before we have sent.
         let box = unsafe buffers[0].region.base + layout.invitation(from: peer)
-        return unsafe (Int(box.load(as: Int64.self)), Int((box + 8).load(as: Int64.self)) + bytes)
+        let (buffer, offset) = unsafe (Int(box.load(as: Int64.self)), Int((box + 8).load(as: Int64.self)))
+        let (sum, overflows) = offset.addingReportingOverflow(lanes[lane].moves[move].invitedOffset)
+        guard let target = remote(buffer, overflows ? -1 : sum, Int(slots[peer]), lane) else { return false }
+        (lanes[lane].moves[move].write.destination, lanes[lane].moves[move].write.destinationOffset) = target
+        return true
     }
 
     // MARK: bounds and names
@@ -361,8 +401,8 @@ extension StateMachine {
     mutating func findStall(at now: FabricInstant) {
         guard !hasFailed else { return }
         for lane in lanes.indices where lanes[lane].isActive {
-            if lanes[lane].moves != lanes[lane].seenMoves {
-                (lanes[lane].seenMoves, lanes[lane].seenAt) = (lanes[lane].moves, now)
+            if lanes[lane].progress != lanes[lane].seenProgress {
+                (lanes[lane].seenProgress, lanes[lane].seenAt) = (lanes[lane].progress, now)
                 continue
             }
             let waited = now.since(lanes[lane].seenAt) / 1_000_000

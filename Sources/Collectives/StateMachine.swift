@@ -36,6 +36,8 @@ struct StateMachine {
     /// Tickets given out and completed, by slot and channel.
     let posted: FixedArray<UInt64>
     let completed: FixedArray<UInt64>
+    /// A write that stands for none.
+    let nothing: Write
     /// Writes to be posted, in order.
     @usableFromInline var outbox: Batch<Write>
     /// Some lane waits for the outbox to be posted.
@@ -104,22 +106,20 @@ struct StateMachine {
         buffers = [Buffer(landing, peers: peers.count)]
         posted = FixedArray(Array(repeating: 0, count: peers.count * settings.channelsPerPeer))
         completed = FixedArray(Array(repeating: 0, count: peers.count * settings.channelsPerPeer))
-        lanes = FixedArray(Self.lanes(settings, rank: rank, peers: peers.count))
+        nothing = Write(
+            channel: Channel(peer: rank), source: landing, sourceOffset: 0,
+            destination: RemoteRegion(peer: rank, identifier: 0, byteCount: 0), destinationOffset: 0, byteCount: 0, immediate: 0)
+        lanes = FixedArray(Self.lanes(settings, rank: rank, peers: peers.count, filler: Move(write: nothing)))
         links = FixedArray(
             Array(repeating: Link(), count: (ExecutorSettings.lanes * settings.channelsPerPeer + 2) * peers.count))
-        let nowhere = RemoteRegion(peer: rank, identifier: 0, byteCount: 0)
-        outbox = Batch(
-            capacity: Self.mostInOutbox,
-            filler: Write(
-                channel: Channel(peer: rank), source: landing, sourceOffset: 0, destination: nowhere, destinationOffset: 0, byteCount: 0,
-                immediate: 0))
+        outbox = Batch(capacity: Self.mostInOutbox, filler: nothing)
         finished = Batch(capacity: Self.mostPending + lanes.count, filler: Finished(ticket: 0, isFailed: false))
         scratch = FoldScratch(capacity: settings.worldSize + 1)
         pending.reserve(Self.mostPending)
     }
 
     /// Those of collectives first; then for each peer that of transfers to it, and that of transfers from it.
-    private static func lanes(_ settings: ExecutorSettings, rank: Int, peers: Int) -> [Lane] {
+    private static func lanes(_ settings: ExecutorSettings, rank: Int, peers: Int, filler: Move) -> [Lane] {
         let shape = settings.shape(
             of: Operation(.barrier, input: Place(.landing), count: 0, type: .float32), rank: rank, layout: settings.landing)
         let idle = Schedule.alone(Alone(shape))
@@ -128,13 +128,13 @@ struct StateMachine {
             Lane(
                 sequence: UInt64($0), stride: UInt64(count), channel: $0 % settings.channelsPerPeer, channels: settings.channelsPerPeer,
                 firstLink: $0 * peers * settings.channelsPerPeer, onlySlot: -1,
-                kind: .collective, idle: idle)
+                kind: .collective, idle: idle, filler: filler)
         }
         let transfers = (0..<2 * peers).map {
             Lane(
                 sequence: 0, stride: 1, channel: 0, channels: 1, firstLink: count * peers * settings.channelsPerPeer + $0, onlySlot: $0 / 2,
                 kind: $0 % 2 == 0 ? .toSender : .toReceiver,
-                idle: idle)
+                idle: idle, filler: filler)
         }
         return collectives + transfers
     }

@@ -121,13 +121,12 @@ final class Engine<F: Fabric & ~Copyable>: EngineControl, @unchecked Sendable {
         /// What was taken from the inbox; kept for its capacity.
         var mail = Inbox()
         var stopOrderly: Bool?
-        /// The end of the operation that its caller runs itself.
+        /// The ticket of the operation that its caller runs itself, and that operation's end.
+        var ownTicket = UInt64.max
         var ownEnd = OwnEnd.none
     }
 
     private enum OwnEnd { case none, awaited, done, failed }
-    /// Stands for the caller that runs its operation itself.
-    private static var ownSlot: Int { -1 }
 
     private struct Inbox {
         var requests: [(Operation, slot: Int)] = []
@@ -295,8 +294,13 @@ final class Engine<F: Fabric & ~Copyable>: EngineControl, @unchecked Sendable {
     private func runOwned(_ operation: Operation, _ owned: inout Owned) -> Bool {
         if hasMail.load(ordering: .acquiring) { readMail(&owned) }
         guard owned.stopOrderly == nil else { return true }
+        do throws(CollectiveError) {
+            owned.ownTicket = try owned.executor.submit(operation)
+        } catch {
+            settle(error)
+            return true
+        }
         owned.ownEnd = .awaited
-        submit(operation, slot: Self.ownSlot, to: &owned)
         var looks = 0
         while owned.ownEnd == .awaited {
             if owned.executor.progress() || owned.executor.hasFinished {
@@ -391,7 +395,7 @@ final class Engine<F: Fabric & ~Copyable>: EngineControl, @unchecked Sendable {
             owned.tickets.insert(try owned.executor.submit(operation), slot: slot)
         } catch {
             settle(error)
-            signalEnd(of: slot, failed: true, at: platform_now(), &owned)
+            slots.end(slot, failed: true, at: platform_now())
         }
     }
 
@@ -401,17 +405,12 @@ final class Engine<F: Fabric & ~Copyable>: EngineControl, @unchecked Sendable {
         if let failure = owned.executor.failure { settle(failure) }
         var time: UInt64 = 0
         while let finished = owned.executor.takeFinished() {
-            let slot = owned.tickets.remove(finished.ticket)
-            if slot != Self.ownSlot, time == 0 { time = platform_now() }
-            signalEnd(of: slot, failed: finished.isFailed, at: time, &owned)
-        }
-    }
-
-    private func signalEnd(of slot: Int, failed: Bool, at time: UInt64, _ owned: inout Owned) {
-        if slot == Self.ownSlot {
-            owned.ownEnd = failed ? .failed : .done
-        } else {
-            slots.end(slot, failed: failed, at: time)
+            if owned.ownEnd == .awaited, finished.ticket == owned.ownTicket {
+                owned.ownEnd = finished.isFailed ? .failed : .done
+                continue
+            }
+            if time == 0 { time = platform_now() }
+            slots.end(owned.tickets.remove(finished.ticket), failed: finished.isFailed, at: time)
         }
     }
 

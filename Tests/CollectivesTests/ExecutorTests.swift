@@ -99,6 +99,45 @@ import Testing
         }
     }
 
+    /// An operation that comes again on its lane is not worked out again: its results are as new, whichever slots and lanes it takes, and
+    /// what came between.
+    @Test(arguments: [
+        Topology.apart(worldSize: 2), .apart(worldSize: 3), .oneMachine(worldSize: 2), .oneMachine(worldSize: 4),
+        Topology(machineOfRank: [0, 0, 1, 1]),
+    ])
+    func anOperationComesAgain(topology: Topology) throws {
+        var settings = ExecutorSettings.small(topology, pieceBytes: 64, pieces: 3)
+        settings.stallMilliseconds = 5000
+        let job = try Job(settings, seed: 7, bufferBytes: [4096])
+        let count = 12
+        let algorithms = settings.algorithms(for: .allreduce, byteCount: 4 * count)
+        #expect(algorithms.count >= 3)
+        var round = 0
+        // Once on every lane but one, so that both sets of eager slots are met; then over and over.
+        for times in [ExecutorSettings.lanes - 1, 3 * ExecutorSettings.lanes, 1] {
+            for algorithm in algorithms {
+                for _ in 0..<times {
+                    round += 1
+                    for rank in job.ranks.indices {
+                        unsafe job.floats(rank, 1).update(repeating: Float(100 * round + rank))
+                        _ = try job.ranks[rank].executor.submit(allreduce(job, count, algorithm))
+                        _ = job.step()
+                    }
+                    job.run()
+                    let world = topology.worldSize
+                    let sum = Float(world * 100 * round + world * (world - 1) / 2)
+                    for rank in job.ranks.indices {
+                        guard unsafe job.floats(rank, 1).prefix(count).allSatisfy({ $0 == sum }) else {
+                            Issue.record("rank \(rank), round \(round), \(algorithm): \(unsafe job.floats(rank, 1)[0]), not \(sum)")
+                            return
+                        }
+                    }
+                }
+            }
+        }
+        #expect(job.ranks.allSatisfy { $0.finished.count == round })
+    }
+
     @Test func transfersGoAround() throws {
         let job = try job(2)
         let operations = Int(Immediate.operations) + 50
