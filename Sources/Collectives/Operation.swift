@@ -176,6 +176,13 @@ extension Collective: CustomStringConvertible {
         }
     }
 
+    var reduces: Bool {
+        switch self {
+        case .allreduce, .reduceScatter, .reduce: true
+        default: false
+        }
+    }
+
     /// What travels in signatures.
     fileprivate var code: Int {
         let kind =

@@ -82,7 +82,9 @@ extension StateMachine {
         lanes[lane].keepsMoves = false
         let larger = max(operation.inputExtent(worldSize: worldSize), operation.outputExtent(worldSize: worldSize)) * size
         let machine = settings.topology.size(ofMachine: settings.topology.machine(of: rank))
-        lanes[lane].isStreaming = larger * machine * (operation.isInPlace ? 1 : 2) > settings.cacheBytes
+        // A reduction in place has just read the lines that it stores into: they are in the cache, and past it the way is longer.
+        let isOverwriting = operation.isInPlace && operation.collective.reduces
+        lanes[lane].isStreaming = !isOverwriting && larger * machine * (operation.isInPlace ? 1 : 2) > settings.cacheBytes
         lanes[lane].usesEager = algorithm == .oneShot || algorithm == .logarithmic
         lanes[lane].inputOffset = operation.input.byteOffset + operation.inputStart(of: rank) * size
         lanes[lane].outputOffset = operation.output.byteOffset + operation.outputStart(of: rank) * size
