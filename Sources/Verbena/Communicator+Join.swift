@@ -125,7 +125,7 @@ extension Communicator {
         } catch {
             throw VerbenaError(error)
         }
-        return Engine(executor: executor, group: group, spins: plan.isCrowded ? 2 : 2_000)
+        return Engine(executor: executor, group: group, looks: plan.callerLooks)
     }
 }
 

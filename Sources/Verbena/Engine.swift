@@ -136,15 +136,15 @@ final class Engine<F: Fabric & ~Copyable>: EngineControl, @unchecked Sendable {
         var nextSlot = 0
     }
 
-    init(executor: consuming Executor<F>, group: RankGroup, spins: Int) {
+    init(executor: consuming Executor<F>, group: RankGroup, looks: Int) {
         fabricName = executor.fabricName
         deviceName = executor.deviceName
         published = Mutex(executor.settings)
         waker = executor.waker()
         self.group = group
-        slots = OperationSlots(spins: spins)
+        slots = OperationSlots(spins: looks)
         bell = ProgressBell()
-        callerLooks = spins
+        callerLooks = looks
         // SAFETY: initialised here, deinitialised by the progress thread at its end, which takes ownership for good.
         unsafe owned = .allocate(capacity: 1)
         unsafe owned.initialize(to: Owned(executor: executor))

@@ -145,7 +145,6 @@ struct FabricPlan {
         options.channelsPerPeer = settings.channelsPerPeer
         options.arrivalDepth = settings.arrivalDepth
         options.writeDepth = settings.arrivalDepth
-        if isCrowded { options.spinNanoseconds = 0 }
         return try wrapping { () throws(FabricError) in try VerbsFabric(options) }
     }
 
@@ -158,6 +157,13 @@ struct FabricPlan {
         } catch {
             throw VerbenaError(error)
         }
+    }
+
+    /// How often a caller looks for the end of its operation before it lets others have the core: on shared memory for about as long as a
+    /// middle-sized operation takes; on a device shorter, for its driver may want the core.
+    var callerLooks: Int {
+        if isCrowded { return 2 }
+        return kind == .sharedMemory ? 2_000 : 200
     }
 
     private var yields: Int { isCrowded ? 500 : 10 }

@@ -1,3 +1,4 @@
+internal import CPlatform
 public import Fabric
 import Verbs
 
@@ -7,9 +8,10 @@ extension VerbsFabric {
     public mutating func wait(until deadline: FabricInstant) {
         postHeldBack()
         guard !hasSomething() else { return }
-        if configuration.spinNanoseconds > 0 {
-            let spinEnd = min(deadline, FabricInstant(nanoseconds: now().nanoseconds + configuration.spinNanoseconds))
-            while now() < spinEnd {
+        if configuration.yieldNanoseconds > 0 {
+            let end = min(deadline, FabricInstant(nanoseconds: now().nanoseconds + configuration.yieldNanoseconds))
+            while now() < end {
+                platform_yield()
                 if hasSomething() { return }
             }
         }

@@ -16,10 +16,10 @@ public struct VerbsFabricConfiguration: Sendable {
     public var writeDepth = 512
     /// Writes of up to so many bytes leave their source as they are posted, if the device can; 0 for none.
     public var inlineByteCount = 64
-    /// How long `wait` looks at the queue before it sleeps; 0 sleeps at once. The default is about as long as an answer takes that is on
-    /// its way (28 us for a round trip that spins, 106 us for one that sleeps), and not so long that it keeps a thread from the core on
-    /// which it would answer.
-    public var spinNanoseconds: UInt64 = 20_000
+    /// How long `wait` looks at the queue before it sleeps, each time letting whoever else can run have the core (sched_yield); 0 sleeps
+    /// at once. To sleep and be woken by the device costs several system calls; soft-RoCE's kernel threads want the core that a spinning
+    /// rank would keep.
+    public var yieldNanoseconds: UInt64 = 2_000_000
     /// Derived from the job's secret: 16 bytes. It tells peers from strangers, and travels in the clear.
     public var jobKey: [UInt8]
     /// Counts the re-formations of the job: a peer that is left over from an earlier one is refused.
