@@ -81,7 +81,7 @@ extension StateMachine {
     }
 
     /// The index of a step's channel among the fabric's.
-    private func index(of channel: Int, _ lane: Int) -> Int {
+    private mutating func index(of channel: Int, _ lane: Int) -> Int {
         let index = lanes[lane].channel + channel
         return index < lanes[lane].channels ? index : index % lanes[lane].channels
     }

@@ -46,7 +46,7 @@ extension StateMachine {
     }
 
     /// How many arrays an action reads and writes.
-    private func arrays(touchedBy action: Action) -> Int {
+    private mutating func arrays(touchedBy action: Action) -> Int {
         let machine = settings.topology.size(ofMachine: settings.topology.machine(of: rank))
         guard case .fold(let fold) = action else {
             if case .spread = action { return machine }
@@ -61,14 +61,14 @@ extension StateMachine {
         }
     }
 
-    func perform(_ combination: Move.Combination, _ lane: Int) {
+    mutating func perform(_ combination: Move.Combination, _ lane: Int) {
         unsafe Kernels.combine(
             lanes[lane].operation.reduction, lanes[lane].operation.type, combination.left, combination.right, into: combination.target,
             count: combination.count, divisor: combination.divisor)
     }
 
     /// What a fold of two arrays into one comes to; nil for others, and where somebody wants to know what is touched.
-    func combination(of fold: Fold, _ lane: Int) -> Move.Combination? {
+    mutating func combination(of fold: Fold, _ lane: Int) -> Move.Combination? {
         let isPair = if case .pair = fold.sources { true } else { false }
         guard case .location(let target) = fold.target, fold.count > 0, settings.touchesMemory, !settings.countsTouchedBytes,
             isPair || !lanes[lane].isStreaming, gather(fold.sources, lane) == 2
@@ -78,11 +78,11 @@ extension StateMachine {
             divisor: divisor(of: fold, lane))
     }
 
-    private func divisor(of fold: Fold, _ lane: Int) -> Int {
+    private mutating func divisor(of fold: Fold, _ lane: Int) -> Int {
         fold.isFinal && lanes[lane].operation.reduction == .average ? worldSize : 0
     }
 
-    private func perform(_ fold: Fold, _ lane: Int, isStreaming: Bool) {
+    private mutating func perform(_ fold: Fold, _ lane: Int, isStreaming: Bool) {
         guard fold.count > 0 else { return }
         let operation = lanes[lane].operation
         let divisor = divisor(of: fold, lane)
@@ -96,7 +96,7 @@ extension StateMachine {
 
     /// Puts the addresses of a fold's sources into the scratch list.
     /// - Returns: how many.
-    private func gather(_ sources: Fold.Sources, _ lane: Int) -> Int {
+    private mutating func gather(_ sources: Fold.Sources, _ lane: Int) -> Int {
         let topology = settings.topology
         var count = 0
         func add(_ address: UnsafeMutableRawPointer) {
@@ -135,7 +135,7 @@ extension StateMachine {
         return count
     }
 
-    private func gather(_ target: Fold.Target, _ lane: Int) -> Int {
+    private mutating func gather(_ target: Fold.Target, _ lane: Int) -> Int {
         switch target {
         case .location(let location):
             unsafe scratch.destinations[0] = pointer(location, lane)
@@ -151,11 +151,11 @@ extension StateMachine {
         }
     }
 
-    private func eagerPointer(_ peer: Int, _ start: Int, _ lane: Int) -> UnsafeMutableRawPointer {
+    private mutating func eagerPointer(_ peer: Int, _ start: Int, _ lane: Int) -> UnsafeMutableRawPointer {
         unsafe pointer(.eager(rank: peer), lane) + start * lanes[lane].operation.type.byteCount
     }
 
-    private func pointer(_ location: Location, _ lane: Int) -> UnsafeMutableRawPointer {
+    private mutating func pointer(_ location: Location, _ lane: Int) -> UnsafeMutableRawPointer {
         let operation = lanes[lane].operation
         let size = operation.type.byteCount
         switch location {
@@ -172,7 +172,7 @@ extension StateMachine {
         }
     }
 
-    private func mapped(_ place: Place, _ peer: Int) -> UnsafeMutableRawPointer {
+    private mutating func mapped(_ place: Place, _ peer: Int) -> UnsafeMutableRawPointer {
         guard let address = unsafe buffers[place.buffer.index].mapped[Int(slots[peer])] else {
             invariantFailure("ranks of one machine see each other's memory")
         }

@@ -333,7 +333,7 @@ extension StateMachine {
     // MARK: memory
 
     /// Where a write reads from.
-    func place(of location: Location, _ lane: Int) -> (region: Region, offset: Int) {
+    mutating func place(of location: Location, _ lane: Int) -> (region: Region, offset: Int) {
         let operation = lanes[lane].operation
         let size = operation.type.byteCount
         switch location {
@@ -346,7 +346,7 @@ extension StateMachine {
     }
 
     /// The slots of one operation lie one behind the other, so that those of consecutive ranks travel in one write.
-    func eagerOffset(_ lane: Int, rank: Int) -> Int {
+    mutating func eagerOffset(_ lane: Int, rank: Int) -> Int {
         let operation = lanes[lane].operation
         return layout.eager(lane: lane, set: isMutated(.eagerSetTooFew) ? 0 : lanes[lane].eagerSet) + rank * operation.count
             * operation.type.byteCount
@@ -378,7 +378,7 @@ extension StateMachine {
     }
 
     /// Says in the box for the peer where it is to write; the box is this rank's until the write of it has completed.
-    private func writeInvitation(to peer: Int, _ lane: Int) {
+    private mutating func writeInvitation(to peer: Int, _ lane: Int) {
         // SAFETY: the box lies in the landing memory, which the fabric keeps; nobody else touches this half of it.
         let box = unsafe buffers[0].region.base + layout.invitation(to: peer)
         unsafe box.storeBytes(of: Int64(lanes[lane].operation.output.buffer.index), as: Int64.self)

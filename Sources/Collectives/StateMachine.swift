@@ -7,8 +7,11 @@ internal import Reduction
 /// lands in an eager slot (`Landing`). So whatever the peer is doing, it can be ahead by one operation of a lane that concerns both.
 ///
 /// Nothing here is generic, so that it is compiled once, and nothing allocates once an operation's like has been seen.
+///
+/// What an event passes through is `mutating` even where it changes nothing: the machine is then handed on by its address, where a borrowed one
+/// is copied (768 bytes).
 @usableFromInline
-struct StateMachine {
+struct StateMachine: ~Copyable {
     @usableFromInline private(set) var settings: ExecutorSettings
     /// Operations submitted and not yet taken as finished, at most.
     static let mostPending = 1024
@@ -24,7 +27,7 @@ struct StateMachine {
     let layout: Landing
     /// Connected ranks; the place in this list is the peer's slot. -1 in `slots` for the others.
     let peers: [Int]
-    let slots: [Int32]
+    let slots: PeerSlots
     /// Writes that a channel may hold before one has completed.
     let writeDepth: UInt64
     /// The source of a write is free as soon as the fabric has it.
@@ -79,14 +82,19 @@ struct StateMachine {
     struct Queue {
         private var entries: [(operation: Operation, ticket: UInt64)] = []
         private var head = 0
+        /// Kept here: it is asked at every event, when the entries are in nobody's cache.
+        private(set) var count = 0
 
-        var count: Int { entries.count - head }
-        var first: (operation: Operation, ticket: UInt64)? { head < entries.count ? entries[head] : nil }
+        var first: (operation: Operation, ticket: UInt64)? { count > 0 ? entries[head] : nil }
         mutating func reserve(_ capacity: Int) { entries.reserveCapacity(capacity) }
-        mutating func append(_ operation: Operation, _ ticket: UInt64) { entries.append((operation, ticket)) }
+        mutating func append(_ operation: Operation, _ ticket: UInt64) {
+            entries.append((operation, ticket))
+            count += 1
+        }
         mutating func removeFirst() {
             head += 1
-            guard head == entries.count else { return }
+            count -= 1
+            guard count == 0 else { return }
             entries.removeAll(keepingCapacity: true)
             head = 0
         }
@@ -99,10 +107,8 @@ struct StateMachine {
         self.writesCompleteAtOnce = writesCompleteAtOnce
         worldSize = settings.worldSize
         layout = settings.landing
-        var slots = Array(repeating: Int32(-1), count: settings.worldSize)
-        for (slot, peer) in peers.enumerated() { slots[peer] = Int32(slot) }
         self.peers = peers
-        self.slots = slots
+        slots = PeerSlots(peers, worldSize: settings.worldSize)
         buffers = [Buffer(landing, peers: peers.count)]
         posted = FixedArray(Array(repeating: 0, count: peers.count * settings.channelsPerPeer))
         completed = FixedArray(Array(repeating: 0, count: peers.count * settings.channelsPerPeer))
@@ -205,7 +211,7 @@ struct StateMachine {
         return algorithm.supports(operation.collective, byteCount: operation.count * operation.type.byteCount, in: settings)
     }
 
-    private func check(_ operation: Operation) {
+    private mutating func check(_ operation: Operation) {
         let size = operation.type.byteCount
         func holds(_ place: Place, _ extent: Int) -> Bool {
             place.byteOffset >= 0 && place.byteOffset % size == 0
