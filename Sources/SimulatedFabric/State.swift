@@ -37,6 +37,8 @@ struct RankState {
     var isWoken = false
     /// Flows whose last writes are held back, a list through `Flow.nextHeld`.
     var heldHead = none
+    /// The link that it last wrote over: most likely the next one's.
+    var lastLink = none
     /// Bits to be flipped in what comes next.
     var flips = 0
     /// Ascending by peer.
@@ -99,13 +101,31 @@ struct PeerLink {
     var stuckSince = UInt64.max
 }
 
-/// One channel of a link, as its sender has it. Counters are tickets: how far the writes have come.
+/// One channel of a link, as its sender has it. Counters are tickets: how far the writes have come. What every write touches stands first, so that it
+/// shares cache lines.
 struct Flow {
     var link: Int32
     var index: Int32
     var posted: UInt64 = 0
     /// Have left the sender, of those that are not held back.
     var departed: UInt64 = 0
+    var held: UInt64 = 0
+    /// Until when its wires carry what has departed.
+    var freeAt: UInt64 = 0
+    /// The latest time that was given out for a placing, so that nothing overtakes inside the channel.
+    var lastFlight: UInt64 = 0
+
+    /// The first write of each stage, where there is one.
+    var departing = none
+    var flying = none
+    var last = none
+    /// Whether nobody else has ever used its wires: 0 not known yet, 1 yes, 2 no. See `departAlone`.
+    var alone: UInt8 = 0
+    /// Whether it takes a share of its wires.
+    var isActive = false
+    var isHeldListed = false
+    var isCompletionReady = false
+
     /// Are in the peer's memory.
     var placed: UInt64 = 0
     /// Are there for the peer to take.
@@ -114,36 +134,21 @@ struct Flow {
     /// Are there for the sender to be told of.
     var acknowledged: UInt64 = 0
     var reported: UInt64 = 0
-    var held: UInt64 = 0
-
-    /// The first write of each stage, where there is one.
-    var departing = none
-    var flying = none
-    var arriving = none
-    var acknowledging = none
-    var last = none
-
-    /// Of the write that departs now.
-    var remaining = 0.0
-    var rate = 0.0
-    var since: UInt64 = 0
-    /// Whether it takes a share of its wires.
-    var isActive = false
-    /// Its place in the list of each wire.
-    var places: Hops = Hops()
-    /// The latest times that were given out, so that nothing overtakes inside the channel.
-    var lastFlight: UInt64 = 0
-    var lastArrival: UInt64 = 0
+    /// Where acknowledgements are counted only: how far the next one reaches, and when it comes.
+    var acknowledgedNext: UInt64 = 0
+    /// The latest time that was given out for an acknowledgement.
     var lastAcknowledgement: UInt64 = 0
 
-    /// Whether nobody else has ever used its wires: 0 not known yet, 1 yes, 2 no. See `departAlone`.
-    var alone: UInt8 = 0
-    /// Until when its wires carry what has departed.
-    var freeAt: UInt64 = 0
-
+    var arriving = none
+    var acknowledging = none
     var nextHeld = none
-    var isHeldListed = false
-    var isCompletionReady = false
+    /// Its place in the list of each wire.
+    var places: Hops = Hops()
+    /// Of the write that departs now.
+    var rate = 0.0
+    var remaining = 0.0
+    var since: UInt64 = 0
+    var lastArrival: UInt64 = 0
 }
 
 /// One direction of a cable, an uplink, or a machine's memory, shared equally by the flows that are active on it.

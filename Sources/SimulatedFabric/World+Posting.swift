@@ -39,12 +39,12 @@ extension World {
     }
 
     /// The flow of a write that may be posted.
-    private func check(_ write: Write, by rank: Int) throws(FabricError) -> Int {
+    private mutating func check(_ write: Write, by rank: Int) throws(FabricError) -> Int {
         let peer = write.channel.peer
         func refuse(_ cause: FabricError.Cause, _ detail: String) -> FabricError {
             FabricError(cause, during: .write, peer: peer, detail: detail)
         }
-        guard let link = link(from: rank, to: peer), links[link].isOpen, 0..<options.channelsPerPeer ~= write.channel.index,
+        guard let link = knownLink(from: rank, to: peer), links[link].isOpen, 0..<options.channelsPerPeer ~= write.channel.index,
             write.destination.peer == peer
         else { throw refuse(.wrongPeer, "no channel \(write.channel.index) to it, or another's region") }
         if links[link].isGone { throw error(of: link) }
@@ -64,11 +64,21 @@ extension World {
         return Int(links[link].firstFlow) + write.channel.index
     }
 
+    private mutating func knownLink(from rank: Int, to peer: Int) -> Int? {
+        let last = Int(ranks[rank].lastLink)
+        if last >= 0, Int(links[last].peer) == peer { return last }
+        guard let found = link(from: rank, to: peer) else { return nil }
+        ranks[rank].lastLink = Int32(truncatingIfNeeded: found)
+        return found
+    }
+
     private mutating func append(_ id: Int, to flow: Int) {
         let message = Int32(truncatingIfNeeded: id)
         // The write before is still somebody's, unless it has gone through every stage; then it is free and not to be touched.
         let before = flows[flow].posted - 1
-        if flows[flow].taken < before || flows[flow].acknowledged < before { messages[Int(flows[flow].last)].next = message }
+        let isBeforeAlive =
+            countsAcknowledgements ? flows[flow].placed < before : flows[flow].taken < before || flows[flow].acknowledged < before
+        if isBeforeAlive { messages[Int(flows[flow].last)].next = message }
         flows[flow].last = message
         if flows[flow].departing == none { flows[flow].departing = message }
     }

@@ -47,7 +47,7 @@ extension World {
         let isMore = flows[flow].placed < flows[flow].departed
         flows[flow].flying = isMore ? messages[id].next : none
         if isMore { schedule(slot(.place, flow), at: messages[Int(flows[flow].flying)].due) }
-        scheduleAcknowledgement(id, of: flow, link: link)
+        if countsAcknowledgements { countAcknowledgement(of: flow, link: link) } else { scheduleAcknowledgement(id, of: flow, link: link) }
         scheduleArrival(id, of: flow)
     }
 
@@ -58,12 +58,31 @@ extension World {
         flows[flow].lastAcknowledgement = acknowledgement
         messages[id].acknowledgementDue = acknowledgement
         if flows[flow].acknowledging == none { flows[flow].acknowledging = Int32(truncatingIfNeeded: id) }
-        let isUrgent = flows[flow].placed == flows[flow].departed && !flows[flow].isActive
         if options.writesPerCompletion == 1 {
             if Int(flows[flow].acknowledging) == id { schedule(slot(.acknowledge, flow), at: acknowledgement) }
-        } else if isUrgent || flows[flow].placed - flows[flow].acknowledged >= UInt64(options.writesPerCompletion) {
+        } else if isCompletionDue(flow) {
             schedule(slot(.acknowledge, flow), at: acknowledgement)
         }
+    }
+
+    /// Whether the write that was placed last is to be reported as completed: nothing follows on the channel, or enough were not.
+    @inline(__always)
+    private func isCompletionDue(_ flow: Int) -> Bool {
+        (flows[flow].placed == flows[flow].departed && !flows[flow].isActive)
+            || flows[flow].placed - flows[flow].acknowledged >= UInt64(options.writesPerCompletion)
+    }
+
+    /// The same where it takes no note of the write: how many will have been acknowledged when the next completion comes.
+    private mutating func countAcknowledgement(of flow: Int, link: Int) {
+        let acknowledgement = clock + links[link].latency
+        if isCompletionDue(flow) {
+            schedule(slot(.acknowledge, flow), at: acknowledgement)
+        } else if acknowledgement != flows[flow].lastAcknowledgement {
+            // Not one of those that come with the next completion.
+            return
+        }
+        flows[flow].lastAcknowledgement = acknowledgement
+        flows[flow].acknowledgedNext = flows[flow].placed
     }
 
     private mutating func scheduleArrival(_ id: Int, of flow: Int) {
@@ -95,6 +114,7 @@ extension World {
     mutating func acknowledge(_ flow: Int) {
         let link = Int(flows[flow].link)
         let sender = Int(links[link].rank)
+        if countsAcknowledgements { flows[flow].acknowledged = flows[flow].acknowledgedNext }
         while flows[flow].acknowledging != none {
             let id = Int(flows[flow].acknowledging)
             guard messages[id].acknowledgementDue <= clock else {

@@ -40,18 +40,18 @@ extension World {
     }
 
     private mutating func takeArrival(_ id: Int, of flow: Int, by rank: Int) -> FabricEvent? {
-        let link = links[Int(flows[flow].link)]
+        let link = Int(flows[flow].link)
         flows[flow].taken += 1
         if options.isChecking { checkTaken(id, flow: flow, by: rank) }
         let immediate = messages[id].immediate
-        let isGone = links[Int(link.reverse)].isGone
+        let isGone = links[Int(links[link].reverse)].isGone
         if !isGone {
             spend(options.pollNanoseconds, by: rank)
             if trace.isOn { record(.arrival, rank: rank, flow: flow, message: id) }
         }
         messages[id].isTaken = true
-        if messages[id].isAcknowledged { free(id) }
-        return isGone ? nil : .arrival(Channel(peer: Int(link.rank), index: Int(flows[flow].index)), immediate: immediate)
+        if messages[id].isAcknowledged || countsAcknowledgements { free(id) }
+        return isGone ? nil : .arrival(Channel(peer: Int(links[link].rank), index: Int(flows[flow].index)), immediate: immediate)
     }
 
     /// What this rank is told of a peer that it has lost.

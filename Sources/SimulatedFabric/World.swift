@@ -30,6 +30,8 @@ struct World: ~Copyable {
     var eventCount = 0
     /// Nothing is drawn, checked or broken: then a flow that is alone on its wires needs no event to depart.
     let isPlain: Bool
+    /// Plain, and acknowledgements come after a fixed time: then counting them is enough, and a write is forgotten when it is taken.
+    let countsAcknowledgements: Bool
 
     struct Turn {
         var fault: Fault
@@ -47,6 +49,8 @@ struct World: ~Copyable {
         isPlain =
             faults.isEmpty && !options.isChecking && options.traceDepth == 0 && options.receiverNotReadyPerMille == 0
             && options.wire.jitterNanoseconds == 0 && options.memory.jitterNanoseconds == 0
+        countsAcknowledgements =
+            isPlain && options.writesPerCompletion > 1 && options.arrivalDelayNanoseconds == 0 && options.completionDelayNanoseconds == 0
         for (number, fault) in faults.enumerated() {
             self.faults.append(Turn(fault: fault, isEnd: false, time: fault.atNanoseconds, number: number))
             guard fault.forNanoseconds > 0 else { continue }
@@ -72,8 +76,10 @@ struct World: ~Copyable {
     func runSlot(_ rank: Int) -> Int { 2 * rank }
     func alarmSlot(_ rank: Int) -> Int { 2 * rank + 1 }
     var faultSlot: Int { 2 * options.worldSize }
+    @inline(__always)
     func fateSlot(_ link: Int) -> Int { firstLinkSlot + link * slotsPerLink }
 
+    @inline(__always)
     func slot(_ stage: Stage, _ flow: Int) -> Int {
         let link = Int(flows[flow].link)
         return fateSlot(link) + 1 + Self.stages * (flow - Int(links[link].firstFlow)) + stage.rawValue
@@ -223,6 +229,7 @@ struct World: ~Copyable {
     }
 
     /// The link by binary search among the rank's few.
+    @inline(__always)
     func link(from rank: Int, to peer: Int) -> Int? {
         var low = 0
         var high = ranks[rank].links.count
