@@ -149,6 +149,9 @@ public struct Executor<F: Fabric & ~Copyable>: ~Copyable {
         }
     }
 
+    /// Has the caches fetch what the next event will need; worth it only where thousands of executors take turns on a core.
+    public mutating func prefetch() { machine.prefetch() }
+
     /// Ends everything if some operation has not moved for longer than the stall limit. Call it now and then, when nothing happens.
     public mutating func checkStall() { machine.findStall(at: device.now()) }
 

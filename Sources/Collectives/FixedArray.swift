@@ -1,3 +1,5 @@
+internal import Reduction
+
 /// Memory of one element type, freed with the last who holds it.
 // SAFETY: allocated in `init`, freed in `deinit`.
 @safe
@@ -34,6 +36,13 @@ struct FixedArray<Element> {
 
     var indices: Range<Int> { 0..<count }
 
+    /// Has the caches fetch these elements, as far as there are such; see `StateMachine.prefetch`.
+    func prefetch(_ range: Range<Int>) {
+        let range = range.clamped(to: indices)
+        // SAFETY: nothing is read through the address.
+        unsafe Kernels.prefetch(base + range.lowerBound, byteCount: range.count * MemoryLayout<Element>.stride)
+    }
+
     subscript(index: Int) -> Element {
         _read {
             precondition(index >= 0 && index < count)
@@ -66,6 +75,8 @@ struct Batch<Element: BitwiseCopyable> {
     }
 
     @usableFromInline mutating func removeAll() { count = 0 }
+
+    func prefetch() { elements.prefetch(0..<1) }
 }
 
 /// The place of each rank in a list of peers, -1 for those that are not in it. A list of few, as in a simulated ring of thousands, is searched: a table for
@@ -93,4 +104,6 @@ struct PeerSlots {
         for slot in table.indices where Int(table[slot]) == peer { return Int32(truncatingIfNeeded: slot) }
         return -1
     }
+
+    func prefetch() { if !isTable { table.prefetch(table.indices) } }
 }

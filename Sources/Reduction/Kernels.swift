@@ -56,6 +56,12 @@ public enum Kernels {
         unsafe kernel_copy(kernel_set_chosen(), to, from, byteCount, streaming)
     }
 
+    /// Has the caches fetch this memory, which need not exist: a hint, nothing is read.
+    public static func prefetch(_ start: UnsafeRawPointer?, byteCount: Int) {
+        // SAFETY: the address is not read through.
+        unsafe kernel_prefetch(start, max(0, byteCount))
+    }
+
     /// What start-up chose for this processor: "avx512", "avx2", "sse2", "neon" or "portable".
     public static var instructionSet: String {
         // SAFETY: the set and its name are constants of the program.

@@ -18,6 +18,16 @@ struct EventQueue {
 
     var nextTime: UInt64? { heap.first?.time }
 
+    var next: Event? { heap.first }
+
+    /// The one after `next`, unless another comes in between.
+    var second: Event? {
+        guard heap.count > 1 else { return nil }
+        var least = heap[1]
+        for place in 2..<max(2, min(Self.arity + 1, heap.count)) where Self.isBefore(heap[place], least) { least = heap[place] }
+        return least
+    }
+
     mutating func addSlots(_ count: Int) {
         places += repeatElement(-1, count: count)
         heap.reserveCapacity(places.count)

@@ -41,6 +41,11 @@ public final class SimulatedNetwork: @unchecked Sendable {
     ///   a promise was broken.
     public func advance(until limit: FabricInstant = .distantFuture) -> Int? { world.advance(until: limit.nanoseconds) }
 
+    /// The ranks that the next two events concern, as far as can be foreseen: for a driver of thousands, to fetch their memory in time.
+    public var comingRanks: (first: Int?, second: Int?) {
+        (world.queue.next.map { world.rank(concernedBy: $0) }, world.queue.second.map { world.rank(concernedBy: $0) })
+    }
+
     /// Lets the rank run at this time even if nothing happens to it.
     public func setAlarm(rank: Int, at time: FabricInstant) { world.setAlarm(rank, at: time.nanoseconds) }
 

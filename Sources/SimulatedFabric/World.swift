@@ -116,6 +116,16 @@ struct World: ~Copyable {
         }
     }
 
+    /// Who will most likely run because of an event.
+    @inline(__always)
+    func rank(concernedBy event: EventQueue.Event) -> Int {
+        let slot = Int(event.slot)
+        guard slot >= firstLinkSlot else { return min(slot / 2, ranks.count - 1) }
+        let (link, part) = (slot - firstLinkSlot).quotientAndRemainder(dividingBy: slotsPerLink)
+        let stage = Stage(rawValue: (part - 1) % Self.stages)
+        return Int(part > 0 && (stage == .place || stage == .arrive) ? links[link].peer : links[link].rank)
+    }
+
     /// The rank that is to run now, letting things happen until there is one; nil where nothing is left to happen before `limit`, or
     /// after a violation.
     mutating func advance(until limit: UInt64) -> Int? {

@@ -74,7 +74,16 @@ public struct TimedAllreduce: Sendable {
         let operation = Operation(
             .allreduce, input: Place(seats[0].buffer), count: byteCount / 4, type: .float32, algorithm: isNested ? .hierarchical : .ring)
         for seat in seats { _ = try seat.executor.submit(operation) }
-        while let rank = network.advance() { seats[rank].run() }
+        // SAFETY: `seats` keeps them, and does not change. Without a reference count, whose line is in no cache.
+        let runners = unsafe seats.map { unsafe Unmanaged.passUnretained($0) }
+        while let rank = network.advance() {
+            // Two turns ahead its own lines, which say where the rest is; one turn ahead the rest.
+            if let second = network.comingRanks.second {
+                unsafe Kernels.prefetch(runners[second].toOpaque(), byteCount: TimedSeat.byteCount)
+            }
+            if let first = network.comingRanks.first { unsafe runners[first]._withUnsafeGuaranteedRef { $0.prefetch() } }
+            unsafe runners[rank]._withUnsafeGuaranteedRef { $0.run() }
+        }
         if let violation = network.violation { throw violation }
         guard seats.allSatisfy({ $0.isDone }) else { throw Finding(kind: .unfinished, detail: "some ranks have not ended") }
         let end = seats.map(\.endNanoseconds).max() ?? 0
@@ -127,6 +136,11 @@ private final class TimedSeat {
         try fabric.connect(to: endpoints, deadline: .distantFuture)
         executor = try Executor(fabric: fabric, settings: settings, peers: peers)
     }
+
+    /// Of an object, about.
+    static let byteCount = MemoryLayout<Executor<SimulatedFabric>>.size + 96
+
+    func prefetch() { executor.prefetch() }
 
     func addBuffer(byteCount: Int) throws { buffer = try executor.addBuffer(byteCount: byteCount).0 }
 

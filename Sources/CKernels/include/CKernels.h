@@ -29,5 +29,10 @@ void kernel_combine(
     unsigned operation, unsigned type, const void *_Nonnull left, const void *_Nonnull right, void *_Nonnull into, size_t count,
     size_t divisor);
 
+/// Has the caches fetch this memory, which need not exist. Nothing is read.
+static inline void kernel_prefetch(const void *_Nullable start, size_t byte_count) {
+    for (size_t offset = 0; offset < byte_count; offset += 64) __builtin_prefetch((const char *)start + offset);
+}
+
 /// `memcpy`, past the caches where `streaming`.
 void kernel_copy(const KernelSet *_Nonnull set, void *_Nonnull to, const void *_Nonnull from, size_t byte_count, bool streaming);
