@@ -70,16 +70,32 @@ struct Measurement<E: Measurable> {
 
     /// Iteration after iteration, with nothing between them: the smallest operations take no longer than a few branches here would.
     private func iterate(_ iterations: Int, _ place: Place, count: Int) throws {
-        let copies = place == .inPlace && kind.copiesInPlace
-        guard targets.count == 1, !copies, let collective = kind.collective(root: pattern.root) else {
+        guard let call = soleCall(place, count: count) else {
             for _ in 0..<iterations { try exchange(place, count: count) }
             return
         }
+        for _ in 0..<iterations { try perform(call, count: count) }
+    }
+
+    /// What an iteration comes to where it is one blocking collective and nothing else.
+    private func soleCall(_ place: Place, count: Int) -> SoleCall? {
+        let copies = place == .inPlace && kind.copiesInPlace
+        guard targets.count == 1, !copies, let collective = kind.collective(root: pattern.root) else { return nil }
         let (input, output) = operands(place, targets[0], count: count)
-        let (reduction, algorithm) = (pattern.operation, method.algorithm)
-        for _ in 0..<iterations {
-            try communicator.perform(collective, input, into: output, count: count, reduction, algorithm: algorithm)
-        }
+        return SoleCall(collective: collective, input: input, output: output, reduction: pattern.operation, algorithm: method.algorithm)
+    }
+
+    private struct SoleCall {
+        let collective: Collective
+        let input: Buffer<E>
+        let output: Buffer<E>?
+        let reduction: ReductionOperation
+        let algorithm: Algorithm?
+    }
+
+    @inline(__always)
+    private func perform(_ call: SoleCall, count: Int) throws {
+        try communicator.perform(call.collective, call.input, into: call.output, count: count, call.reduction, algorithm: call.algorithm)
     }
 
     /// As many operations as are to be under way together; one after the other where they share the one copy of the input.
@@ -145,6 +161,7 @@ struct Measurement<E: Measurable> {
         var calls: [UInt64] = []
         calls.reserveCapacity(method.iterations)
         var (work, wait) = (UInt64(0), UInt64(0))
+        let call = soleCall(place, count: count)
         try communicator.barrier()
         var start = monotonicNanoseconds()
         for _ in 0..<method.iterations {
@@ -157,19 +174,19 @@ struct Measurement<E: Measurable> {
                 wait += together - written
                 start = together
             }
-            try exchange(place, count: count)
+            if let call { try perform(call, count: count) } else { try exchange(place, count: count) }
             let end = monotonicNanoseconds()
             calls.append(end - start)
             start = end
         }
-        let call = Double(calls.reduce(0, +)) / 1e3 / operationCount
-        var timing = RankTiming(microseconds: call)
+        let average = Double(calls.reduce(0, +)) / 1e3 / operationCount
+        var timing = RankTiming(microseconds: average)
         if method.wantsPercentiles {
             timing.calls = Percentiles.thinned(calls.map { Double($0) / 1e3 / Double(method.aggregated) })
         }
         if method.wantsStragglers {
             let iterations = Double(method.iterations)
-            timing.phases = .init(work: Double(work) / 1e3 / iterations, wait: Double(wait) / 1e3 / iterations, call: call)
+            timing.phases = .init(work: Double(work) / 1e3 / iterations, wait: Double(wait) / 1e3 / iterations, call: average)
         }
         return timing
     }
