@@ -85,4 +85,71 @@ extension StateMachine {
         let index = lanes[lane].channel + channel
         return index < lanes[lane].channels ? index : index % lanes[lane].channels
     }
+
+    // MARK: memory
+
+    /// Where a write reads from.
+    mutating func place(of location: Location, _ lane: Int) -> (region: Region, offset: Int) {
+        let operation = lanes[lane].operation
+        let size = operation.type.byteCount
+        switch location {
+        case .input(let start): return (buffers[operation.input.buffer.index].region, lanes[lane].inputOffset + start * size)
+        case .output(let start): return (buffers[operation.output.buffer.index].region, lanes[lane].outputOffset + start * size)
+        case .gated(let slot): return (buffers[0].region, gatedOffset(lane, slot))
+        case .eager(let rank): return (buffers[0].region, eagerOffset(lane, rank: rank))
+        case .peerInput, .peerOutput: invariantFailure("a write begins in memory of this rank")
+        }
+    }
+
+    /// The slots of one operation lie one behind the other, so that those of consecutive ranks travel in one write.
+    mutating func eagerOffset(_ lane: Int, rank: Int) -> Int {
+        let operation = lanes[lane].operation
+        return layout.eager(lane: lane, set: isMutated(.eagerSetTooFew) ? 0 : lanes[lane].eagerSet) + rank * operation.count
+            * operation.type.byteCount
+    }
+
+    /// Where a write goes to, the invited ones excepted; nil, and a failure, where the peer's memory is not known.
+    mutating func destination(of send: Send, _ slot: Int, _ lane: Int) -> (remote: RemoteRegion, offset: Int)? {
+        let operation = lanes[lane].operation
+        let size = operation.type.byteCount
+        let (buffer, offset) =
+            switch send.target {
+            case .invitation: (0, layout.invitation(from: rank))
+            case _ where send.count == 0: (0, 0)
+            case .gated(let slot): (0, gatedOffset(lane, slot, isTarget: true))
+            case .eager(let rank): (0, eagerOffset(lane, rank: rank))
+            case .output(let start):
+                (operation.output.buffer.index, operation.output.byteOffset + (operation.outputStart(of: send.peer) + start) * size)
+            case .invited: invariantFailure("an invitation is read when it has come")
+            }
+        return remote(buffer, offset, slot, lane)
+    }
+
+    private mutating func remote(_ buffer: Int, _ offset: Int, _ slot: Int, _ lane: Int) -> (remote: RemoteRegion, offset: Int)? {
+        guard buffers.indices.contains(buffer), let remote = buffers[buffer].remotes[slot], offset >= 0 else {
+            fail(error(.protocolViolation, lane: lane, peer: peers[slot], "its memory was never attached"))
+            return nil
+        }
+        return (remote, offset)
+    }
+
+    /// Says in the box for the peer where it is to write; the box is this rank's until the write of it has completed.
+    mutating func writeInvitation(to peer: Int, _ lane: Int) {
+        // SAFETY: the box lies in the landing memory, which the fabric keeps; nobody else touches this half of it.
+        let box = unsafe buffers[0].region.base + layout.invitation(to: peer)
+        unsafe box.storeBytes(of: Int64(lanes[lane].operation.output.buffer.index), as: Int64.self)
+        unsafe (box + 8).storeBytes(of: Int64(lanes[lane].outputOffset), as: Int64.self)
+    }
+
+    /// Completes a move's write by the peer's invitation, which has come.
+    mutating func followInvitation(_ move: Int, _ lane: Int) -> Bool {
+        let peer = lanes[lane].moves[move].write.channel.peer
+        // SAFETY: as above; the arrival said that the peer has written its half, and it writes no other before we have sent.
+        let box = unsafe buffers[0].region.base + layout.invitation(from: peer)
+        let (buffer, offset) = unsafe (Int(box.load(as: Int64.self)), Int((box + 8).load(as: Int64.self)))
+        let (sum, overflows) = offset.addingReportingOverflow(lanes[lane].moves[move].invitedOffset)
+        guard let target = remote(buffer, overflows ? -1 : sum, Int(slots[peer]), lane) else { return false }
+        (lanes[lane].moves[move].write.destination, lanes[lane].moves[move].write.destinationOffset) = target
+        return true
+    }
 }

@@ -165,7 +165,7 @@ struct StateMachine: ~Copyable {
     @usableFromInline
     mutating func submit(_ operation: Operation) throws(CollectiveError) -> UInt64 {
         if hasFailed, let failure { throw failure }
-        check(operation)
+        invariant(unfinished < Self.mostPending, "operations not yet taken as finished are bounded by the caller")
         if let closedPeer {
             throw CollectiveError(
                 .fabric(.peerClosed), peer: closedPeer, operation: operation.name(sequence: nextToStart + UInt64(pending.count)),
@@ -175,6 +175,7 @@ struct StateMachine: ~Copyable {
         nextTicket += 1
         unfinished += 1
         if operation.collective.peer != nil {
+            check(operation)
             pendingTransfers.append((operation, ticket))
             startTransfers()
         } else {
@@ -183,6 +184,7 @@ struct StateMachine: ~Copyable {
                 nextToStart += 1
                 start(operation, ticket: ticket, on: lane)
             } else {
+                check(operation)
                 pending.append(operation, ticket)
             }
         }
@@ -211,7 +213,8 @@ struct StateMachine: ~Copyable {
         return algorithm.supports(operation.collective, byteCount: operation.count * operation.type.byteCount, in: settings)
     }
 
-    private mutating func check(_ operation: Operation) {
+    /// Once for an operation that comes again on its lane.
+    mutating func check(_ operation: Operation) {
         let size = operation.type.byteCount
         func holds(_ place: Place, _ extent: Int) -> Bool {
             place.byteOffset >= 0 && place.byteOffset % size == 0
@@ -222,7 +225,6 @@ struct StateMachine: ~Copyable {
                 && holds(operation.output, operation.outputExtent(worldSize: worldSize)), "the operation's ranges lie in its buffers")
         invariant(
             operation.collective != .allToAll || !operation.isInPlace || operation.count == 0, "an all-to-all has two places")
-        invariant(unfinished < Self.mostPending, "operations not yet taken as finished are bounded by the caller")
         invariant(canCarryOut(operation), "the algorithm can carry out the collective")
     }
 

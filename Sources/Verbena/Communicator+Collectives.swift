@@ -21,10 +21,11 @@ extension Communicator {
         algorithm: Algorithm? = nil
     ) throws(VerbenaError) {
         let operation = try operation(collective, input, output, count, reduction, algorithm)
-        let output = output ?? input
         if input.isStaged { input.stageIn(operation.readRange(rank: rank, worldSize: worldSize)) }
         try runner.run(operation)
-        if output.isStaged { output.stageOut(operation.writtenRange(rank: rank, worldSize: worldSize)) }
+        // Asked for so that nothing is retained: that would be a tenth of a small operation.
+        guard output?.isStaged ?? input.isStaged else { return }
+        (output ?? input).stageOut(operation.writtenRange(rank: rank, worldSize: worldSize))
     }
 
     /// Begins a collective and returns at once; the progress thread carries it out. At most 512 may be under way.
@@ -109,9 +110,9 @@ extension Communicator {
         _ algorithm: Algorithm?
     ) throws(VerbenaError) -> Operation {
         let operation = Operation(
-            collective, input: Place(input.shared), output: Place((output ?? input).shared), count: count, type: E.elementType,
+            collective, input: Place(input.shared), output: Place(output?.shared ?? input.shared), count: count, type: E.elementType,
             reduction: reduction, algorithm: algorithm)
-        try check(operation, input.count, (output ?? input).count)
+        try check(operation, input.count, output?.count ?? input.count)
         return operation
     }
 

@@ -1,0 +1,57 @@
+import Fabric
+
+/// What can go wrong, and how it is told.
+extension StateMachine {
+    /// An operation that waited longer than the stall limit for a peer ends everything.
+    mutating func findStall(at now: FabricInstant) {
+        guard !hasFailed else { return }
+        for lane in lanes.indices where lanes[lane].isActive {
+            if lanes[lane].progress != lanes[lane].seenProgress {
+                (lanes[lane].seenProgress, lanes[lane].seenAt) = (lanes[lane].progress, now)
+                continue
+            }
+            let waited = now.since(lanes[lane].seenAt) / 1_000_000
+            if waited > settings.stallMilliseconds { return fail(stalled(lane, seconds: waited / 1000)) }
+        }
+    }
+
+    private func stalled(_ lane: Int, seconds: UInt64) -> CollectiveError {
+        let isAtEnd = lanes[lane].step == lanes[lane].stepCount
+        let step = isAtEnd ? Step(drain: true) : lanes[lane].step(at: lanes[lane].step)
+        let place = "at step \(lanes[lane].step) of \(lanes[lane].stepCount)"
+        if let peer = step.receive, !lanes[lane].hasReceived {
+            return error(
+                .stalled, lane: lane, peer: peer, "nothing came from it for \(seconds) s \(place)",
+                remedy: "see what that rank is doing; a slower step needs a longer stall limit")
+        }
+        let slow = peers.first { peer in
+            (0..<lanes[lane].channels).contains { links[lanes[lane].link(Int(slots[peer]), channel: $0)].isIncomplete }
+        }
+        return error(
+            .stalled, lane: lane, peer: step.send?.peer ?? slow, "it acknowledged no write for \(seconds) s \(place)",
+            remedy: "see what that rank and the network to it are doing")
+    }
+
+    func name(of lane: Int) -> String { lanes[lane].operation.name(sequence: lanes[lane].sequence) }
+
+    func error(
+        _ cause: CollectiveError.Cause, lane: Int, peer: Int?, _ detail: String, remedy: String = ""
+    ) -> CollectiveError {
+        CollectiveError(cause, peer: peer, operation: name(of: lane), detail: detail, remedy: remedy)
+    }
+
+    func stray(_ channel: Channel, _ rawValue: UInt32) -> CollectiveError {
+        CollectiveError(
+            .protocolViolation, peer: channel.peer, operation: currentOperation,
+            detail:
+                "a message with immediate data \(String(rawValue, radix: 16)) came on channel \(channel.index) of it, which has no place there"
+        )
+    }
+
+    func operationsDiffer(lane: Int, peer: Int) -> CollectiveError {
+        CollectiveError(
+            .operationsDiffer, peer: peer, operation: name(of: lane),
+            detail: "it runs another operation at this place of the order",
+            remedy: "make every rank submit the same operations, sizes and types in the same order")
+    }
+}
