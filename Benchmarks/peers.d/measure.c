@@ -14,7 +14,7 @@
 
 // All ranks run on one machine, on shared memory as on soft-RoCE, so that one barrier serves every peer: a slow barrier
 // of the peer's own would show in its figures, because ranks that leave it apart wait for each other in the call.
-enum { most_ranks = 64, page_bytes = 4096, least_iterations = 5, most_iterations = 100000, largest_size = 1 << 30 };
+enum { most_ranks = 64, page_bytes = 4096, least_iterations = 5, most_iterations = 1000000, largest_size = 1 << 30 };
 enum { spins_before_yield = 2000, barrier_seconds = 120 };
 
 struct page {

@@ -6,7 +6,7 @@ import os
 import children
 from contestant import Contestant, Failed
 
-FIRST_ITERATIONS, MOST_ITERATIONS = 5, 100_000
+FIRST_ITERATIONS, MOST_ITERATIONS = 5, 1_000_000
 
 
 class Ours(Contestant):
