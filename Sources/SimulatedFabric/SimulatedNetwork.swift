@@ -37,8 +37,8 @@ public final class SimulatedNetwork: @unchecked Sendable {
     // MARK: driving
 
     /// Lets time pass until a rank has something to do.
-    /// - Returns: that rank, whose program is to take events until there are none; nil where nothing happens any more before `limit`, or
-    ///   a promise was broken.
+    /// - Returns: that rank's place (`SimulatedFabric.place`), whose program is to take events until there are none; nil where nothing happens any more
+    ///   before `limit`, or a promise was broken.
     public func advance(until limit: FabricInstant = .distantFuture) -> Int? { world.advance(until: limit.nanoseconds) }
 
     /// The ranks that the next two events concern, as far as can be foreseen: for a driver of thousands, to fetch their memory in time.
@@ -46,17 +46,24 @@ public final class SimulatedNetwork: @unchecked Sendable {
         (world.queue.next.map { world.rank(concernedBy: $0) }, world.queue.second.map { world.rank(concernedBy: $0) })
     }
 
-    /// Lets the rank run at this time even if nothing happens to it.
-    public func setAlarm(rank: Int, at time: FabricInstant) { world.setAlarm(rank, at: time.nanoseconds) }
+    /// Where the members of a group stand among all: group g is `options.groups[g]`, nil the world.
+    public func places(ofGroup group: Int?) -> Range<Int> {
+        guard let group else { return 0..<options.worldSize }
+        let first = options.groups[..<group].reduce(options.worldSize) { $0 + $1.members.count }
+        return first..<first + options.groups[group].members.count
+    }
 
-    /// The rank computes for so long; it takes no event before.
-    public func spend(nanoseconds: UInt64, rank: Int) { world.spend(nanoseconds, by: rank) }
+    /// What reports call the rank at a place.
+    public func name(ofPlace place: Int) -> String { world.name(ofRank: place) }
+
+    /// Lets the rank at a place run at this time even if nothing happens to it.
+    public func setAlarm(place: Int, at time: FabricInstant) { world.setAlarm(place, at: time.nanoseconds) }
 
     /// The present of the whole world; a rank's own may be later, see `SimulatedFabric.now`.
     public var now: FabricInstant { FabricInstant(nanoseconds: world.clock) }
 
-    /// Whether the rank has neither died nor taken leave.
-    public func isAlive(rank: Int) -> Bool { !world.ranks[rank].isDead && !world.ranks[rank].isClosed }
+    /// Whether the rank at a place has neither died nor taken leave.
+    public func isAlive(place: Int) -> Bool { !world.ranks[place].isDead && !world.ranks[place].isClosed }
 
     /// How many events have happened.
     public var eventCount: Int { world.eventCount }
@@ -67,19 +74,19 @@ public final class SimulatedNetwork: @unchecked Sendable {
     public var violation: Violation? { world.violation }
 
     /// The last events, one line each; the oldest first.
-    public var trace: [String] { world.trace.lines }
+    public var trace: [String] { world.trace.lines(names: world.names) }
 
     /// A hash of all events since the beginning, and how many there were.
     public var fingerprint: UInt64 { world.trace.fingerprint }
 
-    /// Says that a part of a rank's region is the trainer's: no write may start from it or go to it until `disclaim`.
-    public func claim(rank: Int, region: Region, range: Range<Int>) {
-        world.ranks[rank].claims.append(Claim(region: Int32(truncatingIfNeeded: Int(region.identifier)), range: range))
+    /// Says that a part of a region of the rank at a place is the trainer's: no write may start from it or go to it until `disclaim`.
+    public func claim(place: Int, region: Region, range: Range<Int>) {
+        world.ranks[place].claims.append(Claim(region: Int32(truncatingIfNeeded: Int(region.identifier)), range: range))
     }
 
-    public func disclaim(rank: Int, region: Region, range: Range<Int>) {
+    public func disclaim(place: Int, region: Region, range: Range<Int>) {
         let claim = Claim(region: Int32(truncatingIfNeeded: Int(region.identifier)), range: range)
-        if let place = world.ranks[rank].claims.firstIndex(of: claim) { world.ranks[rank].claims.remove(at: place) }
+        if let known = world.ranks[place].claims.firstIndex(of: claim) { world.ranks[place].claims.remove(at: known) }
     }
 
     /// Looks at the bytes beside every region, and lists what is still under way between living ranks: nothing, once everyone is done.

@@ -5,6 +5,25 @@ public struct SimulationOptions: Sendable {
     /// Decides every draw. The same options, faults and calls give the same events, to the byte.
     public var seed: UInt64
     public var worldSize: Int
+    public var groups: [Group] = []
+
+    /// Ranks that form a world of their own beside the world, as the members of a communicator made by `split` do. Each member has memory, queues,
+    /// connections and a thread of its own, and shares its rank's machine, cables and fate.
+    public struct Group: Sendable {
+        /// What reports call it.
+        public var number: Int
+        /// Ranks of the world, each once, in the order of their numbers in the group.
+        public var members: [Int]
+        /// As the world's; such writes are for members on one machine.
+        public var writeDepth = 1024
+        public var arrivalDepth = 1024
+        public var writesCompleteAtOnce = false
+
+        public init(number: Int, members: [Int]) {
+            self.number = number
+            self.members = members
+        }
+    }
 
     // MARK: the contract's numbers
 

@@ -19,8 +19,18 @@ struct Hops {
     }
 }
 
-/// A rank's place in the world, but for its program, which is the driver's.
+/// A rank's state, but for its program, which is the driver's. A rank has one in the world and one more in each group that it is a member of; wherever the
+/// tables say "rank", it is the number of one of these: the world's first, in order, then those of each group.
 struct RankState {
+    /// The rank of the world that this is, on whose machine it runs.
+    var host: Int32
+    /// Where the states of its world or group begin: what its peers' numbers are counted from.
+    var base: Int32
+    /// The place among `SimulationOptions.groups`, or none for the world.
+    var group: Int32
+    var writeDepth: Int32
+    var arrivalDepth: Int32
+    var writesCompleteAtOnce: Bool
     /// Until when it computes what it has taken on; it runs again only after that.
     var busyUntil: UInt64 = 0
     var pausedUntil: UInt64 = 0
@@ -39,7 +49,7 @@ struct RankState {
     var heldHead = none
     /// The link that it last wrote over: most likely the next one's.
     var lastLink = none
-    /// Bits to be flipped in what comes next.
+    /// Bits to be flipped in what comes next to the rank, in the world or a group; kept in its state of the world.
     var flips = 0
     /// Ascending by peer.
     var links: [Int32] = []

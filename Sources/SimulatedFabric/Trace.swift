@@ -40,23 +40,28 @@ struct Trace {
 
     private mutating func mix(_ value: UInt64) { fingerprint = (fingerprint ^ value) &* 0x100_0000_01b3 }
 
-    /// One line an event, the oldest first.
-    var lines: [String] { (max(0, count - records.count)..<count).map { Self.line(records[$0 & (records.count - 1)]) } }
+    /// One line an event, the oldest first, with what the ranks are called.
+    func lines(names: [String]) -> [String] {
+        (max(0, count - records.count)..<count).map {
+            let record = records[$0 & (records.count - 1)]
+            return Self.line(record, rank: names[Int(record.rank)], peer: names[Int(record.peer)])
+        }
+    }
 
-    private static func line(_ record: Record) -> String {
-        let start = "\(record.time) ns rank \(record.rank)"
+    private static func line(_ record: Record, rank: String, peer: String) -> String {
+        let start = "\(record.time) ns \(rank)"
         let immediate = "0x" + String(record.immediate, radix: 16)
-        let write = "write \(record.ticket) to \(record.peer)/\(record.channel), \(record.byteCount) bytes, immediate \(immediate)"
+        let write = "write \(record.ticket) to \(peer)/\(record.channel), \(record.byteCount) bytes, immediate \(immediate)"
         switch record.kind {
         case .post: return "\(start) posts \(write)"
         case .depart: return "\(start) has sent \(write)"
         case .inMemory: return "\(start) has placed \(write)"
-        case .arrival: return "\(start) takes write \(record.ticket) of \(record.peer)/\(record.channel), immediate \(immediate)"
-        case .completion: return "\(start) takes completion through \(record.ticket) to \(record.peer)/\(record.channel)"
+        case .arrival: return "\(start) takes write \(record.ticket) of \(peer)/\(record.channel), immediate \(immediate)"
+        case .completion: return "\(start) takes completion through \(record.ticket) to \(peer)/\(record.channel)"
         case .run: return "\(start) runs"
         case .fault: return "\(start) suffers fault \(record.ticket)"
-        case .closed: return "\(start) takes the leave of \(record.peer)"
-        case .failure: return "\(start) takes the failure of \(record.peer)"
+        case .closed: return "\(start) takes the leave of \(peer)"
+        case .failure: return "\(start) takes the failure of \(peer)"
         }
     }
 }
@@ -83,6 +88,7 @@ public struct Violation: Error, Sendable, Equatable, CustomStringConvertible {
     }
 
     public var kind: Kind
+    /// Of the world.
     public var rank: Int
     public var atNanoseconds: UInt64
     public var detail: String

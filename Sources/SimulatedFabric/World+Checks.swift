@@ -2,13 +2,15 @@
 extension World {
     mutating func violate(_ kind: Violation.Kind, rank: Int, _ detail: String) {
         guard violation == nil else { return }
-        violation = Violation(kind: kind, rank: rank, atNanoseconds: clock, detail: detail, trace: trace.lines)
+        violation = Violation(
+            kind: kind, rank: Int(ranks[rank].host), atNanoseconds: clock, detail: detail, trace: trace.lines(names: names))
     }
 
     func name(of id: Int) -> String {
         let flow = flows[Int(messages[id].owner)]
         let link = links[Int(flow.link)]
-        return "write \(messages[id].ticket) of rank \(link.rank) to rank \(link.peer)/\(flow.index) (\(messages[id].byteCount) bytes from "
+        return "write \(messages[id].ticket) of \(name(ofRank: Int(link.rank))) to \(name(ofRank: Int(link.peer)))/\(flow.index) "
+            + "(\(messages[id].byteCount) bytes from "
             + "\(messages[id].sourceOffset) of region \(messages[id].sourceRegion) to \(messages[id].destinationOffset) of region "
             + "\(messages[id].destinationRegion))"
     }
@@ -17,13 +19,14 @@ extension World {
 
     mutating func checkPosted(_ id: Int, flow: Int, by rank: Int) {
         let waiting = flows[flow].posted - flows[flow].taken
-        if waiting > UInt64(options.arrivalDepth) {
+        if waiting > UInt64(ranks[rank].arrivalDepth) {
             violate(
-                .arrivalDepth, rank: rank, "\(name(of: id)) is number \(waiting) on the way or unread, \(options.arrivalDepth) are allowed")
+                .arrivalDepth, rank: rank,
+                "\(name(of: id)) is number \(waiting) on the way or unread, \(ranks[rank].arrivalDepth) are allowed")
         }
         guard options.payload != .none else { return }
         messages[id].checksum = checksum(of: id, by: rank)
-        if options.writesCompleteAtOnce { return }
+        if ranks[rank].writesCompleteAtOnce { return }
         ranks[rank].outstanding.append(Int32(truncatingIfNeeded: id))
     }
 
@@ -74,7 +77,7 @@ extension World {
         if messages[id].ticket != flows[Int(messages[id].owner)].acknowledged {
             violate(.delivery, rank: rank, "\(name(of: id)) is acknowledged as number \(flows[Int(messages[id].owner)].acknowledged)")
         }
-        guard options.payload != .none, !options.writesCompleteAtOnce else { return }
+        guard options.payload != .none, !ranks[rank].writesCompleteAtOnce else { return }
         if let place = ranks[rank].outstanding.firstIndex(of: Int32(truncatingIfNeeded: id)) { ranks[rank].outstanding.remove(at: place) }
         guard !messages[id].isOverwritten, !ranks[rank].isDead, !ranks[rank].isClosed,
             ranks[rank].regions[Int(messages[id].sourceRegion)].isLive
@@ -89,7 +92,8 @@ extension World {
         where flows[flow].posted != flows[flow].reported {
             violate(
                 .closedTooEarly, rank: rank,
-                "\(flows[flow].posted - flows[flow].reported) writes to rank \(links[link].peer) were not completed when it closed")
+                "\(flows[flow].posted - flows[flow].reported) writes to \(name(ofRank: Int(links[link].peer))) were not completed when it closed"
+            )
         }
     }
 
@@ -134,7 +138,7 @@ extension World {
             }
             if flow.posted != flow.reported || flow.posted != flow.taken {
                 lines.append(
-                    "rank \(link.rank) to rank \(link.peer)/\(flow.index): \(flow.posted) posted, \(flow.placed) in memory, "
+                    "\(name(ofRank: Int(link.rank))) to \(name(ofRank: Int(link.peer)))/\(flow.index): \(flow.posted) posted, \(flow.placed) in memory, "
                         + "\(flow.taken) taken, \(flow.reported) completed")
             }
         }

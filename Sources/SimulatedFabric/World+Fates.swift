@@ -23,12 +23,14 @@ extension World {
     private mutating func apply(_ turn: Turn) {
         let rank = turn.fault.rank
         switch turn.fault.kind {
-        case .crash: crash(rank)
-        case .machineDeath:
-            let first = rank / options.ranksPerMachine * options.ranksPerMachine
-            for victim in first..<min(first + options.ranksPerMachine, options.worldSize) { stop(victim) }
-        case .pause: if !turn.isEnd { ranks[rank].pausedUntil = max(ranks[rank].pausedUntil, clock + turn.fault.forNanoseconds) }
-        case .slowness(let factor): ranks[rank].slowness = turn.isEnd ? 1 : factor
+        case .crash: for state in ranks.indices where Int(ranks[state].host) == rank { crash(state) }
+        case .machineDeath: for state in ranks.indices where machine(of: state) == machine(of: rank) { stop(state) }
+        case .pause:
+            for state in ranks.indices where Int(ranks[state].host) == rank && !turn.isEnd {
+                ranks[state].pausedUntil = max(ranks[state].pausedUntil, clock + turn.fault.forNanoseconds)
+            }
+        case .slowness(let factor):
+            for state in ranks.indices where Int(ranks[state].host) == rank { ranks[state].slowness = turn.isEnd ? 1 : factor }
         case .cableCut: change(cableOf: rank) { $0.cuts += turn.isEnd ? -1 : 1 }
         case .slowCable(let fraction): change(cableOf: rank) { $0.fraction = turn.isEnd ? 1 : fraction }
         case .flippedBit: if !turn.isEnd { ranks[rank].flips += 1 }

@@ -73,8 +73,9 @@ extension World {
         let source = unsafe ranks[Int(link.rank)].regions[Int(messages[id].sourceRegion)].base + messages[id].sourceOffset
         let target = unsafe ranks[Int(link.peer)].regions[Int(messages[id].destinationRegion)].base + messages[id].destinationOffset
         unsafe target.copyMemory(from: source, byteCount: count)
-        if ranks[Int(link.peer)].flips > 0 {
-            ranks[Int(link.peer)].flips -= 1
+        let host = Int(ranks[Int(link.peer)].host)
+        if ranks[host].flips > 0 {
+            ranks[host].flips -= 1
             let bit = random.below(8 * count)
             let place = unsafe target + bit / 8
             let byte = unsafe place.load(as: UInt8.self)

@@ -4,10 +4,10 @@ extension World {
     /// Takes a write, or says why not.
     mutating func post(_ write: Write, by rank: Int) throws(FabricError) -> UInt64 {
         let flow = try check(write, by: rank)
-        let peer = write.channel.peer
-        if flows[flow].posted - flows[flow].reported >= UInt64(options.writeDepth) {
+        if flows[flow].posted - flows[flow].reported >= UInt64(ranks[rank].writeDepth) {
             throw FabricError(
-                .queueFull, during: .write, peer: peer, detail: "\(options.writeDepth) writes under way on \(write.channel)")
+                .queueFull, during: .write, peer: write.channel.peer,
+                detail: "\(ranks[rank].writeDepth) writes under way on \(write.channel)")
         }
         spend(options.postNanoseconds, by: rank)
         let id = takeMessage()
@@ -21,8 +21,8 @@ extension World {
         append(id, to: flow)
         if trace.isOn { record(.post, rank: rank, flow: flow, message: id) }
         if options.isChecking { checkPosted(id, flow: flow, by: rank) }
-        if options.writesCompleteAtOnce { flows[flow].reported = flows[flow].posted }
-        if options.writesCompleteAtOnce || options.payload == .early || (options.payload == .mixed && random.chance(perMille: 500)) {
+        if ranks[rank].writesCompleteAtOnce { flows[flow].reported = flows[flow].posted }
+        if ranks[rank].writesCompleteAtOnce || options.payload == .early || (options.payload == .mixed && random.chance(perMille: 500)) {
             placeBytes(of: id)
         }
         if options.holdsWrites {
@@ -44,7 +44,8 @@ extension World {
         func refuse(_ cause: FabricError.Cause, _ detail: String) -> FabricError {
             FabricError(cause, during: .write, peer: peer, detail: detail)
         }
-        guard let link = knownLink(from: rank, to: peer), links[link].isOpen, 0..<options.channelsPerPeer ~= write.channel.index,
+        guard let link = knownLink(from: rank, to: Int(ranks[rank].base) + peer), links[link].isOpen,
+            0..<options.channelsPerPeer ~= write.channel.index,
             write.destination.peer == peer
         else { throw refuse(.wrongPeer, "no channel \(write.channel.index) to it, or another's region") }
         if links[link].isGone { throw error(of: link) }

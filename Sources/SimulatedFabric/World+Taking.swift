@@ -26,15 +26,15 @@ extension World {
             if links[link].isGone { return nil }
             spend(options.pollNanoseconds, by: rank)
             if trace.isOn { record(.completion, rank: rank, flow: owner, peer: 0, ticket: flows[owner].reported) }
-            return .completion(Channel(peer: Int(links[link].peer), index: Int(flows[owner].index)), through: flows[owner].reported)
+            return .completion(
+                Channel(peer: Int(links[link].peer - ranks[rank].base), index: Int(flows[owner].index)), through: flows[owner].reported)
         case .closed, .failure:
             let isClosed = messages[id].kind == .closed
             free(id)
             if links[owner].isGone { return nil }
             links[owner].isGone = true
-            let peer = Int(links[owner].peer)
-            if trace.isOn { record(isClosed ? .closed : .failure, rank: rank, peer: peer) }
-            return isClosed ? .closed(peer: peer) : .failure(error(of: owner))
+            if trace.isOn { record(isClosed ? .closed : .failure, rank: rank, peer: Int(links[owner].peer)) }
+            return isClosed ? .closed(peer: Int(links[owner].peer - ranks[rank].base)) : .failure(error(of: owner))
         case .free: return nil
         }
     }
@@ -51,12 +51,13 @@ extension World {
         }
         messages[id].isTaken = true
         if messages[id].isAcknowledged || countsAcknowledgements { free(id) }
-        return isGone ? nil : .arrival(Channel(peer: Int(links[link].rank), index: Int(flows[flow].index)), immediate: immediate)
+        return isGone
+            ? nil : .arrival(Channel(peer: Int(links[link].rank - ranks[rank].base), index: Int(flows[flow].index)), immediate: immediate)
     }
 
     /// What this rank is told of a peer that it has lost.
     func error(of link: Int) -> FabricError {
-        let peer = Int(links[link].peer)
+        let peer = Int(links[link].peer - ranks[Int(links[link].rank)].base)
         switch links[link].fate {
         case .closed: return FabricError(.peerClosed, during: .write, peer: peer, detail: "it has taken leave")
         case .died:
@@ -69,7 +70,8 @@ extension World {
                 remedy: "see whether its machine and the network to it are up")
         case .overrun:
             return FabricError(
-                .peerUnreachable, during: .write, peer: peer, detail: "more than \(options.arrivalDepth) arrivals unread on one channel")
+                .peerUnreachable, during: .write, peer: peer,
+                detail: "more than \(ranks[Int(links[link].rank)].arrivalDepth) arrivals unread on one channel")
         }
     }
 }

@@ -33,17 +33,21 @@ struct Tally {
     var fingerprint: UInt64 = 0
 }
 
-/// One scenario, carried out: a simulated network, an executor for each rank, and the coordinator that passes verdicts on.
+/// One scenario, carried out: a simulated network, an executor for each rank and for each member of a group, and the coordinator that passes verdicts
+/// on.
 ///
-/// All on one thread, which is what makes it the same every time. Files: this one sets up and drives; `Seat` is one rank's program.
+/// All on one thread, which is what makes it the same every time. Files: this one sets up and drives, `Job+Judging` looks at who failed and why;
+/// `Seat` is one rank's part.
 final class Job {
     let scenario: Scenario
     let network: SimulatedNetwork
-    let layout: MemoryLayoutPlan
-    let book: Book
+    /// Of the world, then of each group.
+    let books: [Book]
+    /// By place: the world's ranks, then each group's.
     private(set) var seats: [Seat] = []
     /// What the coordinator has heard first, and when everyone hears of it.
     private var verdict: (error: CollectiveError, at: UInt64)?
+    private(set) var isVerdictKnown = false
     private var deaths: Set<Int> = []
 
     /// From a failure, or a death that the coordinator sees, to everyone's knowing of it.
@@ -54,19 +58,20 @@ final class Job {
     init(_ scenario: Scenario) throws {
         self.scenario = scenario
         network = SimulatedNetwork(scenario.world, faults: scenario.faults)
-        layout = MemoryLayoutPlan(scenario)
-        book = Book(scenario)
+        books = scenario.programs.map { Book($0) }
         do {
-            try open()
+            for (index, book) in books.enumerated() { try open(book, group: index > 0 ? index - 1 : nil) }
         } catch {
             throw Finding(kind: .refused, detail: "\(error)")
         }
     }
 
-    private func open() throws {
-        let size = scenario.worldSize
+    private func open(_ book: Book, group: Int?) throws {
+        let program = book.program
+        let size = program.worldSize
+        var members: [Seat] = []
         var fabrics: [SimulatedFabricBox] = []
-        for rank in 0..<size { fabrics.append(SimulatedFabricBox(try SimulatedFabric(network, rank: rank))) }
+        for rank in 0..<size { fabrics.append(SimulatedFabricBox(try SimulatedFabric(network, rank: rank, group: group))) }
         let endpoints = fabrics.map(\.endpoint)
         for rank in 0..<size {
             var peers: [Int: [UInt8]] = [:]
@@ -74,20 +79,23 @@ final class Job {
             try fabrics[rank].connect(to: peers)
         }
         for rank in 0..<size {
-            var settings = scenario.settings
-            if scenario.disagreement == .epoch(rank: rank) { settings.epoch += 1 }
-            seats.append(Seat(rank, try Executor(fabric: fabrics[rank].take(), settings: settings), scenario, layout, book, network))
+            var settings = program.settings
+            if program.disagreement == .epoch(rank: rank) { settings.epoch += 1 }
+            let place = seats.count + members.count
+            members.append(
+                Seat(place: place, rank: rank, try Executor(fabric: fabrics[rank].take(), settings: settings), book, network))
         }
-        try attach(.landing)
-        for byteCount in layout.bufferBytes {
-            for seat in seats { try seat.addBuffer(byteCount: byteCount) }
-            try attach(seats[0].buffers[seats[0].buffers.count - 1])
+        try attach(.landing, of: members)
+        for byteCount in book.layout.bufferBytes {
+            for seat in members { try seat.addBuffer(byteCount: byteCount) }
+            try attach(members[0].buffers[members[0].buffers.count - 1], of: members)
         }
+        seats += members
     }
 
-    private func attach(_ buffer: SharedBuffer) throws {
-        let descriptors = seats.map { $0.executor.descriptor(of: buffer) }
-        for seat in seats { try seat.executor.attach(buffer, descriptors: descriptors) }
+    private func attach(_ buffer: SharedBuffer, of members: [Seat]) throws {
+        let descriptors = members.map { $0.executor.descriptor(of: buffer) }
+        for seat in members { try seat.executor.attach(buffer, descriptors: descriptors) }
     }
 
     // MARK: driving
@@ -95,15 +103,15 @@ final class Job {
     /// Lets everything happen, and looks at it.
     /// - Throws: `Finding`.
     func run() throws -> Tally {
-        for seat in seats { network.setAlarm(rank: seat.rank, at: seat.nextSubmission) }
-        while let rank = network.advance(until: FabricInstant(nanoseconds: scenario.boundNanoseconds)) {
-            try seats[rank].run()
+        for seat in seats { network.setAlarm(place: seat.place, at: seat.nextSubmission) }
+        while let place = network.advance(until: FabricInstant(nanoseconds: scenario.boundNanoseconds)) {
+            try seats[place].run()
             coordinate()
             if living.allSatisfy(\.isDone) { break }
         }
         try look()
         for seat in living where !seat.isDone {
-            throw finding(.unfinished, "rank \(seat.rank) after \(network.now.nanoseconds) ns: \(seat.state)")
+            throw finding(.unfinished, "\(seat.name) after \(network.now.nanoseconds) ns: \(seat.state)")
         }
         try settle()
         try judge()
@@ -112,18 +120,19 @@ final class Job {
             events: network.eventCount, virtualNanoseconds: network.now.nanoseconds, fingerprint: network.fingerprint)
     }
 
-    private var living: [Seat] { seats.filter { network.isAlive(rank: $0.rank) } }
+    private var living: [Seat] { seats.filter { network.isAlive(place: $0.place) } }
 
-    /// Passes the first failure, or a death, on to everyone: as the rendezvous does.
+    /// Passes the first failure, or a death, on to everyone: as the rendezvous does. It ends the executors of the world and of all groups alike.
     private func coordinate() {
         let now = network.now.nanoseconds
-        for seat in seats where !network.isAlive(rank: seat.rank) && deaths.insert(seat.rank).inserted {
-            hear(CollectiveError(.verdict, peer: seat.rank, operation: "job", detail: "rank \(seat.rank) is gone"), at: now)
+        for seat in seats where !network.isAlive(place: seat.place) && deaths.insert(seat.host).inserted {
+            hear(CollectiveError(.verdict, peer: seat.host, operation: "job", detail: "rank \(seat.host) is gone"), at: now)
         }
         if verdict == nil, let failed = living.first(where: { $0.executor.failure != nil }), let error = failed.executor.failure {
-            hear(CollectiveError(.verdict, peer: error.peer, operation: error.operation, detail: error.detail), at: now)
+            hear(CollectiveError(.verdict, peer: blamed(by: failed), operation: error.operation, detail: error.detail), at: now)
         }
         guard let verdict, verdict.at <= now else { return }
+        isVerdictKnown = true
         for seat in living where seat.executor.failure == nil {
             seat.executor.fail(verdict.error)
             seat.takeFinished()
@@ -133,20 +142,21 @@ final class Job {
     private func hear(_ error: CollectiveError, at now: UInt64) {
         guard verdict == nil else { return }
         verdict = (error, now + Self.verdictNanoseconds)
-        for seat in seats { network.setAlarm(rank: seat.rank, at: FabricInstant(nanoseconds: now + Self.verdictNanoseconds)) }
+        for seat in seats { network.setAlarm(place: seat.place, at: FabricInstant(nanoseconds: now + Self.verdictNanoseconds)) }
     }
 
     // MARK: the end
 
     /// Lets what is under way arrive; then everyone takes leave.
     private func settle() throws {
-        while let rank = network.advance() { try seats[rank].run() }
+        while let place = network.advance() { try seats[place].run() }
         try look()
         guard !scenario.isFatal else { return }
         if let left = network.leftovers().first { throw finding(.unfinished, "left under way: \(left)") }
         try look()
         for seat in seats { try seat.checkGuards() }
-        for seat in seats { seat.executor.close(milliseconds: 1) }
+        // Groups first, as whoever made them out of the world closes them.
+        for seat in seats[scenario.worldSize...] + seats[..<scenario.worldSize] { seat.executor.close(milliseconds: 1) }
         while network.advance() != nil {}
         try look()
     }
@@ -155,44 +165,7 @@ final class Job {
         if let violation = network.violation { throw Finding(kind: .broken, detail: "\(violation)", trace: violation.trace) }
     }
 
-    private func finding(_ kind: Finding.Kind, _ detail: String) -> Finding { Finding(kind: kind, detail: detail, trace: network.trace) }
-
-    /// Whether those failed who had to, for the right reason, and nobody else.
-    private func judge() throws {
-        let failed = seats.filter { $0.executor.failure != nil }
-        guard scenario.isFatal else {
-            guard let first = failed.first, let error = first.executor.failure else { return }
-            throw finding(.wrongFailure, "rank \(first.rank) failed without a cause: \(error)")
-        }
-        if let disagreement = scenario.disagreement, scenario.faults.isEmpty { try judge(disagreement, failed) }
-        // One death and nothing else: whoever saw anything saw that.
-        guard scenario.disagreement == nil, scenario.faults.count == 1, case .crash = scenario.faults[0].kind else { return }
-        for seat in failed {
-            guard let error = seat.executor.failure, error.peer != scenario.faults[0].rank, network.isAlive(rank: seat.rank) else {
-                continue
-            }
-            throw finding(.wrongFailure, "rank \(seat.rank) blames rank \(error.peer.map(String.init) ?? "-"): \(error)")
-        }
-    }
-
-    private func judge(_ disagreement: Scenario.Disagreement, _ failed: [Seat]) throws {
-        let wanted: CollectiveError.Cause
-        switch disagreement {
-        case .epoch:
-            wanted = .protocolViolation
-            // Without a message nobody learns of another's epoch.
-            guard scenario.training != nil || scenario.operations.contains(where: { if case .collective = $0.kind { true } else { false } })
-            else { return }
-        case .operation(let rank, let number):
-            wanted = .operationsDiffer
-            if let fine = seats.first(where: { $0.rank != rank && $0.hasFinished(number) && book.isEveryonesBusiness(number) }) {
-                throw finding(.wrongFailure, "rank \(fine.rank) finished operation \(number), in which rank \(rank) does something else")
-            }
-        }
-        guard failed.contains(where: { $0.executor.failure?.cause == wanted }) else {
-            throw finding(.wrongFailure, "nobody noticed: \(disagreement); failures \(failed.map { "\($0.executor.failure!)" })")
-        }
-    }
+    func finding(_ kind: Finding.Kind, _ detail: String) -> Finding { Finding(kind: kind, detail: detail, trace: network.trace) }
 }
 
 /// A fabric on its way to its executor.

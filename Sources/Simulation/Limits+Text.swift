@@ -1,10 +1,12 @@
-// What a shorter scenario leaves out, as a command line says it: `calm,no-training,ranks=3,halvings=2,operations=3+5,faults=0`.
+// What a shorter scenario leaves out, as a command line says it: `calm,no-training,groups=1,ranks=3,halvings=2,operations=3+5,faults=0`.
 extension Limits {
     /// Without what the command has options for.
     var shortenings: String {
         var words: [String] = []
         if isCalm { words.append("calm") }
         if !hasTraining { words.append("no-training") }
+        if !hasManyChannels { words.append("few-channels") }
+        if let groups { words.append(groups.isEmpty ? "no-groups" : "groups=\(Self.list(groups))") }
         if let ranks { words.append("ranks=\(ranks)") }
         if halvings > 0 { words.append("halvings=\(halvings)") }
         if let operations { words.append("operations=\(Self.list(operations))") }
@@ -24,6 +26,9 @@ extension Limits {
             switch (parts[0], parts.count, values.count) {
             case ("calm", 1, _): isCalm = true
             case ("no-training", 1, _): hasTraining = false
+            case ("few-channels", 1, _): hasManyChannels = false
+            case ("no-groups", 1, _): groups = []
+            case ("groups", 2, 1...): groups = Set(values)
             case ("ranks", 2, 1) where values[0] > 0: ranks = values[0]
             case ("halvings", 2, 1) where 0...60 ~= values[0]: halvings = values[0]
             case ("operations", 2, _): operations = Set(values)

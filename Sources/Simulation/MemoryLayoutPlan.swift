@@ -13,10 +13,10 @@ struct MemoryLayoutPlan {
     private(set) var sizes: [Int: Int] = [:]
     let bufferBytes: [Int]
 
-    init(_ scenario: Scenario) {
-        for operation in scenario.operations {
+    init(_ program: Program) {
+        for operation in program.operations {
             // One more for the rank that disagrees.
-            let most = (operation.count + 1) * scenario.worldSize * operation.type.byteCount
+            let most = (operation.count + 1) * program.worldSize * operation.type.byteCount
             sizes[operation.place] = max(sizes[operation.place] ?? 0, most)
         }
         var next = Self.guardBytes
@@ -24,31 +24,33 @@ struct MemoryLayoutPlan {
             offsets[place] = next
             next += (size + Self.guardBytes + 63) / 64 * 64
         }
-        let gradients = 4 * (scenario.training?.plan.elementCount ?? 0)
+        let gradients = 4 * (program.training?.plan.elementCount ?? 0)
         bufferBytes = [next, next, max(64, gradients)]
     }
 }
 
-/// What all ranks' programs share: the oracle's answers, worked out once, and who has begun what.
+/// What the ranks of one program share: the oracle's answers, worked out once, and who has begun what.
 final class Book {
-    let scenario: Scenario
+    let program: Program
     let oracle: Oracle
+    let layout: MemoryLayoutPlan
     private var inputs: [Int: [[UInt8]]] = [:]
     private var results: [Int: [UInt8]] = [:]
     /// The first result of any numbers, which all others must equal to the bit.
     private var precedents: [Int: [Int: [UInt8]]] = [:]
     private(set) var begun: [Int: Int] = [:]
 
-    init(_ scenario: Scenario) {
-        self.scenario = scenario
-        oracle = Oracle(seed: scenario.seed, worldSize: scenario.worldSize)
+    init(_ program: Program) {
+        self.program = program
+        layout = MemoryLayoutPlan(program)
+        oracle = Oracle(seed: program.seed, worldSize: program.worldSize)
     }
 
-    func begin(_ operation: Scenario.Planned) { begun[operation.number, default: 0] += 1 }
+    func begin(_ operation: Program.Planned) { begun[operation.number, default: 0] += 1 }
 
     /// Whether no rank can be done with an operation that one rank does otherwise.
     func isEveryonesBusiness(_ number: Int) -> Bool {
-        guard let operation = scenario.operations.first(where: { $0.number == number }) else { return false }
+        guard let operation = program.operations.first(where: { $0.number == number }) else { return false }
         switch operation.kind {
         case .collective(.allreduce), .collective(.reduceScatter), .collective(.allgather), .collective(.allToAll):
             return operation.count > 0
@@ -57,24 +59,24 @@ final class Book {
     }
 
     /// Every rank's own input.
-    func inputs(_ operation: Scenario.Planned) -> [[UInt8]] {
+    func inputs(_ operation: Program.Planned) -> [[UInt8]] {
         if let known = inputs[operation.number] { return known }
         let extent = inputExtent(operation)
-        let all = (0..<scenario.worldSize).map { oracle.input(operation, rank: $0, extent: extent) }
+        let all = (0..<program.worldSize).map { oracle.input(operation, rank: $0, extent: extent) }
         inputs[operation.number] = all
         return all
     }
 
     /// In elements: what a rank puts in.
-    func inputExtent(_ operation: Scenario.Planned) -> Int {
+    func inputExtent(_ operation: Program.Planned) -> Int {
         switch operation.kind {
-        case .collective(.reduceScatter), .collective(.allToAll), .collective(.scatter): operation.count * scenario.worldSize
+        case .collective(.reduceScatter), .collective(.allToAll), .collective(.scatter): operation.count * program.worldSize
         case .collective(.barrier): 0
         default: operation.count
         }
     }
 
-    private func reduced(_ operation: Scenario.Planned) -> [UInt8] {
+    private func reduced(_ operation: Program.Planned) -> [UInt8] {
         if let known = results[operation.number] { return known }
         let bytes = oracle.reduced(operation, inputs: inputs(operation), extent: inputExtent(operation))
         results[operation.number] = bytes
@@ -82,7 +84,7 @@ final class Book {
     }
 
     /// What a rank's output is to hold; nil where it gets none.
-    func output(_ operation: Scenario.Planned, rank: Int) -> [UInt8]? {
+    func output(_ operation: Program.Planned, rank: Int) -> [UInt8]? {
         let block = operation.count * operation.type.byteCount
         let own = rank * block..<(rank + 1) * block
         switch operation.kind {
@@ -103,7 +105,7 @@ final class Book {
     }
 
     /// Whether a rank's result is right: to the bit where numbers are exact; else near, and to the bit what the first rank had.
-    func accepts(_ result: [UInt8], wanted: [UInt8], _ operation: Scenario.Planned, rank: Int) -> Bool {
+    func accepts(_ result: [UInt8], wanted: [UInt8], _ operation: Program.Planned, rank: Int) -> Bool {
         if operation.isExact || !Oracle.reduces(operation) { return result == wanted }
         let isScattered = operation.kind == .collective(.reduceScatter)
         let first = isScattered ? rank * operation.count : 0

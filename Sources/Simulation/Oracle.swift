@@ -8,7 +8,7 @@ struct Oracle {
     let worldSize: Int
 
     /// A rank's input of an operation, as bytes: `extent` elements.
-    func input(_ operation: Scenario.Planned, rank: Int, extent: Int) -> [UInt8] {
+    func input(_ operation: Program.Planned, rank: Int, extent: Int) -> [UInt8] {
         var bytes: [UInt8] = []
         bytes.reserveCapacity(extent * operation.type.byteCount)
         let start = mix(seed ^ UInt64(operation.number) << 32 ^ UInt64(rank))
@@ -24,7 +24,7 @@ struct Oracle {
         return random.next()
     }
 
-    private static func value(_ draw: UInt64, _ operation: Scenario.Planned, rank: Int) -> UInt64 {
+    private static func value(_ draw: UInt64, _ operation: Program.Planned, rank: Int) -> UInt64 {
         let (type, isSigned) = (operation.type, Elements.isSigned(operation.type))
         guard reduces(operation) else { return type.byteCount == 8 ? draw : draw & (1 << UInt64(8 * type.byteCount) - 1) }
         if !operation.isExact {
@@ -39,7 +39,7 @@ struct Oracle {
         }
     }
 
-    static func reduces(_ operation: Scenario.Planned) -> Bool {
+    static func reduces(_ operation: Program.Planned) -> Bool {
         switch operation.kind {
         case .collective(.allreduce), .collective(.reduceScatter), .collective(.reduce): true
         default: false
@@ -47,7 +47,7 @@ struct Oracle {
     }
 
     /// The reduction of whole inputs. Where numbers are any, a result differs from this by roundings only: see `isNear`.
-    func reduced(_ operation: Scenario.Planned, inputs: [[UInt8]], extent: Int) -> [UInt8] {
+    func reduced(_ operation: Program.Planned, inputs: [[UInt8]], extent: Int) -> [UInt8] {
         var bytes: [UInt8] = []
         bytes.reserveCapacity(extent * operation.type.byteCount)
         for index in 0..<extent {
@@ -58,7 +58,7 @@ struct Oracle {
         return bytes
     }
 
-    private func fold(integers bits: [UInt64], _ operation: Scenario.Planned) -> UInt64 {
+    private func fold(integers bits: [UInt64], _ operation: Program.Planned) -> UInt64 {
         let values = bits.map { Elements.integer($0, operation.type) }
         let isSigned = Elements.isSigned(operation.type)
         switch operation.reduction {
@@ -72,7 +72,7 @@ struct Oracle {
         }
     }
 
-    private func fold(floats bits: [UInt64], _ operation: Scenario.Planned) -> UInt64 {
+    private func fold(floats bits: [UInt64], _ operation: Program.Planned) -> UInt64 {
         let values = bits.map { Elements.double($0, operation.type) }
         switch operation.reduction {
         case .sum: return Elements.bytes(values.reduce(0, +), operation.type)
@@ -87,7 +87,7 @@ struct Oracle {
     }
 
     /// Whether a result of any numbers is one that roundings explain: one for each rank, of values no larger than the sum of all.
-    func isNear(_ result: [UInt8], _ wanted: [UInt8], _ operation: Scenario.Planned, inputs: [[UInt8]], from first: Int) -> Bool {
+    func isNear(_ result: [UInt8], _ wanted: [UInt8], _ operation: Program.Planned, inputs: [[UInt8]], from first: Int) -> Bool {
         for index in 0..<result.count / operation.type.byteCount {
             let values = inputs.map { Elements.double(Elements.bits($0, at: first + index, operation.type), operation.type) }
             let left = Elements.double(Elements.bits(result, at: index, operation.type), operation.type)

@@ -1,6 +1,4 @@
 internal import Collectives
-internal import Gradients
-internal import Reduction
 internal import SimulatedFabric
 
 /// What may be drawn, and what of a drawn scenario is left out: the second makes a failing one shorter.
@@ -8,11 +6,15 @@ struct Limits: Equatable, Sendable {
     /// Nil: one to twelve.
     var ranks: Int?
     var faults = FaultKind.all
+    /// Groups by number; nil for all, empty for none.
+    var groups: Set<Int>?
     /// Operations by number; nil for all.
     var operations: Set<Int>?
     /// Faults by number; nil for all.
     var keptFaults: Set<Int>?
     var hasTraining = true
+    /// Worlds of more than three channels are drawn.
+    var hasManyChannels = true
     /// Counts are halved so often.
     var halvings = 0
     /// No jitter, no delays, nothing held back.
@@ -57,15 +59,22 @@ extension Scenario {
         settings.eagerBytes = 64 * random.within(1...8)
         world.writeDepth = settings.arrivalDepth
         world.arrivalDepth = settings.arrivalDepth
-        self.init(seed: seed, world: world, settings: settings)
-        paceNanoseconds = random.pick([0, 0, 1000, 30_000, 300_000])
-        isBlocking = random.chance(perMille: 200)
-        drawOperations(&random, limits: limits)
-        drawTraining(&random, limits: limits)
+        let program = Program(seed: seed, members: Array(0..<ranks), settings: settings)
+        self.init(seed: seed, world: world, program: program)
+        self.program.paceNanoseconds = random.pick([0, 0, 1000, 30_000, 300_000])
+        self.program.isBlocking = random.chance(perMille: 200)
+        self.program.drawOperations(&random, most: 14, limits: limits)
+        self.program.drawTraining(&random, limits: limits)
         drawFaults(&random, limits: limits)
+        // What was not drawn at first has draws of its own, so that a seed keeps the rest of its world.
+        var later = SeededRandom(seed: seed ^ Self.laterDraws)
+        drawChannels(&later, limits: limits)
+        drawGroups(&later, limits: limits)
         // Ranks that do different things write where the others do not expect it; that they are told is what counts.
-        if disagreement != nil { self.world.isChecking = false }
+        if hasDisagreement { self.world.isChecking = false }
     }
+
+    private static let laterDraws: UInt64 = 0x6772_6f75_7073
 
     private static func drawWorld(_ world: inout SimulationOptions, _ random: inout SeededRandom, limits: Limits) {
         world.ranksPerMachine = random.pick([1, 1, 2, 2, 3, 4, world.worldSize, world.worldSize])
@@ -101,70 +110,6 @@ extension Scenario {
         }
     }
 
-    private mutating func drawOperations(_ random: inout SeededRandom, limits: Limits) {
-        for number in 0..<random.within(1...14) {
-            var draw = SeededRandom(seed: random.next())
-            let operation = plan(number, &draw, halvings: limits.halvings)
-            if limits.operations?.contains(number) ?? true { operations.append(operation) }
-        }
-    }
-
-    private func plan(_ number: Int, _ random: inout SeededRandom, halvings: Int) -> Planned {
-        let kind = drawKind(&random)
-        let type = random.pick(ElementType.allCases)
-        let reduction = random.pick(ReductionOperation.allCases)
-        let size = random.pick([0, 1, 2, 7, 30, 100, 300, 1000, 4000])
-        var count = (size <= 2 ? size : random.within(size / 2...size * 3 / 2)) >> halvings
-        if count > 2, Self.multiplies(kind) { count = max(2, count / worldSize) }
-        let isAllToAll = kind == .collective(.allToAll)
-        let isInPlace = random.chance(perMille: 500) && !isAllToAll
-        let wish = random.below(1000)
-        let place = random.chance(perMille: 400) ? random.below(number + 1) : number
-        var algorithm: Algorithm?
-        if case .collective(let collective) = kind {
-            let possible = settings.algorithms(for: collective, byteCount: count * type.byteCount)
-            if wish < 800, !possible.isEmpty { algorithm = possible[wish % possible.count] }
-        }
-        return Planned(
-            number: number, kind: kind, type: type, reduction: reduction, count: count, isInPlace: isInPlace, algorithm: algorithm,
-            place: place, isExact: type.isInteger || random.chance(perMille: 700))
-    }
-
-    /// Whether input or output is as many times the count as there are ranks.
-    private static func multiplies(_ kind: Planned.Kind) -> Bool {
-        switch kind {
-        case .collective(.allreduce), .collective(.broadcast), .collective(.reduce), .transfer: false
-        default: true
-        }
-    }
-
-    private func drawKind(_ random: inout SeededRandom) -> Planned.Kind {
-        let (first, second) = (random.below(1 << 20), random.below(1 << 20))
-        let root = first % worldSize
-        switch random.below(16) {
-        case 0..<5: return .collective(.allreduce)
-        case 5: return .collective(.reduceScatter)
-        case 6: return .collective(.allgather)
-        case 7: return .collective(.allToAll)
-        case 8: return .collective(.barrier)
-        case 9: return .collective(.broadcast(root: root))
-        case 10: return .collective(.reduce(root: root))
-        case 11: return .collective(.gather(root: root))
-        case 12: return .collective(.scatter(root: root))
-        default:
-            guard worldSize > 1 else { return .collective(.allreduce) }
-            return .transfer(from: root, to: (root + 1 + second % (worldSize - 1)) % worldSize)
-        }
-    }
-
-    private mutating func drawTraining(_ random: inout SeededRandom, limits: Limits) {
-        let isDrawn = random.chance(perMille: 300)
-        let layouts = (0..<random.within(1...6)).map { ParameterLayout(name: "p\($0)", elementCount: random.within(1...300)) }
-        let plan = BucketPlan(parameters: layouts, bucketBytes: random.pick([1, 256, 2048]))
-        let steps = random.within(1...4)
-        if isDrawn, limits.hasTraining { training = Training(plan: plan, steps: steps) }
-    }
-
     private mutating func drawFaults(_ random: inout SeededRandom, limits: Limits) {
         let number = random.pick([0, 0, 0, 1, 1, 2])
         for index in 0..<number {
@@ -190,12 +135,12 @@ extension Scenario {
         case .slowCable: faults.append(Fault(.slowCable(fraction: 0.01), rank: rank, atNanoseconds: at, forNanoseconds: duration))
         case .receiverNotReady: break
         case .disagreement:
-            guard worldSize > 1, disagreement == nil else { return }
-            let collectives = operations.filter { if case .collective(let what) = $0.kind { what != .barrier } else { false } }
+            guard worldSize > 1, program.disagreement == nil else { return }
+            let collectives = program.noticedOperations
             if pick % 3 == 0 || collectives.isEmpty {
-                disagreement = .epoch(rank: rank)
+                program.disagreement = .epoch(rank: rank)
             } else {
-                disagreement = .operation(rank: rank, number: collectives[pick % collectives.count].number)
+                program.disagreement = .operation(rank: rank, number: collectives[pick % collectives.count])
             }
         }
     }

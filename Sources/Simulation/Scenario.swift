@@ -1,60 +1,21 @@
 internal import Collectives
-internal import Gradients
-internal import Reduction
 internal import SimulatedFabric
 
 /// Everything that a seed decides: a world, what its ranks do, and what goes wrong.
 struct Scenario {
     var seed: UInt64
     var world: SimulationOptions
-    var settings: ExecutorSettings
-    var operations: [Planned] = []
+    /// What all ranks do together.
+    var program: Program
+    /// What groups of them do at the same time; in the order of `world.groups`.
+    var groups: [Program] = []
     var faults: [Fault] = []
-    var disagreement: Disagreement?
-    var training: Training?
-    /// Between two submissions of a rank, at most.
-    var paceNanoseconds: Int = 0
-    /// Each operation waits for the one before it.
-    var isBlocking = false
-
-    /// One operation of the plan.
-    struct Planned {
-        enum Kind: Equatable {
-            case collective(Collective)
-            case transfer(from: Int, to: Int)
-        }
-
-        /// Its place in the whole plan, whatever is left out of it.
-        var number: Int
-        var kind: Kind
-        var type: ElementType
-        var reduction: ReductionOperation
-        var count: Int
-        var isInPlace: Bool
-        var algorithm: Algorithm?
-        /// Operations of the same place use the same memory, one after the other.
-        var place: Int
-        /// Whole numbers, whose reduction does not depend on the order.
-        var isExact: Bool
-    }
-
-    /// A rank that does not do what the others do.
-    enum Disagreement: Equatable {
-        /// It takes one element more in the operation of this number.
-        case operation(rank: Int, number: Int)
-        /// It comes from another life of the group.
-        case epoch(rank: Int)
-    }
-
-    /// Steps of a trainer, at the end.
-    struct Training {
-        var plan: BucketPlan
-        var steps: Int
-    }
 
     var worldSize: Int { world.worldSize }
+    var programs: [Program] { [program] + groups }
+    var hasDisagreement: Bool { programs.contains { $0.disagreement != nil } }
     /// Whether something happens that nobody survives unharmed.
-    var isFatal: Bool { disagreement != nil || faults.contains { isFatal($0) } }
+    var isFatal: Bool { hasDisagreement || faults.contains { isFatal($0) } }
 
     func isFatal(_ fault: Fault) -> Bool {
         switch fault.kind {
@@ -69,10 +30,11 @@ struct Scenario {
         var delay = 20_000 + world.wire.jitterNanoseconds + world.memory.jitterNanoseconds + world.arrivalDelayNanoseconds
         delay += world.completionDelayNanoseconds + 2 * world.wakeJitterNanoseconds
         if world.receiverNotReadyPerMille > 0 { delay += world.receiverNotReadyNanoseconds }
-        let trained = (training?.steps ?? 0) * (training.map { $0.plan.elementCount * 4 } ?? 0)
-        let bytes = operations.reduce(trained) { $0 + $1.count * $1.type.byteCount }
-        let messages = 4 * bytes / settings.pieceBytes + 8 * worldSize * (operations.count + 20)
-        var bound = 100_000_000 + UInt64(messages) * delay + UInt64(operations.count) * UInt64(paceNanoseconds)
+        var bound: UInt64 = 100_000_000
+        for program in programs {
+            bound += UInt64(program.messageCount) * delay
+            bound += UInt64(program.startNanoseconds + program.operations.count * program.paceNanoseconds)
+        }
         for fault in faults { bound += fault.atNanoseconds + 20 * min(fault.forNanoseconds, 1_000_000_000) }
         if isFatal { bound += 20_000_000_000 }
         return bound
@@ -82,29 +44,13 @@ struct Scenario {
 extension Scenario: CustomStringConvertible {
     var description: String {
         var lines = [
-            "\(worldSize) ranks, \(world.ranksPerMachine) a machine, \(world.channelsPerPeer) channels, \(settings.pieces) pieces of "
-                + "\(settings.pieceBytes) bytes, \(settings.eagerBytes) bytes eager; payload \(world.payload), jitter "
+            "\(worldSize) ranks, \(world.ranksPerMachine) a machine, \(world.channelsPerPeer) channels; payload \(world.payload), jitter "
                 + "\(world.wire.jitterNanoseconds), arrivals \(world.arrivalDelayNanoseconds), completions "
                 + "\(world.completionDelayNanoseconds), wake \(world.wakeJitterNanoseconds) ns, receiver not ready "
-                + "\(world.receiverNotReadyPerMille) of 1000\(world.holdsWrites ? ", writes held" : "")\(world.writesCompleteAtOnce ? ", complete at once" : "")\(isBlocking ? ", blocking" : "")"
+                + "\(world.receiverNotReadyPerMille) of 1000\(world.holdsWrites ? ", writes held" : "")\(world.writesCompleteAtOnce ? ", complete at once" : "")"
         ]
-        for operation in operations {
-            let name =
-                switch operation.kind {
-                case .collective(let collective): "\(collective)" + (collective.root >= 0 ? " root \(collective.root)" : "")
-                case .transfer(let from, let to): "transfer \(from) to \(to)"
-                }
-            lines.append(
-                "operation \(operation.number): \(name), \(operation.count) \(operation.type) \(operation.reduction)"
-                    + "\(operation.isInPlace ? ", in place" : ""), place \(operation.place)"
-                    + "\(operation.algorithm.map { ", \($0.rawValue)" } ?? "")\(operation.isExact ? "" : ", any numbers")")
-        }
-        if let training {
-            lines.append(
-                "\(training.steps) steps of \(training.plan.parameters.count) parameters in \(training.plan.buckets.count) buckets")
-        }
+        lines += programs.map { "\($0)" }
         lines += faults.map { "fault: \($0)" }
-        if let disagreement { lines.append("disagreement: \(disagreement)") }
         return lines.joined(separator: "\n")
     }
 }

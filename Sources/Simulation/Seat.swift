@@ -4,10 +4,12 @@ internal import Gradients
 internal import Reduction
 internal import SimulatedFabric
 
-/// One rank's program: submits the plan's operations in order, each at its own time, and looks at every result the moment that it is reported.
-// SAFETY (whole file): regions belong to the network, which the seat holds; everything runs on one thread; a range is touched only while no
-// operation has it.
+/// One rank's part in a program: submits the plan's operations in order, each at its own time, and looks at every result the moment that it is
+/// reported. A range of its memory is touched only while no operation has it.
 final class Seat {
+    /// What the network calls it.
+    let place: Int
+    /// Its number among the program's members.
     let rank: Int
     var executor: Executor<SimulatedFabric>
     var buffers: [SharedBuffer] = []
@@ -15,15 +17,15 @@ final class Seat {
     private(set) var nextSubmission: FabricInstant
 
     private var regions: [Region] = []
-    private let scenario: Scenario
+    let program: Program
     private let layout: MemoryLayoutPlan
     private let book: Book
     private let network: SimulatedNetwork
     /// Operations of this rank, in order, and how many are submitted.
-    private let program: [Scenario.Planned]
+    private let operations: [Program.Planned]
     private var submitted = 0
     /// By ticket: what was asked.
-    private var flying: [UInt64: Scenario.Planned] = [:]
+    private var flying: [UInt64: Program.Planned] = [:]
     private var finishedNumbers: Set<Int> = []
     private var claims: [Int: [(Region, Range<Int>)]] = [:]
     private var trainee: Trainee?
@@ -31,20 +33,21 @@ final class Seat {
     private var random: SeededRandom
 
     init(
-        _ rank: Int, _ executor: consuming Executor<SimulatedFabric>, _ scenario: Scenario, _ layout: MemoryLayoutPlan, _ book: Book,
-        _ network: SimulatedNetwork
+        place: Int, rank: Int, _ executor: consuming Executor<SimulatedFabric>, _ book: Book, _ network: SimulatedNetwork
     ) {
+        self.place = place
         self.rank = rank
         self.executor = executor
-        self.scenario = scenario
-        self.layout = layout
+        let program = book.program
+        self.program = program
+        layout = book.layout
         self.book = book
         self.network = network
-        random = SeededRandom(seed: scenario.seed &+ UInt64(rank) &* 0x5851_F42D_4C95_7F2D)
-        program = scenario.operations.filter {
+        random = SeededRandom(seed: program.seed &+ UInt64(rank) &* 0x5851_F42D_4C95_7F2D)
+        operations = program.operations.filter {
             if case .transfer(let from, let to) = $0.kind { from == rank || to == rank } else { true }
         }
-        trainee = scenario.training.map { Trainee($0, rank: rank, worldSize: scenario.worldSize, seed: scenario.seed) }
+        trainee = program.training.map { Trainee($0, rank: rank, worldSize: program.worldSize, seed: program.seed) }
         nextSubmission = FabricInstant(nanoseconds: 0)
         pace()
     }
@@ -53,18 +56,23 @@ final class Seat {
         let (buffer, region) = try executor.addBuffer(byteCount: byteCount)
         buffers.append(buffer)
         regions.append(region)
-        if regions.count < 3 { fill(region, 0..<byteCount, with: MemoryLayoutPlan.guardByte) }
+        if regions.count < 3 { region.fill(0..<byteCount, with: MemoryLayoutPlan.guardByte) }
     }
+
+    /// What reports call it.
+    var name: String { network.name(ofPlace: place) }
+    /// The rank of the world that it is.
+    var host: Int { program.members[rank] }
 
     // MARK: running
 
     var isDone: Bool {
         if executor.failure != nil { return !executor.hasWork }
-        return submitted == program.count && (trainee?.isDone ?? true) && !executor.hasWork
+        return submitted == operations.count && (trainee?.isDone ?? true) && !executor.hasWork
     }
 
     var state: String {
-        "\(submitted) of \(program.count) submitted, \(finishedCount) finished, "
+        "\(submitted) of \(operations.count) submitted, \(finishedCount) finished, "
             + "in flight: \(flying.values.map(\.number).sorted()), \(executor.currentOperation)"
     }
 
@@ -81,10 +89,10 @@ final class Seat {
         }
         guard !isDone else { return }
         let idle = network.now.nanoseconds + Job.idleNanoseconds
-        network.setAlarm(rank: rank, at: FabricInstant(nanoseconds: hasMoreToSubmit ? min(nextSubmission.nanoseconds, idle) : idle))
+        network.setAlarm(place: place, at: FabricInstant(nanoseconds: hasMoreToSubmit ? min(nextSubmission.nanoseconds, idle) : idle))
     }
 
-    private var hasMoreToSubmit: Bool { executor.failure == nil && submitted < program.count && isPlaceFree }
+    private var hasMoreToSubmit: Bool { executor.failure == nil && submitted < operations.count && isPlaceFree }
 
     /// Takes ends without a look: those of a verdict.
     func takeFinished() {
@@ -93,35 +101,36 @@ final class Seat {
     }
 
     private func pace() {
-        nextSubmission = FabricInstant(nanoseconds: network.now.nanoseconds + UInt64(random.below(scenario.paceNanoseconds + 1)))
+        let start = submitted == 0 ? UInt64(program.startNanoseconds) : 0
+        nextSubmission = FabricInstant(nanoseconds: network.now.nanoseconds + start + UInt64(random.below(program.paceNanoseconds + 1)))
     }
 
     /// Whether the next operation may have its memory, and the one before is out of its way.
     private var isPlaceFree: Bool {
-        if scenario.isBlocking, !flying.isEmpty { return false }
-        return !flying.values.contains { $0.place == program[submitted].place }
+        if program.isBlocking, !flying.isEmpty { return false }
+        return !flying.values.contains { $0.place == operations[submitted].place }
     }
 
     private func submitDue() throws -> Bool {
         var hasSubmitted = false
         while hasMoreToSubmit, nextSubmission <= network.now {
-            try submit(program[submitted])
+            try submit(operations[submitted])
             submitted += 1
             hasSubmitted = true
             pace()
         }
-        if submitted == program.count, executor.failure == nil, try train() { hasSubmitted = true }
+        if submitted == operations.count, executor.failure == nil, try train() { hasSubmitted = true }
         return hasSubmitted
     }
 
     // MARK: operations
 
-    private func submit(_ planned: Scenario.Planned) throws {
+    private func submit(_ planned: Program.Planned) throws {
         for (region, range) in claims.removeValue(forKey: planned.place) ?? [] {
-            network.disclaim(rank: rank, region: region, range: range)
+            network.disclaim(place: place, region: region, range: range)
         }
         var operation = operation(planned)
-        if scenario.disagreement == .operation(rank: rank, number: planned.number) {
+        if program.disagreement == .operation(rank: rank, number: planned.number) {
             operation.count += 1
             // What it asks for may no longer be possible.
             if !executor.canCarryOut(operation) { operation.algorithm = nil }
@@ -131,11 +140,11 @@ final class Seat {
         do {
             flying[try executor.submit(operation)] = planned
         } catch {
-            throw Finding(kind: .wrongFailure, detail: "rank \(rank) could not submit operation \(planned.number): \(error)")
+            throw Finding(kind: .wrongFailure, detail: "\(name) could not submit operation \(planned.number): \(error)")
         }
     }
 
-    private func operation(_ planned: Scenario.Planned) -> Operation {
+    private func operation(_ planned: Program.Planned) -> Operation {
         let offset = layout.offsets[planned.place] ?? 0
         let input = Place(buffers[0], byteOffset: offset)
         let output = planned.isInPlace ? input : Place(buffers[1], byteOffset: offset)
@@ -150,7 +159,7 @@ final class Seat {
     }
 
     /// Where the rank's own input begins in its place, in bytes.
-    private func inputStart(_ planned: Scenario.Planned) -> Int {
+    private func inputStart(_ planned: Program.Planned) -> Int {
         switch planned.kind {
         case .collective(.allgather) where planned.isInPlace, .collective(.gather) where planned.isInPlace:
             rank * planned.count * planned.type.byteCount
@@ -158,7 +167,7 @@ final class Seat {
         }
     }
 
-    private func outputStart(_ planned: Scenario.Planned) -> Int {
+    private func outputStart(_ planned: Program.Planned) -> Int {
         switch planned.kind {
         case .collective(.reduceScatter) where planned.isInPlace, .collective(.scatter) where planned.isInPlace:
             rank * planned.count * planned.type.byteCount
@@ -166,7 +175,7 @@ final class Seat {
         }
     }
 
-    private func isInputRead(_ planned: Scenario.Planned) -> Bool {
+    private func isInputRead(_ planned: Program.Planned) -> Bool {
         switch planned.kind {
         case .transfer(let from, _): from == rank
         case .collective(.broadcast(let root)), .collective(.scatter(let root)): root == rank
@@ -175,11 +184,11 @@ final class Seat {
     }
 
     /// Puts the input where it belongs, and rubbish everywhere else.
-    private func prepare(_ planned: Scenario.Planned) {
+    private func prepare(_ planned: Program.Planned) {
         let (offset, size) = (layout.offsets[planned.place] ?? 0, layout.sizes[planned.place] ?? 0)
-        for buffer in 0..<2 { fill(regions[buffer], offset..<offset + size, with: 0xEE) }
+        for buffer in 0..<2 { regions[buffer].fill(offset..<offset + size, with: 0xEE) }
         guard isInputRead(planned) else { return }
-        store(book.inputs(planned)[rank], in: regions[0], at: offset + inputStart(planned))
+        regions[0].store(book.inputs(planned)[rank], at: offset + inputStart(planned))
     }
 
     private func verifyFinished() throws {
@@ -189,7 +198,7 @@ final class Seat {
                 continue
             }
             guard let planned = flying.removeValue(forKey: one.ticket) else {
-                throw Finding(kind: .wrongFailure, detail: "rank \(rank): ticket \(one.ticket) ended and was not in flight")
+                throw Finding(kind: .wrongFailure, detail: "\(name): ticket \(one.ticket) ended and was not in flight")
             }
             guard !one.isFailed else { continue }
             finishedCount += 1
@@ -199,38 +208,38 @@ final class Seat {
         }
     }
 
-    private func verify(_ planned: Scenario.Planned) throws {
-        if planned.kind == .collective(.barrier), book.begun[planned.number] != scenario.worldSize {
+    private func verify(_ planned: Program.Planned) throws {
+        if planned.kind == .collective(.barrier), book.begun[planned.number] != program.worldSize {
             throw wrong(planned, "ended before every rank had begun it")
         }
-        if case .operation(_, let number) = scenario.disagreement, number == planned.number { return }
+        if case .operation(_, let number) = program.disagreement, number == planned.number { return }
         let offset = layout.offsets[planned.place] ?? 0
         let size = layout.sizes[planned.place] ?? 0
         if let wanted = book.output(planned, rank: rank) {
-            let found = load(regions[planned.isInPlace ? 0 : 1], at: offset + outputStart(planned), count: wanted.count)
+            let found = regions[planned.isInPlace ? 0 : 1].load(at: offset + outputStart(planned), count: wanted.count)
             guard book.accepts(found, wanted: wanted, planned, rank: rank) else {
                 let place = zip(found, wanted).enumerated().first { $0.element.0 != $0.element.1 }?.offset ?? 0
                 throw wrong(planned, "byte \(place) of \(wanted.count) is \(found[place]), not \(wanted[place])")
             }
         } else if !planned.isInPlace {
-            guard load(regions[1], at: offset, count: size).allSatisfy({ $0 == 0xEE }) else {
+            guard regions[1].load(at: offset, count: size).allSatisfy({ $0 == 0xEE }) else {
                 throw wrong(planned, "its unused output was written")
             }
         }
         guard !planned.isInPlace, isInputRead(planned) else { return }
         let input = book.inputs(planned)[rank]
-        guard load(regions[0], at: offset, count: input.count) == input else { throw wrong(planned, "its input was changed") }
+        guard regions[0].load(at: offset, count: input.count) == input else { throw wrong(planned, "its input was changed") }
     }
 
-    private func wrong(_ planned: Scenario.Planned, _ detail: String) -> Finding {
-        Finding(kind: .wrongResult, detail: "operation \(planned.number) at rank \(rank): \(detail)", trace: network.trace)
+    private func wrong(_ planned: Program.Planned, _ detail: String) -> Finding {
+        Finding(kind: .wrongResult, detail: "operation \(planned.number) at \(name): \(detail)", trace: network.trace)
     }
 
     /// From now on the memory is the trainer's, until the next operation on it.
-    private func claim(_ planned: Scenario.Planned) {
+    private func claim(_ planned: Program.Planned) {
         guard let offset = layout.offsets[planned.place], let size = layout.sizes[planned.place], size > 0 else { return }
         for buffer in 0..<2 {
-            network.claim(rank: rank, region: regions[buffer], range: offset..<offset + size)
+            network.claim(place: place, region: regions[buffer], range: offset..<offset + size)
             claims[planned.place, default: []].append((regions[buffer], offset..<offset + size))
         }
     }
@@ -241,8 +250,8 @@ final class Seat {
             var next = 0
             for place in layout.offsets.keys.sorted() {
                 guard let offset = layout.offsets[place], let size = layout.sizes[place] else { continue }
-                guard load(regions[buffer], at: next, count: offset - next).allSatisfy({ $0 == MemoryLayoutPlan.guardByte }) else {
-                    throw Finding(kind: .wrongResult, detail: "rank \(rank): bytes before place \(place) were written")
+                guard regions[buffer].load(at: next, count: offset - next).allSatisfy({ $0 == MemoryLayoutPlan.guardByte }) else {
+                    throw Finding(kind: .wrongResult, detail: "\(name): bytes before place \(place) were written")
                 }
                 next = offset + (submitted > 0 ? size : 0)
             }
@@ -257,7 +266,7 @@ final class Seat {
         guard trainee?.isDone == false else { return false }
         if trainee?.isStepBegun == false {
             guard flying.isEmpty else { return false }
-            store(trainee?.beginStep() ?? [], in: regions[2], at: 0)
+            regions[2].store(trainee?.beginStep() ?? [], at: 0)
         }
         guard trainee?.hasUnannounced == true else { return false }
         do {
@@ -269,36 +278,21 @@ final class Seat {
                 gradientTickets[try executor.submit(operation)] = bucket
             }
         } catch {
-            throw Finding(kind: .wrongFailure, detail: "rank \(rank) could not train: \(error)")
+            throw Finding(kind: .wrongFailure, detail: "\(name) could not train: \(error)")
         }
         return true
     }
 
     private func verifyBucket(_ bucket: Int) throws {
         guard let range = trainee?.range(of: bucket), let wanted = trainee?.averages(of: bucket) else { return }
-        guard load(regions[2], at: 4 * range.lowerBound, count: 4 * range.count) == wanted else {
-            throw Finding(kind: .wrongResult, detail: "bucket \(bucket) at rank \(rank) in its step is wrong", trace: network.trace)
+        guard regions[2].load(at: 4 * range.lowerBound, count: 4 * range.count) == wanted else {
+            throw Finding(kind: .wrongResult, detail: "bucket \(bucket) at \(name) in its step is wrong", trace: network.trace)
         }
         finishedCount += 1
         do {
             try trainee?.finish(bucket)
         } catch {
-            throw Finding(kind: .wrongFailure, detail: "rank \(rank) could not end its step: \(error)")
+            throw Finding(kind: .wrongFailure, detail: "\(name) could not end its step: \(error)")
         }
-    }
-
-    // MARK: bytes
-
-    private func fill(_ region: Region, _ range: Range<Int>, with byte: UInt8) {
-        unsafe (region.base + range.lowerBound).initializeMemory(as: UInt8.self, repeating: byte, count: range.count)
-    }
-
-    private func store(_ bytes: [UInt8], in region: Region, at offset: Int) {
-        guard !bytes.isEmpty else { return }
-        unsafe bytes.withUnsafeBytes { unsafe (region.base + offset).copyMemory(from: $0.baseAddress!, byteCount: $0.count) }
-    }
-
-    private func load(_ region: Region, at offset: Int, count: Int) -> [UInt8] {
-        unsafe Array(UnsafeRawBufferPointer(start: region.base + offset, count: count))
     }
 }

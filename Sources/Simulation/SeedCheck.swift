@@ -23,7 +23,7 @@ extension Job {
     }
 }
 
-/// Looks for the shortest scenario that still goes wrong: fewer faults, operations, ranks, elements, less turmoil. Each attempt is a whole run.
+/// Looks for the shortest scenario that still goes wrong: fewer groups, faults, operations, ranks, elements, less turmoil. Each attempt is a whole run.
 struct Shrinking {
     let seed: UInt64
     private(set) var limits: Limits
@@ -33,15 +33,20 @@ struct Shrinking {
         self.seed = seed
         self.limits = limits
         self.report = report
-        let scenario = Scenario(seed: seed, limits: limits)
+        attempt { $0.groups = [] }
+        shorten(numbers: scenario.groups.compactMap(\.group), kept: \.groups)
+        attempt { $0.hasManyChannels = false }
         attempt { $0.isCalm = true }
         attempt { $0.hasTraining = false }
         shorten(numbers: [0, 1], kept: \.keptFaults)
-        shorten(numbers: scenario.operations.map(\.number), kept: \.operations)
+        shorten(numbers: operationNumbers, kept: \.operations)
         for ranks in 2..<max(2, scenario.worldSize) where attempt({ $0.ranks = ranks }) { break }
-        shorten(numbers: Scenario(seed: seed, limits: self.limits).operations.map(\.number), kept: \.operations)
+        shorten(numbers: operationNumbers, kept: \.operations)
         while self.limits.halvings < 12, attempt({ $0.halvings += 1 }) {}
     }
+
+    private var scenario: Scenario { Scenario(seed: seed, limits: limits) }
+    private var operationNumbers: [Int] { scenario.programs.flatMap { $0.operations.map(\.number) } }
 
     /// Leaves out halves, then quarters, ... then single ones.
     private mutating func shorten(numbers: [Int], kept: WritableKeyPath<Limits, Set<Int>?>) {

@@ -3,7 +3,7 @@ internal import SimulatedFabric
 
 /// One rank's trainer: steps in which it announces its gradients in its own order, and waits for all buckets.
 struct Trainee {
-    private let training: Scenario.Training
+    private let training: Program.Training
     private let rank: Int
     private let worldSize: Int
     private let seed: UInt64
@@ -13,7 +13,7 @@ struct Trainee {
     private var unannounced: [Int] = []
     private var unfinished: Set<Int> = []
 
-    init(_ training: Scenario.Training, rank: Int, worldSize: Int, seed: UInt64) {
+    init(_ training: Program.Training, rank: Int, worldSize: Int, seed: UInt64) {
         self.training = training
         self.rank = rank
         self.worldSize = worldSize

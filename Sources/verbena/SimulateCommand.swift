@@ -29,8 +29,8 @@ struct SimulateCheckCommand: Program {
         commandName: "check",
         abstract: "Looks for faults of the protocol in random worlds.",
         discussion: """
-            Each seed is a world of its own: ranks, machines, wires, collectives, types, sizes, algorithms, bucket plans and what goes wrong. Results \
-            are held against a plain computation; every event against the contract. A failing seed is told with the shortest world that \
+            Each seed is a world of its own: ranks, machines, wires, collectives, types, sizes, algorithms, bucket plans, groups of ranks that work \
+            beside the world, and what goes wrong. Results are held against a plain computation; every event against the contract. A failing seed is told with the shortest world that \
             still fails and the command that shows it again.
             Exit status: 0 nothing found, 1 something found, 2 usage.
             """)
@@ -44,7 +44,7 @@ struct SimulateCheckCommand: Program {
     @Option(help: "What may go wrong: none, all, or some of \(SimulationCheck.faultNames.joined(separator: ", ")), separated by commas.")
     var faults = "all"
 
-    @Option(help: "What to leave out of the world, as a failure's last line says.")
+    @Option(help: "What to leave out of the world, as a failure's last line says; no-groups for one without groups.")
     var shorten = ""
 
     @Option(parsing: .unconditional, help: "Worlds at a time. (default: one a core)")

@@ -13,8 +13,10 @@ import Testing
     ]
 
     @Test(arguments: regressions) func staysMended(seed: UInt64) {
-        let report = Job.report(seed: seed, limits: Limits())
-        #expect(report.finding == nil, "seed \(seed): \(report.finding.map { "\($0)" } ?? "")")
+        for limits in [Limits(), Limits(groups: [], hasManyChannels: false)] {
+            let report = Job.report(seed: seed, limits: limits)
+            #expect(report.finding == nil, "seed \(seed) \(limits.shortenings): \(report.finding.map { "\($0)" } ?? "")")
+        }
     }
 
     @Test func fixedSeedsAreClean() {
@@ -33,6 +35,7 @@ import Testing
     }
 
     @Test func sameSeedSameEvents() {
+        #expect((UInt64(200)...UInt64(220)).contains { Scenario(seed: $0, limits: Limits()).groups.count > 1 })
         for seed in UInt64(200)...UInt64(220) {
             let (first, second) = (Job.report(seed: seed, limits: Limits()), Job.report(seed: seed, limits: Limits()))
             #expect(first.tally.fingerprint == second.tally.fingerprint && first.tally.events == second.tally.events)
@@ -42,10 +45,13 @@ import Testing
     }
 
     @Test func shorteningsSurviveTheCommandLine() {
-        let limits = Limits(ranks: 3, operations: [5, 2], keptFaults: [], hasTraining: false, halvings: 2, isCalm: true)
+        let limits = Limits(
+            ranks: 3, groups: [4, 1], operations: [5, 102], keptFaults: [], hasTraining: false, hasManyChannels: false, halvings: 2,
+            isCalm: true)
         #expect(Self.read(limits.shortenings) == limits)
+        #expect(Limits(groups: []).shortenings == "no-groups" && Self.read("no-groups") == Limits(groups: []))
         #expect(Self.read("") == Limits() && Limits().shortenings == "")
-        for bad in ["x", "ranks", "ranks=0", "ranks=x", "calm=1", "halvings=-1", "operations=1+x"] {
+        for bad in ["x", "ranks", "ranks=0", "ranks=x", "calm=1", "halvings=-1", "operations=1+x", "groups=", "no-groups=1"] {
             #expect(Self.read(bad) == nil, "\(bad)")
         }
     }

@@ -1,0 +1,78 @@
+internal import Collectives
+internal import Gradients
+internal import Reduction
+internal import SimulatedFabric
+
+// The same for the same draws, whatever is left out of it.
+extension Program {
+    /// - Parameter first: the number of the first operation.
+    mutating func drawOperations(_ random: inout SeededRandom, first: Int = 0, most: Int, limits: Limits) {
+        for number in 0..<random.within(1...most) {
+            var draw = SeededRandom(seed: random.next())
+            var operation = plan(number, &draw, halvings: limits.halvings)
+            operation.number += first
+            if limits.operations?.contains(operation.number) ?? true { operations.append(operation) }
+        }
+    }
+
+    private func plan(_ number: Int, _ random: inout SeededRandom, halvings: Int) -> Planned {
+        let kind = drawKind(&random)
+        let type = random.pick(ElementType.allCases)
+        let reduction = random.pick(ReductionOperation.allCases)
+        let size = random.pick([0, 1, 2, 7, 30, 100, 300, 1000, 4000])
+        var count = (size <= 2 ? size : random.within(size / 2...size * 3 / 2)) >> halvings
+        if count > 2, Self.multiplies(kind) { count = max(2, count / worldSize) }
+        let isAllToAll = kind == .collective(.allToAll)
+        let isInPlace = random.chance(perMille: 500) && !isAllToAll
+        let wish = random.below(1000)
+        let place = random.chance(perMille: 400) ? random.below(number + 1) : number
+        var algorithm: Algorithm?
+        if case .collective(let collective) = kind {
+            let possible = settings.algorithms(for: collective, byteCount: count * type.byteCount)
+            if wish < 800, !possible.isEmpty { algorithm = possible[wish % possible.count] }
+        }
+        return Planned(
+            number: number, kind: kind, type: type, reduction: reduction, count: count, isInPlace: isInPlace, algorithm: algorithm,
+            place: place, isExact: type.isInteger || random.chance(perMille: 700))
+    }
+
+    /// Whether input or output is as many times the count as there are ranks.
+    private static func multiplies(_ kind: Planned.Kind) -> Bool {
+        switch kind {
+        case .collective(.allreduce), .collective(.broadcast), .collective(.reduce), .transfer: false
+        default: true
+        }
+    }
+
+    private func drawKind(_ random: inout SeededRandom) -> Planned.Kind {
+        let (first, second) = (random.below(1 << 20), random.below(1 << 20))
+        let root = first % worldSize
+        switch random.below(16) {
+        case 0..<5: return .collective(.allreduce)
+        case 5: return .collective(.reduceScatter)
+        case 6: return .collective(.allgather)
+        case 7: return .collective(.allToAll)
+        case 8: return .collective(.barrier)
+        case 9: return .collective(.broadcast(root: root))
+        case 10: return .collective(.reduce(root: root))
+        case 11: return .collective(.gather(root: root))
+        case 12: return .collective(.scatter(root: root))
+        default:
+            guard worldSize > 1 else { return .collective(.allreduce) }
+            return .transfer(from: root, to: (root + 1 + second % (worldSize - 1)) % worldSize)
+        }
+    }
+
+    mutating func drawTraining(_ random: inout SeededRandom, limits: Limits) {
+        let isDrawn = random.chance(perMille: 300)
+        let layouts = (0..<random.within(1...6)).map { ParameterLayout(name: "p\($0)", elementCount: random.within(1...300)) }
+        let plan = BucketPlan(parameters: layouts, bucketBytes: random.pick([1, 256, 2048]))
+        let steps = random.within(1...4)
+        if isDrawn, limits.hasTraining { training = Training(plan: plan, steps: steps) }
+    }
+
+    /// Numbers of those in which a rank that does something else does not escape notice.
+    var noticedOperations: [Int] {
+        operations.filter { if case .collective(let what) = $0.kind { what != .barrier } else { false } }.map(\.number)
+    }
+}

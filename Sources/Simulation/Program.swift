@@ -1,0 +1,100 @@
+internal import Collectives
+internal import Gradients
+internal import Reduction
+
+/// What the ranks of one communicator do: of the world, or of a group that `split` made of it. Each has executors, memory and operations of its own.
+struct Program {
+    /// Decides its numbers and pace.
+    var seed: UInt64
+    /// Nil for the world; what a shortening calls a group.
+    var group: Int?
+    /// Ranks of the world, in the order of their numbers here.
+    var members: [Int]
+    var settings: ExecutorSettings
+    var operations: [Planned] = []
+    var disagreement: Disagreement?
+    var training: Training?
+    /// Before this nothing is submitted.
+    var startNanoseconds = 0
+    /// Between two submissions of a rank, at most.
+    var paceNanoseconds = 0
+    /// Each operation waits for the one before it.
+    var isBlocking = false
+
+    /// One operation of the plan.
+    struct Planned {
+        enum Kind: Equatable {
+            case collective(Collective)
+            case transfer(from: Int, to: Int)
+        }
+
+        /// Its place in the whole plan, whatever is left out of it. No two programs have the same.
+        var number: Int
+        var kind: Kind
+        var type: ElementType
+        var reduction: ReductionOperation
+        var count: Int
+        var isInPlace: Bool
+        var algorithm: Algorithm?
+        /// Operations of the same place use the same memory, one after the other.
+        var place: Int
+        /// Whole numbers, whose reduction does not depend on the order.
+        var isExact: Bool
+    }
+
+    /// A rank that does not do what the others do.
+    enum Disagreement: Equatable {
+        /// It takes one element more in the operation of this number.
+        case operation(rank: Int, number: Int)
+        /// It comes from another life of the group.
+        case epoch(rank: Int)
+    }
+
+    /// Steps of a trainer, at the end.
+    struct Training {
+        var plan: BucketPlan
+        var steps: Int
+    }
+
+    init(seed: UInt64, group: Int? = nil, members: [Int], settings: ExecutorSettings) {
+        self.seed = seed
+        self.group = group
+        self.members = members
+        self.settings = settings
+    }
+
+    var worldSize: Int { members.count }
+
+    /// Messages of all ranks, about; of them a bound of the time is made.
+    var messageCount: Int {
+        let trained = (training?.steps ?? 0) * (training.map { $0.plan.elementCount * 4 } ?? 0)
+        let bytes = operations.reduce(trained) { $0 + $1.count * $1.type.byteCount }
+        return 4 * bytes / settings.pieceBytes + 8 * worldSize * (operations.count + 20)
+    }
+}
+
+extension Program: CustomStringConvertible {
+    var description: String {
+        var lines = [
+            "\(settings.pieces) pieces of \(settings.pieceBytes) bytes, \(settings.eagerBytes) bytes eager\(isBlocking ? ", blocking" : "")"
+        ]
+        if let group { lines[0] = "group \(group) of ranks \(members.map(String.init).joined(separator: ", ")): \(lines[0])" }
+        for operation in operations {
+            let name =
+                switch operation.kind {
+                case .collective(let collective): "\(collective)" + (collective.root >= 0 ? " root \(collective.root)" : "")
+                case .transfer(let from, let to): "transfer \(from) to \(to)"
+                }
+            lines.append(
+                "operation \(operation.number): \(name), \(operation.count) \(operation.type) \(operation.reduction)"
+                    + "\(operation.isInPlace ? ", in place" : ""), place \(operation.place)"
+                    + "\(operation.algorithm.map { ", \($0.rawValue)" } ?? "")\(operation.isExact ? "" : ", any numbers")")
+        }
+        if let training {
+            lines.append(
+                "\(training.steps) steps of \(training.plan.parameters.count) parameters in \(training.plan.buckets.count) buckets")
+        }
+        if let disagreement { lines.append("disagreement: \(disagreement)") }
+        return lines.joined(separator: "\n")
+    }
+}
