@@ -60,7 +60,7 @@ let package = Package(
             name: "CVerbs", pkgConfig: "libibverbs librdmacm",
             providers: [.apt(["libibverbs-dev", "librdmacm-dev"])]),
         module("Verbs", ["CVerbs"]),
-        module("VerbsFabric", ["CPlatform", "Fabric", "Verbs"]),
+        module("VerbsFabric", ["Fabric", "Verbs"]),
         module("MixedFabric", ["Fabric"]),
 
         // The core in virtual time, against an oracle.

@@ -42,3 +42,6 @@ public func waitUntilReadable<let count: Int>(
     }
     return [count of Bool] { ready > 0 && entries[$0].revents != 0 }
 }
+
+/// Lets whoever else can run have the core.
+public func yieldCore() { _ = sched_yield() }

@@ -1,4 +1,3 @@
-internal import CPlatform
 public import Fabric
 import Verbs
 
@@ -11,7 +10,7 @@ extension VerbsFabric {
         if configuration.yieldNanoseconds > 0 {
             let end = min(deadline, FabricInstant(nanoseconds: now().nanoseconds + configuration.yieldNanoseconds))
             while now() < end {
-                platform_yield()
+                yieldCore()
                 if hasSomething() { return }
             }
         }
