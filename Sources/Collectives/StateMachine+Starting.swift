@@ -47,13 +47,12 @@ extension StateMachine {
     }
 
     mutating func start(_ operation: Operation, ticket: UInt64, on lane: Int) {
-        if lanes[lane].lastOperation != operation {
-            prepare(operation, on: lane)
-        } else if !lanes[lane].keepsMoves {
-            keepMoves(lane)
-        }
+        let comesAgain = lanes[lane].lastOperation == operation
+        if !comesAgain { prepare(operation, on: lane) }
         lanes[lane].ticket = ticket
         lanes[lane].isActive = true
+        // From here on a failure reports the operation.
+        if comesAgain, !lanes[lane].keepsMoves { keepMoves(lane) }
         // Spreads the place in the order over the bits that travel.
         let hash = (lanes[lane].operationHash ^ lanes[lane].sequence) &* 0x9E37_79B9_7F4A_7C15
         lanes[lane].signature = UInt32(truncatingIfNeeded: hash >> 48)
@@ -94,6 +93,7 @@ extension StateMachine {
         let program = lanes[lane].program
         guard !program.isEmpty, program.count <= Lane.mostKeptMoves else { return }
         let set = lanes[lane].eagerSet
+        defer { lanes[lane].eagerSet = set }
         var moves: [Move] = []
         for eagerSet in 0..<2 {
             lanes[lane].eagerSet = eagerSet
@@ -102,7 +102,6 @@ extension StateMachine {
                 moves.append(move)
             }
         }
-        lanes[lane].eagerSet = set
         lanes[lane].moves = FixedArray(moves)
         lanes[lane].keepsMoves = true
     }
