@@ -69,9 +69,20 @@ await() {
 
 milliseconds() { echo $((${EPOCHREALTIME/[.,]/} / 1000)); }
 
-# A port that was free a moment ago.
+# A port that was free a moment ago, as was the one after it: under torchrun, ours is that.
 free_port() {
-  python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+  python3 - <<'PROGRAM'
+import socket
+while True:
+    with socket.socket() as one, socket.socket() as next:
+        one.bind(("127.0.0.1", 0))
+        try:
+            next.bind(("127.0.0.1", one.getsockname()[1] + 1))
+        except (OSError, OverflowError):
+            continue
+        print(one.getsockname()[1])
+        break
+PROGRAM
 }
 
 shared_memory_before=$(ls -A /dev/shm)

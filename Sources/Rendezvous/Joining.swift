@@ -76,6 +76,8 @@ struct Joining {
         try ClientBootstrap(group: group)
             .connectTimeout(.nanoseconds(Int64(RendezvousBounds.connectTimeoutSeconds * 1e9)))
             .channelOption(.tcpOption(.tcp_nodelay), value: 1)
+            // A port that this connection leaves in TIME_WAIT would otherwise refuse to listen for the next job's rank 0 for a minute.
+            .channelOption(.socketOption(.so_reuseaddr), value: 1)
             .channelInitializer { [identity, announce] channel in
                 channel.eventLoop.makeCompletedFuture {
                     try channel.pipeline.syncOperations.addHandler(
