@@ -64,7 +64,7 @@ extension VerbsFabric {
                 if pollsUntilControlCheck < 0 { checkControl() }
                 guard fetch(completions) else {
                     // What a disconnected peer delivered has been reported by now: the queue was empty after the disconnection was seen.
-                    if hasDisconnections { failDisconnectedPeers() }
+                    if hasDisconnections { endDisconnected() }
                     return pending.isEmpty ? nil : pending.removeFirst()
                 }
             }

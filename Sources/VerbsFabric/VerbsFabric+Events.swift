@@ -76,17 +76,19 @@ extension VerbsFabric {
         }
     }
 
-    /// Marks the channel; the verdict waits until everything that the peer delivered has been read from the queue.
+    /// Marks the channel; the rest waits until everything that the peer delivered has been read from the queue.
     mutating func channelDisconnected(_ slot: Int) {
         guard channels.indices.contains(slot), !channels[slot].isDisconnected else { return }
         channels[slot].isDisconnected = true
-        channels[slot].connection?.disconnect()
         hasDisconnections = true
     }
 
-    mutating func failDisconnectedPeers() {
+    /// Ends our side of what the peers have ended, and gives up those that said no goodbye. Not before the queue was seen empty: ending
+    /// flushes our requests, and of a queue in parts those of one channel may be read before the goodbye on another.
+    mutating func endDisconnected() {
         hasDisconnections = false
         for slot in channels.indices where channels[slot].isDisconnected {
+            channels[slot].connection?.disconnect()
             let peer = channels[slot].channel.peer
             if peers[peer].phase == .open { fail(peer: peer, died(peer)) }
         }

@@ -66,9 +66,16 @@ struct CloseCheck: ConformanceCheck {
             fabric.close(deadline: fabric.now().advanced(milliseconds: World.patienceMilliseconds))
             return
         }
-        let events = try fabric.collect { if case .closed = $0 { true } else { false } }
+        let events = try fabric.collect {
+            switch $0 {
+            case .closed, .failure: true
+            case .arrival, .completion: false
+            }
+        }
         let arrivals = events.filter { if case .arrival = $0 { true } else { false } }
-        try demand(arrivals.count == 5 && events.count == 6, "five arrivals and then the leave, got \(events)")
+        guard arrivals.count == 5, events.count == 6, case .closed(peer: 1) = events[5] else {
+            throw Broken(description: "expected five arrivals and then the leave, got \(events)")
+        }
         do throws(FabricError) {
             _ = try fabric.write(write)
             throw FabricError(.deviceFailed, during: .write, detail: "a write to a closed peer was taken")

@@ -25,13 +25,14 @@ final class World: Sendable {
 
     struct Impatience: Error { var what: String }
 
-    /// What every rank put under `label`, by rank.
+    /// What every rank put under `label`, by rank. Does not wait for a rank that has failed.
     func gather(_ bytes: [UInt8], label: String, rank: Int, of ranks: Int? = nil) throws -> [[UInt8]] {
         state.withLock { $0[label, default: [:]][rank] = bytes }
         let deadline = Date(timeIntervalSinceNow: Double(Self.patienceMilliseconds) / 1000)
         while Date() < deadline {
             let all = state.withLock { $0[label] ?? [:] }
             if all.count == ranks ?? size { return (0..<size).map { all[$0] ?? [] } }
+            if !errors.withLock(\.isEmpty) { break }
             sched_yield()
         }
         throw Impatience(what: "\(label) at rank \(rank)")

@@ -54,6 +54,17 @@ final class Seat: Sendable {
     /// What a crash looks like to the peers.
     func crash() { fabric.withLock { $0 = nil } }
 
+    /// Closes, and waits until the peer knows of the end of every channel and has read nothing of what came before.
+    func leaveUnheard(by peer: Seat) throws {
+        try use { (fabric) throws(FabricError) in fabric.close(deadline: fabric.now().advanced(milliseconds: 20_000)) }
+        let connected = try peer.use { (fabric) throws(FabricError) in
+            let deadline = fabric.now().advanced(milliseconds: 20_000)
+            while fabric.channels.contains(where: { !$0.isDisconnected }), fabric.now() < deadline { fabric.checkControl() }
+            return fabric.channels.filter { !$0.isDisconnected }.map(\.channel)
+        }
+        try #require(connected.isEmpty)
+    }
+
     /// The next event, waiting no longer than a bound that only a failure reaches.
     func next() throws -> FabricEvent {
         let event = try use { (fabric) throws(FabricError) in

@@ -166,6 +166,13 @@ import Verbs
         }
     }
 
+    /// Some of its goodbyes are on another queue than the requests that its end flushes.
+    @Test func whatAPeerSaidBeforeItsEndIsReadFromEveryQueue() throws {
+        let seats = try connected(2) { $0.channelsPerPeer = 25 }
+        try seats[1].leaveUnheard(by: seats[0])
+        guard case .closed(peer: 1) = try seats[0].next() else { throw Unexpected("no leave") }
+    }
+
     @Test func aWriteOutsideARegionIsRefused() throws {
         let seats = try connected(2)
         let (source, _, remote) = try regions(seats[0], seats[1], byteCount: 100)
