@@ -22,6 +22,11 @@ public struct JobOptions: ParsableArguments {
     @Option(help: "RDMA devices for verbs, separated by commas, taken in turn by the ranks of a machine. All usable ones by default.")
     public var device: String?
 
+    @Option(
+        parsing: .unconditional,
+        help: "How many RDMA devices each rank uses; its messages are spread over them. 1 by default; the same on all ranks.")
+    public var devicesPerRank: Int?
+
     @Option(help: "Memory for what peers send beyond the buffers, at most, such as 8M: less means smaller messages. 64M by default.")
     public var landing: ByteCount?
 
@@ -33,6 +38,9 @@ public struct JobOptions: ParsableArguments {
         }
         if let machines, !(1...(ranks ?? 1) ~= machines) {
             throw ValidationError("--machines \(machines): give a number from 1 to that of --ranks")
+        }
+        if let devicesPerRank, !(1...Configuration.mostDevicesPerRank ~= devicesPerRank) {
+            throw ValidationError("--devices-per-rank \(devicesPerRank): give a number from 1 to \(Configuration.mostDevicesPerRank)")
         }
         if ranks != nil, !LocalJob.isRank, let launcher = LocalJob.foreignLauncher() {
             throw ValidationError("--ranks starts ranks, but \(launcher); leave out --ranks, or unset the launcher's variables")
@@ -51,6 +59,7 @@ public struct JobOptions: ParsableArguments {
         _ body: (Communicator) throws -> Int32, configuring: (inout Configuration) -> Void = { _ in }
     ) throws -> Int32 {
         var configuration = try Configuration(fabric: fabric, devices: device.map { $0.split(separator: ",").map(String.init) })
+        configuration.devicesPerRank = devicesPerRank ?? configuration.devicesPerRank
         if let landing { configuration.landingByteLimit = landing.value }
         configuring(&configuration)
         if let ranks, startsRanks {

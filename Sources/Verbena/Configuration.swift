@@ -18,6 +18,12 @@ public struct Configuration: Sendable {
     public var fabric: FabricChoice
     /// RDMA devices to use, in turn by local rank; empty for every usable one. Only verbs looks at it.
     public var devices: [String]
+    /// How many RDMA devices each rank uses, 1 to `mostDevicesPerRank`, the same number on all ranks: for ranks that are fewer than the
+    /// devices of their machine. Of `devices`, or of the usable ones, each rank of a machine takes the next so many. Messages are spread over
+    /// all of them; the first of one rank reaches the first of another, and so on. Memory counts against the limit of locked memory once for each.
+    public var devicesPerRank = 1
+    /// More than any machine has for one rank.
+    public static let mostDevicesPerRank = 16
     /// Ordered connections (QPs) to each other rank; nil for as many as the fabric gains by.
     public var channelsPerPeer: Int?
     /// How long the ranks may take to find each other.
@@ -37,8 +43,8 @@ public struct Configuration: Sendable {
     /// The variables to read; replaced in tests.
     public var environment: [String: String]
 
-    /// `VERBENA_FABRIC` (auto, verbs, shm) and `VERBENA_DEVICE` (names, separated by commas) stand in for values not given; `VERBENA_MACHINE` and
-    /// `VERBENA_COSTS` (a file) set `machine` and `costsFile`.
+    /// `VERBENA_FABRIC` (auto, verbs, shm) and `VERBENA_DEVICE` (names, separated by commas) stand in for values not given;
+    /// `VERBENA_DEVICES_PER_RANK`, `VERBENA_MACHINE` and `VERBENA_COSTS` (a file) set `devicesPerRank`, `machine` and `costsFile`.
     public init(
         fabric: FabricChoice? = nil, devices: [String]? = nil, environment: [String: String] = ProcessInfo.processInfo.environment
     ) throws(VerbenaError) {
@@ -52,6 +58,13 @@ public struct Configuration: Sendable {
         self.fabric = fabric ?? named.flatMap(FabricChoice.init(rawValue:)) ?? .automatic
         machine = environment["VERBENA_MACHINE"].flatMap { $0.isEmpty ? nil : $0 }
         costsFile = environment["VERBENA_COSTS"].flatMap { $0.isEmpty ? nil : $0 }
+        if let number = environment["VERBENA_DEVICES_PER_RANK"], !number.isEmpty {
+            guard let count = Int(number), 1...Self.mostDevicesPerRank ~= count else {
+                throw VerbenaError(
+                    .configuration, "VERBENA_DEVICES_PER_RANK is '\(number)'; set it to a number from 1 to \(Self.mostDevicesPerRank)")
+            }
+            devicesPerRank = count
+        }
         self.devices = devices ?? environment["VERBENA_DEVICE"]?.split(separator: ",").map(String.init) ?? []
     }
 }
@@ -64,7 +77,7 @@ extension Configuration {
     public func checkFabric() throws(VerbenaError) {
         guard fabric == .verbs else { return }
         try wrapping { () throws(FabricError) in
-            for name in devices.isEmpty ? [nil] : devices.map(Optional.some) { try VerbsFabric.checkDevice(named: name) }
+            try VerbsFabric.checkDevices(named: devices, devicesPerRank: devicesPerRank)
         }
     }
 }

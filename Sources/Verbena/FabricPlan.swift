@@ -13,6 +13,7 @@ struct Introduction: Codable, Sendable {
     /// The machine that it is to be taken as part of.
     var machine: String
     var fabric: String
+    var devicesPerRank: Int
     /// 0: by default.
     var channelsPerPeer: Int
     var landingByteLimit: Int
@@ -22,7 +23,8 @@ struct Introduction: Codable, Sendable {
         let host = HostIdentity.current()
         let own = Introduction(
             host: host, machine: configuration.machine.map { "\(host)/\($0)" } ?? host, fabric: configuration.fabric.rawValue,
-            channelsPerPeer: configuration.channelsPerPeer ?? 0, landingByteLimit: configuration.landingByteLimit)
+            devicesPerRank: configuration.devicesPerRank, channelsPerPeer: configuration.channelsPerPeer ?? 0,
+            landingByteLimit: configuration.landingByteLimit)
         let encoded = (try? JSONEncoder().encode(own)).map { [UInt8]($0) } ?? []
         let gathered = try wrapping { () throws(RendezvousError) in
             try group.allGather(encoded, label: "introductions", timeoutSeconds: Communicator.stageTimeoutSeconds)
@@ -45,7 +47,9 @@ struct Introduction: Codable, Sendable {
     }
 
     private var options: String {
-        "fabric \(fabric), \(channelsPerPeer == 0 ? "as many channels as it likes" : "\(channelsPerPeer) channels") and at most \(landingByteLimit >> 20) MiB of landing memory"
+        let devices = devicesPerRank == 1 ? "1 device" : "\(devicesPerRank) devices"
+        let channels = channelsPerPeer == 0 ? "as many channels as it likes" : "\(channelsPerPeer) channels"
+        return "fabric \(fabric), \(devices) per rank, \(channels) and at most \(landingByteLimit >> 20) MiB of landing memory"
     }
 }
 
@@ -64,8 +68,9 @@ struct FabricPlan {
     private let worldSize: Int
     private let jobKey: [UInt8]
     private let devices: [String]
+    private let devicesPerRank: Int
     private let nearRanks: Set<Int>
-    /// Among all ranks on this machine: a rank's device is the same in every group.
+    /// Among all ranks on this machine: a rank's devices are the same in every group.
     private let deviceRank: Int
 
     /// - Parameter introductions: of all ranks of the job.
@@ -74,7 +79,7 @@ struct FabricPlan {
         rank = group.rank
         worldSize = all.count
         jobKey = group.sessionKey(label: "fabric", byteCount: 16)
-        devices = configuration.devices
+        (devices, devicesPerRank) = (configuration.devices, configuration.devicesPerRank)
         let own = all[rank]
         let neighbours = all.indices.filter { all[$0].host == own.host }
         localRank = neighbours.firstIndex(of: rank) ?? 0
@@ -97,16 +102,31 @@ struct FabricPlan {
         }
         var settings = ExecutorSettings(
             topology: kind == .verbs ? .apart(worldSize: all.count) : machines,
-            channelsPerPeer: configuration.channelsPerPeer ?? Self.channels(kind, worldSize: all.count),
+            channelsPerPeer: configuration.channelsPerPeer
+                ?? Self.channels(kind, worldSize: all.count, devices: configuration.devicesPerRank),
             stallMilliseconds: configuration.stallMilliseconds, landingByteLimit: configuration.landingByteLimit)
         if let cacheBytes = MachineFacts.lastCacheByteCount() { settings.cacheBytes = cacheBytes }
         self.settings = settings
+        try checkDevices(configuration)
         try checkLanding(configuration)
     }
 
-    /// One queue pair alone does not fill a link whose ends wait for each other; many ranks have many anyway.
-    private static func channels(_ kind: Kind, worldSize: Int) -> Int {
-        kind == .sharedMemory ? 1 : min(4, max(1, 24 / max(1, worldSize - 1)))
+    /// As many on each device, at least one. One queue pair alone does not fill a link whose ends wait for each other; many ranks have
+    /// many anyway.
+    private static func channels(_ kind: Kind, worldSize: Int, devices: Int) -> Int {
+        kind == .sharedMemory ? 1 : devices * min(4, max(1, 24 / max(1, devices * (worldSize - 1))))
+    }
+
+    /// A device without a channel would not be used.
+    private func checkDevices(_ configuration: Configuration) throws(VerbenaError) {
+        guard 1...Configuration.mostDevicesPerRank ~= devicesPerRank else {
+            throw VerbenaError(
+                .configuration, "\(devicesPerRank) devices per rank; give a number from 1 to \(Configuration.mostDevicesPerRank)")
+        }
+        guard let channels = configuration.channelsPerPeer, channels < devicesPerRank, kind != .sharedMemory else { return }
+        throw VerbenaError(
+            .configuration,
+            "\(channels) channels to each peer do not reach \(devicesPerRank) devices per rank; give --lanes \(devicesPerRank) or more")
     }
 
     /// A limit that was asked for must be kept. The default one gives way to what a very large world needs.
@@ -139,9 +159,8 @@ struct FabricPlan {
 
     func verbs() throws(VerbenaError) -> VerbsFabric {
         var options = VerbsFabricConfiguration(
-            rank: rank, worldSize: worldSize, deviceName: devices.isEmpty ? nil : devices[deviceRank % devices.count],
-            localRank: deviceRank,
-            jobKey: jobKey, epoch: settings.epoch)
+            rank: rank, worldSize: worldSize, deviceNames: devices, localRank: deviceRank, jobKey: jobKey, epoch: settings.epoch)
+        options.devicesPerRank = devicesPerRank
         options.channelsPerPeer = settings.channelsPerPeer
         options.arrivalDepth = settings.arrivalDepth
         options.writeDepth = settings.arrivalDepth

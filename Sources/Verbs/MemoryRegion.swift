@@ -36,7 +36,8 @@ public struct RemoteKey: Hashable, Sendable {
     public init(rawValue: UInt32) { self.rawValue = rawValue }
 }
 
-/// Pinned memory that the device may write into, from here and from afar: of its own, page-aligned and zeroed, or lent by somebody else.
+/// Pinned memory that a device may write into, from here and from afar: of its own, page-aligned and zeroed, lent by somebody else, or
+/// another region's, for a second device.
 ///
 /// Owns the registration, and the pages where it mapped them: those go back to the system after the registration has ended, so that no
 /// device can write into memory that is somebody else's by then. Every page of its own is touched at the start: the first pass over it
@@ -52,6 +53,8 @@ public final class MemoryRegion {
     /// Bytes mapped here, 0 where the memory is lent.
     private var mappedByteCount: Int
     private let domain: ProtectionDomain
+    /// Whose memory it is, where it is another region's.
+    private let owner: MemoryRegion?
     public let localKey: LocalKey
     public let remoteKey: RemoteKey
 
@@ -88,7 +91,17 @@ public final class MemoryRegion {
         unsafe try self.init(in: domain, base: memory, byteCount: byteCount, pinning: byteCount)
     }
 
-    private init(in domain: ProtectionDomain, base: UnsafeMutableRawPointer, byteCount: Int, pinning pinned: Int) throws(VerbsError) {
+    /// Pins another region's memory in a second domain, that is, for a second device. It counts twice against the limit of locked memory.
+    /// - Parameter owner: held, and so open, until the end of this object.
+    /// - Throws: `.memoryLockLimit`, `.resource`.
+    public convenience init(in domain: ProtectionDomain, sharing owner: MemoryRegion) throws(VerbsError) {
+        // SAFETY: the owner, which this object holds, keeps the memory mapped or has it lent.
+        unsafe try self.init(in: domain, base: owner.base, byteCount: owner.byteCount, pinning: owner.byteCount, owner: owner)
+    }
+
+    private init(
+        in domain: ProtectionDomain, base: UnsafeMutableRawPointer, byteCount: Int, pinning pinned: Int, owner: MemoryRegion? = nil
+    ) throws(VerbsError) {
         if pinned > 0 {
             let limit = memoryLockLimit().map { "\($0) bytes" } ?? "none"
             // SAFETY: the memory has this length and stays until the registration has ended: mapped above, or the lender's promise.
@@ -106,6 +119,7 @@ public final class MemoryRegion {
         unsafe self.base = base
         self.byteCount = byteCount
         self.domain = domain
+        self.owner = owner
         mappedByteCount = 0
     }
 

@@ -1,18 +1,44 @@
 import Fabric
 import Verbs
 
-/// Which device and which of its addresses a rank uses.
+/// A device that a rank uses, and which of its addresses.
 struct DeviceChoice: Equatable {
     var deviceName: String
     var address: InternetAddress
 
-    /// A named device, or else the usable ones in turn: local rank i takes device i mod their number.
-    /// - Throws: `.noDevice`, saying what each device lacks.
-    init(from devices: [DeviceDescription], named name: String?, localRank: Int) throws(FabricError) {
+    /// A rank's devices, in the order in which its channels take them: each local rank takes the next `count` of the named ones, or else
+    /// of the usable ones, and after the last comes the first again.
+    /// - Throws: `.noDevice`, saying what each device lacks, or that there are too few.
+    static func choices(
+        from devices: [DeviceDescription], named names: [String], perRank count: Int, localRank: Int
+    ) throws(FabricError) -> [DeviceChoice] {
+        let turns = localRank * count..<(localRank + 1) * count
+        var choices: [DeviceChoice] = []
+        if names.isEmpty {
+            let usable = try usable(of: devices, named: nil)
+            choices = turns.map { usable[$0 % usable.count] }
+        } else {
+            for turn in turns { choices.append(try usable(of: devices, named: names[turn % names.count])[0]) }
+        }
+        let distinct = Set(choices.map(\.deviceName)).sorted()
+        guard distinct.count == count else {
+            throw FabricError(
+                .noDevice, during: .open,
+                detail:
+                    "\(count) devices per rank, but there are only \(distinct.count) to choose from: \(distinct.joined(separator: ", "))",
+                remedy: "use at most \(distinct.count) per rank, or name or mend others; `verbena doctor` shows what this machine has")
+        }
+        return choices
+    }
+
+    /// All that can be used, or the one that is named; at least one.
+    private static func usable(of devices: [DeviceDescription], named name: String?) throws(FabricError) -> [DeviceChoice] {
         let candidates = devices.filter { name == nil || $0.name == name }
-        let usable = candidates.compactMap { device in device.usableAddresses.first.map { (device.name, $0) } }
-        guard !usable.isEmpty else { throw Self.nothingUsable(devices, candidates, name) }
-        (deviceName, address) = usable[localRank % usable.count]
+        let usable = candidates.compactMap { device in
+            device.usableAddresses.first.map { DeviceChoice(deviceName: device.name, address: $0) }
+        }
+        guard !usable.isEmpty else { throw nothingUsable(devices, candidates, name) }
+        return usable
     }
 
     private static func nothingUsable(_ devices: [DeviceDescription], _ candidates: [DeviceDescription], _ name: String?) -> FabricError {

@@ -27,6 +27,10 @@ struct ChannelState {
     }
 
     let channel: Channel
+    /// Over which of our devices it goes, and to which of the peer's: the position among them.
+    let device: Int
+    /// Where it completes: the part of the completion queue.
+    let part: Int
     var stage = Stage.awaitingRequest
     /// Where the initiator finds the peer.
     var destination: SocketAddress?
@@ -44,15 +48,18 @@ struct ChannelState {
     var isDisconnected = false
     var hasGoodbyeCompleted = false
 
-    init(channel: Channel) { self.channel = channel }
+    init(channel: Channel, device: Int, part: Int) {
+        self.channel = channel
+        self.device = device
+        self.part = part
+    }
 }
 
-/// One of our own regions; the owner is in a table of its own so that the data path touches numbers only.
+/// One of our own regions; owners and keys are in tables of their own so that the data path touches numbers only.
 @safe
 struct LocalRegionEntry {
     let base: UnsafeRawPointer
     let byteCount: Int
-    let key: LocalKey
     var isLive = true
 }
 
@@ -61,6 +68,5 @@ struct RemoteRegionEntry {
     let peer: Int
     let address: UInt64
     let byteCount: Int
-    let key: RemoteKey
     var isLive = true
 }

@@ -8,8 +8,10 @@ extension VerbsFabric {
         guard channels.isEmpty, !isClosed else { fatalError("VerbsFabric.connect called twice") }
         guard !endpoints.isEmpty else { return }
         try layOut(endpoints)
+        var addresses: [Int: [SocketAddress]] = [:]
+        for (peer, endpoint) in endpoints { addresses[peer] = try self.addresses(of: peer, endpoint) }
         for slot in channels.indices where rank < channels[slot].channel.peer {
-            channels[slot].destination = try destination(of: channels[slot].channel.peer, endpoints)
+            channels[slot].destination = addresses[channels[slot].channel.peer]?[channels[slot].device]
             try resolve(slot, deadline)
         }
         while let missing = channels.firstIndex(where: { $0.stage != .established }) {
@@ -19,50 +21,66 @@ extension VerbsFabric {
         for peer in endpoints.keys { peers[peer].phase = .open }
     }
 
-    /// Makes the tables and the completion queue, sized for exactly these peers.
+    /// Makes the tables and the completion queue, sized for exactly these peers. Channels of a peer take the devices in turn.
     private mutating func layOut(_ endpoints: [Int: [UInt8]]) throws(FabricError) {
-        for peer in endpoints.keys.sorted() {
+        let ofOnePeer = (configuration.channelsPerPeer + devices.count - 1) / devices.count
+        let spread = try spread(channelsPerDevice: endpoints.count * ofOnePeer)
+        for (position, peer) in endpoints.keys.sorted().enumerated() {
             guard peers.indices.contains(peer), peer != rank else { fatalError("VerbsFabric.connect: rank \(peer) is not a peer") }
             peers[peer].phase = .connecting
             peers[peer].firstSlot = channels.count
             for index in 0..<configuration.channelsPerPeer {
-                channels.append(ChannelState(channel: Channel(peer: peer, index: index)))
+                let (turn, device) = index.quotientAndRemainder(dividingBy: devices.count)
+                let part = device * spread.queues + (position * ofOnePeer + turn) / spread.perQueue
+                channels.append(ChannelState(channel: Channel(peer: peer, index: index), device: device, part: part))
             }
         }
         heldBack.reserveCapacity(channels.count)
-        try makeCompletionQueue()
-    }
-
-    /// One queue of the device where it takes all channels, else as few as do. Soft-RoCE's takes 32,767 completions: 20 channels of the
-    /// default depths.
-    private mutating func makeCompletionQueue() throws(FabricError) {
-        let (device, sizes, count) = (domain.device, sizes, channels.count)
-        (completions, channelsPerQueue) = try wrapping(.connect) { () throws(VerbsError) in
-            let limits = try device.limits()
-            guard count <= limits.queuePairs, max(sizes.receives, sizes.sends) <= limits.workRequestsPerQueue,
-                let spread = sizes.spread(channels: count, limit: limits.completionsPerQueue)
-            else {
-                throw VerbsError(
-                    .resource, call: "ibv_create_cq", errno: 0,
-                    detail:
-                        "\(count) channels of \(sizes.sends) sends and \(sizes.receives) receives; \(device.name) takes "
-                        + "\(limits.queuePairs) queue pairs, \(limits.workRequestsPerQueue) requests on each side of one and "
-                        + "\(limits.completionsPerQueue) completions a queue",
-                    remedy: "choose smaller depths or fewer channels")
-            }
-            let queue = try CompletionQueue(on: device, capacity: spread.perQueue * sizes.completions, parts: spread.queues)
-            return (queue, spread.perQueue)
+        let (devices, capacity) = (devices, spread.perQueue * sizes.completions)
+        completions = try wrapping(.connect) { () throws(VerbsError) in
+            try CompletionQueue(on: devices.map(\.domain.device), capacity: capacity, partsPerDevice: spread.queues)
         }
     }
 
-    private func destination(of peer: Int, _ endpoints: [Int: [UInt8]]) throws(FabricError) -> SocketAddress {
-        let endpoint = endpoints[peer] ?? []
-        guard let destination = Endpoint(decoding: endpoint)?.address else {
+    /// One queue of each device where it takes all channels, else as few as do. Soft-RoCE's takes 32,767 completions: 20 channels of the
+    /// default depths.
+    private func spread(channelsPerDevice count: Int) throws(FabricError) -> (perQueue: Int, queues: Int) {
+        let (devices, sizes) = (devices, sizes)
+        return try wrapping(.connect) { () throws(VerbsError) in
+            var spread = (perQueue: count, queues: 1)
+            for device in devices {
+                let limits = try device.domain.device.limits()
+                guard count <= limits.queuePairs, max(sizes.receives, sizes.sends) <= limits.workRequestsPerQueue,
+                    let fitting = sizes.spread(channels: count, limit: limits.completionsPerQueue)
+                else {
+                    throw VerbsError(
+                        .resource, call: "ibv_create_cq", errno: 0,
+                        detail:
+                            "\(count) channels of \(sizes.sends) sends and \(sizes.receives) receives; \(device.name) takes "
+                            + "\(limits.queuePairs) queue pairs, \(limits.workRequestsPerQueue) requests on each side of one and "
+                            + "\(limits.completionsPerQueue) completions a queue",
+                        remedy: "choose smaller depths or fewer channels")
+                }
+                if fitting.queues > spread.queues { spread = fitting }
+            }
+            return spread
+        }
+    }
+
+    /// Where a peer listens, one address for each device.
+    private func addresses(of peer: Int, _ endpoint: [UInt8]) throws(FabricError) -> [SocketAddress] {
+        guard let addresses = Endpoint(decoding: endpoint)?.addresses else {
             throw FabricError(
                 .wrongPeer, during: .connect, peer: peer, detail: "an endpoint of \(endpoint.count) bytes is not one of this fabric",
                 remedy: "run the same version and the same fabric on every rank")
         }
-        return destination
+        guard addresses.count == devices.count else {
+            throw FabricError(
+                .wrongPeer, during: .connect, peer: peer,
+                detail: "devices per rank differ: ours \(devices.count) (\(deviceName)), theirs \(addresses.count)",
+                remedy: "start all ranks with the same number of devices per rank")
+        }
+        return addresses
     }
 
     /// The initiator's first step, taken again when an attempt timed out.
@@ -70,7 +88,7 @@ extension VerbsFabric {
         let peer = channels[slot].channel.peer
         guard let destination = channels[slot].destination else { fatalError("VerbsFabric: resolving rank \(peer) without its endpoint") }
         let timeout = min(milliseconds(until: deadline), Self.resolveAttemptMilliseconds)
-        let (manager, source) = (manager, listener.address.address)
+        let (manager, source) = (manager, devices[channels[slot].device].listener.address.address)
         channels[slot].connection = try wrapping(.connect, peer: peer) { () throws(VerbsError) in
             let connection = try Connection(manager, token: slot + 1)
             try connection.resolve(destination, from: source, timeoutMilliseconds: timeout)
@@ -82,15 +100,15 @@ extension VerbsFabric {
     private func milliseconds(until deadline: FabricInstant) -> Int { Int(clamping: deadline.since(now()) / 1_000_000) + 1 }
 
     /// - Returns: nil when the deadline has passed.
-    private func nextConnectionEvent(until deadline: FabricInstant) throws(FabricError) -> ConnectionEvent? {
+    private mutating func nextConnectionEvent(until deadline: FabricInstant) throws(FabricError) -> ConnectionEvent? {
         while true {
+            let manager = manager
             if let event = try wrapping(.connect, { () throws(VerbsError) in try manager.nextEvent() }) { return event }
             if let error = deviceFailure(during: .connect) { throw error }
             let remaining = deadline.since(now())
             if remaining == 0 { return nil }
-            let ready = waitUntilReadable(
-                [manager.descriptor, monitor.asyncDescriptor, wakeDescriptor.descriptor], nanoseconds: remaining)
-            if ready[2] {
+            sleepers.wait(nanoseconds: remaining)
+            if sleepers.isReadable(0..<1) {
                 wakeDescriptor.drain()
                 throw FabricError(.timedOut, during: .connect, detail: "this rank gave up waiting for connections before the deadline")
             }
@@ -100,9 +118,7 @@ extension VerbsFabric {
     /// One step of one channel.
     private mutating func advance(_ event: ConnectionEvent, _ deadline: FabricInstant) throws(FabricError) {
         if event.kind == .request { return try answer(event) }
-        if event.kind == .deviceRemoved {
-            throw FabricError(.deviceFailed, during: .connect, detail: "device \(deviceName) was removed")
-        }
+        if event.kind == .deviceRemoved { throw deviceRemoved(event.token, during: .connect) }
         let slot = event.token - 1
         guard channels.indices.contains(slot), let connection = channels[slot].connection else { return }
         let peer = channels[slot].channel.peer
@@ -137,7 +153,8 @@ extension VerbsFabric {
     /// A queue pair with all its receives posted: the peer may write as soon as it knows of us.
     private mutating func prepareQueuePair(_ slot: Int, _ connection: Connection) throws(FabricError) {
         let peer = channels[slot].channel.peer
-        let (domain, sizes, part, inlineByteCount) = (domain, sizes, slot / channelsPerQueue, configuration.inlineByteCount)
+        let (domain, part) = (devices[channels[slot].device].domain, channels[slot].part)
+        let (sizes, inlineByteCount) = (sizes, configuration.inlineByteCount)
         guard let completions else { fatalError("VerbsFabric: connecting without a completion queue") }
         channels[slot].queuePair = try wrapping(.connect, peer: peer) { () throws(VerbsError) in
             guard connection.runs(on: domain.device) else {
@@ -260,7 +277,8 @@ extension VerbsFabric {
     private func failed(_ event: ConnectionEvent, _ slot: Int) -> FabricError {
         let stage = channels[slot].stage
         let died = stage == .accepting || event.kind == .disconnected
-        let detail = "\(event.name) with status \(event.status) while \(stage.rawValue)"
+        let device = devices[channels[slot].device].name
+        let detail = "\(event.name) with status \(event.status) while \(stage.rawValue), on device \(device)"
         return FabricError(
             died ? .peerDied : .peerUnreachable, during: .connect, peer: channels[slot].channel.peer, detail: detail,
             remedy: died ? "" : VerbsError.remedy(for: .noRoute))
@@ -271,8 +289,9 @@ extension VerbsFabric {
         let missing = Set(channels.filter { $0.stage != .established }.map(\.channel.peer)).sorted()
         if let peer = missing.first(where: { refusals[$0] != nil }), let mismatch = refusals[peer] { return wrongPeer(peer, mismatch) }
         let others = missing.dropFirst().map(String.init).joined(separator: ", ")
-        let stage = channels[slot].stage.rawValue
-        let detail = "no connection before the deadline, \(stage)" + (others.isEmpty ? "" : "; also missing: \(others)")
+        let (stage, device) = (channels[slot].stage.rawValue, devices[channels[slot].device].name)
+        let detail =
+            "no connection before the deadline, \(stage), on device \(device)" + (others.isEmpty ? "" : "; also missing: \(others)")
         return FabricError(
             .timedOut, during: .connect, peer: channels[slot].channel.peer, detail: detail,
             remedy: "see whether that rank still runs, and what it says")

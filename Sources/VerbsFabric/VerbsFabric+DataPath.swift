@@ -18,12 +18,13 @@ extension VerbsFabric {
         let ticket = channels[slot].posted + 1
         guard channels[slot].posted - channels[slot].completed < UInt64(configuration.writeDepth) else { throw queueFull(write) }
         guard let queuePair = channels[slot].queuePair else { fatalError("VerbsFabric: open channel without a queue pair") }
+        let device = channels[slot].device
         // SAFETY: inside the region by the check above; it stays until `release`, which the contract forbids while this is under way.
         unsafe queuePair.chainWrite(
             identifier: WorkRequestTag(.write, slot: slot, ticket: ticket).identifier, source: regions[source].base + write.sourceOffset,
-            localKey: regions[source].key, byteCount: UInt32(write.byteCount),
-            remoteAddress: remotes[destination].address + UInt64(write.destinationOffset), remoteKey: remotes[destination].key,
-            immediate: write.immediate)
+            localKey: localKeys[source * devices.count + device], byteCount: UInt32(write.byteCount),
+            remoteAddress: remotes[destination].address + UInt64(write.destinationOffset),
+            remoteKey: remoteKeys[destination * devices.count + device], immediate: write.immediate)
         if queuePair.chained == queuePair.chainCapacity {
             post(slot)
             if let failure = peers[write.channel.peer].failure { throw failure }

@@ -30,15 +30,6 @@ extension VerbsFabric {
         return fetch(completions) || !pending.isEmpty
     }
 
-    private mutating func sleep(until deadline: FabricInstant) {
-        let ready = waitUntilReadable(
-            [completions?.descriptor ?? -1, manager.descriptor, monitor.asyncDescriptor, wakeDescriptor.descriptor],
-            nanoseconds: deadline.since(now()))
-        if ready[0] { completions?.drainEvents() }
-        if ready[1] || ready[2] { checkControl() }
-        if ready[3] { wakeDescriptor.drain() }
-    }
-
     /// Hears what the connection manager and the device have to say. Never blocks.
     mutating func checkControl() {
         pollsUntilControlCheck = Self.pollsPerControlCheck
@@ -50,19 +41,19 @@ extension VerbsFabric {
         if let error = deviceFailure(during: .receive) { failAllPeers(error) }
     }
 
-    /// Why the device cannot be used any more, if so.
+    /// Why one of the devices cannot be used any more, if so.
     func deviceFailure(during operation: FabricError.Operation) -> FabricError? {
-        while let event = monitor.nextEvent() {
-            switch event {
-            case .deviceFailed: return FabricError(.deviceFailed, during: operation, detail: "device \(deviceName) failed")
-            case .portFailed(let port) where port == listener.portNumber:
-                return FabricError(
-                    .deviceFailed, during: operation, detail: "port \(port) of device \(deviceName) went down",
-                    remedy: VerbsError.remedy(for: .portInactive))
-            case .portFailed, .portActive, .other: continue
-            }
+        for device in devices {
+            if let error = device.failure(during: operation) { return error }
         }
         return nil
+    }
+
+    /// The kernel took away the device of the connection or listener with this token.
+    func deviceRemoved(_ token: Int, during operation: FabricError.Operation) -> FabricError {
+        let device = channels.indices.contains(token - 1) ? channels[token - 1].device : -token
+        let name = devices.indices.contains(device) ? devices[device].name : deviceName
+        return FabricError(.deviceFailed, during: operation, detail: "device \(name) was removed")
     }
 
     /// Events of the connection manager once the job is connected.
@@ -70,8 +61,7 @@ extension VerbsFabric {
         switch event.kind {
         case .request: refuseLateRequest(event)
         case .disconnected: channelDisconnected(event.token - 1)
-        case .deviceRemoved:
-            failAllPeers(FabricError(.deviceFailed, during: .receive, detail: "device \(deviceName) was removed"))
+        case .deviceRemoved: failAllPeers(deviceRemoved(event.token, during: .receive))
         default: break
         }
     }
@@ -113,6 +103,7 @@ extension VerbsFabric {
         case .open, .closed: break
         }
         let operation: FabricError.Operation = kind == .receive ? .receive : .write
+        let device = devices[channels[slot].device].name
         func verdict(_ cause: FabricError.Cause, _ detail: String, _ remedy: String = "") -> FabricError {
             FabricError(cause, during: operation, peer: peer, detail: "\(detail) (completion status: \(status))", remedy: remedy)
         }
@@ -123,19 +114,19 @@ extension VerbsFabric {
             case .retryExceeded:
                 verdict(
                     .peerUnreachable,
-                    "no acknowledgement within \(RetryBounds.unreachableMilliseconds) ms and \(RetryBounds.retryCount) resends")
+                    "no acknowledgement within \(RetryBounds.unreachableMilliseconds) ms and \(RetryBounds.retryCount) resends, from device \(device)"
+                )
             case .receiverNotReadyExceeded:
                 verdict(
                     .peerUnreachable,
                     "it had no receive posted for \(RetryBounds.receiverNotReadyMilliseconds) ms: more arrivals than it takes")
             // Bounds and keys were right when they were checked here, and the regions of a dying process go before its connections.
             case .remoteAccess: verdict(.peerDied, "its device knows the region no more: the process ended, or released it too early")
-            case .localProtection: verdict(.outOfBounds, "device \(deviceName) refused the source: the region is gone")
+            case .localProtection: verdict(.outOfBounds, "device \(device) refused the source: the region is gone")
             // The news of a port that goes down comes after the requests that it flushes.
             case .flushed:
-                verdict(
-                    .deviceFailed, "the queue pair on device \(deviceName) was stopped", VerbsError.remedy(for: .portInactive))
-            default: verdict(.deviceFailed, "the queue pair on device \(deviceName) stopped")
+                verdict(.deviceFailed, "the queue pair on device \(device) was stopped", VerbsError.remedy(for: .portInactive))
+            default: verdict(.deviceFailed, "the queue pair on device \(device) stopped")
             }
         fail(peer: peer, error)
     }

@@ -6,8 +6,7 @@ extension VerbsFabric {
     /// - Throws: `.resource` with the remedy where the limit of locked memory is too low.
     public mutating func allocate(byteCount: Int) throws(FabricError) -> Region {
         guard byteCount >= 0 else { fatalError("VerbsFabric.allocate: byteCount \(byteCount) is negative") }
-        let domain = domain
-        return add(try wrapping(.allocate) { () throws(VerbsError) in try MemoryRegion(in: domain, byteCount: byteCount) })
+        return try add { (domain) throws(VerbsError) in try MemoryRegion(in: domain, byteCount: byteCount) }
     }
 
     /// Pins the caller's memory where it is: no copy on the way. The device that does it is this rank's own, so it serves mappings of any
@@ -15,46 +14,52 @@ extension VerbsFabric {
     /// - Throws: `.resource` with the remedy where the limit of locked memory is too low.
     public mutating func register(_ memory: UnsafeMutableRawPointer, byteCount: Int) throws(FabricError) -> Region? {
         guard byteCount >= 0 else { fatalError("VerbsFabric.register: byteCount \(byteCount) is negative") }
-        let domain = domain
         // SAFETY: the caller keeps the memory mapped until `release`.
-        return add(
-            try wrapping(.allocate) { () throws(VerbsError) in
-                unsafe try MemoryRegion(in: domain, lent: memory, byteCount: byteCount)
-            })
+        return try add { (domain) throws(VerbsError) in unsafe try MemoryRegion(in: domain, lent: memory, byteCount: byteCount) }
     }
 
-    private mutating func add(_ owner: MemoryRegion) -> Region {
+    /// Makes a region on the first device, and registers its memory with the others.
+    private mutating func add(_ make: (ProtectionDomain) throws(VerbsError) -> MemoryRegion) throws(FabricError) -> Region {
+        let devices = devices
+        let owners = try wrapping(.allocate) { () throws(VerbsError) in
+            var owners = [try make(devices[0].domain)]
+            for device in devices.dropFirst() { owners.append(try MemoryRegion(in: device.domain, sharing: owners[0])) }
+            return owners
+        }
+        let owner = owners[0]
         let identifier = UInt32(regions.count)
         // SAFETY: the owner is kept in the table beside the entry, and both end in `release`.
-        unsafe regions.append(LocalRegionEntry(base: UnsafeRawPointer(owner.base), byteCount: owner.byteCount, key: owner.localKey))
-        regionOwners.append(owner)
+        unsafe regions.append(LocalRegionEntry(base: UnsafeRawPointer(owner.base), byteCount: owner.byteCount))
+        localKeys += owners.map(\.localKey)
+        regionOwners.append(owners)
         return unsafe Region(identifier: identifier, base: owner.base, byteCount: owner.byteCount)
     }
 
     public mutating func release(_ region: Region) {
         let index = indexOfRegion(region, in: "release")
         regions[index].isLive = false
-        regionOwners[index] = nil
+        regionOwners[index] = []
     }
 
     public func descriptor(of region: Region) -> [UInt8] {
         let index = indexOfRegion(region, in: "descriptor")
-        guard let owner = regionOwners[index] else { fatalError("VerbsFabric.descriptor: region \(index) without memory") }
-        let address = UInt64(UInt(bitPattern: unsafe owner.base))  // SAFETY: a number for the peer's device, not followed here.
-        return RegionDescriptor(address: address, byteCount: owner.byteCount, key: owner.remoteKey).encoded
+        // SAFETY: a number for the peer's devices, not followed here.
+        let address = UInt64(UInt(bitPattern: unsafe regions[index].base))
+        return RegionDescriptor(address: address, byteCount: regions[index].byteCount, keys: regionOwners[index].map(\.remoteKey)).encoded
     }
 
     /// - Throws: `.wrongPeer` where the descriptor is not one.
     public mutating func attach(_ descriptor: [UInt8], of peer: Int) throws(FabricError) -> RemoteRegion {
         guard peers.indices.contains(peer), peer != rank else { fatalError("VerbsFabric.attach: rank \(peer) is not a peer") }
-        guard let decoded = RegionDescriptor(decoding: descriptor) else {
+        guard let decoded = RegionDescriptor(decoding: descriptor), decoded.keys.count == devices.count else {
             throw FabricError(
                 .wrongPeer, during: .attach, peer: peer,
                 detail: "a region's descriptor of \(descriptor.count) bytes is not one of this fabric",
-                remedy: "run the same version and the same fabric on every rank")
+                remedy: "run the same version, the same fabric and as many devices on every rank")
         }
         let identifier = UInt32(remotes.count)
-        remotes.append(RemoteRegionEntry(peer: peer, address: decoded.address, byteCount: decoded.byteCount, key: decoded.key))
+        remotes.append(RemoteRegionEntry(peer: peer, address: decoded.address, byteCount: decoded.byteCount))
+        remoteKeys += decoded.keys
         return RemoteRegion(peer: peer, identifier: identifier, byteCount: decoded.byteCount)
     }
 

@@ -3,8 +3,18 @@ import Verbs
 
 /// Sleeping together with another fabric, step by step as `wait` does it alone.
 extension VerbsFabric: DescriptorWaiting {
+    /// The waker's, then those of `checkControl`, then those of the completion queue, one of each device.
     public var sleepDescriptors: [Int32] {
-        [completions?.descriptor ?? -1, manager.descriptor, monitor.asyncDescriptor, wakeDescriptor.descriptor]
+        [wakeDescriptor.descriptor, manager.descriptor] + devices.map(\.monitor.asyncDescriptor) + (completions?.descriptors ?? [])
+    }
+
+    /// Sleeps until something is to be heard, hears it, and leaves it to `poll`.
+    mutating func sleep(until deadline: FabricInstant) {
+        sleepers.wait(nanoseconds: deadline.since(now()))
+        let control = 1..<2 + devices.count
+        if sleepers.isReadable(0..<1) { wakeDescriptor.drain() }
+        if sleepers.isReadable(control) { checkControl() }
+        if sleepers.isReadable(control.upperBound..<control.upperBound + devices.count) { completions?.drainEvents() }
     }
 
     /// Everything is told by a descriptor.

@@ -6,7 +6,8 @@ import Verbs
 // inside is handed out but the waker, which is Sendable), libibverbs binds nothing to a thread, and what does not mutate only reads.
 /// The contract of a fabric on reliable connected queue pairs, set up by rdma_cm.
 ///
-/// Each rank listens on the address of its device. Of two ranks the lower connects and the higher accepts, once for every channel; both
+/// Each rank listens on the addresses of its devices, one or several; channel i of every peer goes over device i mod their number, at both
+/// ends. Memory is registered with all of them. Of two ranks the lower connects and the higher accepts, once for every channel; both
 /// ends say in private data who they are (`Greeting`). A write is an RDMA write with immediate data; an arrival is the completion of a
 /// receive without memory, so nobody polls memory. Taking leave is a message of no bytes, which cannot be confused with a write: all
 /// 32 bits of the immediate stay the caller's.
@@ -22,12 +23,11 @@ public struct VerbsFabric: Fabric, ~Copyable, @unchecked Sendable {
     /// One attempt at resolving an address. Where the neighbour is not known yet, the kernel looks for its answer only when the
     /// attempt's time is over (seen on 6.12: the first connection took exactly this long). So it is short, and repeated.
     static let resolveAttemptMilliseconds = 200
-    /// The token of the listener; channels have their slot + 1.
-    static let listenerToken = 0
 
     let configuration: VerbsFabricConfiguration
     let sizes: QueueSizes
     public let name = "verbs"
+    /// Of all devices, separated by commas.
     public let deviceName: String
     public let endpoint: [UInt8]
     public var rank: Int { configuration.rank }
@@ -40,18 +40,19 @@ public struct VerbsFabric: Fabric, ~Copyable, @unchecked Sendable {
     // no queue pair may be left that could reach them.
     var channels: [ChannelState] = []
     var peers: [PeerState]
-    var completions: CompletionQueue?
-    /// Slot s completes on part s / channelsPerQueue of the queue.
-    var channelsPerQueue = 1
-    var regionOwners: [MemoryRegion?] = []
+    var completions: CompletionQueue? { didSet { sleepers = SleepSet(sleepDescriptors) } }
+    /// Each region's registrations, one for each device; empty once released.
+    var regionOwners: [[MemoryRegion]] = []
     var regions: [LocalRegionEntry] = []
+    /// Region r's key for device d is at r * devices.count + d, of our regions and of the peers'.
+    var localKeys: [LocalKey] = []
     var remotes: [RemoteRegionEntry] = []
-    let domain: ProtectionDomain
-    let listener: Listener
+    var remoteKeys: [RemoteKey] = []
+    let devices: [OpenDevice]
     let manager: ConnectionManager
-    /// A context of our own for the events of device and ports: those of librdmacm's go to every fabric of the process.
-    let monitor: DeviceContext
     let wakeDescriptor: WakeDescriptor
+    /// Always of `sleepDescriptors`.
+    var sleepers: SleepSet
 
     /// Slots whose chains wait to be posted, each once; room for all of them is made in `connect`.
     var heldBack: [Int] = []
@@ -64,19 +65,33 @@ public struct VerbsFabric: Fabric, ~Copyable, @unchecked Sendable {
     /// Why each rank's last request was refused; tells a wrong peer from one that is late.
     var refusals: [Int: Mismatch] = [:]
 
-    /// Opens the device and listens; connects to nobody.
+    /// Opens the devices and listens; connects to nobody.
     /// - Throws: `.noDevice`, `.resource` (permission, descriptors), `.deviceFailed`.
     public init(_ configuration: VerbsFabricConfiguration) throws(FabricError) {
         configuration.validate()
-        let opened = try OpenedDevice(configuration)
+        let inventory = try wrapping(.open) { () throws(VerbsError) in try deviceInventory() }
+        let choices = try DeviceChoice.choices(
+            from: inventory, named: configuration.deviceNames, perRank: configuration.devicesPerRank, localRank: configuration.localRank)
+        let backlog = configuration.worldSize * configuration.channelsPerPeer
+        (wakeDescriptor, manager, devices) = try wrapping(.open) { () throws(VerbsError) in
+            let (waker, manager) = (try WakeDescriptor(), try ConnectionManager())
+            var opened: [OpenDevice] = []
+            for choice in choices {
+                opened.append(try OpenDevice(choice, manager, token: Self.listenerToken(device: opened.count), backlog: backlog))
+            }
+            return (waker, manager, opened)
+        }
         self.configuration = configuration
         sizes = QueueSizes(arrivalDepth: configuration.arrivalDepth, writeDepth: configuration.writeDepth)
         peers = Array(repeating: PeerState(), count: configuration.worldSize)
-        deviceName = opened.domain.device.name
-        endpoint = Endpoint(opened.listener.address).encoded
-        (wakeDescriptor, monitor, manager) = (opened.wakeDescriptor, opened.monitor, opened.manager)
-        (listener, domain) = (opened.listener, opened.domain)
+        deviceName = devices.map(\.name).joined(separator: ",")
+        endpoint = Endpoint(addresses: devices.map(\.listener.address)).encoded
+        sleepers = SleepSet([])
+        sleepers = SleepSet(sleepDescriptors)
     }
+
+    /// The connection manager's events carry tokens: channels have their slot + 1, listeners count down from 0.
+    static func listenerToken(device: Int) -> Int { -device }
 
     /// CLOCK_MONOTONIC.
     public func now() -> FabricInstant {
@@ -89,36 +104,5 @@ public struct VerbsFabric: Fabric, ~Copyable, @unchecked Sendable {
     public func waker() -> Waker {
         let descriptor = wakeDescriptor
         return Waker { descriptor.wake() }
-    }
-}
-
-/// Everything of a fabric's start that can fail.
-private struct OpenedDevice {
-    let wakeDescriptor: WakeDescriptor
-    let monitor: DeviceContext
-    let manager: ConnectionManager
-    let listener: Listener
-    let domain: ProtectionDomain
-
-    init(_ configuration: VerbsFabricConfiguration) throws(FabricError) {
-        let inventory = try wrapping(.open) { () throws(VerbsError) in try deviceInventory() }
-        let choice = try DeviceChoice(from: inventory, named: configuration.deviceName, localRank: configuration.localRank)
-        do throws(VerbsError) {
-            wakeDescriptor = try WakeDescriptor()
-            monitor = try DeviceContext(opening: choice.deviceName)
-            manager = try ConnectionManager()
-            let backlog = configuration.worldSize * configuration.channelsPerPeer
-            listener = try Listener(manager, on: choice.address, token: VerbsFabric.listenerToken, backlog: backlog)
-            let device = listener.device()
-            guard device.name == choice.deviceName else {
-                throw VerbsError(
-                    .noDevice, call: "rdma_bind_addr", errno: 0,
-                    detail: "address \(choice.address) of \(choice.deviceName) leads to \(device.name)",
-                    remedy: "give each device an address of its own")
-            }
-            domain = try ProtectionDomain(on: device)
-        } catch {
-            throw FabricError(error, during: .open)
-        }
     }
 }

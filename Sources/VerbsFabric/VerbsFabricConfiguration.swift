@@ -1,12 +1,14 @@
-/// What a `VerbsFabric` must be told at its start. All ranks of a job agree on everything but `rank`, `localRank` and `deviceName`.
+/// What a `VerbsFabric` must be told at its start. All ranks of a job agree on everything but `rank`, `localRank` and `deviceNames`.
 public struct VerbsFabricConfiguration: Sendable {
     /// Bytes of `jobKey`.
     public static let jobKeyByteCount = 16
 
     public var rank: Int
     public var worldSize: Int
-    /// As `ibv_devices` names it; nil takes the usable devices in turn by local rank.
-    public var deviceName: String?
+    /// As `ibv_devices` names them; empty for all usable ones. Local ranks take them in turn.
+    public var deviceNames: [String]
+    /// How many devices this rank uses. Channel i of every peer goes over the rank's device i mod their number, at both ends.
+    public var devicesPerRank = 1
     /// This rank's number among those on the same machine.
     public var localRank: Int
     public var channelsPerPeer = 1
@@ -25,10 +27,10 @@ public struct VerbsFabricConfiguration: Sendable {
     /// Counts the re-formations of the job: a peer that is left over from an earlier one is refused.
     public var epoch: UInt32
 
-    public init(rank: Int, worldSize: Int, deviceName: String? = nil, localRank: Int, jobKey: [UInt8], epoch: UInt32 = 0) {
+    public init(rank: Int, worldSize: Int, deviceNames: [String] = [], localRank: Int, jobKey: [UInt8], epoch: UInt32 = 0) {
         self.rank = rank
         self.worldSize = worldSize
-        self.deviceName = deviceName
+        self.deviceNames = deviceNames
         self.localRank = localRank
         self.jobKey = jobKey
         self.epoch = epoch
@@ -42,6 +44,9 @@ public struct VerbsFabricConfiguration: Sendable {
         if jobKey.count != Self.jobKeyByteCount { fatalError("VerbsFabricConfiguration: jobKey has \(jobKey.count) bytes, not 16") }
         if channelsPerPeer < 1 || channelsPerPeer > 256 {
             fatalError("VerbsFabricConfiguration: channelsPerPeer \(channelsPerPeer) is not in 1...256")
+        }
+        if devicesPerRank < 1 || devicesPerRank > channelsPerPeer {
+            fatalError("VerbsFabricConfiguration: devicesPerRank \(devicesPerRank) is not in 1...\(channelsPerPeer), the channels per peer")
         }
         if arrivalDepth < 1 || arrivalDepth > 1 << 20 || writeDepth < 1 || writeDepth > 1 << 20 {
             fatalError("VerbsFabricConfiguration: depths \(arrivalDepth), \(writeDepth) are not in 1...2^20")

@@ -1,54 +1,66 @@
 import Fabric
 import Verbs
 
-/// Where a rank listens. On the wire: family 1 (4 or 6), port 2, address 4 or 16.
+/// Where a rank listens, on each of its devices. On the wire, one after the other: family 1 (4 or 6), port 2, address 4 or 16.
 struct Endpoint: Equatable {
-    var address: SocketAddress
+    /// One or more.
+    var addresses: [SocketAddress]
 
-    init(_ address: SocketAddress) { self.address = address }
+    init(addresses: [SocketAddress]) { self.addresses = addresses }
 
     init?(decoding bytes: [UInt8]) {
         var reader = WireReader(bytes)
-        guard let family: UInt8 = reader.read(), family == 4 || family == 6, let port: UInt16 = reader.read(),
-            let address = reader.read(count: family == 4 ? 4 : 16).flatMap(InternetAddress.init(bytes:)), reader.isAtEnd
-        else { return nil }
-        self.address = SocketAddress(address: address, port: port)
+        addresses = []
+        repeat {
+            guard let family: UInt8 = reader.read(), family == 4 || family == 6, let port: UInt16 = reader.read(),
+                let address = reader.read(count: family == 4 ? 4 : 16).flatMap(InternetAddress.init(bytes:))
+            else { return nil }
+            addresses.append(SocketAddress(address: address, port: port))
+        } while !reader.isAtEnd
     }
 
     var encoded: [UInt8] {
         var writer = WireWriter()
-        writer.append(UInt8(address.address.isVersion4 ? 4 : 6))
-        writer.append(address.port)
-        writer.append(address.address.bytes)
+        for address in addresses {
+            writer.append(UInt8(address.address.isVersion4 ? 4 : 6))
+            writer.append(address.port)
+            writer.append(address.address.bytes)
+        }
         return writer.bytes
     }
 }
 
-/// What a peer must know to write into a region. On the wire: address 8, length 8, key 4.
+/// What a peer must know to write into a region. On the wire: address 8, length 8, then of each device the key 4.
 struct RegionDescriptor: Equatable {
     var address: UInt64
     var byteCount: Int
-    var key: RemoteKey
+    /// One for each device of its owner.
+    var keys: [RemoteKey]
 
-    init(address: UInt64, byteCount: Int, key: RemoteKey) {
+    init(address: UInt64, byteCount: Int, keys: [RemoteKey]) {
         self.address = address
         self.byteCount = byteCount
-        self.key = key
+        self.keys = keys
     }
 
     init?(decoding bytes: [UInt8]) {
         var reader = WireReader(bytes)
-        guard let address: UInt64 = reader.read(), let length: UInt64 = reader.read(), let key: UInt32 = reader.read(), reader.isAtEnd,
-            let byteCount = Int(exactly: length), !address.addingReportingOverflow(length).overflow
+        guard let address: UInt64 = reader.read(), let length: UInt64 = reader.read(), let byteCount = Int(exactly: length),
+            !address.addingReportingOverflow(length).overflow
         else { return nil }
-        self.init(address: address, byteCount: byteCount, key: RemoteKey(rawValue: key))
+        var keys: [RemoteKey] = []
+        repeat {
+            guard let key: UInt32 = reader.read() else { return nil }
+            keys.append(RemoteKey(rawValue: key))
+        } while !reader.isAtEnd
+        self.init(address: address, byteCount: byteCount, keys: keys)
     }
 
     var encoded: [UInt8] {
         var writer = WireWriter()
         writer.append(address)
         writer.append(UInt64(byteCount))
-        writer.append(key.rawValue)
+        for key in keys { writer.append(key.rawValue) }
         return writer.bytes
     }
 }

@@ -85,7 +85,9 @@ struct Report: Codable {
 
     /// The variables that change what is measured. All others stay out: an environment has secrets in it.
     static func environment(_ variables: [String: String]) -> [String: String] {
-        let told: Set<String> = ["VERBENA_COSTS", "VERBENA_DEVICE", "VERBENA_FABRIC", "VERBENA_LOG", "VERBENA_MACHINE"]
+        let told: Set<String> = [
+            "VERBENA_COSTS", "VERBENA_DEVICE", "VERBENA_DEVICES_PER_RANK", "VERBENA_FABRIC", "VERBENA_LOG", "VERBENA_MACHINE",
+        ]
         return variables.filter { told.contains($0.key) }
     }
 }

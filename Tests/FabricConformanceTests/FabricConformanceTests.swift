@@ -59,12 +59,15 @@ enum Promise: String, CaseIterable, Sendable {
     }
 }
 
-@Suite(.enabled("no RDMA device with an active port") { (try? VerbsFabric.checkDevice(named: nil)) != nil })
+@Suite(.enabled("no RDMA device with an active port") { (try? VerbsFabric.checkDevices()) != nil })
 struct VerbsConformance {
-    static func make(rank: Int, worldSize: Int, channels: Int = 1, key: UInt8 = 7, epoch: UInt32 = 1) throws -> VerbsFabric {
+    static func make(rank: Int, worldSize: Int, channels: Int = 1, devices: Int = 1, key: UInt8 = 7, epoch: UInt32 = 1) throws
+        -> VerbsFabric
+    {
         var configuration = VerbsFabricConfiguration(
             rank: rank, worldSize: worldSize, localRank: rank, jobKey: Array(repeating: key, count: 16), epoch: epoch)
         configuration.channelsPerPeer = channels
+        configuration.devicesPerRank = devices
         configuration.arrivalDepth = 64
         configuration.writeDepth = 64
         return try VerbsFabric(configuration)
@@ -85,5 +88,14 @@ struct VerbsConformance {
         } throws: {
             ($0 as? FabricError)?.cause == .wrongPeer
         }
+    }
+}
+
+@Suite(.enabled("no two RDMA devices with an active port") { (try? VerbsFabric.checkDevices(devicesPerRank: 2)) != nil })
+struct VerbsOnTwoDevicesConformance {
+    /// As many channels on each device, and not.
+    @Test(arguments: Promise.allCases, [2, 3])
+    func keeps(promise: Promise, channels: Int) throws {
+        try promise.isKept { rank, size in try VerbsConformance.make(rank: rank, worldSize: size, channels: channels, devices: 2) }
     }
 }

@@ -84,7 +84,7 @@ private func sharedMemory(_ rank: Int, _ size: Int, channels: Int, isOnDescripto
     }
 }
 
-@Suite(.enabled("no RDMA device with an active port") { (try? VerbsFabric.checkDevice(named: nil)) != nil })
+@Suite(.enabled("no RDMA device with an active port") { (try? VerbsFabric.checkDevices()) != nil })
 struct MixedVerbsConformance {
     @Test(arguments: Promise.allCases, Neighbourhood.allCases)
     func keeps(promise: Promise, neighbourhood: Neighbourhood) throws {
@@ -92,6 +92,19 @@ struct MixedVerbsConformance {
             try MixedFabric(
                 near: sharedMemory(rank, size, channels: 2),
                 far: VerbsConformance.make(rank: rank, worldSize: size, channels: 2),
+                neighbourhood.configuration(near: rank, of: size, spins: 0))
+        }
+    }
+}
+
+@Suite(.enabled("no two RDMA devices with an active port") { (try? VerbsFabric.checkDevices(devicesPerRank: 2)) != nil })
+struct MixedVerbsOnTwoDevicesConformance {
+    @Test(arguments: [Promise.wait, .order], [Neighbourhood.sameHalf, .nobody])
+    func keeps(promise: Promise, neighbourhood: Neighbourhood) throws {
+        try promise.isKept { rank, size in
+            try MixedFabric(
+                near: sharedMemory(rank, size, channels: 2),
+                far: VerbsConformance.make(rank: rank, worldSize: size, channels: 2, devices: 2),
                 neighbourhood.configuration(near: rank, of: size, spins: 0))
         }
     }

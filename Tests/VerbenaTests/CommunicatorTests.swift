@@ -80,6 +80,12 @@ import Verbena
         for outcome in outcomes { expectError(outcome, .configuration, ["channels", "same options"]) }
     }
 
+    @Test func differentNumbersOfDevicesAreToldOnEveryRank() {
+        let differ: @Sendable (inout Configuration, Int) -> Void = { $0.devicesPerRank = $1 + 1 }
+        let outcomes = LocalRanks.run(2, fabric: .sharedMemory, configure: differ) { _ in }
+        for outcome in outcomes { expectError(outcome, .configuration, ["1 device per rank", "2 devices per rank", "same options"]) }
+    }
+
     @Test func differentMemoryIsToldOnEveryRank() {
         let outcomes = LocalRanks.run(3, fabric: .sharedMemory) { communicator in
             if communicator.rank == 1 {
@@ -105,8 +111,14 @@ import Verbena
         #expect { try Communicator.join(configuration) } throws: { ($0 as? VerbenaError)?.cause == .fabric }
     }
 
-    @Test func environmentIsChecked() {
+    @Test func environmentIsChecked() throws {
         #expect(throws: VerbenaError.self) { try Configuration(environment: ["VERBENA_FABRIC": "carrier-pigeon"]) }
+        for number in ["0", "17", "two", "2 "] {
+            #expect(throws: VerbenaError.self) { try Configuration(environment: ["VERBENA_DEVICES_PER_RANK": number]) }
+        }
+        for (number, count) in ["2": 2, "16": 16, "": 1] {
+            #expect(try Configuration(environment: ["VERBENA_DEVICES_PER_RANK": number]).devicesPerRank == count)
+        }
         #expect { try Communicator.join(Configuration(environment: ["RANK": "4", "WORLD_SIZE": "4"])) } throws: {
             ($0 as? VerbenaError)?.cause == .configuration
         }

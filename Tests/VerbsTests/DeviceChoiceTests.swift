@@ -19,23 +19,49 @@ private func device(_ name: String, _ state: PortDescription.State, address: UIn
     let devices = [device("a", .active, address: 1), device("down", .down, address: 2), device("c", .active, address: 3)]
 
     @Test(arguments: [(0, "a"), (1, "c"), (2, "a"), (3, "c")]) func localRanksTakeUsableDevicesInTurn(localRank: Int, name: String) throws {
-        #expect(try DeviceChoice(from: devices, named: nil, localRank: localRank).deviceName == name)
+        #expect(try choices(localRank: localRank) == [name])
     }
 
     @Test func aNamedDeviceIsTakenByEveryLocalRank() throws {
-        let choice = try DeviceChoice(from: devices, named: "c", localRank: 5)
-        #expect(choice.deviceName == "c")
-        #expect(choice.address == InternetAddress(bytes: [10, 10, 0, 3]))
+        let choice = try DeviceChoice.choices(from: devices, named: ["c"], perRank: 1, localRank: 5)
+        #expect(choice.map(\.deviceName) == ["c"])
+        #expect(choice.first?.address == InternetAddress(bytes: [10, 10, 0, 3]))
+    }
+
+    @Test func namedDevicesAreTakenInTheirOrder() throws {
+        for (localRank, name) in [(0, "c"), (1, "a"), (2, "c")] { #expect(try choices(named: ["c", "a"], localRank: localRank) == [name]) }
+        #expect(try choices(named: ["c", "down"], localRank: 0) == ["c"], "what others take is theirs to miss")
+    }
+
+    @Test func severalDevicesPerRankAreTheNextInTurn() throws {
+        let more = devices + [device("d", .active, address: 4)]
+        for (localRank, names) in [(0, ["a", "c"]), (1, ["d", "a"]), (2, ["c", "d"]), (3, ["a", "c"])] {
+            #expect(try choices(from: more, perRank: 2, localRank: localRank) == names)
+        }
+        #expect(try choices(named: ["c", "a"], perRank: 2, localRank: 1) == ["c", "a"])
+    }
+
+    @Test(arguments: [[], ["a"], ["a", "a", "a"]]) func moreDevicesPerRankThanThereAreIsAnError(names: [String]) throws {
+        let error = #expect(throws: FabricError.self) { try choices(named: names, perRank: 3, localRank: 0) }
+        #expect(error?.cause == .noDevice)
+        #expect(error?.detail.contains(names.isEmpty ? "only 2 to choose from: a, c" : "only 1 to choose from: a") == true)
+        #expect(error?.remedy.contains(names.isEmpty ? "at most 2" : "at most 1") == true)
+    }
+
+    private func choices(
+        from devices: [DeviceDescription]? = nil, named names: [String] = [], perRank: Int = 1, localRank: Int
+    ) throws -> [String] {
+        try DeviceChoice.choices(from: devices ?? self.devices, named: names, perRank: perRank, localRank: localRank).map(\.deviceName)
     }
 
     @Test func noDeviceAtAllSaysHowToGetOne() throws {
-        let error = #expect(throws: FabricError.self) { _ = try DeviceChoice(from: [], named: nil, localRank: 0) }
+        let error = #expect(throws: FabricError.self) { try choices(from: [], localRank: 0) }
         #expect(error?.cause == .noDevice)
         #expect(error?.remedy.contains("rdma_rxe") == true)
     }
 
     @Test func anUnknownNameListsTheKnown() throws {
-        let error = #expect(throws: FabricError.self) { _ = try DeviceChoice(from: devices, named: "mlx5_9", localRank: 0) }
+        let error = #expect(throws: FabricError.self) { try choices(named: ["mlx5_9"], localRank: 0) }
         #expect(error?.cause == .noDevice)
         #expect(error?.detail.contains("mlx5_9") == true)
         #expect(error?.detail.contains("a, down, c") == true)
@@ -43,7 +69,7 @@ private func device(_ name: String, _ state: PortDescription.State, address: UIn
 
     @Test func anUnusableDeviceSaysWhatItLacks() throws {
         let unusable = [device("down", .down, address: 2), device("bare", .active, address: nil)]
-        let error = #expect(throws: FabricError.self) { _ = try DeviceChoice(from: unusable, named: nil, localRank: 0) }
+        let error = #expect(throws: FabricError.self) { try choices(from: unusable, localRank: 0) }
         #expect(error?.detail.contains("down: port 1 down") == true)
         #expect(error?.detail.contains("bare: port active, no address") == true)
     }

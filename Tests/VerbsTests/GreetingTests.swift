@@ -1,4 +1,5 @@
 import Testing
+import Verbs
 
 @testable import VerbsFabric
 
@@ -76,19 +77,33 @@ private func greeting(_ change: (inout Greeting) -> Void = { _ in }) -> Greeting
     @Test(arguments: [4, 16]) func endpointsComeBack(length: Int) throws {
         let bytes = [length == 4 ? UInt8(4) : 6, 0x12, 0x34] + (1...UInt8(length))
         let endpoint = try #require(Endpoint(decoding: bytes))
-        #expect(endpoint.address.port == 0x1234)
+        #expect(endpoint.addresses.map(\.port) == [0x1234])
         #expect(endpoint.encoded == bytes)
         #expect(Endpoint(decoding: bytes.dropLast()) == nil)
         #expect(Endpoint(decoding: bytes + [0]) == nil)
+        #expect(Endpoint(decoding: []) == nil)
+    }
+
+    @Test func endpointsOfSeveralDevicesComeBackInOrder() throws {
+        let bytes: [UInt8] = [4, 0, 1, 10, 0, 0, 1, 6, 0, 2] + (1...16) + [4, 0, 3, 10, 0, 0, 2]
+        let endpoint = try #require(Endpoint(decoding: bytes))
+        #expect(endpoint.addresses.map(\.port) == [1, 2, 3])
+        #expect(endpoint.addresses.map(\.address.isVersion4) == [true, false, true])
+        #expect(endpoint.encoded == bytes)
+        #expect(Endpoint(decoding: bytes.dropLast()) == nil)
     }
 
     @Test func endpointsOfOtherFamiliesAreRefused() { #expect(Endpoint(decoding: [5, 0, 1, 10, 0, 0, 1]) == nil) }
 
     @Test func regionDescriptorsComeBackAndMayNotLeaveTheAddressSpace() throws {
-        let descriptor = RegionDescriptor(address: 1 << 40, byteCount: 4096, key: .init(rawValue: 0xDEAD_BEEF))
-        #expect(RegionDescriptor(decoding: descriptor.encoded) == descriptor)
-        #expect(RegionDescriptor(decoding: descriptor.encoded.dropLast()) == nil)
-        let beyond = RegionDescriptor(address: .max - 10, byteCount: 11, key: .init(rawValue: 1))
+        for keys in [[0xDEAD_BEEF], [1, 2, 3]] as [[UInt32]] {
+            let descriptor = RegionDescriptor(address: 1 << 40, byteCount: 4096, keys: keys.map(RemoteKey.init(rawValue:)))
+            #expect(RegionDescriptor(decoding: descriptor.encoded) == descriptor)
+            #expect(descriptor.encoded.count == 16 + 4 * keys.count)
+            #expect(RegionDescriptor(decoding: descriptor.encoded.dropLast()) == nil)
+        }
+        #expect(RegionDescriptor(decoding: [UInt8](repeating: 0, count: 16)) == nil, "without a key")
+        let beyond = RegionDescriptor(address: .max - 10, byteCount: 11, keys: [.init(rawValue: 1)])
         #expect(RegionDescriptor(decoding: beyond.encoded) == nil)
     }
 

@@ -19,7 +19,7 @@ private final class Loop {
         manager = try ConnectionManager()
         listener = try Listener(manager, on: address, token: 0, backlog: 4)
         domain = try ProtectionDomain(on: listener.device())
-        completions = try CompletionQueue(on: domain.device, capacity: 64)
+        completions = try CompletionQueue(on: [domain.device], capacity: 64)
         let connection = try Connection(manager, token: 1)
         try connection.resolve(listener.address, from: address, timeoutMilliseconds: 5000)
         var established = 0
@@ -55,7 +55,8 @@ private final class Loop {
     func nextEvent() throws -> ConnectionEvent {
         for _ in 0..<10 {
             if let event = try manager.nextEvent() { return event }
-            _ = waitUntilReadable([manager.descriptor], nanoseconds: 2_000_000_000)
+            var sleepers = SleepSet([manager.descriptor])
+            sleepers.wait(nanoseconds: 2_000_000_000)
         }
         throw VerbsError(.system, call: "rdma_get_cm_event", errno: 0, detail: "no event within 20 s")
     }
@@ -65,7 +66,9 @@ private final class Loop {
             if try completions.fetch() { break }
             try completions.arm()
             if try completions.fetch() { break }
-            if waitUntilReadable([completions.descriptor], nanoseconds: 2_000_000_000)[0] { completions.drainEvents() }
+            var sleepers = SleepSet(completions.descriptors)
+            sleepers.wait(nanoseconds: 2_000_000_000)
+            if sleepers.isReadable(0..<1) { completions.drainEvents() }
         }
         return try #require(completions.take(), "no completion within 20 s")
     }

@@ -72,10 +72,14 @@ import Testing
 
     @Test func aWakerEndsAWait() throws {
         let waker = try WakeDescriptor()
-        #expect(waitUntilReadable([waker.descriptor], nanoseconds: 0)[0] == false)
+        var sleepers = SleepSet([-1, waker.descriptor])
+        sleepers.wait(nanoseconds: 0)
+        #expect(!sleepers.isReadable(0..<2))
         waker.wake()
-        #expect(waitUntilReadable([-1, waker.descriptor], nanoseconds: 10_000_000_000)[1])
+        sleepers.wait(nanoseconds: 10_000_000_000)
+        #expect(!sleepers.isReadable(0..<1) && sleepers.isReadable(1..<2))
         waker.drain()
-        #expect(waitUntilReadable([waker.descriptor], nanoseconds: 0)[0] == false)
+        sleepers.wait(nanoseconds: 0)
+        #expect(!sleepers.isReadable(0..<2))
     }
 }
