@@ -139,7 +139,9 @@ extension VerbsFabric {
         }
     }
 
-    /// Says so once, and ends its connections so that everything posted on them is flushed; what comes of that is not reported.
+    /// Says so once, and ends its connections so that everything posted on them is flushed; what comes of that is not reported. Where a
+    /// device or the way has failed, they stay until the fabric ends: over another device their end would tell the peer that this rank has
+    /// died, before it can hear what has really failed.
     mutating func fail(peer: Int, _ error: FabricError) {
         guard peers[peer].phase == .open || peers[peer].phase == .closed else { return }
         peers[peer].phase = .failed
@@ -147,7 +149,7 @@ extension VerbsFabric {
         pending.append(.failure(error))
         for slot in slots(of: peer) {
             channels[slot].queuePair?.dropChain()
-            channels[slot].connection?.disconnect()
+            if error.cause != .deviceFailed, error.cause != .peerUnreachable { channels[slot].connection?.disconnect() }
         }
     }
 

@@ -95,6 +95,18 @@ import Verbs
         }
     }
 
+    /// The peer is to hear of a device that failed, not of a rank that seems to have died.
+    @Test(arguments: [FabricError.Cause.deviceFailed, .peerUnreachable, .peerDied])
+    func onlyADeadPeersConnectionsAreEndedAtOnce(cause: FabricError.Cause) throws {
+        try connectedOnTwo(2)[0].use { (fabric) throws(FabricError) in
+            fabric.fail(peer: 1, FabricError(cause, during: .write, peer: 1, detail: "of this test"))
+            for channel in fabric.channels {
+                let state = try wrapping(.write) { () throws(VerbsError) in try channel.queuePair?.state() }
+                #expect(state == (cause == .peerDied ? .error : .readyToSend))
+            }
+        }
+    }
+
     @Test func anotherNumberOfDevicesIsToldOnBothSides() throws {
         let seats = try [1, 2].enumerated().map { rank, count in
             try Seat(configuration(rank, of: 2) { ($0.devicesPerRank, $0.channelsPerPeer) = (count, 2) })
