@@ -95,6 +95,13 @@ import Verbs
         }
     }
 
+    /// Some of its goodbyes are on the other device's queue than the requests that its end flushes.
+    @Test func whatAPeerSaidBeforeItsEndIsReadFromEveryDevice() throws {
+        let seats = try connectedOnTwo(2)
+        try seats[1].leaveUnheard(by: seats[0])
+        guard case .closed(peer: 1) = try seats[0].next() else { throw Unexpected("no leave") }
+    }
+
     /// The peer is to hear of a device that failed, not of a rank that seems to have died.
     @Test(arguments: [FabricError.Cause.deviceFailed, .peerUnreachable, .peerDied])
     func onlyADeadPeersConnectionsAreEndedAtOnce(cause: FabricError.Cause) throws {
