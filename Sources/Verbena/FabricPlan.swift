@@ -179,10 +179,10 @@ struct FabricPlan {
     }
 
     /// How often a caller looks for the end of its operation before it lets others have the core: on shared memory for about as long as a
-    /// middle-sized operation takes; on a device shorter, for its driver may want the core.
+    /// middle-sized operation takes; on a device hardly at all, for its driver may want the core, and if nobody does the fabric goes on looking.
     var callerLooks: Int {
         if isCrowded { return 2 }
-        return kind == .sharedMemory ? 2_000 : 200
+        return kind == .sharedMemory ? 2_000 : 20
     }
 
     private var yields: Int { isCrowded ? 500 : 10 }
