@@ -1,7 +1,6 @@
 """The limit of the wire: as many simultaneous ib_write_bw flows as ranks, in a ring, each rank on its own device."""
 
 import os
-import re
 import threading
 import time
 
@@ -10,19 +9,14 @@ from contestant import Contestant, Failed
 from settings import Setting
 
 MESSAGE_BYTES = 65536
-FLOW_SECONDS = 6
-ATTEMPTS = 3
+FLOW_SECONDS = 12
+# How long all flows have to run together at least, and how often the bridge's counters are read meanwhile.
+TOGETHER_SECONDS, LOOK_SECONDS = 4, 0.25
+# What a packet carries, and what else of it the bridge counts: Ethernet 14, IP 20, UDP 8, BTH 12, ICRC 4.
+PAYLOAD_BYTES, HEADER_BYTES = 4096, 58
 FIRST_PORT = 18500
 LISTEN_SECONDS = 60
 TCP_LISTEN = "0A"
-
-
-def parse_flow(text):
-    """MB/s (1e6 bytes) of one flow, out of ib_write_bw's output with --report_gbits."""
-    match = re.search(rf"^\s*{MESSAGE_BYTES}\s+\d+\s+\S+\s+([0-9.]+)", text, re.MULTILINE)
-    if not match:
-        raise Failed("ib_write_bw printed no bandwidth")
-    return float(match[1]) * 1000 / 8
 
 
 def listening_ports(text):
@@ -45,8 +39,39 @@ def wait_for_listeners(ports):
     raise Failed(f"ib_write_bw's servers did not listen within {LISTEN_SECONDS} s")
 
 
+def look(ranks):
+    """(time, [bytes that each host has sent over the bridge])."""
+    sent = []
+    for rank in range(1, ranks + 1):
+        with open(f"/sys/class/net/p{rank}/statistics/rx_bytes", encoding="ascii") as file:
+            sent.append(int(file.read()))
+    return time.monotonic(), sent
+
+
+def average_flow(looks):
+    """MB/s (1e6 bytes of payload) of a flow, on average over the longest time in which every flow moved between any two looks.
+
+    None where that is shorter than TOGETHER_SECONDS.
+    """
+    best, first = (0, 0), 0
+    for last in range(1, len(looks)):
+        if any(later - earlier < MESSAGE_BYTES for earlier, later in zip(looks[last - 1][1], looks[last][1])):
+            first = last
+        passed = looks[last][0] - looks[first][0]
+        sent = sum(looks[last][1]) - sum(looks[first][1])
+        best = max(best, (passed, sent))
+    passed, sent = best
+    if passed < TOGETHER_SECONDS:
+        return None
+    return sent * PAYLOAD_BYTES / (PAYLOAD_BYTES + HEADER_BYTES) / len(looks[0][1]) / passed / 1e6
+
+
 class RingLimit(Contestant):
-    """Its figure is the time that an allreduce would take whose bus bandwidth is the average flow's bandwidth."""
+    """Its figure is the time that an allreduce would take whose bus bandwidth is the average flow's bandwidth.
+
+    The bridge tells how much passed. What ib_write_bw prints is no good where its processes have no cores of their own: it counts the
+    completions in some seconds out of the middle, and often finds none.
+    """
 
     key, title, is_peer, fabrics = "limit", "ring limit", False, ("rxe",)
 
@@ -56,9 +81,8 @@ class RingLimit(Contestant):
     def settings(self, fabric, oversubscribed):
         return [Setting("ib_write_bw")]
 
-    def flows(self, job):
-        """MB/s of every flow. Both ends count only the seconds in the middle, when all are running."""
-        base = ["ib_write_bw", "-x", "1", "-s", str(MESSAGE_BYTES), "-D", str(FLOW_SECONDS), "-F", "--report_gbits"]
+    def measure(self, job, setting):
+        base = ["ib_write_bw", "-x", "1", "-s", str(MESSAGE_BYTES), "-D", str(FLOW_SECONDS), "-F"]
         servers, clients, ports = [], [], set()
         for rank in range(1, job.ranks + 1):
             following = rank % job.ranks + 1
@@ -66,27 +90,26 @@ class RingLimit(Contestant):
             ports.add(port)
             servers.append(([*base, "-p", str(port), "-d", f"rxe{following}"], {}))
             clients.append(([*base, "-p", str(port), "-d", f"rxe{rank}", f"10.10.0.{following}"], {}))
-        served = []
-        thread = threading.Thread(target=lambda: served.extend(children.run_together(servers, job.child_seconds)))
-        thread.start()
+        outcomes, looks = [], []
+
+        def run(commands):
+            outcomes.extend(children.run_together(commands, min(job.child_seconds, 4 * FLOW_SECONDS)))
+
+        threads = [threading.Thread(target=run, args=(commands,)) for commands in (servers, clients)]
+        threads[0].start()
         try:
             wait_for_listeners(ports)
-            outcomes = children.run_together(clients, job.child_seconds)
+            threads[1].start()
+            while threads[1].is_alive():
+                looks.append(look(job.ranks))
+                time.sleep(LOOK_SECONDS)
         finally:
-            thread.join()
-        for outcome in outcomes + served:
-            if outcome.problem():
-                raise Failed(outcome.problem())
-        return [parse_flow(outcome.output) for outcome in outcomes]
-
-    def measure(self, job, setting):
-        # A flow whose seconds went by while its process had no core reports nothing.
-        for _ in range(ATTEMPTS):
-            flows = self.flows(job)
-            if min(flows) > 0:
-                break
-        else:
-            raise Failed(f"ib_write_bw reported 0 MB/s {ATTEMPTS} times: the machine was too busy for it to measure")
-        average = sum(flows) / len(flows)
+            for thread in threads:
+                if thread.ident:
+                    thread.join()
+        flow = average_flow(looks)
+        if flow is None:
+            problem = next((outcome.problem() for outcome in outcomes if outcome.problem()), "the machine was too busy")
+            raise Failed(f"the flows did not run together for {TOGETHER_SECONDS} s: {problem}")
         factor = 2 * (job.ranks - 1) / job.ranks
-        return {(size, mode): size * factor / average for size in job.sizes for mode in job.modes}
+        return {(size, mode): size * factor / flow for size in job.sizes for mode in job.modes}
