@@ -94,6 +94,10 @@ let package = Package(
         .executableTarget(
             name: "SharedMemoryBench", dependencies: ["Fabric", "SharedMemoryFabric"], path: "Benchmarks/SharedMemoryBench",
             swiftSettings: rules),
+        // What the executor costs beside the fabric and the data.
+        .executableTarget(
+            name: "ExecutorBench", dependencies: ["Collectives", "Fabric", "SharedMemoryFabric"], path: "Benchmarks/ExecutorBench",
+            swiftSettings: rules),
         // How often operations allocate memory: Tests/end-to-end/allocations.
         .executableTarget(
             name: "allocation-check", dependencies: ["Verbena"], path: "Benchmarks/AllocationCheck", swiftSettings: rules),

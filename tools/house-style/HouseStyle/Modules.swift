@@ -48,6 +48,7 @@ struct Module: Sendable {
         Module("verbena", ["CommandLineSupport", "Simulation", "Trainer", "Verbena"]),
         Module("rdma-allreduce", ["CommandLineSupport", "Verbena"]),
         Module("kernel-bench", ["Reduction"]),
+        Module("ExecutorBench", ["Collectives", "Fabric", "SharedMemoryFabric"]),
     ]
 
     /// Who may import each C module; nobody else, tests included.
