@@ -43,6 +43,13 @@ struct FixedArray<Element> {
         unsafe Kernels.prefetch(base + range.lowerBound, byteCount: range.count * MemoryLayout<Element>.stride)
     }
 
+    /// The place of an element, good as long as this value: for code that touches so many of its fields that finding it for each would be most of the work.
+    @inline(__always)
+    func address(of index: Int) -> UnsafeMutablePointer<Element> {
+        precondition(index >= 0 && index < count)
+        return unsafe base + index
+    }
+
     subscript(index: Int) -> Element {
         _read {
             precondition(index >= 0 && index < count)

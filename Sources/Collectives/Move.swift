@@ -142,14 +142,14 @@ extension StateMachine {
     }
 
     /// Completes a move's write by the peer's invitation, which has come.
-    mutating func followInvitation(_ move: Int, _ lane: Int) -> Bool {
-        let peer = lanes[lane].moves[move].write.channel.peer
+    mutating func followInvitation(_ move: UnsafeMutablePointer<Move>, _ lane: Int) -> Bool {
+        let peer = unsafe move.pointee.write.channel.peer
         // SAFETY: as above; the arrival said that the peer has written its half, and it writes no other before we have sent.
         let box = unsafe buffers[0].region.base + layout.invitation(from: peer)
         let (buffer, offset) = unsafe (Int(box.load(as: Int64.self)), Int((box + 8).load(as: Int64.self)))
-        let (sum, overflows) = offset.addingReportingOverflow(lanes[lane].moves[move].invitedOffset)
+        let (sum, overflows) = unsafe offset.addingReportingOverflow(move.pointee.invitedOffset)
         guard let target = remote(buffer, overflows ? -1 : sum, Int(slots[peer]), lane) else { return false }
-        (lanes[lane].moves[move].write.destination, lanes[lane].moves[move].write.destinationOffset) = target
+        unsafe (move.pointee.write.destination, move.pointee.write.destinationOffset) = target
         return true
     }
 }

@@ -1,6 +1,10 @@
 public import Fabric
 
 /// Events, and the steps that they let a lane take.
+///
+/// The steps of small operations are the most of what those cost: a lane, a link and a move are found once and then held by their addresses.
+// SAFETY (whole file): lanes, links and a lane's moves stay at their places: the machine makes the first two once; a lane's moves are replaced only
+// where an operation starts on it, which no step does that runs on that lane.
 extension StateMachine {
     // MARK: events
 
@@ -82,23 +86,26 @@ extension StateMachine {
 
     /// Does every step of the lane's operation that can be done now; at the end, reports it and frees the lane.
     mutating func advance(_ lane: Int) {
-        let before = lanes[lane].step
-        while lanes[lane].step < lanes[lane].stepCount {
-            guard hasMove(lane), take(lanes[lane].presentMove, lane) else { break }
-            lanes[lane].hasReceived = false
-            lanes[lane].hasActed = false
-            lanes[lane].isResolved = false
-            lanes[lane].step += 1
+        let state = unsafe lanes.address(of: lane)
+        let before = unsafe state.pointee.step
+        while unsafe state.pointee.step < state.pointee.stepCount {
+            guard unsafe state.pointee.keepsMoves || state.pointee.isResolved || resolvePresent(lane) else { break }
+            guard unsafe take(state.pointee.moves.address(of: state.pointee.presentMove), of: state, lane) else { break }
+            unsafe state.pointee.hasReceived = false
+            unsafe state.pointee.hasActed = false
+            unsafe state.pointee.isResolved = false
+            unsafe state.pointee.step += 1
         }
         guard !hasFailed else { return }
-        lanes[lane].progress += UInt64(lanes[lane].step - before)
-        if lanes[lane].step == lanes[lane].stepCount, lanes[lane].incomplete == 0 || isMutated(.earlyRelease) { finish(lane) }
+        unsafe state.pointee.progress += UInt64(state.pointee.step - before)
+        if unsafe state.pointee.step == state.pointee.stepCount && (state.pointee.incomplete == 0 || isMutated(.earlyRelease)) {
+            finish(lane)
+        }
     }
 
-    /// Resolves the present step if that was not done yet; false where it cannot be.
-    @inline(__always)
-    private mutating func hasMove(_ lane: Int) -> Bool {
-        if lanes[lane].keepsMoves || lanes[lane].isResolved { return true }
+    /// Resolves the present step; false where it cannot be.
+    @inline(never)
+    private mutating func resolvePresent(_ lane: Int) -> Bool {
         guard let move = resolve(lanes[lane].step(at: lanes[lane].step), lane) else { return false }
         lanes[lane].moves[0] = move
         lanes[lane].isResolved = true
@@ -121,24 +128,26 @@ extension StateMachine {
     }
 
     /// The parts of a step in their order; false where one has to wait, or has failed.
-    private mutating func take(_ move: Int, _ lane: Int) -> Bool {
-        if lanes[lane].moves[move].drains, lanes[lane].incomplete > 0 || !outbox.isEmpty, !isMutated(.ignoredDrain) {
+    /// - Parameter state: of the lane.
+    @inline(__always)
+    private mutating func take(_ move: UnsafeMutablePointer<Move>, of state: UnsafeMutablePointer<Lane>, _ lane: Int) -> Bool {
+        if unsafe move.pointee.drains && (state.pointee.incomplete > 0 || !outbox.isEmpty), !isMutated(.ignoredDrain) {
             return waitForOutbox(lane)
         }
-        let received = lanes[lane].moves[move].receives
-        if received >= 0, !lanes[lane].hasReceived {
-            guard consume(received, lane) else { return false }
-            lanes[lane].hasReceived = true
+        let received = unsafe move.pointee.receives
+        if received >= 0, unsafe !state.pointee.hasReceived {
+            guard unsafe consume(links.address(of: received), of: state, received, lane) else { return false }
+            unsafe state.pointee.hasReceived = true
         }
-        if !lanes[lane].hasActed {
-            if let combination = lanes[lane].moves[move].combination {
+        if unsafe !state.pointee.hasActed {
+            if let combination = unsafe move.pointee.combination {
                 perform(combination, lane)
-            } else if let action = lanes[lane].moves[move].action {
+            } else if let action = unsafe move.pointee.action {
                 perform(action, lane)
             }
-            lanes[lane].hasActed = true
+            unsafe state.pointee.hasActed = true
         }
-        return lanes[lane].moves[move].sends < 0 || post(move, lane)
+        return unsafe move.pointee.sends < 0 || post(move, of: state, lane)
     }
 
     private mutating func waitForOutbox(_ lane: Int) -> Bool {
@@ -148,15 +157,18 @@ extension StateMachine {
     }
 
     /// Takes the next message of a link; false where it has not arrived.
-    private mutating func consume(_ link: Int, _ lane: Int) -> Bool {
-        bringToPresent(link, lane)
-        if isMutated(.uninvited), links[link].consumed == 0, links[link].arrived == 0 { return true }
-        guard links[link].consumed < links[link].arrived else { return false }
-        guard links[link].signature == lanes[lane].signature || isMutated(.ignoredSignature) else {
-            fail(operationsDiffer(lane: lane, peer: peer(of: link, lane)))
+    @inline(__always)
+    private mutating func consume(
+        _ link: UnsafeMutablePointer<Link>, of state: UnsafeMutablePointer<Lane>, _ number: Int, _ lane: Int
+    ) -> Bool {
+        unsafe bringToPresent(link, of: state)
+        if isMutated(.uninvited), unsafe link.pointee.consumed == 0 && link.pointee.arrived == 0 { return true }
+        guard unsafe link.pointee.consumed < link.pointee.arrived else { return false }
+        guard unsafe link.pointee.signature == state.pointee.signature || isMutated(.ignoredSignature) else {
+            fail(operationsDiffer(lane: lane, peer: peer(of: number, lane)))
             return false
         }
-        links[link].consumed += 1
+        unsafe link.pointee.consumed += 1
         return true
     }
 
@@ -166,35 +178,37 @@ extension StateMachine {
 
     /// Makes the link's counts those of the lane's operation.
     @inline(__always)
-    private mutating func bringToPresent(_ link: Int, _ lane: Int) {
-        if links[link].sequence != lanes[lane].sequence { links[link].turn(to: lanes[lane].sequence) }
+    private mutating func bringToPresent(_ link: UnsafeMutablePointer<Link>, of state: UnsafeMutablePointer<Lane>) {
+        if unsafe link.pointee.sequence != state.pointee.sequence { unsafe link.pointee.turn(to: state.pointee.sequence) }
     }
 
     /// The send part of a step; false where the queue is full, or something has failed.
-    private mutating func post(_ move: Int, _ lane: Int) -> Bool {
-        let (link, queue) = (lanes[lane].moves[move].sends, lanes[lane].moves[move].queue)
-        bringToPresent(link, lane)
+    @inline(__always)
+    private mutating func post(_ move: UnsafeMutablePointer<Move>, of state: UnsafeMutablePointer<Lane>, _ lane: Int) -> Bool {
+        let link = unsafe links.address(of: move.pointee.sends)
+        unsafe bringToPresent(link, of: state)
         guard !outbox.isFull else { return waitForOutbox(lane) }
+        let queue = unsafe move.pointee.queue
         // A full queue drains by completions, which call us again.
         guard writesCompleteAtOnce || posted[queue] - completed[queue] < writeDepth else { return false }
-        switch lanes[lane].moves[move].address {
+        switch unsafe move.pointee.address {
         case .known: break
-        case .invitation: writeInvitation(to: lanes[lane].moves[move].write.channel.peer, lane)
-        case .invited: guard followInvitation(move, lane) else { return false }
+        case .invitation: writeInvitation(to: unsafe move.pointee.write.channel.peer, lane)
+        case .invited: guard unsafe followInvitation(move, lane) else { return false }
         }
-        let sent = links[link].sent
-        let immediate = Immediate(
-            epoch: settings.epoch, kind: kindOfMessages(lane), operation: lanes[lane].sequence,
-            payload: sent == 0 ? lanes[lane].signature : sent)
-        lanes[lane].moves[move].write.immediate = immediate.rawValue
-        outbox.append(lanes[lane].moves[move].write)
-        links[link].sent = sent + 1
+        let sent = unsafe link.pointee.sent
+        let immediate = unsafe Immediate(
+            epoch: settings.epoch, kind: kindOfMessages(state.pointee.kind), operation: state.pointee.sequence,
+            payload: sent == 0 ? state.pointee.signature : sent)
+        unsafe move.pointee.write.immediate = immediate.rawValue
+        unsafe outbox.append(move.pointee.write)
+        unsafe link.pointee.sent = sent + 1
         if writesCompleteAtOnce { return true }
         posted[queue] += 1
-        links[link].lastTicket = posted[queue]
-        if !links[link].isIncomplete {
-            links[link].isIncomplete = true
-            lanes[lane].incomplete += 1
+        unsafe link.pointee.lastTicket = posted[queue]
+        if unsafe !link.pointee.isIncomplete {
+            unsafe link.pointee.isIncomplete = true
+            unsafe state.pointee.incomplete += 1
         }
         return true
     }
@@ -209,8 +223,8 @@ extension StateMachine {
     }
 
     /// A lane of transfers receives messages of its kind, and sends those of the other end's.
-    private func kindOfMessages(_ lane: Int) -> Immediate.Kind {
-        switch lanes[lane].kind {
+    private func kindOfMessages(_ kind: Immediate.Kind) -> Immediate.Kind {
+        switch kind {
         case .collective: .collective
         case .toSender: .toReceiver
         case .toReceiver: .toSender
