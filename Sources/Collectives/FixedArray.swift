@@ -3,7 +3,8 @@ internal import Reduction
 /// Memory of one element type, freed with the last who holds it.
 // SAFETY: allocated in `init`, freed in `deinit`.
 @safe
-private final class Storage<Element> {
+@usableFromInline
+final class Storage<Element> {
     let base: UnsafeMutablePointer<Element>
     private let count: Int
 
@@ -23,10 +24,11 @@ private final class Storage<Element> {
 /// name for the same elements.
 // SAFETY: the storage is held as long as this value, and every index is checked.
 @safe
+@usableFromInline
 struct FixedArray<Element> {
     private let storage: Storage<Element>
-    private let base: UnsafeMutablePointer<Element>
-    let count: Int
+    @usableFromInline let base: UnsafeMutablePointer<Element>
+    @usableFromInline let count: Int
 
     init(_ elements: [Element]) {
         storage = Storage(elements)
@@ -50,6 +52,7 @@ struct FixedArray<Element> {
         return unsafe base + index
     }
 
+    @inlinable
     subscript(index: Int) -> Element {
         _read {
             precondition(index >= 0 && index < count)
@@ -65,7 +68,7 @@ struct FixedArray<Element> {
 /// A list that is filled and emptied over and over, of a capacity that its owner never exceeds.
 @usableFromInline
 struct Batch<Element: BitwiseCopyable> {
-    private let elements: FixedArray<Element>
+    @usableFromInline let elements: FixedArray<Element>
     @usableFromInline private(set) var count = 0
 
     /// - Parameter filler: what stands in the places that hold nothing.
@@ -74,7 +77,11 @@ struct Batch<Element: BitwiseCopyable> {
     @usableFromInline var isEmpty: Bool { count == 0 }
     var isFull: Bool { count == elements.count }
 
-    @usableFromInline subscript(index: Int) -> Element { elements[index] }
+    @inlinable
+    subscript(index: Int) -> Element {
+        _read { yield elements[index] }
+        nonmutating _modify { yield &elements[index] }
+    }
 
     mutating func append(_ element: Element) {
         elements[count] = element

@@ -200,8 +200,9 @@ extension StateMachine {
         let immediate = unsafe Immediate(
             epoch: settings.epoch, kind: kindOfMessages(state.pointee.kind), operation: state.pointee.sequence,
             payload: sent == 0 ? state.pointee.signature : sent)
-        unsafe move.pointee.write.immediate = immediate.rawValue
+        // Set in the copy: a copy of what was just stored would wait for the store.
         unsafe outbox.append(move.pointee.write)
+        outbox[outbox.count - 1].immediate = immediate.rawValue
         unsafe link.pointee.sent = sent + 1
         if writesCompleteAtOnce { return true }
         posted[queue] += 1
