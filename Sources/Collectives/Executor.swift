@@ -38,6 +38,9 @@ public struct Executor<F: Fabric & ~Copyable>: ~Copyable {
     public var settings: ExecutorSettings { machine.settings }
     /// What has ended the executor.
     public var failure: CollectiveError? { machine.failure }
+    /// Whether there is a `failure`.
+    @inlinable
+    public var hasFailed: Bool { machine.hasFailed }
     public var fabricName: String { device.name }
     public var deviceName: String { device.deviceName }
 
@@ -116,8 +119,8 @@ public struct Executor<F: Fabric & ~Copyable>: ~Copyable {
     @inlinable
     public mutating func takeFinished() -> Finished? { machine.takeFinished() }
 
-    /// Handles every event that the fabric has. Call again when `wait` returns.
-    /// - Returns: whether there was any event.
+    /// Handles the fabric's events until an operation has ended or there are no more. Call again when `wait` returns.
+    /// - Returns: whether there was any event: call again at once, then.
     @inlinable
     public mutating func progress() -> Bool {
         var progressed = false
@@ -125,6 +128,8 @@ public struct Executor<F: Fabric & ~Copyable>: ~Copyable {
             progressed = true
             machine.handle(event)
             postWrites()
+            // Who waits for an operation is not to wait for a look at what comes after it.
+            if machine.hasFinished { break }
         }
         return progressed
     }

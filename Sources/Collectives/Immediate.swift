@@ -32,6 +32,7 @@ struct Immediate: Equatable {
     }
 
     /// Nil for a kind that there is not.
+    @inline(__always)
     init?(rawValue: UInt32) {
         guard let kind = Kind(rawValue: rawValue >> 28 & 3) else { return nil }
         epoch = rawValue >> 30

@@ -20,6 +20,7 @@ struct Lane {
     let kind: Immediate.Kind
 
     var isActive = false
+    /// The present one, or the last.
     var operation: Operation
     var ticket: UInt64 = 0
     var schedule: Schedule
@@ -40,8 +41,8 @@ struct Lane {
     /// Which set of eager slots the operation uses, if it does; they are used in turn.
     var usesEager = false
     var eagerSet = 0
-    /// The operation that all this was worked out for.
-    var lastOperation: Operation?
+    /// Whether all this was worked out for `operation`.
+    var isPrepared = false
     var operationHash: UInt64 = 0
     /// Stopped only because a write was not with the fabric yet.
     var waitsForOutbox = false

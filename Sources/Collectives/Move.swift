@@ -11,7 +11,9 @@ struct Move {
     var drains = false
     /// The link whose next message is awaited; -1 for none.
     var receives = -1
-    var action: Action?
+    var action: Action? { didSet { acts = action != nil } }
+    /// Whether there is one: asked for each step.
+    private(set) var acts = false
     /// What the action comes to, where it is no more than that.
     var combination: Combination?
     /// The link that is written by; -1 for none.

@@ -47,16 +47,18 @@ extension StateMachine {
     }
 
     mutating func start(_ operation: Operation, ticket: UInt64, on lane: Int) {
-        let comesAgain = lanes[lane].lastOperation == operation
+        // SAFETY: as `StateMachine+Steps.swift` says of lanes.
+        let state = unsafe lanes.address(of: lane)
+        let comesAgain = unsafe state.pointee.isPrepared && state.pointee.operation.isSame(as: operation)
         if !comesAgain { prepare(operation, on: lane) }
-        lanes[lane].ticket = ticket
-        lanes[lane].isActive = true
+        unsafe state.pointee.ticket = ticket
+        unsafe state.pointee.isActive = true
         // From here on a failure reports the operation.
-        if comesAgain, !lanes[lane].keepsMoves { keepMoves(lane) }
+        if comesAgain, unsafe !state.pointee.keepsMoves { keepMoves(lane) }
         // Spreads the place in the order over the bits that travel.
-        let hash = (lanes[lane].operationHash ^ lanes[lane].sequence) &* 0x9E37_79B9_7F4A_7C15
-        lanes[lane].signature = UInt32(truncatingIfNeeded: hash >> 48)
-        lanes[lane].seenProgress = .max
+        let hash = unsafe (state.pointee.operationHash ^ state.pointee.sequence) &* 0x9E37_79B9_7F4A_7C15
+        unsafe state.pointee.signature = UInt32(truncatingIfNeeded: hash >> 48)
+        unsafe state.pointee.seenProgress = .max
         advance(lane)
     }
 
@@ -74,8 +76,8 @@ extension StateMachine {
             if isMutated(.earlyLeave), algorithm == .direct { lanes[lane].stepCount -= min(1, lanes[lane].stepCount) }
         }
         let size = operation.type.byteCount
-        lanes[lane].lastOperation = operation
         lanes[lane].operation = operation
+        lanes[lane].isPrepared = true
         lanes[lane].keepsMoves = false
         let larger = max(operation.inputExtent(worldSize: worldSize), operation.outputExtent(worldSize: worldSize)) * size
         let machine = settings.topology.size(ofMachine: settings.topology.machine(of: rank))

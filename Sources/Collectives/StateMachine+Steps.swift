@@ -63,22 +63,22 @@ extension StateMachine {
             case .toSender: ExecutorSettings.lanes + 2 * slot
             case .toReceiver: ExecutorSettings.lanes + 2 * slot + 1
             }
-        guard channel.index < lanes[lane].channels else { return fail(stray(channel, rawValue)) }
-        let link = lanes[lane].link(slot, channel: channel.index)
-        let sequence = lanes[lane].sequence
-        if links[link].sequence != sequence { links[link].turn(to: sequence) }
-        let isPresent = UInt64(immediate.operation) == sequence % Immediate.operations
-        let number = isPresent ? links[link].arrived : links[link].earlyArrived
+        let state = unsafe lanes.address(of: lane)
+        guard unsafe channel.index < state.pointee.channels else { return fail(stray(channel, rawValue)) }
+        let link = unsafe links.address(of: state.pointee.link(slot, channel: channel.index))
+        unsafe bringToPresent(link, of: state)
+        let isPresent = unsafe UInt64(immediate.operation) == state.pointee.sequence % Immediate.operations
+        let number = unsafe isPresent ? link.pointee.arrived : link.pointee.earlyArrived
         guard number == 0 || immediate.payload == number & 0xFFFF,
-            isPresent || number == 0 || immediate.operation == links[link].earlyOperation
+            unsafe (isPresent || number == 0 || immediate.operation == link.pointee.earlyOperation)
         else { return fail(stray(channel, rawValue)) }
         if isPresent {
-            if number == 0 { links[link].signature = immediate.payload }
-            links[link].arrived += 1
-            if lanes[lane].isActive { advance(lane) }
+            if number == 0 { unsafe link.pointee.signature = immediate.payload }
+            unsafe link.pointee.arrived += 1
+            if unsafe state.pointee.isActive { advance(lane) }
         } else {
-            if number == 0 { (links[link].earlyOperation, links[link].earlySignature) = (immediate.operation, immediate.payload) }
-            links[link].earlyArrived += 1
+            if number == 0 { unsafe (link.pointee.earlyOperation, link.pointee.earlySignature) = (immediate.operation, immediate.payload) }
+            unsafe link.pointee.earlyArrived += 1
         }
     }
 
@@ -99,7 +99,7 @@ extension StateMachine {
         guard !hasFailed else { return }
         unsafe state.pointee.progress += UInt64(state.pointee.step - before)
         if unsafe state.pointee.step == state.pointee.stepCount && (state.pointee.incomplete == 0 || isMutated(.earlyRelease)) {
-            finish(lane)
+            unsafe finish(state)
         }
     }
 
@@ -131,15 +131,16 @@ extension StateMachine {
     /// - Parameter state: of the lane.
     @inline(__always)
     private mutating func take(_ move: UnsafeMutablePointer<Move>, of state: UnsafeMutablePointer<Lane>, _ lane: Int) -> Bool {
-        if unsafe move.pointee.drains && (state.pointee.incomplete > 0 || !outbox.isEmpty), !isMutated(.ignoredDrain) {
-            return waitForOutbox(lane)
-        }
         let received = unsafe move.pointee.receives
         if received >= 0, unsafe !state.pointee.hasReceived {
             guard unsafe consume(links.address(of: received), of: state, received, lane) else { return false }
             unsafe state.pointee.hasReceived = true
         }
-        if unsafe !state.pointee.hasActed {
+        // After the message: it comes later as a rule, and then nobody need come back for the outbox.
+        if unsafe move.pointee.drains && (state.pointee.incomplete > 0 || !outbox.isEmpty), !isMutated(.ignoredDrain) {
+            return waitForOutbox(lane)
+        }
+        if unsafe move.pointee.acts && !state.pointee.hasActed {
             if let combination = unsafe move.pointee.combination {
                 perform(combination, lane)
             } else if let action = unsafe move.pointee.action {
@@ -232,9 +233,10 @@ extension StateMachine {
         }
     }
 
-    private mutating func finish(_ lane: Int) {
-        lastFinished = (lanes[lane].operation, lanes[lane].sequence)
-        finished.append(Finished(ticket: lanes[lane].ticket, isFailed: false))
-        lanes[lane].turn()
+    @inline(__always)
+    private mutating func finish(_ lane: UnsafeMutablePointer<Lane>) {
+        lastFinished = unsafe (lane.pointee.operation, lane.pointee.sequence)
+        finished.append(Finished(ticket: unsafe lane.pointee.ticket, isFailed: false))
+        unsafe lane.pointee.turn()
     }
 }

@@ -20,7 +20,7 @@ struct StateMachine: ~Copyable {
 
     @usableFromInline private(set) var failure: CollectiveError?
     /// Whether there is one: asked all the time.
-    private(set) var hasFailed = false
+    @usableFromInline private(set) var hasFailed = false
 
     let rank: Int
     let worldSize: Int
@@ -156,7 +156,7 @@ struct StateMachine: ~Copyable {
     mutating func adopt(_ costs: Costs) {
         settings.costs = costs
         choices = ChoiceCache()
-        for lane in lanes.indices { lanes[lane].lastOperation = nil }
+        for lane in lanes.indices { lanes[lane].isPrepared = false }
     }
 
     // MARK: operations

@@ -145,8 +145,9 @@ private final class TimedSeat {
     func addBuffer(byteCount: Int) throws { buffer = try executor.addBuffer(byteCount: byteCount).0 }
 
     func run() {
-        _ = executor.progress()
-        while executor.takeFinished() != nil {
+        while true {
+            _ = executor.progress()
+            guard executor.takeFinished() != nil else { return }
             isDone = true
             endNanoseconds = network.now.nanoseconds
         }

@@ -94,6 +94,9 @@ extension Communicator {
 
     // MARK: arguments
 
+    /// More than any memory holds, and few enough that bytes of all ranks can be counted.
+    private static let mostElements = 1 << 38
+
     static var barrierOperation: Operation { Operation(.barrier, input: Place(.landing), count: 0, type: .uint8) }
 
     private func begin<E: Element>(
@@ -105,6 +108,7 @@ extension Communicator {
         return Pending(engine, ticket, copiesTo: output, operation.writtenRange(rank: rank, worldSize: worldSize))
     }
 
+    @inline(__always)
     private func operation<E: Element>(
         _ collective: Collective, _ input: Buffer<E>, _ output: Buffer<E>?, _ count: Int, _ reduction: ReductionOperation,
         _ algorithm: Algorithm?
@@ -131,7 +135,7 @@ extension Communicator {
     private func check(_ operation: Operation, _ inputCount: Int, _ outputCount: Int) throws(VerbenaError) {
         let collective = operation.collective
         func refuse(_ why: String) -> VerbenaError { VerbenaError(.configuration, "\(collective): \(why)") }
-        guard operation.count >= 0, operation.count <= Int.max / 16 / worldSize else { throw refuse("\(operation.count) elements") }
+        guard 0...Self.mostElements ~= operation.count else { throw refuse("\(operation.count) elements") }
         let (input, output) = (operation.inputExtent(worldSize: worldSize), operation.outputExtent(worldSize: worldSize))
         guard input <= inputCount else { throw refuse("it reads \(input) elements, and the input has \(inputCount)") }
         guard output <= outputCount else { throw refuse("it writes \(output) elements, and the output has \(outputCount)") }

@@ -401,17 +401,19 @@ final class Engine<F: Fabric & ~Copyable>: EngineControl, @unchecked Sendable {
 
     /// Tells the waiters what has ended. A failure is agreed on with the other ranks first.
     private func report(_ owned: inout Owned) {
-        guard owned.executor.hasFinished || owned.executor.failure != nil else { return }
-        if let failure = owned.executor.failure { settle(failure) }
-        var time: UInt64 = 0
+        if owned.executor.hasFailed, let failure = owned.executor.failure { settle(failure) }
         while let finished = owned.executor.takeFinished() {
             if owned.ownEnd == .awaited, finished.ticket == owned.ownTicket {
                 owned.ownEnd = finished.isFailed ? .failed : .done
-                continue
+            } else {
+                report(finished, &owned)
             }
-            if time == 0 { time = platform_now() }
-            slots.end(owned.tickets.remove(finished.ticket), failed: finished.isFailed, at: time)
         }
+    }
+
+    @inline(never)
+    private func report(_ finished: Finished, _ owned: inout Owned) {
+        slots.end(owned.tickets.remove(finished.ticket), failed: finished.isFailed, at: platform_now())
     }
 
     private func end(_ owned: inout Owned, with agreed: Verdict) {
