@@ -46,6 +46,7 @@ extension StateMachine {
         return ExecutorSettings.lanes + 2 * Int(slots[peer]) + (isSend ? 0 : 1)
     }
 
+    @inline(__always)
     mutating func start(_ operation: Operation, ticket: UInt64, on lane: Int) {
         // SAFETY: as `StateMachine+Steps.swift` says of lanes.
         let state = unsafe lanes.address(of: lane)

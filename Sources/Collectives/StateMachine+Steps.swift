@@ -15,19 +15,18 @@ extension StateMachine {
         switch event {
         case .arrival(let channel, let immediate): handleArrival(channel, immediate)
         case .completion(let channel, let ticket): handleCompletion(channel, ticket)
-        case .closed(let peer):
-            closedPeer = closedPeer ?? peer
-            if let lane = lanes.indices.first(where: { lanes[$0].isActive }) {
-                fail(error(.fabric(.peerClosed), lane: lane, peer: peer, "it left the job before the operation was done"))
-            }
-        case .failure(let cause):
-            fail(
-                CollectiveError(
-                    .fabric(cause.cause), peer: cause.rankAtFault, operation: currentOperation, detail: cause.detail,
-                    remedy: cause.remedy))
+        case .closed(let peer): handleClosed(peer)
+        case .failure(let cause): refuse(cause)
         }
         if pending.count > 0 { startPending() }
         if !pendingTransfers.isEmpty { startTransfers() }
+    }
+
+    @inline(never)
+    private mutating func handleClosed(_ peer: Int) {
+        closedPeer = closedPeer ?? peer
+        guard let lane = lanes.indices.first(where: { lanes[$0].isActive }) else { return }
+        fail(error(.fabric(.peerClosed), lane: lane, peer: peer, "it left the job before the operation was done"))
     }
 
     private mutating func handleCompletion(_ channel: Channel, _ ticket: UInt64) {
@@ -215,7 +214,8 @@ extension StateMachine {
         return true
     }
 
-    /// The fabric did not take a write.
+    /// The fabric did not take a write, or failed by itself.
+    @inline(never)
     @usableFromInline
     mutating func refuse(_ refusal: FabricError) {
         fail(

@@ -38,6 +38,7 @@ public final class Buffer<E: Element>: @unchecked Sendable {
 
     /// Whether every operation copies what it reads into memory of the engine's, and what it writes out of it; see `Communicator.register`.
     // SAFETY: only asked whether it is there.
+    @inline(__always)
     public var isStaged: Bool { unsafe staging != nil }
 
     /// Copies elements into the engine's memory, where there is such a copy.

@@ -285,12 +285,14 @@ final class Engine<F: Fabric & ~Copyable>: EngineControl, @unchecked Sendable {
 
     private func tryOwn() -> Bool { !isOwned.exchange(true, ordering: .acquiring) }
 
+    @inline(__always)
     private func disown(hasWork: Bool) {
         isOwned.store(false, ordering: .sequentiallyConsistent)
         if hasWork || hasMail.load(ordering: .sequentiallyConsistent) { bell.ring() }
     }
 
     /// - Returns: whether the operation failed.
+    @inline(__always)
     private func runOwned(_ operation: Operation, _ owned: inout Owned) -> Bool {
         if hasMail.load(ordering: .acquiring) { readMail(&owned) }
         guard owned.stopOrderly == nil else { return true }
@@ -402,7 +404,7 @@ final class Engine<F: Fabric & ~Copyable>: EngineControl, @unchecked Sendable {
     /// Tells the waiters what has ended. A failure is agreed on with the other ranks first.
     private func report(_ owned: inout Owned) {
         if owned.executor.hasFailed, let failure = owned.executor.failure { settle(failure) }
-        while let finished = owned.executor.takeFinished() {
+        while owned.executor.hasFinished, let finished = owned.executor.takeFinished() {
             if owned.ownEnd == .awaited, finished.ticket == owned.ownTicket {
                 owned.ownEnd = finished.isFailed ? .failed : .done
             } else {
