@@ -42,6 +42,9 @@ public struct JobOptions: ParsableArguments {
         if let devicesPerRank, !(1...Configuration.mostDevicesPerRank ~= devicesPerRank) {
             throw ValidationError("--devices-per-rank \(devicesPerRank): give a number from 1 to \(Configuration.mostDevicesPerRank)")
         }
+        if fabric == .sharedMemory, device != nil || devicesPerRank != nil {
+            throw ValidationError("--fabric shm has no devices; leave out --device and --devices-per-rank, or take --fabric verbs")
+        }
         if ranks != nil, !LocalJob.isRank, let launcher = LocalJob.foreignLauncher() {
             throw ValidationError("--ranks starts ranks, but \(launcher); leave out --ranks, or unset the launcher's variables")
         }

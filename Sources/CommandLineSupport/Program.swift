@@ -68,19 +68,29 @@ public func parse<Root: ParsableCommand>(_: Root.Type, _ arguments: [String]? = 
         try (command as? any Program)?.check()
         return command
     } catch let error where !(error is Failure) && !Root.exitCode(for: error).isSuccess {
-        let words = [Root.configuration.commandName, subcommand(of: Root.self, arguments ?? Array(CommandLine.arguments.dropFirst()))]
+        let command = commandPath(of: Root.self, arguments ?? Array(CommandLine.arguments.dropFirst()))
         // The parser lists an option's values line by line.
-        let message = Root.message(for: error).replacing(":\n  - ", with: ": ").replacing("\n  - ", with: ", ")
-        throw Failure(
-            status: ExitStatus.usage,
-            "\(message.hasSuffix(".") ? String(message.dropLast()) : message); see \(words.compactMap { $0 }.joined(separator: " ")) --help"
-        )
+        var message = Root.message(for: error).replacing(":\n  - ", with: ": ").replacing("\n  - ", with: ", ")
+        if !message.contains(": "), let help = helpLine(of: Root.fullMessage(for: error)) {
+            message = "\(message.hasSuffix(".") ? String(message.dropLast()) : message): \(help)"
+        }
+        if message.hasSuffix(".") { message.removeLast() }
+        throw Failure(status: ExitStatus.usage, "\(message); see \(command) --help")
     }
 }
 
-/// Whose help an error in these arguments should point to.
-private func subcommand(of root: any ParsableCommand.Type, _ arguments: [String]) -> String? {
-    root.configuration.subcommands.compactMap { $0.configuration.commandName }.first { $0 == arguments.first }
+/// The parser's longer message about an option has a line `Help:  --name <value>  What it is.`
+/// - Returns: what it is; nil where the error is not about one option.
+private func helpLine(of fullMessage: String) -> Substring? {
+    let line = fullMessage.split(separator: "\n").first { $0.hasPrefix("Help:") }
+    return line?.split(separator: "  ").dropFirst(2).last
+}
+
+/// Whose help an error in these arguments should point to: `verbena simulate check`.
+private func commandPath(of root: any ParsableCommand.Type, _ arguments: [String]) -> String {
+    let name = root.configuration.commandName ?? ""
+    let next = root.configuration.subcommands.first { $0.configuration.commandName == arguments.first }
+    return next.map { "\(name) \(commandPath(of: $0, Array(arguments.dropFirst())))" } ?? name
 }
 
 /// One line on stderr, in one write, so that lines of several ranks do not mix.

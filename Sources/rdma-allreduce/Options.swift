@@ -34,12 +34,12 @@ struct SubjectOptions: ParsableArguments {
 
 /// The sizes, as in nccl-tests.
 struct SizeOptions: ParsableArguments {
-    @Option(name: [.customShort("b"), .customLong("minbytes")], parsing: .unconditional, help: "Least size.")
+    @Option(name: [.customShort("b"), .customLong("minbytes")], parsing: .unconditional, help: "Least size in bytes, such as 8, 64K or 32M.")
     var least = ByteCount(32 << 20)
 
     @Option(
         name: [.customShort("e"), .customLong("maxbytes")], parsing: .unconditional,
-        help: "Most size. (default: 32M, or the least size if that is larger)")
+        help: "Most size in bytes. (default: 32M, or the least size if that is larger)")
     var most: ByteCount?
 
     @Option(name: [.customShort("i"), .customLong("stepbytes")], parsing: .unconditional, help: "Bytes from one size to the next.")
