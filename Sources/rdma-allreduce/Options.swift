@@ -34,7 +34,8 @@ struct SubjectOptions: ParsableArguments {
 
 /// The sizes, as in nccl-tests.
 struct SizeOptions: ParsableArguments {
-    @Option(name: [.customShort("b"), .customLong("minbytes")], parsing: .unconditional, help: "Least size in bytes, such as 8, 64K or 32M.")
+    @Option(
+        name: [.customShort("b"), .customLong("minbytes")], parsing: .unconditional, help: "Least size in bytes, such as 8, 64K or 32M.")
     var least = ByteCount(32 << 20)
 
     @Option(

@@ -16,6 +16,10 @@ struct CommandLineTests {
         (["train", "--learning-rate", "nan"], "learning rate"), (["train", "--learning-rate", "-0.1"], "learning rate of -0.1"),
         (["train", "--momentum", "1"], "momentum"), (["train", "--hidden", "256,x"], "256,x"), (["train", "--hidden", "0"], "hidden"),
         (["train", "--hidden", "16,"], "16,"), (["train", "--bucket-bytes", "3"], "buckets"), (["train", "--bucket-bytes", "1T"], "1T"),
+        // What an option wants is said with it.
+        (["train", "--epochs", "x"], "'--epochs <epochs>': Passes over"), (["simulate", "check"], "as FROM..TO or one number;"),
+        (["train", "--fabric", "shm", "--devices-per-rank", "2"], "take --fabric verbs"),
+
         (["train", "--seed", "-1"], "-1"), (["train", "--ranks", "2", "--batch", "2501"], "5000 samples"),
         (["train", "--nonsense"], "--nonsense"),
         (["train", "word"], "word"), (["doctor", "word"], "word"), (["nonsense"], "nonsense"),
@@ -31,8 +35,8 @@ struct CommandLineTests {
         let failure = try #require(throws: Failure.self) { _ = try parse(VerbenaCommand.self, arguments) }
         #expect(failure.status == ExitStatus.usage)
         #expect(failure.description.contains(word))
-        let command = ["train", "doctor", "simulate"].contains(arguments[0]) ? "verbena \(arguments[0])" : "verbena"
-        #expect(failure.description.hasSuffix("; see \(command) --help"))
+        let commands = arguments.prefix { ["train", "doctor", "simulate", "check", "time"].contains($0) }
+        #expect(failure.description.hasSuffix("; see \((["verbena"] + commands).joined(separator: " ")) --help"))
     }
 
     @Test("a folder without data is status 1, before there are ranks, with a remedy")
