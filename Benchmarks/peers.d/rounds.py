@@ -133,14 +133,12 @@ def rehearse(entries, job):
 
 def result_of(entries, versions, skipped, job, rounds, began_on):
     names = {entry.contestant.key: entry.contestant for entry in entries}
-    ours = names.get("verbena")
     return {
         "fabric": job.fabric,
         "ranks": job.ranks,
         "rounds": rounds,
         "pointSeconds": job.point_seconds,
         "machine": began_on,
-        "oursRewrites": bool(ours and ours.can_rewrite),
         "contestants": [
             {"contestant": key, "title": value.title, "version": versions[key], "isPeer": value.is_peer} for key, value in names.items()
         ],
