@@ -1,3 +1,4 @@
+internal import CPlatform
 internal import Synchronization
 
 /// One arrival: a cache line that goes from the writer's core to the reader's, and all that a small message costs.
@@ -107,6 +108,7 @@ struct ArrivalWriter {
         sequence &+= 1
         unsafe next += ArrivalEntry.byteCount
         if unsafe next == end { unsafe next = first }
+        unsafe platform_prefetch_to_write(next)
     }
 }
 

@@ -34,6 +34,15 @@ static inline void platform_pause(void) {
 #endif
 }
 
+/// Has this core's cache fetch a line to write into it.
+static inline void platform_prefetch_to_write(const void *address) {
+#if defined(__x86_64__)
+    __asm__ volatile("prefetchw %0" : : "m"(*(const char *)address));
+#else
+    __builtin_prefetch(address, 1);
+#endif
+}
+
 /// Keeps the compiler, not the core, from moving accesses across it.
 static inline void platform_compiler_fence(void) { __asm__ volatile("" ::: "memory"); }
 
