@@ -93,7 +93,8 @@ let package = Package(
         // Our allreduce in the loop that measures the peers: Benchmarks/peers.
         .target(name: "CMeasure", path: "Benchmarks/peers.d", sources: ["measure.c"], publicHeadersPath: "."),
         .executableTarget(
-            name: "peer-verbena", dependencies: ["CMeasure", "CommandLineSupport", "Verbena", argumentParser], path: "Benchmarks/PeerVerbena",
+            name: "peer-verbena", dependencies: ["CMeasure", "CommandLineSupport", "Verbena", argumentParser],
+            path: "Benchmarks/PeerVerbena",
             swiftSettings: rules),
         // What a message costs on shared memory.
         .executableTarget(

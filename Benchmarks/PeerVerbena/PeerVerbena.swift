@@ -53,6 +53,7 @@ final class Subject {
     init(_ communicator: Communicator, _ buffer: Buffer<Float>) { (self.communicator, self.buffer) = (communicator, buffer) }
 
     /// - Returns: nonzero after a failure, as the loop wants it.
+    // SAFETY: as said of `current`.
     static func allreduce(_ count: Int) -> Int32 {
         guard let current = unsafe current else { return 1 }
         return unsafe current._withUnsafeGuaranteedRef { $0.allreduce(count) }

@@ -48,6 +48,10 @@ struct Lane {
     var waitsForOutbox = false
     /// Links whose last write has not completed.
     var incomplete = 0
+    /// Whether the operation may end before its writes have completed: all they read is the machine's own memory.
+    var endsBeforeWrites = false
+    /// The operation before has left writes under way: the next one, which may change what they read, begins when they have completed.
+    var awaitsPrevious = false
     /// Whether actions store past the caches.
     var isStreaming = false
     /// In bytes: where this rank's own input and output begin in their buffers.
@@ -123,6 +127,7 @@ struct Lane {
         isActive = false
         step = 0
         if usesEager { eagerSet ^= 1 }
+        awaitsPrevious = incomplete > 0
         sequence += stride
     }
 }

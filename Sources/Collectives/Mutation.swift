@@ -17,6 +17,8 @@ package enum Mutation: String, CaseIterable, Sendable {
     case eagerSetTooFew
     /// What is to be overwritten is not waited for.
     case ignoredDrain
+    /// An operation begins while the one before it on the lane has writes under way.
+    case ignoredPrevious
     /// A completion does not wake the lane that waits for it.
     case missedCompletion
     /// A rank leaves the machine's memory before the others are done with its own.

@@ -5,8 +5,9 @@
 /// cannot finish without a message from each: two sets of slots, used in turn, are enough (`Landing`). The same holds for
 /// `Logarithmic`, which shares the slots.
 ///
-/// *Sources.* In place, the result replaces what was sent, so on devices it is sent from a copy in the own slot; where ranks see each other's
-/// memory a write has left by the time that it is posted, and waiting for its completion costs less than the copy.
+/// *Sources.* On devices an allreduce sends from a copy in the own slot: the operation ends without waiting for completions, which come a round trip
+/// later (`Lane.endsBeforeWrites`), and in place the result may replace what was sent. Where ranks see each other's memory a write has left by the
+/// time that it is posted, and in place waiting for its completion costs less than the copy.
 ///
 /// *Bits.* Sums are taken in the order of the ring: segment s begins with rank s; on several machines of several ranks in the order of
 /// the hierarchical ring.
@@ -17,9 +18,8 @@ public struct OneShot: Equatable, Sendable {
 
     private var others: Int { shape.worldSize - 1 }
     private func peer(_ index: Int) -> Int { (shape.rank + 1 + index) % shape.worldSize }
-    /// The result overwrites what was sent.
-    private var overwrites: Bool { shape.isInPlace && shape.count > 0 && shape.collective == .allreduce }
-    private var copiesFirst: Bool { overwrites && !shape.topology.isOneMachine }
+    private var isReducing: Bool { shape.count > 0 && shape.collective == .allreduce }
+    private var copiesFirst: Bool { isReducing && !shape.topology.isOneMachine }
 
     public var count: Int { 1 + others + others + 1 + work }
 
@@ -33,7 +33,7 @@ public struct OneShot: Equatable, Sendable {
         index -= others
         if index < others { return Step(receive: peer(index)) }
         index -= others
-        if index == 0 { return Step(drain: overwrites && !copiesFirst) }
+        if index == 0 { return Step(drain: isReducing && shape.isInPlace && !copiesFirst) }
         return Step(action: action(index - 1))
     }
 

@@ -19,7 +19,7 @@ extension StateMachine {
         let isAtEnd = lanes[lane].step == lanes[lane].stepCount
         let step = isAtEnd ? Step(drain: true) : lanes[lane].step(at: lanes[lane].step)
         let place = "at step \(lanes[lane].step) of \(lanes[lane].stepCount)"
-        if let peer = step.receive, !lanes[lane].hasReceived {
+        if let peer = step.receive, !lanes[lane].hasReceived, !lanes[lane].awaitsPrevious {
             return error(
                 .stalled, lane: lane, peer: peer, "nothing came from it for \(seconds) s \(place)",
                 remedy: "see what that rank is doing; a slower step needs a longer stall limit")

@@ -86,6 +86,9 @@ extension StateMachine {
         let isOverwriting = operation.isInPlace && operation.collective.reduces
         lanes[lane].isStreaming = !isOverwriting && larger * machine * (operation.isInPlace ? 1 : 2) > settings.cacheBytes
         lanes[lane].usesEager = algorithm == .oneShot || algorithm == .logarithmic
+        // A schedule too long for a program is none of small messages.
+        lanes[lane].endsBeforeWrites =
+            lanes[lane].usesEager && !lanes[lane].program.isEmpty && lanes[lane].program.allSatisfy { $0.send?.readsOwnMemory ?? true }
         lanes[lane].inputOffset = operation.input.byteOffset + operation.inputStart(of: rank) * size
         lanes[lane].outputOffset = operation.output.byteOffset + operation.outputStart(of: rank) * size
         lanes[lane].operationHash = operation.hash(algorithm: algorithm)

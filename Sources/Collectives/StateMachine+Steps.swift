@@ -41,11 +41,12 @@ extension StateMachine {
     }
 
     private mutating func complete(_ lane: Int, _ link: Int, _ ticket: UInt64) {
-        guard lanes[lane].isActive else { return }
         if links[link].isIncomplete, links[link].lastTicket <= ticket {
             links[link].isIncomplete = false
             lanes[lane].incomplete -= 1
+            if lanes[lane].incomplete == 0 { lanes[lane].awaitsPrevious = false }
         }
+        guard lanes[lane].isActive else { return }
         // The lane may wait for its writes, or for room in the queue.
         if !isMutated(.missedCompletion) { advance(lane) }
     }
@@ -86,6 +87,7 @@ extension StateMachine {
     /// Does every step of the lane's operation that can be done now; at the end, reports it and frees the lane.
     mutating func advance(_ lane: Int) {
         let state = unsafe lanes.address(of: lane)
+        guard unsafe !state.pointee.awaitsPrevious || isMutated(.ignoredPrevious) else { return }
         let before = unsafe state.pointee.step
         while unsafe state.pointee.step < state.pointee.stepCount {
             guard unsafe state.pointee.keepsMoves || state.pointee.isResolved || resolvePresent(lane) else { break }
@@ -97,7 +99,9 @@ extension StateMachine {
         }
         guard !hasFailed else { return }
         unsafe state.pointee.progress += UInt64(state.pointee.step - before)
-        if unsafe state.pointee.step == state.pointee.stepCount && (state.pointee.incomplete == 0 || isMutated(.earlyRelease)) {
+        if unsafe state.pointee.step == state.pointee.stepCount
+            && (state.pointee.incomplete == 0 || state.pointee.endsBeforeWrites || isMutated(.earlyRelease))
+        {
             unsafe finish(state)
         }
     }

@@ -111,6 +111,12 @@ public struct Send: Equatable, Sendable {
         self.count = count
     }
 
+    /// Whether it reads nothing, or memory that is not the user's.
+    var readsOwnMemory: Bool {
+        if case .eager = source { return true }
+        return count == 0
+    }
+
     /// Says to a peer: I have come so far.
     public static func signal(_ peer: Int) -> Send { Send(peer: peer, from: .input(0), to: .output(0), count: 0) }
 }

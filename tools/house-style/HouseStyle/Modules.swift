@@ -47,7 +47,7 @@ struct Module: Sendable {
         Module("CommandLineSupport", ["Verbena"]),
         Module("verbena", ["CommandLineSupport", "Simulation", "Trainer", "Verbena"]),
         Module("rdma-allreduce", ["CommandLineSupport", "Verbena"]),
-        Module("peer-verbena", ["CMeasure", "CommandLineSupport", "Verbena"]),
+        Module("peer-verbena", ["CommandLineSupport", "Verbena"]),
         Module("kernel-bench", ["Reduction"]),
         Module("ExecutorBench", ["Collectives", "Fabric", "SharedMemoryFabric"]),
     ]
@@ -57,7 +57,6 @@ struct Module: Sendable {
         "CVerbs": ["Verbs"],
         "CKernels": ["Reduction"],
         "CPlatform": ["SharedMemoryFabric", "Verbena"],
-        "CMeasure": ["peer-verbena"],
         "COpenBLAS": ["Trainer"],
         "CZlib": ["Trainer", "TrainerTests"],
     ]
