@@ -119,7 +119,7 @@ public struct Executor<F: Fabric & ~Copyable>: ~Copyable {
     @inlinable
     public mutating func takeFinished() -> Finished? { machine.takeFinished() }
 
-    /// Handles the fabric's events until an operation has ended or there are no more. Call again when `wait` returns.
+    /// Handles the fabric's events: all that there are, or until an operation has ended. Call again when `wait` returns.
     /// - Returns: whether there was any event: call again at once, then.
     @inlinable
     public mutating func progress() -> Bool {
@@ -128,8 +128,8 @@ public struct Executor<F: Fabric & ~Copyable>: ~Copyable {
             progressed = true
             machine.handle(event)
             postWrites()
-            // Who waits for an operation is not to wait for a look at what comes after it.
-            if machine.hasFinished { break }
+            // Who waits for an operation is not to wait for a look at what comes after it; elsewhere that look lets the writes go.
+            if machine.hasFinished, machine.writesCompleteAtOnce { break }
         }
         return progressed
     }
@@ -163,8 +163,14 @@ public struct Executor<F: Fabric & ~Copyable>: ~Copyable {
     /// Sleeps until the fabric may have an event, its waker was used, or the time is over.
     public mutating func wait(milliseconds: UInt64) { device.wait(until: device.now().advanced(milliseconds: milliseconds)) }
 
-    /// Takes leave of the peers, for at most so long. Nothing may be in flight.
-    public mutating func close(milliseconds: UInt64) { device.close(deadline: device.now().advanced(milliseconds: milliseconds)) }
+    /// Takes leave of the peers, for at most so long, when the writes have completed. No operation may be under way.
+    public mutating func close(milliseconds: UInt64) {
+        let deadline = device.now().advanced(milliseconds: milliseconds)
+        while machine.hasWritesUnderWay, !hasFailed, device.now() < deadline {
+            if !progress() { device.wait(until: deadline) }
+        }
+        device.close(deadline: deadline)
+    }
 
     /// Ends everything in flight with `error`, for instance a verdict that was agreed elsewhere.
     public mutating func fail(_ error: CollectiveError) { machine.fail(error) }

@@ -50,7 +50,8 @@ struct Lane {
     var incomplete = 0
     /// Whether the operation may end before its writes have completed: all they read is the machine's own memory.
     var endsBeforeWrites = false
-    /// The operation before has left writes under way: the next one, which may change what they read, begins when they have completed.
+    /// The operation before has left writes under way; the next one begins when they have completed. What they read is changed by the next but one
+    /// at the earliest, the eager slots being used in turn; but a link keeps account of the writes of one operation only.
     var awaitsPrevious = false
     /// Whether actions store past the caches.
     var isStreaming = false

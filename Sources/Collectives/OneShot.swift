@@ -5,7 +5,7 @@
 /// cannot finish without a message from each: two sets of slots, used in turn, are enough (`Landing`). The same holds for
 /// `Logarithmic`, which shares the slots.
 ///
-/// *Sources.* On devices an allreduce sends from a copy in the own slot: the operation ends without waiting for completions, which come a round trip
+/// *Sources.* Between machines an allreduce sends from a copy in the own slot: the operation ends without waiting for completions, which come a round trip
 /// later (`Lane.endsBeforeWrites`), and in place the result may replace what was sent. Where ranks see each other's memory a write has left by the
 /// time that it is posted, and in place waiting for its completion costs less than the copy.
 ///

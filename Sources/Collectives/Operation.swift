@@ -78,7 +78,7 @@ public struct Operation: Sendable, Equatable {
     /// Whether all bits are the same: what `==` says, at a quarter of its cost.
     @inline(__always)
     func isSame(as other: Operation) -> Bool {
-        // SAFETY: a case's associated value and its tag take 9 bytes, all of them used; were they others, the compiler would refuse.
+        // SAFETY: a case's associated value and its tag take 9 bytes, all of them used; were they others, this would trap.
         let (mine, others) = unsafe (
             unsafeBitCast(collective, to: (UInt64, UInt8).self), unsafeBitCast(other.collective, to: (UInt64, UInt8).self)
         )

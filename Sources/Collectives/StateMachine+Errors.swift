@@ -19,13 +19,18 @@ extension StateMachine {
         let isAtEnd = lanes[lane].step == lanes[lane].stepCount
         let step = isAtEnd ? Step(drain: true) : lanes[lane].step(at: lanes[lane].step)
         let place = "at step \(lanes[lane].step) of \(lanes[lane].stepCount)"
-        if let peer = step.receive, !lanes[lane].hasReceived, !lanes[lane].awaitsPrevious {
+        let slow = peers.first { peer in
+            (0..<lanes[lane].channels).contains { links[lanes[lane].link(Int(slots[peer]), channel: $0)].isIncomplete }
+        }
+        if lanes[lane].awaitsPrevious {
+            return error(
+                .stalled, lane: lane, peer: slow, "it acknowledged no write of an operation before for \(seconds) s",
+                remedy: "see what that rank and the network to it are doing")
+        }
+        if let peer = step.receive, !lanes[lane].hasReceived {
             return error(
                 .stalled, lane: lane, peer: peer, "nothing came from it for \(seconds) s \(place)",
                 remedy: "see what that rank is doing; a slower step needs a longer stall limit")
-        }
-        let slow = peers.first { peer in
-            (0..<lanes[lane].channels).contains { links[lanes[lane].link(Int(slots[peer]), channel: $0)].isIncomplete }
         }
         return error(
             .stalled, lane: lane, peer: step.send?.peer ?? slow, "it acknowledged no write for \(seconds) s \(place)",

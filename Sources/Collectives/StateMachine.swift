@@ -31,7 +31,7 @@ struct StateMachine: ~Copyable {
     /// Writes that a channel may hold before one has completed.
     let writeDepth: UInt64
     /// The source of a write is free as soon as the fabric has it.
-    let writesCompleteAtOnce: Bool
+    @usableFromInline let writesCompleteAtOnce: Bool
     /// By number; the first is the landing memory.
     var buffers: [Buffer]
     let lanes: FixedArray<Lane>
@@ -192,6 +192,9 @@ struct StateMachine: ~Copyable {
     }
 
     @usableFromInline var hasFinished: Bool { !finished.isEmpty }
+
+    /// Whether a lane knows of writes that have not completed.
+    var hasWritesUnderWay: Bool { lanes.indices.contains { lanes[$0].incomplete > 0 } }
 
     /// See `Executor.takeFinished`.
     @usableFromInline

@@ -1,7 +1,7 @@
 /// One step of a rank's part in a collective. A schedule is a fixed list of them, carried out in order: a pure value.
 ///
-/// The parts of a step, each of which may be missing, in the order in which they are done: wait until all writes of the operation have
-/// completed (`drain`), wait for the next message of a peer (`receive`), do something with memory (`action`), write to a peer (`send`).
+/// The parts of a step, each of which may be missing, in the order in which they are done: wait for the next message of a peer (`receive`),
+/// wait until all writes of the operation have completed (`drain`), do something with memory (`action`), write to a peer (`send`).
 /// Because steps are taken in order, every element is reduced in an order that the schedule alone decides, so the result has the
 /// same bits whatever arrives first.
 public struct Step: Equatable, Sendable {

@@ -364,8 +364,9 @@ final class Engine<F: Fabric & ~Copyable>: EngineControl, @unchecked Sendable {
     }
 
     private func close(_ owned: inout Owned, orderly: Bool) {
-        end(&owned)
+        if owned.executor.hasWork { end(&owned) }
         if orderly { owned.executor.close(milliseconds: Self.closeMilliseconds) }
+        end(&owned)
     }
 
     /// Closing is no verdict: nothing is told to the others, and what is still in flight here ends for this rank alone.

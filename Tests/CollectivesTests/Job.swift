@@ -18,6 +18,8 @@ final class Job {
     let ranks: [Rank]
     /// By number, the landing memory first.
     private(set) var buffers: [SharedBuffer] = []
+    /// Whether a rank whose operations have all ended lets its fabric alone.
+    var restsWhenDone = false
     /// Called for each operation at the moment when its rank reports it.
     var onFinish: (Int, Finished) -> Void = { _, _ in }
 
@@ -47,6 +49,7 @@ final class Job {
     func step() -> Bool {
         var moved = network.step()
         for (index, rank) in ranks.enumerated() where !moved || network.random.oneIn(2) {
+            if restsWhenDone, !rank.executor.hasWork { continue }
             moved = rank.executor.progress() || moved
             while let finished = rank.executor.takeFinished() {
                 rank.finished.append(finished)

@@ -132,8 +132,8 @@ final class Rehearsal {
             guard links[link].consumed < links[link].messages.count else { return false }
         }
         clocks[rank][rank] += 1
-        if step.drain { drain(rank) }
         if let peer = step.receive { receive(rank, link(from: peer, to: rank, step.channel)) }
+        if step.drain { drain(rank) }
         if let action = step.action { perform(action, rank) }
         if let send = step.send { post(send, rank, link(from: rank, to: send.peer, step.channel)) }
         return true

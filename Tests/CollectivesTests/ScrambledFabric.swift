@@ -40,6 +40,8 @@ final class Network {
     var random: SplitMix
     /// Whether completions wait until nothing else can happen.
     var completesLate = false
+    /// Whether nothing is ever said to be complete.
+    var withholdsCompletions = false
     /// Writes on their way and arrivals unread on one channel, and writes not completed, at most.
     var mostUnread = 0
     var mostIncomplete = 0
@@ -71,7 +73,7 @@ final class Network {
             for turn in tracks.indices {
                 let track = (first + turn) % tracks.count
                 if tracks[track].left == 0 { continue }
-                if wantsCompletion ? complete(track) : deliver(track) { return true }
+                if wantsCompletion ? !withholdsCompletions && complete(track) : deliver(track) { return true }
             }
         }
         return false

@@ -124,14 +124,15 @@ finish_output() {
 }
 
 # Reads the control port until the command has ended and returns its status, or fails
-# when the machine does. Sets booted to yes once the guest has spoken.
+# when the machine does. Sets booted to no where that was before the guest had spoken.
 follow_guest() {
   local control=$1 word rest deadline=$((SECONDS + boot_seconds))
-  booted=no
+  local started=no
+  booted=yes
   while :; do
     # A second at most, to see in time that a reader has gone.
     if read -r -t 1 word rest <&"$control"; then
-      booted=yes
+      started=yes
       case $word in
         START)
           deadline=$((SECONDS + timeout_seconds))
@@ -143,13 +144,14 @@ follow_guest() {
         FAIL) vm_failed "$rest"; return ;;
       esac
     elif (($? <= 128)); then
+      booted=$started
       vm_failed 'the VM ended before the command did'
       return
     elif ! kill -0 "$pump_out" 2>/dev/null || ! kill -0 "$pump_err" 2>/dev/null; then
       # As for a command that runs here: whoever read the output has closed it.
       return $((128 + $(kill -l PIPE)))
     elif ((SECONDS >= deadline)); then
-      if [[ $booted == yes ]]; then
+      if [[ $started == yes ]]; then
         note "the command did not end within $timeout_seconds s"
         return 124
       fi
@@ -189,7 +191,7 @@ run_in_vm() {
   for ((boot = 1; ; boot++)); do
     status=0
     run_guest "$@" || status=$?
-    if [[ $booted == yes ]] || ((status != vm_failure || boot == most_boots)); then return "$status"; fi
+    if [[ $booted == yes ]] || ((boot == most_boots)); then return "$status"; fi
     note "the command had not begun, so the VM is started again ($((boot + 1)) of at most $most_boots times)"
   done
 }
