@@ -8,6 +8,8 @@ public enum Algorithm: String, Sendable, CaseIterable {
     case oneShot = "oneshot"
     /// Small messages at many ranks.
     case logarithmic = "log"
+    /// Middling messages between many ranks: sums swapped in pairs.
+    case doubling
     /// Pipelined around all ranks; a chain where there is a root.
     case ring
     /// Binomial, where there is a root.
@@ -31,6 +33,9 @@ public enum Algorithm: String, Sendable, CaseIterable {
         case (.oneShot, .barrier), (.logarithmic, .barrier): return true
         case (.oneShot, .allreduce), (.oneShot, .reduceScatter), (.oneShot, .allgather), (.oneShot, .allToAll): return isEager
         case (.logarithmic, .allreduce), (.logarithmic, .allgather): return isEager
+        case (.doubling, .allreduce):
+            let (ranks, slots) = (settings.worldSize, Doubling.slots(worldSize: settings.worldSize))
+            return ranks >= Doubling.leastRanks && byteCount <= ranks * settings.eagerBytes / slots
         case (.ring, .allreduce), (.ring, .reduceScatter), (.ring, .allgather), (.ring, .broadcast), (.ring, .reduce): return true
         case (.hierarchical, .allreduce): return settings.topology.isNested
         case (.tree, .broadcast): return byteCount <= ExecutorSettings.messageBytes
@@ -46,13 +51,17 @@ public enum Algorithm: String, Sendable, CaseIterable {
         let possible = allCases.filter { $0.supports(collective, byteCount: byteCount, in: settings) }
         if settings.worldSize == 1 { return [possible[0]] }
         if settings.topology.isOneMachine {
-            return possible.filter { $0 != .ring && $0 != .tree && $0 != .pairwise || collective.peer != nil }
+            return possible.filter { ![.doubling, .ring, .tree, .pairwise].contains($0) || collective.peer != nil }
         }
         switch collective {
         case .reduce: return [byteCount <= fixedSmallBytes && possible.contains(.tree) ? .tree : .ring]
         case .allreduce, .reduceScatter:
             let large: Algorithm = settings.topology.isNested && collective == .allreduce ? .hierarchical : .ring
             let small = possible.filter { $0 == .oneShot || $0 == .logarithmic }
+            if collective == .allreduce, !settings.topology.isNested, settings.worldSize >= Doubling.leastRanks {
+                if !small.isEmpty, byteCount <= fixedGatheredBytes / (settings.worldSize - 1) { return small }
+                return byteCount <= fixedDoublingBytes && possible.contains(.doubling) ? [.doubling] : [large]
+            }
             guard type.byteCount == 2 else { return small + [large] }
             return byteCount <= fixedSmallBytes && !small.isEmpty ? small : [large]
         default: return possible
@@ -61,6 +70,10 @@ public enum Algorithm: String, Sendable, CaseIterable {
 
     /// Where size alone decides.
     static let fixedSmallBytes = 8 << 10
+    /// Gathering everyone's part is small as long as a rank gets no more than this: about what a wire carries in the time of a message.
+    static let fixedGatheredBytes = 8 << 10
+    /// Up to here the messages that `doubling` saves weigh more than the bytes that it sends twice.
+    static let fixedDoublingBytes = 64 << 10
 }
 
 /// What a machine and its wire cost, measured at the start or loaded; the same table on every rank.
@@ -113,6 +126,10 @@ public struct Costs: Sendable, Equatable, Codable {
             return signals(link, others) + others * bytes * (link.perByte + reducePerByte)
         case .logarithmic:
             return rounds * signals(link, 1) + others * bytes * (link.perByte + reducePerByte)
+        case .doubling:
+            let swaps = Double(Doubling.rounds(worldSize: topology.worldSize))
+            let hops = swaps == rounds ? swaps : swaps + 2
+            return hops * (link.latency + bytes * (link.perByte + reducePerByte))
         case .ring:
             if collective.root >= 0 { return others * (link.latency + bytes / 32 * link.perByte) + bytes * link.perByte }
             let hops = collective == .allreduce ? 2 * others : others

@@ -3,7 +3,7 @@
 ///
 /// *Eager slots.* A rank may write before the others have begun. It is never ahead of any by more than one such operation on a lane, because it
 /// cannot finish without a message from each: two sets of slots, used in turn, are enough (`Landing`). The same holds for
-/// `Logarithmic`, which shares the slots.
+/// `Logarithmic` and `Doubling`, which share the slots.
 ///
 /// *Sources.* Between machines an allreduce sends from a copy in the own slot: the operation ends without waiting for completions, which come a round trip
 /// later (`Lane.endsBeforeWrites`), and in place the result may replace what was sent. Where ranks see each other's memory a write has left by the

@@ -35,6 +35,7 @@ public enum Schedule: Equatable, Sendable {
     case direct(Direct)
     case oneShot(OneShot)
     case logarithmic(Logarithmic)
+    case doubling(Doubling)
     case tree(Tree)
     case pairwise(Pairwise)
     case transfer(Transfer)
@@ -56,6 +57,7 @@ public enum Schedule: Equatable, Sendable {
             case .direct: self = .direct(Direct(shape))
             case .oneShot: self = .oneShot(OneShot(shape))
             case .logarithmic: self = .logarithmic(Logarithmic(shape))
+            case .doubling: self = .doubling(Doubling(shape))
             case .tree: self = .tree(Tree(shape))
             case .pairwise: self = .pairwise(Pairwise(shape))
             }
@@ -70,6 +72,7 @@ public enum Schedule: Equatable, Sendable {
         case .direct(let schedule): schedule.count
         case .oneShot(let schedule): schedule.count
         case .logarithmic(let schedule): schedule.count
+        case .doubling(let schedule): schedule.count
         case .tree(let schedule): schedule.count
         case .pairwise(let schedule): schedule.count
         case .transfer(let schedule): schedule.count
@@ -84,6 +87,7 @@ public enum Schedule: Equatable, Sendable {
         case .direct(let schedule): schedule[index]
         case .oneShot(let schedule): schedule[index]
         case .logarithmic(let schedule): schedule[index]
+        case .doubling(let schedule): schedule[index]
         case .tree(let schedule): schedule[index]
         case .pairwise(let schedule): schedule[index]
         case .transfer(let schedule): schedule[index]

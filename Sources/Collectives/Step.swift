@@ -27,7 +27,7 @@ public enum Location: Equatable, Sendable {
     case output(Int)
     /// A slot of the landing memory that peers write into after this rank has invited them.
     case gated(slot: Int)
-    /// The slot of a rank in the landing memory that peers write into unasked; see `Landing`.
+    /// The slot of a rank in the landing memory that peers write into unasked; see `Landing`. `Doubling` numbers them in its own way.
     case eager(rank: Int)
     /// Memory of a rank on this machine, seen through its mapping.
     case peerInput(Int, rank: Int)

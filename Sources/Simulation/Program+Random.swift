@@ -28,12 +28,19 @@ extension Program {
         let place = random.chance(perMille: 400) ? random.below(number + 1) : number
         var algorithm: Algorithm?
         if case .collective(let collective) = kind {
-            let possible = settings.algorithms(for: collective, byteCount: count * type.byteCount)
+            // What came later is drawn last, so that a seed keeps the rest of its world.
+            let possible = settings.algorithms(for: collective, byteCount: count * type.byteCount).filter { $0 != .doubling }
             if wish < 800, !possible.isEmpty { algorithm = possible[wish % possible.count] }
+        }
+        let isExact = type.isInteger || random.chance(perMille: 700)
+        if kind == .collective(.allreduce), random.chance(perMille: 250),
+            settings.algorithms(for: .allreduce, byteCount: count * type.byteCount).contains(.doubling)
+        {
+            algorithm = .doubling
         }
         return Planned(
             number: number, kind: kind, type: type, reduction: reduction, count: count, isInPlace: isInPlace, algorithm: algorithm,
-            place: place, isExact: type.isInteger || random.chance(perMille: 700))
+            place: place, isExact: isExact)
     }
 
     /// Whether input or output is as many times the count as there are ranks.

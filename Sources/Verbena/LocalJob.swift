@@ -107,7 +107,7 @@ public enum LocalJob {
         while !children.isEmpty {
             var status: Int32 = 0
             // SAFETY: the pointer to the local is used during the call only.
-            let child = unsafe waitpid(-1, &status, WNOHANG)
+            let child = unsafe waitpid(-1, &status, deadline == nil ? 0 : WNOHANG)
             if child < 0, errno == ECHILD {
                 report("the ranks were reaped by somebody else, so how they ended is not known")
                 return 1

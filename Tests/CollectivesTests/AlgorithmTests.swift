@@ -31,7 +31,9 @@ import Testing
         }
     }
 
-    @Test(arguments: Algorithm.allCases, [Topology.apart(worldSize: 3), .oneMachine(worldSize: 3), Topology(machineOfRank: [0, 0, 1, 1])])
+    @Test(
+        arguments: Algorithm.allCases,
+        [Topology.apart(worldSize: 3), .oneMachine(worldSize: 3), Topology(machineOfRank: [0, 0, 1, 1]), .apart(worldSize: 6)])
     func everyTypeAndReduction(algorithm: Algorithm, topology: Topology) throws {
         let settings = ExecutorSettings.small(topology, pieceBytes: 64, pieces: 2)
         for collective in [Collective.allreduce, .reduceScatter, .reduce(root: 1)]
@@ -94,7 +96,7 @@ import Testing
                                 prediction.algorithm.supports(collective, byteCount: size, in: settings),
                                 "\(prediction.algorithm) \(collective) of \(size) bytes, \(settings.worldSize) ranks")
                         }
-                        let isWhole = [.tree, .oneShot, .logarithmic].contains(choice.algorithm)
+                        let isWhole = [.tree, .oneShot, .logarithmic, .doubling].contains(choice.algorithm)
                         #expect(
                             !isWhole || collective == .barrier || size <= ExecutorSettings.messageBytes,
                             "\(choice.algorithm) writes \(size) bytes at once")
@@ -124,7 +126,9 @@ import Testing
         let apart = ExecutorSettings(topology: .apart(worldSize: 8))
         #expect(apart.choice(for: .allreduce, byteCount: 8, type: .float32).algorithm != .ring)
         #expect(apart.choice(for: .allreduce, byteCount: 1 << 24, type: .float32).algorithm == .ring)
+        #expect(apart.choice(for: .allreduce, byteCount: 4096, type: .float32).algorithm == .doubling)
         let many = ExecutorSettings(topology: .apart(worldSize: 512))
+        #expect(many.choice(for: .allreduce, byteCount: 1 << 14, type: .float32).algorithm == .doubling)
         #expect(many.choice(for: .barrier, byteCount: 0, type: .float32).algorithm == .logarithmic)
         let machine = ExecutorSettings(topology: .oneMachine(worldSize: 8))
         #expect(machine.choice(for: .allreduce, byteCount: 1 << 24, type: .float32).algorithm == .direct)
@@ -137,15 +141,21 @@ import Testing
         var random = SplitMix(state: 3)
         for settings in Self.settings where !settings.topology.isOneMachine {
             for size in Self.sizes {
-                var chosen: Set<Bool> = []
+                var chosen: Set<[Int]> = []
                 for _ in 0..<5 {
                     var other = settings
                     func number() -> Double { Double(random.below(1000)) }
                     other.costs = Costs(
                         near: .init(latency: number(), perByte: number()), far: .init(latency: number(), perByte: number()),
                         reducePerByte: number())
-                    let algorithm = other.choice(for: .allreduce, byteCount: size, type: .bfloat16).algorithm
-                    chosen.insert(algorithm == .oneShot || algorithm == .logarithmic)
+                    func order(_ type: ElementType) -> Int {
+                        switch other.choice(for: .allreduce, byteCount: size, type: type).algorithm {
+                        case .doubling: 2
+                        case .oneShot, .logarithmic: type.byteCount == 2 ? 1 : 0
+                        default: 0
+                        }
+                    }
+                    chosen.insert([order(.bfloat16), order(.float32)])
                 }
                 #expect(chosen.count == 1)
             }

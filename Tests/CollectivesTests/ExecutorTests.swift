@@ -58,10 +58,10 @@ import Testing
     }
 
     /// What a rank has to write leaves even where its own operation has ended, and nobody looks at its fabric any more.
-    @Test(arguments: [Algorithm.oneShot, .logarithmic, .ring])
+    @Test(arguments: [Algorithm.oneShot, .logarithmic, .ring, .doubling])
     func whoHasEndedHoldsNobodyUp(algorithm: Algorithm) throws {
         for seed in UInt64(1)...300 {
-            let job = try job(3, seed: seed)
+            let job = try job(algorithm == .doubling ? 5 : 3, seed: seed)
             job.restsWhenDone = true
             for rank in job.ranks { _ = try rank.executor.submit(allreduce(job, 30, algorithm)) }
             // Not until nothing moves: the events of those who rest stay.

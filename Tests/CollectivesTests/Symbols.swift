@@ -67,6 +67,9 @@ struct Oracle {
     func reduced(_ index: Int) -> UInt64 {
         if ranks == 1 { return Symbol.input(0, index) }
         if algorithm == .tree { return Symbol.finished(treeSum(0, index)) }
+        if algorithm == .doubling {
+            return Symbol.finished(pairwiseSum({ Symbol.input($0, index) }, { left, right, _ in Symbol.sum(left, right) }))
+        }
         let order = order(index)
         return Symbol.finished(order.dropFirst().reduce(Symbol.input(order[0], index)) { Symbol.sum($0, Symbol.input($1, index)) })
     }
@@ -80,6 +83,17 @@ struct Oracle {
             step *= 2
         }
         return sum
+    }
+
+    /// As many ranks as there are beyond a power of two are first joined with the next one; then neighbours in pairs, pairs of these, and so on.
+    /// - Parameter sum: of two neighbours, and whether it is the last one.
+    func pairwiseSum<Part>(_ part: (Int) -> Part, _ sum: (Part, Part, _ isLast: Bool) -> Part) -> Part {
+        var power = 1
+        while 2 * power <= ranks { power *= 2 }
+        let spare = ranks - power
+        var sums = (0..<power).map { $0 < spare ? sum(part(2 * $0), part(2 * $0 + 1), false) : part($0 + spare) }
+        while sums.count > 1 { sums = (0..<sums.count / 2).map { sum(sums[2 * $0], sums[2 * $0 + 1], sums.count == 2) } }
+        return sums[0]
     }
 
     /// What a rank's own output holds at the end, from where it begins; nil where nothing is written.

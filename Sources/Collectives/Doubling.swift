@@ -1,0 +1,97 @@
+/// Middling messages between many ranks: in each of log2 N rounds two ranks swap the sums that they have, and both add them up, so that after round k
+/// a sum covers 2^(k+1) ranks. Few messages in a row, and a rank sends its buffer log2 N times, where `OneShot` and `Logarithmic` gather N of them.
+///
+/// Where N is no power of two, the N - 2^m ranks that are too many are *guests*: each gives its part to its *host*, the rank before it, and gets the
+/// result at the end. Ranks 0, 2, 4, ... are hosts, as many as there are guests. Hosts and ranks without a guest are the *cores*, numbered in the
+/// order of ranks: in round k core c swaps with core c xor 2^k.
+///
+/// *Slots.* Nobody is asked first: what is written lies in eager slots, of which this operation has a use of its own (`Slot`). A source is never changed:
+/// each round's sum has a slot for itself. That a rank is ahead of no other by more than one operation holds as in `OneShot`: its result has a part of each.
+///
+/// *Bits.* A balanced tree: the sum of the lower cores first, rounded at every round; both of a pair add up the same.
+///
+/// Source: Thakur, Rabenseifner and Gropp, "Optimization of collective communication operations in MPICH", IJHPCA 19 (2005), section 4.5.
+public struct Doubling: Equatable, Sendable {
+    /// Fewer ranks do as well with everyone's part at once, and have no slots for this.
+    static let leastRanks = 4
+
+    let shape: Shape
+    let rounds: Int
+    let guests: Int
+
+    init(_ shape: Shape) {
+        self.shape = shape
+        rounds = Self.rounds(worldSize: shape.worldSize)
+        guests = shape.worldSize - 1 << rounds
+    }
+
+    /// floor(log2 N)
+    static func rounds(worldSize: Int) -> Int { Int.bitWidth - 1 - worldSize.leadingZeroBitCount }
+
+    /// How many of a lane's slots an operation uses, each as long as the buffer: no more than there are ranks.
+    static func slots(worldSize: Int) -> Int {
+        let rounds = rounds(worldSize: worldSize)
+        return 2 * rounds + (worldSize == 1 << rounds ? 0 : 1)
+    }
+
+    /// The eager slots by what this operation keeps in them.
+    private enum Slot {
+        /// The sum that a core sends in a round; a guest's part.
+        case own(Int)
+        /// The other core's sum.
+        case other(Int)
+        /// At a host the guest's part, and later the result; at a guest the result.
+        case guest
+    }
+
+    private func place(_ slot: Slot) -> Int {
+        switch slot {
+        case .own(let round): 2 * round
+        case .other(let round): 2 * round + 1
+        case .guest: 2 * rounds
+        }
+    }
+
+    private func location(_ slot: Slot) -> Location { .eager(rank: place(slot)) }
+
+    private var isPaired: Bool { shape.rank < 2 * guests }
+    private var isGuest: Bool { isPaired && shape.rank % 2 == 1 }
+    private var core: Int { isPaired ? shape.rank / 2 : shape.rank - guests }
+    private func rank(ofCore core: Int) -> Int { core < guests ? 2 * core : core + guests }
+
+    /// The first sum; two steps a round; the result to the guest.
+    public var count: Int { shape.count == 0 ? 0 : isGuest ? 2 : 1 + 2 * rounds + (isPaired ? 1 : 0) }
+
+    public subscript(index: Int) -> Step {
+        let own = Action.copy(from: .input(0), to: location(.own(0)), count: shape.count)
+        if isGuest {
+            let host = shape.rank - 1
+            if index == 0 { return Step(action: own, send: send(.own(0), to: .guest, of: host)) }
+            return Step(receive: host, action: .copy(from: location(.guest), to: .output(0), count: shape.count))
+        }
+        if index == 0 {
+            guard isPaired else { return Step(action: own) }
+            return Step(receive: shape.rank + 1, action: add(.input(0), location(.guest), into: location(.own(0))))
+        }
+        let (round, turn) = (index - 1).quotientAndRemainder(dividingBy: 2)
+        if round == rounds {
+            return Step(
+                action: .copy(from: location(.guest), to: .output(0), count: shape.count),
+                send: send(.guest, to: .guest, of: shape.rank + 1))
+        }
+        let other = core ^ 1 << round
+        if turn == 0 { return Step(send: send(.own(round), to: .other(round), of: rank(ofCore: other))) }
+        let sums = core < other ? (location(.own(round)), location(.other(round))) : (location(.other(round)), location(.own(round)))
+        let isLast = round == rounds - 1
+        let sum = !isLast ? location(.own(round + 1)) : isPaired ? location(.guest) : .output(0)
+        return Step(receive: rank(ofCore: other), action: add(sums.0, sums.1, into: sum, isFinal: isLast))
+    }
+
+    private func add(_ left: Location, _ right: Location, into sum: Location, isFinal: Bool = false) -> Action {
+        .fold(Fold(.pair(left, right), into: .location(sum), count: shape.count, isFinal: isFinal))
+    }
+
+    private func send(_ source: Slot, to target: Slot, of peer: Int) -> Send {
+        Send(peer: peer, from: location(source), to: .eager(rank: place(target)), count: shape.count)
+    }
+}
