@@ -60,14 +60,14 @@ public struct Doubling: Equatable, Sendable {
     private func rank(ofCore core: Int) -> Int { core < guests ? 2 * core : core + guests }
 
     /// The first sum; two steps a round; the result to the guest.
-    public var count: Int { shape.count == 0 ? 0 : isGuest ? 2 : 1 + 2 * rounds + (isPaired ? 1 : 0) }
+    public var count: Int { isGuest ? 2 : 1 + 2 * rounds + (isPaired ? 1 : 0) }
 
     public subscript(index: Int) -> Step {
-        let own = Action.copy(from: .input(0), to: location(.own(0)), count: shape.count)
+        let own = copy(.input(0), to: location(.own(0)))
         if isGuest {
             let host = shape.rank - 1
             if index == 0 { return Step(action: own, send: send(.own(0), to: .guest, of: host)) }
-            return Step(receive: host, action: .copy(from: location(.guest), to: .output(0), count: shape.count))
+            return Step(receive: host, action: copy(location(.guest), to: .output(0)))
         }
         if index == 0 {
             guard isPaired else { return Step(action: own) }
@@ -75,9 +75,7 @@ public struct Doubling: Equatable, Sendable {
         }
         let (round, turn) = (index - 1).quotientAndRemainder(dividingBy: 2)
         if round == rounds {
-            return Step(
-                action: .copy(from: location(.guest), to: .output(0), count: shape.count),
-                send: send(.guest, to: .guest, of: shape.rank + 1))
+            return Step(action: copy(location(.guest), to: .output(0)), send: send(.guest, to: .guest, of: shape.rank + 1))
         }
         let other = core ^ 1 << round
         if turn == 0 { return Step(send: send(.own(round), to: .other(round), of: rank(ofCore: other))) }
@@ -87,11 +85,18 @@ public struct Doubling: Equatable, Sendable {
         return Step(receive: rank(ofCore: other), action: add(sums.0, sums.1, into: sum, isFinal: isLast))
     }
 
-    private func add(_ left: Location, _ right: Location, into sum: Location, isFinal: Bool = false) -> Action {
-        .fold(Fold(.pair(left, right), into: .location(sum), count: shape.count, isFinal: isFinal))
+    // Of an empty buffer nothing travels but the messages: whoever means another operation is told so.
+
+    private func copy(_ source: Location, to target: Location) -> Action? {
+        shape.count == 0 ? nil : .copy(from: source, to: target, count: shape.count)
+    }
+
+    private func add(_ left: Location, _ right: Location, into sum: Location, isFinal: Bool = false) -> Action? {
+        shape.count == 0 ? nil : .fold(Fold(.pair(left, right), into: .location(sum), count: shape.count, isFinal: isFinal))
     }
 
     private func send(_ source: Slot, to target: Slot, of peer: Int) -> Send {
-        Send(peer: peer, from: location(source), to: .eager(rank: place(target)), count: shape.count)
+        if shape.count == 0 { return .signal(peer) }
+        return Send(peer: peer, from: location(source), to: .eager(rank: place(target)), count: shape.count)
     }
 }
