@@ -173,9 +173,7 @@ final class World: Sendable {
     ) throws(FabricError) {
         var configuration = SharedMemoryConfiguration(rank: rank, worldSize: size, arrivalDepth: 256, jobKey: [])
         configuration.spins = spins
-        #if !BASELINE
-            configuration.yields = 1000
-        #endif
+        configuration.yields = 1000
         var fabric = try SharedMemoryFabric(configuration)
         let endpoints = gather(fabric.endpoint, "endpoints", rank)
         try fabric.connect(to: endpoints.filter { $0.key != rank }, deadline: .distantFuture)

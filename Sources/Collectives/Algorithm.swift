@@ -58,8 +58,11 @@ public enum Algorithm: String, Sendable, CaseIterable {
         case .allreduce, .reduceScatter:
             let large: Algorithm = settings.topology.isNested && collective == .allreduce ? .hierarchical : .ring
             let small = possible.filter { $0 == .oneShot || $0 == .logarithmic }
-            if collective == .allreduce, !settings.topology.isNested, settings.worldSize >= Doubling.leastRanks {
-                if !small.isEmpty, byteCount <= fixedGatheredBytes / (settings.worldSize - 1) { return small }
+            let (ranks, hops) = (settings.worldSize, Doubling.hops(worldSize: settings.worldSize))
+            if collective == .allreduce, !settings.topology.isNested, ranks >= Doubling.leastRanks, hops < ranks - 1 {
+                // Guests cost two hops more, in which more can be gathered.
+                let gathered = ranks.nonzeroBitCount == 1 ? fixedGatheredBytes : 4 * fixedGatheredBytes
+                if !small.isEmpty, byteCount <= gathered / (ranks - 1) { return small }
                 return byteCount <= fixedDoublingBytes && possible.contains(.doubling) ? [.doubling] : [large]
             }
             guard type.byteCount == 2 else { return small + [large] }
@@ -70,7 +73,8 @@ public enum Algorithm: String, Sendable, CaseIterable {
 
     /// Where size alone decides.
     static let fixedSmallBytes = 8 << 10
-    /// Gathering everyone's part is small as long as a rank gets no more than this: about what a wire carries in the time of a message.
+    /// Where everyone's part is gathered as long as a rank gets no more than this; then sums are swapped. A wire of 100 Gb/s would gather a little
+    /// more (by `Costs.typical` up to 32 KiB between 4 ranks, 19 KiB between 8), soft-RoCE less: there each message costs a core.
     static let fixedGatheredBytes = 8 << 10
     /// Up to here the messages that `doubling` saves weigh more than the bytes that it sends twice.
     static let fixedDoublingBytes = 64 << 10
@@ -102,6 +106,11 @@ public struct Costs: Sendable, Equatable, Codable {
         self.reducePerByte = reducePerByte
     }
 
+    /// Whether every figure is one that could have been measured.
+    public var isPlausible: Bool {
+        [near.latency, near.perByte, far.latency, far.perByte, reducePerByte].allSatisfy { $0.isFinite && $0 > 0 }
+    }
+
     /// Round figures of a present-day machine and a 100 Gb/s network.
     public static let typical = Costs(
         near: Link(latency: 0.2, perByte: 1 / 15_000), far: Link(latency: 3, perByte: 1 / 11_000), reducePerByte: 1 / 20_000)
@@ -127,9 +136,7 @@ public struct Costs: Sendable, Equatable, Codable {
         case .logarithmic:
             return rounds * signals(link, 1) + others * bytes * (link.perByte + reducePerByte)
         case .doubling:
-            let swaps = Double(Doubling.rounds(worldSize: topology.worldSize))
-            let hops = swaps == rounds ? swaps : swaps + 2
-            return hops * (link.latency + bytes * (link.perByte + reducePerByte))
+            return Double(Doubling.hops(worldSize: topology.worldSize)) * (link.latency + bytes * (link.perByte + reducePerByte))
         case .ring:
             if collective.root >= 0 { return others * (link.latency + bytes / 32 * link.perByte) + bytes * link.perByte }
             let hops = collective == .allreduce ? 2 * others : others

@@ -12,7 +12,7 @@
 ///
 /// Source: Thakur, Rabenseifner and Gropp, "Optimization of collective communication operations in MPICH", IJHPCA 19 (2005), section 4.5.
 public struct Doubling: Equatable, Sendable {
-    /// Fewer ranks do as well with everyone's part at once, and have no slots for this.
+    /// Fewer ranks do as well with everyone's part at once.
     static let leastRanks = 4
 
     let shape: Shape
@@ -27,6 +27,12 @@ public struct Doubling: Equatable, Sendable {
 
     /// floor(log2 N)
     static func rounds(worldSize: Int) -> Int { Int.bitWidth - 1 - worldSize.leadingZeroBitCount }
+
+    /// Messages in a row, those from and to a guest included.
+    static func hops(worldSize: Int) -> Int {
+        let rounds = rounds(worldSize: worldSize)
+        return worldSize == 1 << rounds ? rounds : rounds + 2
+    }
 
     /// How many of a lane's slots an operation uses, each as long as the buffer: no more than there are ranks.
     static func slots(worldSize: Int) -> Int {
@@ -59,31 +65,33 @@ public struct Doubling: Equatable, Sendable {
     private var core: Int { isPaired ? shape.rank / 2 : shape.rank - guests }
     private func rank(ofCore core: Int) -> Int { core < guests ? 2 * core : core + guests }
 
-    /// The first sum; two steps a round; the result to the guest.
-    public var count: Int { isGuest ? 2 : 1 + 2 * rounds + (isPaired ? 1 : 0) }
+    /// The first sum; a sum a round, each sent as soon as it is there; a host's own copy of the result.
+    public var count: Int { isGuest ? 2 : 1 + rounds + (isPaired ? 1 : 0) }
 
     public subscript(index: Int) -> Step {
-        let own = copy(.input(0), to: location(.own(0)))
-        if isGuest {
-            let host = shape.rank - 1
-            if index == 0 { return Step(action: own, send: send(.own(0), to: .guest, of: host)) }
-            return Step(receive: host, action: copy(location(.guest), to: .output(0)))
-        }
+        if isGuest { return guestStep(index) }
         if index == 0 {
-            guard isPaired else { return Step(action: own) }
-            return Step(receive: shape.rank + 1, action: add(.input(0), location(.guest), into: location(.own(0))))
+            let first = isPaired ? add(.input(0), location(.guest), into: location(.own(0))) : copy(.input(0), to: location(.own(0)))
+            return Step(receive: isPaired ? shape.rank + 1 : nil, action: first, send: swap(0))
         }
-        let (round, turn) = (index - 1).quotientAndRemainder(dividingBy: 2)
-        if round == rounds {
-            return Step(action: copy(location(.guest), to: .output(0)), send: send(.guest, to: .guest, of: shape.rank + 1))
-        }
+        if index > rounds { return Step(action: copy(location(.guest), to: .output(0))) }
+        let round = index - 1
         let other = core ^ 1 << round
-        if turn == 0 { return Step(send: send(.own(round), to: .other(round), of: rank(ofCore: other))) }
-        let sums = core < other ? (location(.own(round)), location(.other(round))) : (location(.other(round)), location(.own(round)))
-        let isLast = round == rounds - 1
-        let sum = !isLast ? location(.own(round + 1)) : isPaired ? location(.guest) : .output(0)
-        return Step(receive: rank(ofCore: other), action: add(sums.0, sums.1, into: sum, isFinal: isLast))
+        let (lower, higher) = core < other ? (Slot.own(round), Slot.other(round)) : (.other(round), .own(round))
+        let isLast = index == rounds
+        let sum = !isLast ? location(.own(index)) : isPaired ? location(.guest) : .output(0)
+        return Step(
+            receive: rank(ofCore: other), action: add(location(lower), location(higher), into: sum, isFinal: isLast),
+            send: !isLast ? swap(index) : isPaired ? send(.guest, to: .guest, of: shape.rank + 1) : nil)
     }
+
+    private func guestStep(_ index: Int) -> Step {
+        let host = shape.rank - 1
+        if index == 0 { return Step(action: copy(.input(0), to: location(.own(0))), send: send(.own(0), to: .guest, of: host)) }
+        return Step(receive: host, action: copy(location(.guest), to: .output(0)))
+    }
+
+    private func swap(_ round: Int) -> Send { send(.own(round), to: .other(round), of: rank(ofCore: core ^ 1 << round)) }
 
     // Of an empty buffer nothing travels but the messages: whoever means another operation is told so.
 

@@ -86,6 +86,9 @@ extension Communicator {
         engine.settings.algorithms(for: collective, byteCount: byteCount)
     }
 
+    /// What algorithms are chosen by: measured when the ranks joined, or loaded (`Configuration.costsFile`). The same on every rank.
+    public var costs: Costs { engine.settings.costs }
+
     /// What the engine holds beyond the caller's buffers.
     public var memory: MemoryReport {
         let settings = engine.settings
@@ -205,7 +208,7 @@ public struct Explanation: Sendable, CustomStringConvertible {
         let topology = settings.topology
         let world = "\(topology.worldSize) ranks on \(topology.machineCount) machine\(topology.machineCount == 1 ? "" : "s")"
         let rivals = alternatives.map { "\($0.0.rawValue) \(Self.text($0.1))" }.joined(separator: ", ")
-        why = rivals.isEmpty ? "the only one for \(world) and this size" : "\(world); instead of \(rivals)"
+        why = rivals.isEmpty ? "what the size decides for \(world)" : "\(world); instead of \(rivals)"
     }
 
     private static func text(_ microseconds: Double) -> String { "\((microseconds * 10).rounded() / 10) us" }

@@ -80,7 +80,7 @@ extension Communicator {
         engine.start()
         do throws(VerbenaError) {
             job.verdicts.connect(to: engine.control)
-            var costs = try job.configuration.loadedCosts
+            var costs = job.introductions[group.jobRanks[group.rank]].costs
             if costs == nil { costs = try measuredCosts(engine, group, plan) }
             if let costs { try engine.control.adopt(costs) }
         } catch {

@@ -38,7 +38,8 @@ public struct Configuration: Sendable {
     /// The machine that this rank is to be taken as part of, where that is less than the host that it runs on: ranks of other names are reached by
     /// verbs, though their memory could be mapped. For tests of what happens between machines.
     public var machine: String?
-    /// What algorithms are chosen by; nil for what is measured when the ranks have joined.
+    /// A file of what algorithms are chosen by: a `Costs` as JSON, as `rdma-allreduce --save-costs` writes it, the same for all ranks. Nil for what is
+    /// measured when the ranks have joined.
     public var costsFile: String?
     /// The variables to read; replaced in tests.
     public var environment: [String: String]

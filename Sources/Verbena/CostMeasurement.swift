@@ -12,11 +12,11 @@ extension Configuration {
             guard let costsFile else { return nil }
             guard let data = FileManager.default.contents(atPath: costsFile) else {
                 throw VerbenaError(
-                    .configuration, "cannot read the costs in \(costsFile); give a file that `rdma-allreduce --explain` wrote")
+                    .configuration, "cannot read the costs in \(costsFile); give a file that `rdma-allreduce --save-costs` wrote")
             }
-            guard let costs = try? JSONDecoder().decode(Costs.self, from: data) else {
+            guard let costs = try? JSONDecoder().decode(Costs.self, from: data), costs.isPlausible else {
                 throw VerbenaError(
-                    .configuration, "\(costsFile) holds no table of costs; it is JSON as `rdma-allreduce --explain` prints it")
+                    .configuration, "\(costsFile) holds no table of costs; give a file that `rdma-allreduce --save-costs` wrote")
             }
             return costs
         }

@@ -17,6 +17,8 @@ struct Introduction: Codable, Sendable {
     /// 0: by default.
     var channelsPerPeer: Int
     var landingByteLimit: Int
+    /// Those of the file that it was given.
+    var costs: Costs?
 
     /// Swaps introductions; options that must agree are checked here.
     static func exchange(_ group: RankGroup, _ configuration: Configuration) throws(VerbenaError) -> [Introduction] {
@@ -24,7 +26,7 @@ struct Introduction: Codable, Sendable {
         let own = Introduction(
             host: host, machine: configuration.machine.map { "\(host)/\($0)" } ?? host, fabric: configuration.fabric.rawValue,
             devicesPerRank: configuration.devicesPerRank, channelsPerPeer: configuration.channelsPerPeer ?? 0,
-            landingByteLimit: configuration.landingByteLimit)
+            landingByteLimit: configuration.landingByteLimit, costs: try configuration.loadedCosts)
         let encoded = (try? JSONEncoder().encode(own)).map { [UInt8]($0) } ?? []
         let gathered = try wrapping { () throws(RendezvousError) in
             try group.allGather(encoded, label: "introductions", timeoutSeconds: Communicator.stageTimeoutSeconds)
@@ -40,6 +42,12 @@ struct Introduction: Codable, Sendable {
                     .configuration, rank: rank,
                     "rank \(rank) was started with \(introduction.options), rank \(group.rank) with \(own.options); "
                         + "give all ranks the same options")
+            }
+            guard introduction.costs == own.costs else {
+                throw VerbenaError(
+                    .configuration, rank: rank,
+                    "rank \(rank) was given other costs to choose algorithms by than rank \(group.rank); "
+                        + "let VERBENA_COSTS name the same file for all ranks, or for none")
             }
             all.append(introduction)
         }

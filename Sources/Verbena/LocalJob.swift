@@ -13,7 +13,7 @@ public enum LocalJob {
     public static let mostRanks = 1024
     /// How long ranks may go on after one has failed, before they are ended.
     static let graceSeconds: Double = 10
-    /// How often the launcher looks at its children.
+    /// How often the launcher looks at its children once one has failed.
     private static let pollMicroseconds: UInt32 = 5_000
 
     /// Whether this process is a rank that a launcher started.

@@ -7,6 +7,7 @@ public import Reduction
 public typealias Algorithm = Collectives.Algorithm
 public typealias BFloat16 = Reduction.BFloat16
 public typealias Collective = Collectives.Collective
+public typealias Costs = Collectives.Costs
 public typealias Element = Reduction.Element
 public typealias ElementType = Reduction.ElementType
 public typealias ReductionOperation = Reduction.ReductionOperation

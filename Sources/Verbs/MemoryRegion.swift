@@ -40,8 +40,9 @@ public struct RemoteKey: Hashable, Sendable {
 /// another region's, for a second device.
 ///
 /// Owns the registration, and the pages where it mapped them: those go back to the system after the registration has ended, so that no
-/// device can write into memory that is somebody else's by then. Every page of its own is touched at the start: the first pass over it
-/// costs nothing extra. Threads: one at a time for this object; who may touch the bytes when is its user's protocol.
+/// device can write into memory that is somebody else's by then. Every page of its own is there from the start, because pinning takes it, and
+/// a huge one where the system allows that: the first pass over it costs nothing extra. Threads: one at a time for this object; who may
+/// touch the bytes when is its user's protocol.
 /// Source: ibv_reg_mr(3), mmap(2).
 @safe
 public final class MemoryRegion {
@@ -67,11 +68,13 @@ public final class MemoryRegion {
             throw VerbsError(.resource, call: "mmap", errno: EINVAL, detail: "mapping \(byteCount) bytes")
         }
         let mapped = max(page, (byteCount + page - 1) / page * page)
-        let flags = MAP_PRIVATE | MAP_ANONYMOUS | Int32(MAP_POPULATE)
+        let flags = MAP_PRIVATE | MAP_ANONYMOUS
         // SAFETY: a fresh private mapping aliases nothing; it is this object's until deinit or the throw below.
         guard let base = unsafe mmap(nil, mapped, PROT_READ | PROT_WRITE, flags, -1, 0), unsafe base != MAP_FAILED else {
             throw VerbsError(call: "mmap", errno: errno, detail: "mapping \(mapped) bytes")
         }
+        // Mere advice, before there are pages: a kernel that gives no huge ones answers EINVAL. Fewer pages are fewer entries in the device's tables.
+        _ = unsafe madvise(base, mapped, MADV_HUGEPAGE)
         do throws(VerbsError) {
             unsafe try self.init(in: domain, base: base, byteCount: byteCount, pinning: mapped)
         } catch {

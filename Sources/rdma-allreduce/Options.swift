@@ -120,4 +120,7 @@ struct ReportOptions: ParsableArguments {
 
     @Option(help: "Also draw bus bandwidth over size into this file, as SVG.")
     var plot: String?
+
+    @Option(help: "Also write what the cost model chooses by into this file, for VERBENA_COSTS: the same choices without measuring anew.")
+    var saveCosts: String?
 }

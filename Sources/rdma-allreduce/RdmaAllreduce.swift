@@ -62,6 +62,7 @@ struct RdmaAllreduce: Program {
         if communicator.rank == 0 {
             try reports.json.map { try writeJSON(report, to: $0) }
             try reports.plot.map { try writeText(Plot(report).svg, to: $0) }
+            try reports.saveCosts.map { try writeJSON(communicator.costs, to: $0) }
         }
         return report.outOfBounds == 0 ? 0 : ExitStatus.wrongData
     }
@@ -145,7 +146,7 @@ extension RdmaAllreduce {
     }
 
     private func checkFiles() throws {
-        for path in [reports.json, reports.plot] { try path.map(checkWritable) }
+        for path in [reports.json, reports.plot, reports.saveCosts] { try path.map(checkWritable) }
     }
 
     private func checkWorld(of worldSize: Int) throws {

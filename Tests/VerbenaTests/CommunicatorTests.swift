@@ -27,7 +27,7 @@ import Verbena
         for outcome in outcomes { #expect(try outcome.get() == first, "the same bits on every rank") }
     }
 
-    /// The bits depend on the values and the number of ranks, not on what carries them or on when.
+    /// The bits depend on the values, their number and that of the ranks, not on when; on what carries them only from 4 ranks on (see `Doubling`).
     @Test(.enabled(if: Fabrics.hasDevice, "no RDMA device with an active port"))
     func fabricsGiveTheSameBits() throws {
         let results = try [FabricChoice.sharedMemory, .verbs, .verbs].map { fabric in
@@ -78,6 +78,30 @@ import Verbena
         let differ: @Sendable (inout Configuration, Int) -> Void = { if $1 == 1 { $0.channelsPerPeer = 2 } }
         let outcomes = LocalRanks.run(2, fabric: .sharedMemory, configure: differ) { _ in }
         for outcome in outcomes { expectError(outcome, .configuration, ["channels", "same options"]) }
+    }
+
+    @Test func loadedCostsChooseAndMustAgree() throws {
+        let file = FileManager.default.temporaryDirectory.appendingPathComponent("\(UUID()).json").path
+        defer { try? FileManager.default.removeItem(atPath: file) }
+        // By these a message costs nothing that counts beside a byte: gathering everyone's part is dear.
+        let costs = Costs(near: .init(latency: 0.001, perByte: 100), far: .init(latency: 1, perByte: 1), reducePerByte: 1)
+        try JSONEncoder().encode(costs).write(to: URL(fileURLWithPath: file))
+        let give: @Sendable (inout Configuration, Int) -> Void = { configuration, _ in configuration.costsFile = file }
+        let outcomes = LocalRanks.run(2, fabric: .sharedMemory, configure: give) { communicator in
+            (communicator.costs, communicator.explain(.allreduce, byteCount: 4096, type: .float32).predictedMicroseconds)
+        }
+        for outcome in outcomes {
+            let (loaded, predicted) = try outcome.get()
+            #expect(loaded == costs && predicted > 4096)
+        }
+        let giveOne: @Sendable (inout Configuration, Int) -> Void = { if $1 == 1 { $0.costsFile = file } }
+        let one = LocalRanks.run(2, fabric: .sharedMemory, configure: giveOne) { _ in }
+        for outcome in one { expectError(outcome, .configuration, ["other costs", "VERBENA_COSTS"]) }
+        for text in ["{}", #"{"near":{"latency":0,"perByte":1},"far":{"latency":1,"perByte":1},"reducePerByte":1}"#] {
+            try Data(text.utf8).write(to: URL(fileURLWithPath: file))
+            let bad = LocalRanks.run(1, fabric: .sharedMemory, configure: give) { _ in }
+            expectError(bad[0], .configuration, ["no table of costs", "--save-costs"])
+        }
     }
 
     @Test func differentNumbersOfDevicesAreToldOnEveryRank() {
