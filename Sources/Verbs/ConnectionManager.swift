@@ -52,6 +52,10 @@ public final class ConnectionManager {
     /// The next event, or nil where there is none at present. Never blocks. Private data is copied and the event acknowledged here.
     /// - Throws: what rdma_cm says; the manager is of no more use then.
     public func nextEvent() throws(VerbsError) -> ConnectionEvent? {
+        // rdma_get_cm_event allocates before it looks, and there is seldom anything.
+        var waiting = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+        // SAFETY: the pointer to the local is used during the call only.
+        guard unsafe poll(&waiting, 1, 0) != 0 else { return nil }
         var event: UnsafeMutablePointer<rdma_cm_event>?
         // SAFETY: the event is ours from rdma_get_cm_event to rdma_ack_cm_event; nothing in it is kept after that.
         if unsafe rdma_get_cm_event(raw, &event) != 0 {
