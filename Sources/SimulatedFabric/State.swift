@@ -87,7 +87,7 @@ struct Claim: Equatable {
 /// One rank's view of a peer.
 struct PeerLink {
     enum Fate: UInt8 {
-        case closed, died, unreachable, overrun
+        case closed, died, unreachable
     }
 
     var rank: Int32

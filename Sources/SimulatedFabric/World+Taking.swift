@@ -68,10 +68,6 @@ extension World {
                 .peerUnreachable, during: .write, peer: peer,
                 detail: "it acknowledged nothing for \(options.retryNanoseconds / 1_000_000) ms",
                 remedy: "see whether its machine and the network to it are up")
-        case .overrun:
-            return FabricError(
-                .peerUnreachable, during: .write, peer: peer,
-                detail: "more than \(ranks[Int(links[link].rank)].arrivalDepth) arrivals unread on one channel")
         }
     }
 }
