@@ -107,8 +107,8 @@ struct PeerLink {
     var isGone = false
     /// What the rank is to be told at the time in the queue.
     var fate = Fate.closed
-    /// Since when nothing leaves for want of a wire.
-    var stuckSince = UInt64.max
+    /// Nothing leaves for want of a wire.
+    var isStuck = false
 }
 
 /// One channel of a link, as its sender has it. Counters are tickets: how far the writes have come. What every write touches stands first, so that it

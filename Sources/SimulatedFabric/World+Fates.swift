@@ -95,8 +95,15 @@ extension World {
 
     /// Nothing leaves for want of a wire: after the retries, the peer is given up.
     mutating func waitForWire(_ link: Int) {
-        if links[link].stuckSince == .max { links[link].stuckSince = clock }
+        links[link].isStuck = true
         tell(link, .unreachable, at: clock + options.retryNanoseconds)
+    }
+
+    /// There is a wire again: the retries succeed, if somebody is there to answer.
+    mutating func stopWaiting(_ link: Int) {
+        guard links[link].isStuck else { return }
+        links[link].isStuck = false
+        if links[link].fate == .unreachable, isReachable(link) { queue.cancel(fateSlot(link)) }
     }
 
     /// A write came where nobody acknowledges it.
@@ -105,15 +112,6 @@ extension World {
     /// The rank is told what has become of its peer.
     mutating func meetFate(_ link: Int) {
         guard !links[link].isBroken else { return }
-        let isLost = !isReachable(link)
-        if links[link].fate == .unreachable, !isLost {
-            // The wire was mended in time; if it is out again, the retries began anew.
-            if links[link].stuckSince != .max, links[link].stuckSince + options.retryNanoseconds > clock {
-                schedule(fateSlot(link), at: links[link].stuckSince + options.retryNanoseconds)
-                return
-            }
-            if links[link].stuckSince == .max { return }
-        }
         links[link].isBroken = true
         halt(link)
         let event = takeMessage()

@@ -53,7 +53,7 @@ extension World {
         settle(flow)
         flows[flow].rate = rate
         if rate > 0 {
-            links[link].stuckSince = .max
+            stopWaiting(link)
             scheduleDeparture(flow)
         } else {
             queue.cancel(slot(.depart, flow))
