@@ -98,7 +98,8 @@ public struct SimulationOptions: Sendable {
     public var arrivalDelayNanoseconds: UInt64 = 0
     /// From the acknowledgement to the completion's being reported, likewise. Late completions of a channel are reported as one.
     public var completionDelayNanoseconds: UInt64 = 0
-    /// While more follow on the channel, only every so many writes are reported as completed (selective signalling).
+    /// While more follow on the channel, only every so many writes are reported as completed (selective signalling). What falls due while a
+    /// completion is on its way is reported as one after it.
     public var writesPerCompletion = 1
     /// Posted writes stay with the fabric until its owner polls, waits or closes.
     public var holdsWrites = false

@@ -148,6 +148,8 @@ struct Flow {
     var acknowledgedNext: UInt64 = 0
     /// The latest time that was given out for an acknowledgement.
     var lastAcknowledgement: UInt64 = 0
+    /// The same for an arrival; where acknowledgements are counted only, when a write was placed that comes with none on its way.
+    var lastArrival: UInt64 = 0
 
     var arriving = none
     var acknowledging = none
@@ -158,7 +160,6 @@ struct Flow {
     var rate = 0.0
     var remaining = 0.0
     var since: UInt64 = 0
-    var lastArrival: UInt64 = 0
 }
 
 /// One direction of a cable, an uplink, or a machine's memory, shared equally by the flows that are active on it.

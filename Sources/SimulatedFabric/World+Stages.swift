@@ -60,7 +60,7 @@ extension World {
         if flows[flow].acknowledging == none { flows[flow].acknowledging = Int32(truncatingIfNeeded: id) }
         if options.writesPerCompletion == 1 {
             if Int(flows[flow].acknowledging) == id { schedule(slot(.acknowledge, flow), at: acknowledgement) }
-        } else if isCompletionDue(flow) {
+        } else if isCompletionDue(flow), queue.time(of: slot(.acknowledge, flow)) == nil {
             schedule(slot(.acknowledge, flow), at: acknowledgement)
         }
     }
@@ -75,14 +75,26 @@ extension World {
     /// The same where it takes no note of the write: how many will have been acknowledged when the next completion comes.
     private mutating func countAcknowledgement(of flow: Int, link: Int) {
         let acknowledgement = clock + links[link].latency
-        if isCompletionDue(flow) {
+        if flows[flow].acknowledgedNext == flows[flow].acknowledged {
+            guard isCompletionDue(flow) else { return }
             schedule(slot(.acknowledge, flow), at: acknowledgement)
         } else if acknowledgement != flows[flow].lastAcknowledgement {
-            // Not one of those that come with the next completion.
+            // Not one of those that come with the completion that is on its way.
+            flows[flow].lastArrival = clock
             return
         }
         flows[flow].lastAcknowledgement = acknowledgement
         flows[flow].acknowledgedNext = flows[flow].placed
+    }
+
+    /// Writes that were placed while a completion was on its way, if they are to be reported by now, come with the last one's acknowledgement.
+    private mutating func scheduleNextCompletion(of flow: Int, link: Int) {
+        guard flows[flow].placed > flows[flow].acknowledged, isCompletionDue(flow) else { return }
+        if countsAcknowledgements {
+            flows[flow].lastAcknowledgement = flows[flow].lastArrival + links[link].latency
+            flows[flow].acknowledgedNext = flows[flow].placed
+        }
+        schedule(slot(.acknowledge, flow), at: flows[flow].lastAcknowledgement)
     }
 
     private mutating func scheduleArrival(_ id: Int, of flow: Int) {
@@ -127,6 +139,7 @@ extension World {
             messages[id].isAcknowledged = true
             if messages[id].isTaken { free(id) }
         }
+        if options.writesPerCompletion > 1 { scheduleNextCompletion(of: flow, link: link) }
         guard !flows[flow].isCompletionReady, flows[flow].acknowledged > flows[flow].reported else { return }
         flows[flow].isCompletionReady = true
         let event = takeMessage()
