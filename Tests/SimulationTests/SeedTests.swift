@@ -76,6 +76,16 @@ import Testing
             #expect(found != nil, "\(mutation) passes \(Self.mostSeeds) seeds")
         }
 
+        /// The shortest world that still fails, and its last events.
+        @Test func aFailingSeedIsToldTheSameAgain() {
+            let limits = Limits(mutation: Mutation.earlyRelease.rawValue)
+            let told = (0..<2).map { _ in
+                let shorter = Shrinking(seed: 3, limits: limits, report: Job.report(seed: 3, limits: limits))
+                return "\(shorter.limits.shortenings) \(String(describing: shorter.report.finding)) \(shorter.report.finding?.trace ?? [])"
+            }
+            #expect(told[0] == told[1] && told[0].contains("write"))
+        }
+
         /// A flipped bit, which no part of the protocol looks for, does not escape the oracle.
         @Test func aFlippedBitIsSeen() throws {
             var wrong = 0
