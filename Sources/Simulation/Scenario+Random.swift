@@ -65,8 +65,10 @@ extension Scenario {
         self.program.isBlocking = random.chance(perMille: 200)
         self.program.drawOperations(&random, most: 14, limits: limits)
         self.program.drawTraining(&random, limits: limits)
+        // What was not drawn at first has draws of its own, so that a seed keeps the rest of its world. Faults look at what is submitted.
+        var stream = SeededRandom(seed: seed ^ Self.streamDraws)
+        drawStream(&stream, limits: limits)
         drawFaults(&random, limits: limits)
-        // What was not drawn at first has draws of its own, so that a seed keeps the rest of its world.
         var later = SeededRandom(seed: seed ^ Self.laterDraws)
         drawChannels(&later, limits: limits)
         drawGroups(&later, limits: limits)
@@ -75,6 +77,7 @@ extension Scenario {
     }
 
     private static let laterDraws: UInt64 = 0x6772_6f75_7073
+    private static let streamDraws: UInt64 = 0x7374_7265_616d
 
     private static func drawWorld(_ world: inout SimulationOptions, _ random: inout SeededRandom, limits: Limits) {
         world.ranksPerMachine = random.pick([1, 1, 2, 2, 3, 4, world.worldSize, world.worldSize])
