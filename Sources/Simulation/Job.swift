@@ -20,8 +20,18 @@ struct Finding: Error, CustomStringConvertible {
     var kind: Kind
     var detail: String
     var trace: [String] = []
+    /// Where it is `broken`: which promise.
+    var violation: Violation.Kind?
+
+    func isSameKind(as other: Finding) -> Bool { (kind, violation) == (other.kind, other.violation) }
 
     var description: String { "\(kind.rawValue): \(detail)" }
+}
+
+extension Finding {
+    fileprivate init(_ violation: Violation) {
+        self.init(kind: .broken, detail: "\(violation)", trace: violation.trace, violation: violation.kind)
+    }
 }
 
 /// What a scenario took.
@@ -162,7 +172,7 @@ final class Job {
     }
 
     private func look() throws {
-        if let violation = network.violation { throw Finding(kind: .broken, detail: "\(violation)", trace: violation.trace) }
+        if let violation = network.violation { throw Finding(violation) }
     }
 
     func finding(_ kind: Finding.Kind, _ detail: String) -> Finding { Finding(kind: kind, detail: detail, trace: network.trace) }

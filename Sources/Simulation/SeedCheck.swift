@@ -23,7 +23,8 @@ extension Job {
     }
 }
 
-/// Looks for the shortest scenario that still goes wrong: fewer groups, faults, operations, ranks, elements, less turmoil. Each attempt is a whole run.
+/// Looks for the shortest scenario that still goes wrong in the same way: fewer groups, faults, operations, ranks, elements, less turmoil. Each attempt
+/// is a whole run.
 struct Shrinking {
     let seed: UInt64
     private(set) var limits: Limits
@@ -68,7 +69,8 @@ struct Shrinking {
         var shorter = limits
         change(&shorter)
         let result = Job.report(seed: seed, limits: shorter)
-        guard result.finding != nil else { return false }
+        // Another fault's world would tell nothing of this one.
+        guard let wanted = report.finding, let found = result.finding, found.isSameKind(as: wanted) else { return false }
         limits = shorter
         report = result
         return true

@@ -7,7 +7,7 @@ internal import Synchronization
 ///
 /// Threads: `run` starts its own; each seed is a world of its own on one of them.
 public struct SimulationCheck: Sendable {
-    private var limits = Limits()
+    private(set) var limits = Limits()
 
     /// The names of what may go wrong.
     public static let faultNames = FaultKind.allCases.map(\.rawValue)
@@ -29,6 +29,8 @@ public struct SimulationCheck: Sendable {
         }
         guard limits.shorten(shortenings) else { return nil }
     }
+
+    init(limits: Limits) { self.limits = limits }
 
     /// What many seeds came to.
     public struct Summary: Sendable {
