@@ -134,4 +134,12 @@ public struct SimulationOptions: Sendable {
         self.seed = seed
         self.worldSize = worldSize
     }
+
+    // MARK: places
+
+    /// Of a rank of the world.
+    public func machine(of rank: Int) -> Int { rank / ranksPerMachine }
+
+    /// The NIC of a rank of the world, numbered through all machines. It has one cable.
+    public func nic(of rank: Int) -> Int { machine(of: rank) * nicsPerMachine + rank % ranksPerMachine % nicsPerMachine }
 }

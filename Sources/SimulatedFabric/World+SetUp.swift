@@ -19,7 +19,7 @@ extension World {
     }
 
     /// The world's machine that it runs on.
-    func machine(of rank: Int) -> Int { Int(ranks[rank].host) / options.ranksPerMachine }
+    func machine(of rank: Int) -> Int { options.machine(of: Int(ranks[rank].host)) }
 
     /// What all ranks are called in a report.
     var names: [String] {
@@ -49,8 +49,7 @@ extension World {
 
     /// The two wires of the NIC that a rank uses: out and in.
     func cable(of rank: Int) -> (out: Int, in: Int) {
-        let (machine, local) = Int(ranks[rank].host).quotientAndRemainder(dividingBy: options.ranksPerMachine)
-        let nic = machine * options.nicsPerMachine + local % options.nicsPerMachine
+        let nic = options.nic(of: Int(ranks[rank].host))
         return (2 * nic, 2 * nic + 1)
     }
 

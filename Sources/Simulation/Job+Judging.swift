@@ -17,14 +17,46 @@ extension Job {
         if let book = disagreeing.first, let disagreement = book.program.disagreement, disagreeing.count == 1, scenario.faults.isEmpty {
             try judge(disagreement, book)
         }
-        // One death and nothing else: whoever saw anything saw that.
-        guard disagreeing.isEmpty, scenario.faults.count == 1, case .crash = scenario.faults[0].kind else { return }
-        for seat in failed where network.isAlive(place: seat.place) && blamed(by: seat) != scenario.faults[0].rank {
-            throw finding(
-                .wrongFailure,
-                "\(seat.name) blames rank \(blamed(by: seat).map(String.init) ?? "-"): \(seat.executor.failure.map { "\($0)" } ?? "")")
+        if disagreeing.isEmpty { try judgeBlame(of: failed.filter { network.isAlive(place: $0.place) }) }
+    }
+
+    /// Every survivor holds the verdict, or saw by itself what the faults explain; and so did whoever the verdict comes from. Of what happens when all
+    /// have done their work there is no verdict.
+    private func judgeBlame(of survivors: [Seat]) throws {
+        if let verdict, !isToBlame(verdict.error.peer, by: verdict.witness) {
+            throw finding(.wrongFailure, "the verdict of rank \(Self.text(verdict.witness)) is wrong: \(verdict.error)")
+        }
+        for seat in survivors {
+            guard let error = seat.executor.failure else { continue }
+            if error.cause == .verdict {
+                guard error == verdict?.error else { throw finding(.wrongFailure, "\(seat.name) holds another verdict: \(error)") }
+            } else if !isToBlame(blamed(by: seat), by: seat.host) {
+                throw finding(.wrongFailure, "\(seat.name) blames rank \(Self.text(blamed(by: seat))): \(error)")
+            }
         }
     }
+
+    /// Whether one of the faults makes a rank appear to be gone, to another that looks at it or to the coordinator (nil).
+    private func isToBlame(_ blamed: Int?, by witness: Int?) -> Bool {
+        guard let blamed else { return false }
+        let world = scenario.world
+        return scenario.faults.contains { fault in
+            switch fault.kind {
+            case .crash: blamed == fault.rank
+            case .machineDeath: world.machine(of: blamed) == world.machine(of: fault.rank)
+            case .cableCut:
+                // Whoever is at one end of the cable loses whoever is not on its machine, and is lost by them.
+                if let witness, scenario.isFatal(fault), world.machine(of: witness) != world.machine(of: blamed) {
+                    [witness, blamed].contains { world.nic(of: $0) == world.nic(of: fault.rank) }
+                } else {
+                    false
+                }
+            case .pause, .slowness, .slowCable, .flippedBit: false
+            }
+        }
+    }
+
+    private static func text(_ rank: Int?) -> String { rank.map(String.init) ?? "-" }
 
     /// The rank of the world that a seat's executor failed for. What it saw itself it saw of a member; verdicts speak of the world.
     func blamed(by seat: Seat) -> Int? {

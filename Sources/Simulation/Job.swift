@@ -55,8 +55,8 @@ final class Job {
     let books: [Book]
     /// By place: the world's ranks, then each group's.
     private(set) var seats: [Seat] = []
-    /// What the coordinator has heard first, and when everyone hears of it.
-    private var verdict: (error: CollectiveError, at: UInt64)?
+    /// What the coordinator has heard first, from which rank if it did not see it itself, and when everyone hears of it.
+    private(set) var verdict: (error: CollectiveError, witness: Int?, at: UInt64)?
     private(set) var isVerdictKnown = false
     private var deaths: Set<Int> = []
 
@@ -136,10 +136,12 @@ final class Job {
     private func coordinate() {
         let now = network.now.nanoseconds
         for seat in seats where !network.isAlive(place: seat.place) && deaths.insert(seat.host).inserted {
-            hear(CollectiveError(.verdict, peer: seat.host, operation: "job", detail: "rank \(seat.host) is gone"), at: now)
+            hear(CollectiveError(.verdict, peer: seat.host, operation: "job", detail: "rank \(seat.host) is gone"), from: nil, at: now)
         }
         if verdict == nil, let failed = living.first(where: { $0.executor.failure != nil }), let error = failed.executor.failure {
-            hear(CollectiveError(.verdict, peer: blamed(by: failed), operation: error.operation, detail: error.detail), at: now)
+            hear(
+                CollectiveError(.verdict, peer: blamed(by: failed), operation: error.operation, detail: error.detail), from: failed.host,
+                at: now)
         }
         guard let verdict, verdict.at <= now else { return }
         isVerdictKnown = true
@@ -149,9 +151,9 @@ final class Job {
         }
     }
 
-    private func hear(_ error: CollectiveError, at now: UInt64) {
+    private func hear(_ error: CollectiveError, from witness: Int?, at now: UInt64) {
         guard verdict == nil else { return }
-        verdict = (error, now + Self.verdictNanoseconds)
+        verdict = (error, witness, now + Self.verdictNanoseconds)
         for seat in seats { network.setAlarm(place: seat.place, at: FabricInstant(nanoseconds: now + Self.verdictNanoseconds)) }
     }
 
