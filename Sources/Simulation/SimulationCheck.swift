@@ -47,7 +47,8 @@ public struct SimulationCheck: Sendable {
     private static let mostFindings = 5
 
     /// Runs every seed of the range, on so many threads.
-    public func run(seeds: ClosedRange<UInt64>, threads: Int) -> Summary {
+    /// - Parameter willBegin: is told of each seed before its world begins, by the thread that runs it: all that is known of one that traps.
+    public func run(seeds: ClosedRange<UInt64>, threads: Int, willBegin: @Sendable (UInt64) -> Void = { _ in }) -> Summary {
         let next = Atomic<UInt64>(seeds.lowerBound)
         let summary = Mutex(Summary())
         DispatchQueue.concurrentPerform(iterations: max(1, threads)) { _ in
@@ -56,6 +57,7 @@ public struct SimulationCheck: Sendable {
                 guard seed <= seeds.upperBound, seed >= seeds.lowerBound, summary.withLock({ $0.failing.count }) < Self.mostFindings else {
                     return
                 }
+                willBegin(seed)
                 let report = Job.report(seed: seed, limits: limits)
                 summary.withLock { $0.add(report) }
             }

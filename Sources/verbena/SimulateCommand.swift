@@ -30,8 +30,9 @@ struct SimulateCheckCommand: Program {
         abstract: "Looks for faults of the protocol in random worlds.",
         discussion: """
             Each seed is a world of its own: ranks, machines, wires, collectives, types, sizes, algorithms, bucket plans, groups of ranks that work \
-            beside the world, and what goes wrong. Results are held against a plain computation; every event against the contract. A failing seed is told with the shortest world that \
-            still fails and the command that shows it again.
+            beside the world, and what goes wrong. Results are held against a plain computation; every event against the contract. A failing seed is \
+            told with the shortest world that still fails and the command that shows it again. If the engine traps, no report is left: run the \
+            same seeds again with --each --threads 1, and the last one named is it.
             Exit status: 0 nothing found, 1 something found, 2 usage.
             """)
 
@@ -50,6 +51,9 @@ struct SimulateCheckCommand: Program {
     @Option(parsing: .unconditional, help: "Worlds at a time. (default: one a core)")
     var threads: Int?
 
+    @Flag(help: "Name each seed on standard error before its world begins.")
+    var each = false
+
     func check() throws {
         if let ranks, !(1...64 ~= ranks) { throw ValidationError("--ranks \(ranks): give a number from 1 to 64") }
         if let threads, threads < 1 { throw ValidationError("--threads \(threads): give at least 1") }
@@ -63,10 +67,16 @@ struct SimulateCheckCommand: Program {
 
     func work() throws -> Int32 {
         guard let check = SimulationCheck(ranks: ranks, faults: faults, shortenings: shorten) else { return ExitStatus.usage }
-        let summary = check.run(seeds: seeds.seeds, threads: threads ?? ProcessInfo.processInfo.activeProcessorCount)
+        let range = "seeds \(seeds.seeds.lowerBound)..\(seeds.seeds.upperBound)"
+        try say(range)
+        let names = each
+        let summary = check.run(seeds: seeds.seeds, threads: threads ?? ProcessInfo.processInfo.activeProcessorCount) { seed in
+            // Not kept in a buffer: the process may end the next moment.
+            if names { try? FileHandle.standardError.write(contentsOf: Data("seed \(seed)\n".utf8)) }
+        }
         for seed in summary.failing { try say(check.explain(seed: seed, command: "verbena simulate check")) }
         try say(
-            "seeds \(seeds.seeds.lowerBound)..\(seeds.seeds.upperBound): \(summary.seeds) run, \(summary.operations) operations, "
+            "\(range): \(summary.seeds) run, \(summary.operations) operations, "
                 + "\(summary.events) events, \(summary.failedRanks) ranks failed as they should, "
                 + "\(Int(summary.virtualSeconds)) s of virtual time, \(summary.failing.count) wrong")
         return summary.failing.isEmpty ? 0 : ExitStatus.failure

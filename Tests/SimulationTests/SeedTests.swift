@@ -1,4 +1,6 @@
 import Collectives
+import Foundation
+import Synchronization
 import Testing
 
 @testable import Simulation
@@ -27,12 +29,20 @@ import Testing
         #expect((summary?.operations ?? 0) > 1000 && (summary?.failedRanks ?? 0) > 0)
     }
 
-    /// Other seeds each time; a failing one is in the message.
-    @Test func freshSeedsAreClean() {
+    /// Other seeds each time. They are in the log before they run, so that they are known also of a run that was green, or that a trap ended.
+    @Test func freshSeedsAreClean() throws {
         let first = UInt64.random(in: 1_000_000..<1_000_000_000)
+        try FileHandle.standardError.write(contentsOf: Data("fresh seeds: verbena simulate check --seeds \(first)..\(first + 100)\n".utf8))
         let check = SimulationCheck(ranks: nil, faults: "all", shortenings: "")
         let summary = check?.run(seeds: first...first + 100, threads: 2)
         #expect(summary?.failing == [], "verbena simulate check --seeds \(first)..\(first + 100)")
+    }
+
+    @Test func eachSeedIsNamedOnceAsItBegins() {
+        let named = Mutex<[UInt64]>([])
+        let check = SimulationCheck(limits: Limits(ranks: 2, faults: []))
+        let summary = check.run(seeds: 5...9, threads: 1) { seed in named.withLock { $0.append(seed) } }
+        #expect(named.withLock { $0 } == [5, 6, 7, 8, 9] && summary.seeds == 5)
     }
 
     @Test func sameSeedSameEvents() {
