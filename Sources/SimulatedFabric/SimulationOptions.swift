@@ -122,8 +122,8 @@ public struct SimulationOptions: Sendable {
 
     /// Checks every event against the contract; see `Violation`. Costs two passes over each payload.
     public var isChecking = true
-    /// Where checking, also for what the contract allows and a protocol should not do: writing over bytes whose arrival nobody has taken, and
-    /// closing before every write's completion was taken.
+    /// Where checking, also for what the contract allows and a protocol should not do: writing over bytes whose arrival nobody has taken, or that
+    /// a peer's write is yet to carry away, and closing before every write's completion was taken.
     public var isStrict = true
     /// Events kept for a report of what led to a violation; a power of two, or 0 for none.
     public var traceDepth = 256

@@ -40,7 +40,7 @@ extension World {
             violate(.regionGivenBack, rank: sender, "\(name(of: id)) falls on a region that was given back")
             return false
         }
-        if checksum(of: id, by: sender) != messages[id].checksum {
+        if !messages[id].isOverwritten, checksum(of: id, by: sender) != messages[id].checksum {
             violate(.sourceChanged, rank: sender, "\(name(of: id)) would carry other bytes than were posted")
         }
         if isClaimed(by: sender, source(of: id)) || isClaimed(by: receiver, destination(of: id)) {

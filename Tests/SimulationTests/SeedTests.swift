@@ -94,6 +94,15 @@ import Testing
             #expect(told[0] == told[1] && told[0].contains("write"))
         }
 
+        /// Where ranks disagree, the network still looks at what a rank does with its own memory.
+        @Test func isFoundByTheNetworkWhereRanksDisagree() {
+            let limits = Limits(faults: [.disagreement], mutation: Mutation.earlyRelease.rawValue)
+            let found = (1...Self.mostSeeds).first {
+                Scenario(seed: $0, limits: limits).hasDisagreement && Job.report(seed: $0, limits: limits).finding?.kind == .broken
+            }
+            #expect(found != nil)
+        }
+
         /// A flipped bit, which no part of the protocol looks for, does not escape the oracle.
         @Test func aFlippedBitIsSeen() throws {
             var wrong = 0
