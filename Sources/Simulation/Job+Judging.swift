@@ -20,8 +20,8 @@ extension Job {
         if disagreeing.isEmpty { try judgeBlame(of: failed.filter { network.isAlive(place: $0.place) }) }
     }
 
-    /// Every survivor holds the verdict, or saw by itself what the faults explain; and so did whoever the verdict comes from. Of what happens when all
-    /// have done their work there is no verdict.
+    /// Every survivor holds the verdict, or saw by itself what the faults explain; and so did whoever the verdict comes from. Of what happens
+    /// when all have done their work there is no verdict.
     private func judgeBlame(of survivors: [Seat]) throws {
         if let verdict, !isToBlame(verdict.error.peer, by: verdict.witness) {
             throw finding(.wrongFailure, "the verdict of rank \(Self.text(verdict.witness)) is wrong: \(verdict.error)")

@@ -23,8 +23,8 @@ extension Job {
     }
 }
 
-/// Looks for the shortest scenario that still goes wrong in the same way: fewer groups, faults, operations, ranks, elements, less turmoil. Each attempt
-/// is a whole run.
+/// Looks for the shortest scenario that still goes wrong in the same way: fewer groups, faults, operations, ranks, elements, less turmoil. Each
+/// attempt is a whole run.
 struct Shrinking {
     let seed: UInt64
     private(set) var limits: Limits
