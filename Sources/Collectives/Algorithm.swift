@@ -59,7 +59,7 @@ public enum Algorithm: String, Sendable, CaseIterable {
             let large: Algorithm = settings.topology.isNested && collective == .allreduce ? .hierarchical : .ring
             let small = possible.filter { $0 == .oneShot || $0 == .logarithmic }
             let (ranks, hops) = (settings.worldSize, Doubling.hops(worldSize: settings.worldSize))
-            if collective == .allreduce, !settings.topology.isNested, ranks >= Doubling.leastRanks, hops < ranks - 1 {
+            if collective == .allreduce, !settings.topology.isNested, hops < ranks - 1 {
                 // Guests cost two hops more, in which more can be gathered.
                 let gathered = ranks.nonzeroBitCount == 1 ? fixedGatheredBytes : 4 * fixedGatheredBytes
                 if !small.isEmpty, byteCount <= gathered / (ranks - 1) { return small }
@@ -73,7 +73,7 @@ public enum Algorithm: String, Sendable, CaseIterable {
 
     /// Where size alone decides.
     static let fixedSmallBytes = 8 << 10
-    /// Where everyone's part is gathered as long as a rank gets no more than this; then sums are swapped. A wire of 100 Gb/s would gather a little
+    /// Where everyone's part is gathered as long as a rank gets no more than this; then sums are swapped. A wire of 100 Gb/s would gather
     /// more (by `Costs.typical` up to 32 KiB between 4 ranks, 19 KiB between 8), soft-RoCE less: there each message costs a core.
     static let fixedGatheredBytes = 8 << 10
     /// Up to here the messages that `doubling` saves weigh more than the bytes that it sends twice.

@@ -74,8 +74,10 @@ extension Configuration {
     /// The stall timeout as the executor takes it: any number is taken, within 0 and 1e9 seconds.
     var stallMilliseconds: UInt64 { stallTimeoutSeconds > 0 ? UInt64(min(stallTimeoutSeconds, 1e9) * 1000) : 0 }
 
-    /// Whether this machine has what the chosen fabric needs; asked before ranks are started, so that a lack is said once.
+    /// Whether this machine has what the chosen fabric needs, and the file of costs, where one is named, holds some; asked before ranks are
+    /// started, so that a lack is said once.
     public func checkFabric() throws(VerbenaError) {
+        _ = try loadedCosts
         guard fabric == .verbs else { return }
         try wrapping { () throws(FabricError) in
             try VerbsFabric.checkDevices(named: devices, devicesPerRank: devicesPerRank)
