@@ -154,12 +154,13 @@ await_collective() {
   return 1
 }
 
-# A survivor's line: the rank, the operation, the cause.
-verdict_on() { echo "^rdma-allreduce: rank $1: allreduce .*ended without taking leave"; }
+# A survivor's line: the rank, the operation, the cause as the rendezvous or the launcher knows it, never what a fabric concludes. The word may
+# find a survivor between two operations.
+verdict_on() { echo "^rdma-allreduce: rank $1: (after )?allreduce .*(ended without taking leave \(killed or crashed\)|was ended by signal 9)"; }
 
 # How many different texts there are among the lines of rdma-allreduce in these files. Each rank names its own operation, and
-# ranks may be one apart, so the operation's number does not count; nor does the launcher's own line on the signal.
-texts_in() { cat "$@" | sed -nE '/^rdma-allreduce: rank [0-9]+ was ended by signal/d;/^rdma-allreduce: /{s/ #[0-9]+//;p}' | sort -u | wc -l; }
+# ranks may be one apart or just done with it, so its number and "after" do not count; nor does the launcher's own line on the signal.
+texts_in() { cat "$@" | sed -nE '/^rdma-allreduce: rank [0-9]+ was ended by signal/d;/^rdma-allreduce: /{s/: after /: /;s/ #[0-9]+//;p}' | sort -u | wc -l; }
 
 # SIGKILL of one of three ranks; options of rdma-allreduce follow. All of it ends in time, and everyone says why.
 death_of() {

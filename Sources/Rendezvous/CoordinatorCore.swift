@@ -81,6 +81,10 @@ final class CoordinatorCore: Sendable {
                 update { $0.gatherDeadlinePassed(gather, afterSeconds: bounded) }
             }
             connections.withLock { $0.timers[gather] = timer }
+        case .awaitCertainty(let seconds):
+            eventLoop.scheduleTask(in: .milliseconds(Int64(seconds * 1000))) { [weak self] in
+                self?.update { $0.certaintyDeadlinePassed() }
+            }
         case .cancelTimer(let gather):
             connections.withLock { $0.timers.removeValue(forKey: gather) }?.cancel()
         }

@@ -28,11 +28,9 @@ extension JobState {
         case .contribute(let gather, let members, let label, let timeoutSeconds):
             return contribute(payload, from: rank, to: gather, of: members, label: label, timeoutSeconds: timeoutSeconds)
         case .report(let verdict):
-            // Built anew, so that its bounds hold whoever sent it.
-            return fail(
-                RendezvousError(
-                    verdict: Verdict(
-                        rank: verdict.rank, cause: verdict.cause, operation: verdict.operation, remedy: verdict.remedy)))
+            return fail(RendezvousError(verdict: verdict.bounded))
+        case .conclude(let verdict):
+            return conclude(verdict.bounded)
         case .goodbye:
             return leave(rank, connection)
         case .started, .gathered, .failed, .farewell:
@@ -111,6 +109,7 @@ extension JobState {
         members[rank] = .left
         ranks[connection] = nil
         let farewell = [Action.send([connection], Envelope(.farewell))]
+        if let verdict = conclusion?.verdict, verdict.rank == rank { return farewell + fail(departure(verdict)) }
         guard let waiting = oldestGather(waitingFor: rank) else { return farewell }
         return farewell + fail(departure(of: rank, from: waiting))
     }

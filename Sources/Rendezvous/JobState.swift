@@ -14,6 +14,8 @@ struct JobState: Sendable {
         case close(ConnectionID)
         case startTimer(gather: GatherID, seconds: Double)
         case cancelTimer(gather: GatherID)
+        /// `certaintyDeadlinePassed` is to be called after so long; it does no harm when all is over.
+        case awaitCertainty(seconds: Double)
     }
 
     enum Member: Sendable {
@@ -37,6 +39,8 @@ struct JobState: Sendable {
 
     private(set) var hasStarted = false
     private(set) var failure: RendezvousError?
+    /// What a rank concluded of another whose connection to here is whole: that one's end would say more, and may yet be on its way.
+    private(set) var conclusion: RendezvousError?
     /// The coordinator closes its connections itself: that those end is no rank's fault.
     var isStopping = false
     var members: [Member]
@@ -156,6 +160,29 @@ struct JobState: Sendable {
         gathers = [:]
         return timers + [.send(joinedConnections, Envelope(.failed(error)))]
     }
+
+    /// A rank sees a peer's end, as far as connections of its own tell.
+    mutating func conclude(_ verdict: Verdict) -> [Action] {
+        guard members.indices.contains(verdict.rank) else { return fail(RendezvousError(verdict: verdict)) }
+        switch members[verdict.rank] {
+        case .absent, .lost: return fail(RendezvousError(verdict: verdict))
+        case .left: return fail(departure(verdict))
+        case .joined:
+            guard failure == nil, conclusion == nil else { return [] }
+            conclusion = RendezvousError(verdict: verdict)
+            return [.awaitCertainty(seconds: RendezvousBounds.certaintySeconds)]
+        }
+    }
+
+    /// Its process need not have ended: it went before the others had done with it.
+    func departure(_ conclusion: Verdict) -> RendezvousError {
+        RendezvousError(
+            verdict: Verdict(
+                rank: conclusion.rank, cause: "it took leave while others still needed it", operation: conclusion.operation,
+                remedy: "see the log of rank \(conclusion.rank), and let every rank make the same calls"))
+    }
+
+    mutating func certaintyDeadlinePassed() -> [Action] { conclusion.map { fail($0) } ?? [] }
 
     /// A connection has ended. Of one that never joined, or has taken leave, nothing follows.
     mutating func lost(_ connection: ConnectionID, _ loss: Loss) -> [Action] {

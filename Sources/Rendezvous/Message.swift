@@ -11,6 +11,8 @@ enum Message: Codable, Sendable, Equatable {
     case contribute(gather: GatherID, members: [Int]?, label: String, timeoutSeconds: Double)
     /// This rank saw a failure.
     case report(Verdict)
+    /// This rank concludes from its connections that the other has ended.
+    case conclude(Verdict)
     /// This rank takes leave; nothing follows.
     case goodbye
 

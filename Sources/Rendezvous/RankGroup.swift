@@ -59,13 +59,8 @@ public struct RankGroup: Sendable, CustomStringConvertible {
         rendezvous.sessionKey(label: isWholeJob ? label : "\(label) of \(name)", byteCount: byteCount)
     }
 
-    /// See `Rendezvous.report`. Verdicts name ranks of the job.
-    public func report(_ verdict: Verdict) { rendezvous.report(verdict) }
-
-    /// See `Rendezvous.agreedVerdict`.
-    public func agreedVerdict(waitingAtMostMilliseconds: Int) -> Verdict? {
-        rendezvous.agreedVerdict(waitingAtMostMilliseconds: waitingAtMostMilliseconds)
-    }
+    /// See `Rendezvous.agree`. Verdicts name ranks of the job.
+    public func agree(on own: Verdict, isConclusion: Bool = false) -> Verdict { rendezvous.agree(on: own, isConclusion: isConclusion) }
 
     /// See `Rendezvous.abort`: it ends the job, not the group alone.
     @discardableResult

@@ -3,11 +3,13 @@ extension Rendezvous {
     ///
     /// Does not block. What all have agreed on comes by `onVerdict` and `agreedVerdict`, and may be another: another
     /// rank's, or the coordinator's own.
-    public func report(_ verdict: Verdict) {
+    func report(_ verdict: Verdict) { tell(.report(verdict), of: verdict) }
+
+    private func tell(_ message: Message, of verdict: Verdict) {
         if isAlone {
             fail(RendezvousError(verdict: verdict))
         } else {
-            send(Envelope(.report(verdict)))
+            send(Envelope(message))
         }
     }
 
@@ -20,16 +22,24 @@ extension Rendezvous {
         state.wait(until: .after(seconds: Double(waitingAtMostMilliseconds) / 1000)) { $0.failure?.verdict }
     }
 
-    /// Ends the job because of this rank: it could not read its data, say. Waits at most 2 s until all are agreed.
+    /// Tells all ranks of a failure that this one saw, and waits until all are agreed: at most 2 s, or 4 s with a conclusion.
+    ///
+    /// - Parameter isConclusion: `own` only concludes from a torn connection that a process has ended. Its connection to the coordinator ends with
+    ///   it, a little sooner or later; that verdict is certain, so the coordinator waits for it.
+    /// - Returns: the verdict that all ranks hold: `own`, unless another came first or the coordinator does not answer.
+    public func agree(on own: Verdict, isConclusion: Bool = false) -> Verdict {
+        tell(isConclusion ? .conclude(own) : .report(own), of: own)
+        let patience = RendezvousBounds.agreementSeconds + (isConclusion ? RendezvousBounds.certaintySeconds : 0)
+        return agreedVerdict(waitingAtMostMilliseconds: Int(patience * 1000)) ?? own
+    }
+
+    /// Ends the job because of this rank: it could not read its data, say. See `agree`.
     ///
     /// - Parameters:
     ///   - reason: what went wrong, as the others shall read it.
     ///   - operation: what this rank was at.
-    /// - Returns: the verdict that all ranks hold: this one, unless another came first.
     @discardableResult
     public func abort(reason: String, operation: String, remedy: String = "") -> Verdict {
-        let own = Verdict(rank: rank, cause: reason, operation: operation, remedy: remedy)
-        report(own)
-        return agreedVerdict(waitingAtMostMilliseconds: Int(RendezvousBounds.farewellTimeoutSeconds * 1000)) ?? own
+        agree(on: Verdict(rank: rank, cause: reason, operation: operation, remedy: remedy))
     }
 }

@@ -39,7 +39,11 @@ public struct RendezvousBounds: Sendable {
     /// Where the coordinator keeps a deadline, a rank waits so much longer before it gives up by itself: the
     /// coordinator's word is the same for all, and knows more.
     static let graceSeconds = 2.0
-    /// How long `leave` and `abort` wait for the coordinator's answer.
+    /// How long ranks wait for each other's verdict, before each keeps its own.
+    static let agreementSeconds = 2.0
+    /// How long the coordinator waits for the end of a rank's connection, when another rank concludes that its process has ended.
+    static let certaintySeconds = 2.0
+    /// How long `leave` waits for the coordinator's answer.
     static let farewellTimeoutSeconds = 2.0
     /// One attempt to connect.
     static let connectTimeoutSeconds = 2.0

@@ -23,6 +23,9 @@ public struct Verdict: Codable, Sendable, Equatable, CustomStringConvertible {
         self.remedy = oneLine(remedy, byteLimit: Self.textByteLimit)
     }
 
+    /// Built anew, so that its bounds hold whoever sent it.
+    var bounded: Verdict { Verdict(rank: rank, cause: cause, operation: operation, remedy: remedy) }
+
     /// "rank 2", or "the launcher".
     public var culprit: String { rank == Self.launcher ? "the launcher" : "rank \(rank)" }
 

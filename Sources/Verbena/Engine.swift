@@ -431,8 +431,7 @@ final class Engine<F: Fabric & ~Copyable>: EngineControl, @unchecked Sendable {
         let operation = group.naming(failure.operation)
         let culprit = group.jobRanks[failure.peer ?? group.rank]
         let own = Verdict(rank: culprit, cause: failure.detail, operation: operation, remedy: failure.remedy)
-        group.report(own)
-        let agreed = group.agreedVerdict(waitingAtMostMilliseconds: VerbenaError.agreementMilliseconds) ?? own
+        let agreed = group.agree(on: own, isConclusion: failure.cause == .fabric(.peerDied))
         verdict.withLock { $0 = $0 ?? VerbenaError(agreed, during: operation) }
     }
 }

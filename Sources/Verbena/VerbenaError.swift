@@ -67,12 +67,8 @@ extension VerbenaError {
             return self
         }
         let own = Verdict(rank: group.jobRanks[peer], cause: message, operation: operation, remedy: "")
-        group.report(own)
-        return VerbenaError(group.agreedVerdict(waitingAtMostMilliseconds: Self.agreementMilliseconds) ?? own, during: operation)
+        return VerbenaError(group.agree(on: own), during: operation)
     }
-
-    /// How long the survivors may take to agree on a verdict before each keeps its own.
-    static let agreementMilliseconds = 2_000
 }
 
 extension RankGroup {

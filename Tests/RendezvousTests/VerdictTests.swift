@@ -45,6 +45,40 @@ import Testing
         world.end(ranks)
     }
 
+    @Test func whatTheRendezvousKnowsGoesBeforeAConclusion() async throws {
+        let world = try World(3)
+        let joining = onThreadsLater(2) { rank throws(RendezvousError) in try world.join(rank) }
+        var raw: RawRank? = try RawRank(2, in: world)
+        let ranks = try await joining.value.map { try $0.get() }
+        _ = try raw?.receive()
+        let agreeing = onThreadsLater(2) { rank throws(RendezvousError) in
+            ranks[rank].agree(on: Verdict(rank: 2, cause: "its connection broke", operation: "test", remedy: ""), isConclusion: true)
+        }
+        raw = nil
+        for verdict in await agreeing.value { #expect(try verdict.get().cause.contains("ended without taking leave")) }
+        world.end(ranks)
+    }
+
+    @Test(arguments: [false, true]) func whoTookLeaveHasNotEnded(isConcludedFirst: Bool) async throws {
+        let world = try World(3)
+        let ranks = try await world.joinAll()
+        let own = Verdict(rank: 2, cause: "its connection broke", operation: "test", remedy: "")
+        if !isConcludedFirst { ranks[2].leave() }
+        let agreeing = onThreadsLater(2) { rank throws(RendezvousError) in ranks[rank].agree(on: own, isConclusion: true) }
+        if isConcludedFirst { ranks[2].leave() }
+        for verdict in await agreeing.value { #expect(try verdict.get().cause == "it took leave while others still needed it") }
+        world.end(ranks)
+    }
+
+    @Test func aConclusionThatNobodyConfirmsIsTheVerdict() async throws {
+        let world = try World(2)
+        let ranks = try await world.joinAll()
+        let own = Verdict(rank: 1, cause: "its connection broke", operation: "test", remedy: "")
+        #expect(ranks[0].agree(on: own, isConclusion: true) == own)
+        #expect(ranks[1].agreedVerdict(waitingAtMostMilliseconds: long) == own)
+        world.end(ranks)
+    }
+
     @Test func aProcessThatEndsBeforeItJoinsIsAVerdict() async throws {
         let world = try World(3)
         let joining = onThreadsLater(2) { rank throws(RendezvousError) in try world.join(rank) }
