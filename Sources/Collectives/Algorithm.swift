@@ -19,20 +19,23 @@ public enum Algorithm: String, Sendable, CaseIterable {
     /// Inside the machines through their memory, between them one ring for each place.
     case hierarchical
 
+    /// Whether peers write into eager slots, unasked.
+    package var isEager: Bool { self == .oneShot || self == .logarithmic || self == .doubling }
+
     var code: UInt8 { UInt8(Self.allCases.firstIndex(of: self)!) }
 
     /// Whether the algorithm can carry out the collective.
     /// - Parameter byteCount: of one rank's part: `count` elements.
     func supports(_ collective: Collective, byteCount: Int, in settings: ExecutorSettings) -> Bool {
-        let isEager = byteCount <= settings.eagerBytes
+        let fitsSlot = byteCount <= settings.eagerBytes
         switch (self, collective) {
         case (_, .send), (_, .receive): return self == .pairwise
         case (_, _) where settings.worldSize == 1: return true
         case (.direct, .barrier): return false
         case (.direct, _): return settings.topology.isOneMachine
         case (.oneShot, .barrier), (.logarithmic, .barrier): return true
-        case (.oneShot, .allreduce), (.oneShot, .reduceScatter), (.oneShot, .allgather), (.oneShot, .allToAll): return isEager
-        case (.logarithmic, .allreduce), (.logarithmic, .allgather): return isEager
+        case (.oneShot, .allreduce), (.oneShot, .reduceScatter), (.oneShot, .allgather), (.oneShot, .allToAll): return fitsSlot
+        case (.logarithmic, .allreduce), (.logarithmic, .allgather): return fitsSlot
         case (.doubling, .allreduce):
             let (ranks, slots) = (settings.worldSize, Doubling.slots(worldSize: settings.worldSize))
             return ranks >= Doubling.leastRanks && byteCount <= ranks * settings.eagerBytes / slots

@@ -85,7 +85,7 @@ extension StateMachine {
         // A reduction in place has just read the lines that it stores into: they are in the cache, and past it the way is longer.
         let isOverwriting = operation.isInPlace && operation.collective.reduces
         lanes[lane].isStreaming = !isOverwriting && larger * machine * (operation.isInPlace ? 1 : 2) > settings.cacheBytes
-        lanes[lane].usesEager = [.oneShot, .logarithmic, .doubling].contains(algorithm)
+        lanes[lane].usesEager = algorithm.isEager
         // A schedule too long for a program is none of small messages.
         lanes[lane].endsBeforeWrites =
             lanes[lane].usesEager && !lanes[lane].program.isEmpty && lanes[lane].program.allSatisfy { $0.send?.readsOwnMemory ?? true }

@@ -41,8 +41,7 @@ extension Program {
         let type = random.pick(ElementType.allCases)
         let reduction = random.pick(ReductionOperation.allCases)
         let count = random.within(Self.smallCounts) >> halvings
-        let eager = settings.algorithms(for: collective, byteCount: count * type.byteCount)
-            .filter { [.oneShot, .logarithmic, .doubling].contains($0) }
+        let eager = settings.algorithms(for: collective, byteCount: count * type.byteCount).filter(\.isEager)
         let wish = random.below(1 << 20)
         let isInPlace = random.chance(perMille: 500) && collective != .allToAll
         let isExact = type.isInteger || random.chance(perMille: 700)

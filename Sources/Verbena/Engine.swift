@@ -2,75 +2,8 @@ internal import CPlatform
 internal import Collectives
 internal import Fabric
 internal import Foundation
-internal import MixedFabric
 internal import Rendezvous
-internal import SharedMemoryFabric
 internal import Synchronization
-internal import VerbsFabric
-
-/// What the public face asks of the engine, whatever its fabric.
-protocol EngineControl: AnyObject, Sendable {
-    var fabricName: String { get }
-    var deviceName: String { get }
-    /// Of the executor; the costs may be adopted later.
-    var settings: ExecutorSettings { get }
-    /// Collective: allocates on every rank and attaches the peers'. `exchange` swaps descriptors.
-    func addBuffer(
-        byteCount: Int, exchange: ([UInt8]) throws(VerbenaError) -> [[UInt8]]
-    ) throws(VerbenaError) -> (SharedBuffer, Region)
-    /// Collective: the same with the caller's memory, which stays there as long as the engine. An empty descriptor says that a rank cannot.
-    /// - Returns: nil where some rank's peers could not reach it.
-    func addBuffer(
-        _ memory: UnsafeMutableRawPointer, byteCount: Int, exchange: ([UInt8]) throws(VerbenaError) -> [[UInt8]]
-    ) throws(VerbenaError) -> SharedBuffer?
-    /// Queues an operation for the progress thread; `wait` must be called once for each ticket.
-    func submit(_ operation: Operation) throws(VerbenaError) -> Int
-    /// Whether `wait` would return at once.
-    func hasEnded(_ ticket: Int) -> Bool
-    /// Waits for the operation's end.
-    /// - Returns: when it ended, in nanoseconds of the monotonic clock.
-    func wait(_ ticket: Int) throws(VerbenaError) -> UInt64
-    /// Makes the costs those that algorithms are chosen by; all ranks do so at the same place of the order.
-    func adopt(_ costs: Costs) throws(VerbenaError)
-    /// The job is over: everything in flight ends with this verdict. Any thread.
-    func deliver(_ verdict: Verdict)
-    /// Ends the progress thread and the fabric; in order where `orderly`, else as a crash looks to the peers. Waits for it.
-    func stop(orderly: Bool)
-}
-
-/// The engine on one of the fabrics that there are. What is called for every operation is called through it and not through the protocol: so the
-/// compiler makes code for that very fabric.
-enum RunningEngine {
-    case sharedMemory(Engine<SharedMemoryFabric>)
-    case verbs(Engine<VerbsFabric>)
-    case mixed(Engine<MixedFabric<SharedMemoryFabric, VerbsFabric>>)
-
-    var control: any EngineControl {
-        switch self {
-        case .sharedMemory(let engine): engine
-        case .verbs(let engine): engine
-        case .mixed(let engine): engine
-        }
-    }
-
-    /// Starts the progress thread; called once.
-    func start() {
-        switch self {
-        case .sharedMemory(let engine): engine.start()
-        case .verbs(let engine): engine.start()
-        case .mixed(let engine): engine.start()
-        }
-    }
-
-    /// See `Engine.run`.
-    func run(_ operation: Operation) throws(VerbenaError) {
-        switch self {
-        case .sharedMemory(let engine): try engine.run(operation)
-        case .verbs(let engine): try engine.run(operation)
-        case .mixed(let engine): try engine.run(operation)
-        }
-    }
-}
 
 /// Owns the executor, and lets one thread at a time drive it: a caller that waits for its own operation anyway, or the progress thread for
 /// what was submitted to go on beside the caller's work.
@@ -433,36 +366,6 @@ final class Engine<F: Fabric & ~Copyable>: EngineControl, @unchecked Sendable {
         let own = Verdict(rank: culprit, cause: failure.detail, operation: operation, remedy: failure.remedy)
         let agreed = group.agree(on: own, isConclusion: failure.cause == .fabric(.peerDied))
         verdict.withLock { $0 = $0 ?? VerbenaError(agreed, during: operation) }
-    }
-}
-
-/// What the progress thread sleeps on. Ringing costs a system call only while it sleeps.
-// Sendable without the compiler's proof: both words are atomics at fixed addresses.
-// SAFETY: the words live as long as this object.
-@safe
-private final class ProgressBell: @unchecked Sendable {
-    private let words: UnsafeMutablePointer<Atomic<UInt32>>
-
-    init() {
-        unsafe words = .allocate(capacity: 2)
-        for index in 0..<2 { unsafe (words + index).initialize(to: Atomic(0)) }
-    }
-
-    deinit { unsafe words.deallocate() }
-
-    var count: UInt32 { unsafe words[0].load(ordering: .sequentiallyConsistent) }
-
-    func ring() {
-        unsafe words[0].add(1, ordering: .sequentiallyConsistent)
-        if unsafe words[1].load(ordering: .sequentiallyConsistent) != 0 {
-            unsafe platform_futex_wake(UnsafePointer<UInt32>(OpaquePointer(words)))
-        }
-    }
-
-    func wait(seen: UInt32, milliseconds: UInt64) {
-        unsafe words[1].store(1, ordering: .sequentiallyConsistent)
-        if count == seen { _ = unsafe platform_futex_wait(UnsafePointer<UInt32>(OpaquePointer(words)), seen, milliseconds * 1_000_000) }
-        unsafe words[1].store(0, ordering: .relaxed)
     }
 }
 

@@ -1,0 +1,70 @@
+internal import Collectives
+internal import Fabric
+internal import MixedFabric
+internal import Rendezvous
+internal import SharedMemoryFabric
+internal import VerbsFabric
+
+/// What the public face asks of the engine, whatever its fabric.
+protocol EngineControl: AnyObject, Sendable {
+    var fabricName: String { get }
+    var deviceName: String { get }
+    /// Of the executor; the costs may be adopted later.
+    var settings: ExecutorSettings { get }
+    /// Collective: allocates on every rank and attaches the peers'. `exchange` swaps descriptors.
+    func addBuffer(
+        byteCount: Int, exchange: ([UInt8]) throws(VerbenaError) -> [[UInt8]]
+    ) throws(VerbenaError) -> (SharedBuffer, Region)
+    /// Collective: the same with the caller's memory, which stays there as long as the engine. An empty descriptor says that a rank cannot.
+    /// - Returns: nil where some rank's peers could not reach it.
+    func addBuffer(
+        _ memory: UnsafeMutableRawPointer, byteCount: Int, exchange: ([UInt8]) throws(VerbenaError) -> [[UInt8]]
+    ) throws(VerbenaError) -> SharedBuffer?
+    /// Queues an operation for the progress thread; `wait` must be called once for each ticket.
+    func submit(_ operation: Operation) throws(VerbenaError) -> Int
+    /// Whether `wait` would return at once.
+    func hasEnded(_ ticket: Int) -> Bool
+    /// Waits for the operation's end.
+    /// - Returns: when it ended, in nanoseconds of the monotonic clock.
+    func wait(_ ticket: Int) throws(VerbenaError) -> UInt64
+    /// Makes the costs those that algorithms are chosen by; all ranks do so at the same place of the order.
+    func adopt(_ costs: Costs) throws(VerbenaError)
+    /// The job is over: everything in flight ends with this verdict. Any thread.
+    func deliver(_ verdict: Verdict)
+    /// Ends the progress thread and the fabric; in order where `orderly`, else as a crash looks to the peers. Waits for it.
+    func stop(orderly: Bool)
+}
+
+/// The engine on one of the fabrics that there are. What is called for every operation is called through it and not through the protocol: so the
+/// compiler makes code for that very fabric.
+enum RunningEngine {
+    case sharedMemory(Engine<SharedMemoryFabric>)
+    case verbs(Engine<VerbsFabric>)
+    case mixed(Engine<MixedFabric<SharedMemoryFabric, VerbsFabric>>)
+
+    var control: any EngineControl {
+        switch self {
+        case .sharedMemory(let engine): engine
+        case .verbs(let engine): engine
+        case .mixed(let engine): engine
+        }
+    }
+
+    /// Starts the progress thread; called once.
+    func start() {
+        switch self {
+        case .sharedMemory(let engine): engine.start()
+        case .verbs(let engine): engine.start()
+        case .mixed(let engine): engine.start()
+        }
+    }
+
+    /// See `Engine.run`.
+    func run(_ operation: Operation) throws(VerbenaError) {
+        switch self {
+        case .sharedMemory(let engine): try engine.run(operation)
+        case .verbs(let engine): try engine.run(operation)
+        case .mixed(let engine): try engine.run(operation)
+        }
+    }
+}
