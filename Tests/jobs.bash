@@ -6,7 +6,7 @@
 # shellcheck disable=SC2034 # Not every script uses both.
 readonly allreduce=$PWD/.build/release/rdma-allreduce verbena=$PWD/.build/release/verbena
 # What only a hang takes; the emulated guest on a busy machine is some 50 times slower than an idle machine.
-readonly job_seconds=100
+readonly job_seconds=200
 # The promise: how long survivors of a killed rank may go on.
 verdict_milliseconds=5000
 

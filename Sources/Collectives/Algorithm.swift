@@ -150,10 +150,12 @@ public struct Costs: Sendable, Equatable, Codable {
         case .pairwise: return link.latency + others * (link.latency + bytes * link.perByte)
         case .hierarchical:
             let machines = Double(topology.machineCount)
+            let places = Double(topology.places)
+            // Machines are alike or nearly so: as many ranks as on the average one are taken for each.
             let local = ranks / machines
-            let slice = bytes / local
+            let slice = bytes / places
             let ring = 2 * (machines - 1) * (far.latency + slice / machines * (far.perByte + reducePerByte))
-            return 2 * signals(near, local - 1) + far.latency + ring + bytes * (near.perByte + reducePerByte)
+            return 2 * signals(near, local - 1) + far.latency + ring + slice * local * (near.perByte + reducePerByte)
         }
     }
 

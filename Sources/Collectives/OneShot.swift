@@ -83,9 +83,9 @@ struct Folding: Equatable, Sendable {
     /// Two ranks' order makes no difference; else one fold a segment, in its own order.
     private var segments: Int { shape.worldSize == 2 ? min(1, shape.count) : min(shape.worldSize, shape.count) }
     private var machines: Int { shape.topology.machineCount }
-    private var slices: Int { shape.worldSize / machines }
+    private var slices: Int { shape.topology.places }
 
-    var count: Int { shape.count > 0 && shape.topology.isNested ? shape.worldSize : segments }
+    var count: Int { shape.count > 0 && shape.topology.isNested ? slices * machines : segments }
 
     subscript(index: Int) -> Action {
         guard shape.topology.isNested else {

@@ -31,10 +31,10 @@
 /// nothing still reads what the write replaces (a duplicate of a retransmission is dropped). By the same walk, a slot from which a
 /// partial sum was sent is written again only after that sum was received.
 ///
-/// *Machines.* In a hierarchical allreduce the ring runs between machines, one ring for each place inside a machine: place l takes slice l of
-/// the buffer, and what it adds to a segment is the sum over its machine, taken in one pass over the mapped inputs at the moment when it
+/// *Machines.* In a hierarchical allreduce the ring runs between machines, one ring for each place that all machines have: place l takes slice l
+/// of the buffer, and what it adds to a segment is the sum over its machine, taken in one pass over the mapped inputs at the moment when it
 /// is needed. A finished piece is stored into all outputs of the machine. It all begins when the machine's ranks have begun, and ends when
-/// they are done.
+/// they are done. Ranks at places that a smaller machine does not have only say so: others work for them.
 ///
 /// *Bits.* Segment bounds depend on the count and the world alone, so the order in which an element is summed does not depend on the size
 /// of pieces.
@@ -49,6 +49,8 @@ public struct Ring: Equatable, Sendable {
     /// Ranks of this machine, 1 in a flat ring, and this rank's place among them.
     let local: Int
     let localSize: Int
+    /// Rings side by side: places that all machines have.
+    let places: Int
     /// P: pieces of a segment that travel together.
     public let piecesPerRound: Int
     public let rounds: Int
@@ -62,8 +64,9 @@ public struct Ring: Equatable, Sendable {
         position = isHierarchical ? topology.machine(of: shape.rank) : shape.rank
         local = isHierarchical ? topology.local(of: shape.rank) : 0
         localSize = isHierarchical ? topology.size(ofMachine: position) : 1
+        places = isHierarchical ? topology.places : 1
         // The longest segment of any rank, so that all cut alike.
-        let slice = shape.collective == .allreduce ? (shape.count + localSize - 1) / localSize : shape.count
+        let slice = shape.collective == .allreduce ? (shape.count + places - 1) / places : shape.count
         let segment = shape.collective == .allreduce ? (slice + stations - 1) / stations : slice
         if segment <= shape.mostPieces * shape.pieceElements {
             // One round: as many pieces as are worth it.
@@ -82,28 +85,30 @@ public struct Ring: Equatable, Sendable {
 
     /// Steps: a beginning; two for each transfer (what comes in, what goes out), of which the last P go out only and the first P come in
     /// only; an end.
-    public var count: Int { opening + 2 * (transfers + piecesPerRound) + 2 * (localSize - 1) }
+    public var count: Int { opening + 2 * turns + 2 * (localSize - 1) }
 
     public subscript(index: Int) -> Step {
         if index < opening { return openingStep(index) }
         let (transfer, part) = (index - opening).quotientAndRemainder(dividingBy: 2)
-        if transfer < transfers + piecesPerRound {
+        if transfer < turns {
             if part == 0 { return transfer < piecesPerRound ? Step() : receive(transfer - piecesPerRound) }
             return transfer < transfers ? send(transfer) : Step()
         }
-        return machineStep(index - opening - 2 * (transfers + piecesPerRound))
+        return machineStep(index - opening - 2 * turns)
     }
 
     /// Elements of segment `index`, in the coordinates of the whole buffer.
     func segment(_ index: Int) -> Range<Int> {
         guard shape.collective == .allreduce else { return index * shape.count..<(index + 1) * shape.count }
-        return part(index, of: stations, in: part(local, of: localSize, in: 0..<shape.count))
+        return part(index, of: stations, in: part(local, of: places, in: 0..<shape.count))
     }
 
     // MARK: beginning and end
 
-    /// Inside the machine, say and hear that all have begun; then invite the left neighbour and hear the right one's invitation.
-    private var opening: Int { 2 * (localSize - 1) + 2 }
+    /// Inside the machine, say and hear that all have begun; in a ring, then invite the left neighbour and hear the right one's invitation.
+    private var opening: Int { 2 * (localSize - 1) + (isInRing ? 2 : 0) }
+
+    private var isInRing: Bool { local < places }
 
     private func openingStep(_ index: Int) -> Step {
         switch index - 2 * (localSize - 1) {
@@ -136,6 +141,8 @@ public struct Ring: Equatable, Sendable {
     private var reducingHops: Int { shape.collective == .allgather ? 0 : stations - 1 }
     /// Sends, and receives, of a rank.
     private var transfers: Int { rounds * hops * piecesPerRound }
+    /// Pairs of steps that they take; see `count`.
+    private var turns: Int { isInRing ? transfers + piecesPerRound : 0 }
 
     private struct Transfer {
         var hop: Int

@@ -8,6 +8,11 @@ public final class Topology: Sendable, Equatable {
     /// Where each machine begins in `ranks`, and the end.
     private let starts: [Int]
     private let machines: [Int]
+    /// Places that every machine has: the ranks of the smallest one.
+    public let places: Int
+    /// Several machines of several ranks each: what is reduced inside a machine first. Where some have more than twice as many ranks as others,
+    /// those of the common places would do too much of the work alone.
+    public let isNested: Bool
 
     /// - Parameter machineOfRank: any names; equal ones are one machine.
     public init<Name: Hashable>(machineOfRank: [Name]) {
@@ -25,6 +30,9 @@ public final class Topology: Sendable, Equatable {
         }
         ranks = members.flatMap { $0 }
         starts = members.reduce(into: [0]) { $0.append($0.last! + $1.count) }
+        let sizes = members.map(\.count)
+        places = sizes.min() ?? 1
+        isNested = members.count > 1 && places > 1 && (sizes.max() ?? 1) <= 2 * places
     }
 
     /// All ranks on one machine.
@@ -35,14 +43,6 @@ public final class Topology: Sendable, Equatable {
 
     public var machineCount: Int { starts.count - 1 }
     public var isOneMachine: Bool { machineCount == 1 }
-    /// Ranks on each machine where that is the same number everywhere, else nil.
-    public var ranksPerMachine: Int? {
-        guard worldSize % machineCount == 0 else { return nil }
-        let each = worldSize / machineCount
-        return (0..<machineCount).allSatisfy { starts[$0] == $0 * each } ? each : nil
-    }
-    /// Several machines of several ranks each, the same number: what is reduced inside a machine first.
-    public var isNested: Bool { machineCount > 1 && (ranksPerMachine ?? 1) > 1 }
 
     public func machine(of rank: Int) -> Int { machines[rank] }
     public func size(ofMachine machine: Int) -> Int { starts[machine + 1] - starts[machine] }

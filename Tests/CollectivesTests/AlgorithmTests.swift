@@ -132,8 +132,13 @@ import Testing
         #expect(many.choice(for: .barrier, byteCount: 0, type: .float32).algorithm == .logarithmic)
         let machine = ExecutorSettings(topology: .oneMachine(worldSize: 8))
         #expect(machine.choice(for: .allreduce, byteCount: 1 << 24, type: .float32).algorithm == .direct)
-        let nested = ExecutorSettings(topology: Topology(machineOfRank: [0, 0, 0, 0, 1, 1, 1, 1]))
-        #expect(nested.choice(for: .allreduce, byteCount: 1 << 24, type: .float32).algorithm == .hierarchical)
+        for (machines, algorithm) in [
+            ([0, 0, 0, 0, 1, 1, 1, 1], .hierarchical), ([0, 0, 0, 0, 1, 1, 1], .hierarchical), ([0, 0, 0, 0, 1, 1], .hierarchical),
+            ([0, 0, 0, 0, 0, 1, 1], .ring), ([0, 0, 1, 1, 2], .ring), ([0, 1, 2], .ring),
+        ] as [([Int], Algorithm)] {
+            let settings = ExecutorSettings(topology: Topology(machineOfRank: machines))
+            #expect(settings.choice(for: .allreduce, byteCount: 1 << 24, type: .float32).algorithm == algorithm, "\(machines)")
+        }
     }
 
     /// Where algorithms round differently, measurement has no say.

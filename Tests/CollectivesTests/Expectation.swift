@@ -93,30 +93,32 @@ struct Expectation {
             var end = start + 1
             while end < range.upperBound, oracle.algorithm == .tree || oracle.order(end) == order { end += 1 }
             let bytes = start * size..<end * size
-            result += oracle.algorithm == .tree ? tree(0, bytes) : inOrder(order.map { inputs[$0][bytes] })
+            result += oracle.algorithm == .tree ? tree(0, bytes) : inOrder(order, bytes)
             start = end
         }
         return result
     }
 
     /// An algorithm rounds what it stores: a ring after each rank, a hierarchical one after each machine, the others once.
-    private func inOrder(_ parts: [ArraySlice<UInt8>]) -> [UInt8] {
+    private func inOrder(_ order: [Int], _ bytes: Range<Int>) -> [UInt8] {
         switch oracle.algorithm {
-        case .ring: return chained(parts, startingWith: 1)
-        case .hierarchical: return chained(parts, startingWith: oracle.topology.size(ofMachine: 0))
-        default: return fold(parts, isFinal: true)
+        case .ring: return chained(order.map { [$0] }, bytes)
+        case .hierarchical:
+            let machines = order.map(oracle.topology.machine(of:))
+            let starts = order.indices.filter { $0 == 0 || machines[$0] != machines[$0 - 1] } + [order.count]
+            return chained(zip(starts, starts.dropFirst()).map { Array(order[$0..<$1]) }, bytes)
+        default: return fold(order.map { inputs[$0][bytes] }, isFinal: true)
         }
     }
 
-    /// So many parts at a time, rounded after each.
-    private func chained(_ parts: [ArraySlice<UInt8>], startingWith step: Int) -> [UInt8] {
-        var sum = step == 1 ? Array(parts[0]) : fold(Array(parts[0..<step]), isFinal: false)
-        var next = step
-        while next < parts.count {
-            sum = fold([sum[...]] + parts[next..<next + step], isFinal: next + step == parts.count)
-            next += step
+    /// The parts of some ranks at a time, rounded after each.
+    private func chained(_ stations: [[Int]], _ bytes: Range<Int>) -> [UInt8] {
+        var sum: [[UInt8]] = []
+        for (index, station) in stations.enumerated() {
+            let parts = sum.map { $0[...] } + station.map { inputs[$0][bytes] }
+            sum = [parts.count == 1 ? Array(parts[0]) : fold(parts, isFinal: index == stations.count - 1)]
         }
-        return sum
+        return sum[0]
     }
 
     private func tree(_ place: Int, _ bytes: Range<Int>) -> [UInt8] {

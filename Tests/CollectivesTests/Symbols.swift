@@ -52,7 +52,7 @@ struct Oracle {
     private func around(from first: Int) -> [Int] { (0..<ranks).map { (first + $0) % ranks } }
 
     private func slice(of index: Int) -> Range<Int> {
-        let places = topology.size(ofMachine: 0)
+        let places = (0..<topology.machineCount).map(topology.size(ofMachine:)).min()!
         return part(place(of: index, in: 0..<count, parts: places), of: places, in: 0..<count)
     }
 
