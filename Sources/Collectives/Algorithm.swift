@@ -151,8 +151,8 @@ public struct Costs: Sendable, Equatable, Codable {
         case .hierarchical:
             let machines = Double(topology.machineCount)
             let places = Double(topology.places)
-            // Machines are alike or nearly so: as many ranks as on the average one are taken for each.
-            let local = ranks / machines
+            // The largest one has the most to add, and the last word.
+            let local = Double((0..<topology.machineCount).map(topology.size(ofMachine:)).max() ?? 1)
             let slice = bytes / places
             let ring = 2 * (machines - 1) * (far.latency + slice / machines * (far.perByte + reducePerByte))
             return 2 * signals(near, local - 1) + far.latency + ring + slice * local * (near.perByte + reducePerByte)

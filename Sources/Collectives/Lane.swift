@@ -107,6 +107,7 @@ struct Lane {
                 program[program.count - 1] = Step(
                     drain: last.drain || step.drain, receive: last.receive ?? step.receive, action: step.action, send: step.send,
                     channel: step.channel)
+                program[program.count - 1].isPatient = last.isPatient || step.isPatient
             } else {
                 program.append(step)
             }

@@ -9,8 +9,8 @@
 /// later (`Lane.endsBeforeWrites`), and in place the result may replace what was sent. Where ranks see each other's memory a write has left by the
 /// time that it is posted, and in place waiting for its completion costs less than the copy.
 ///
-/// *Bits.* Sums are taken in the order of the ring: segment s begins with rank s; on several machines of several ranks in the order of
-/// the hierarchical ring.
+/// *Bits.* Sums are taken in the order of the ring: segment s begins with rank s; in a nested world (`Topology`) in the order of the
+/// hierarchical ring.
 public struct OneShot: Equatable, Sendable {
     let shape: Shape
 

@@ -94,7 +94,9 @@ public struct Ring: Equatable, Sendable {
             if part == 0 { return transfer < piecesPerRound ? Step() : receive(transfer - piecesPerRound) }
             return transfer < transfers ? send(transfer) : Step()
         }
-        return machineStep(index - opening - 2 * turns)
+        var step = machineStep(index - opening - 2 * turns)
+        step.isPatient = !isInRing
+        return step
     }
 
     /// Elements of segment `index`, in the coordinates of the whole buffer.

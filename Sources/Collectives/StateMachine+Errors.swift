@@ -2,6 +2,9 @@ import Fabric
 
 /// What can go wrong, and how it is told.
 extension StateMachine {
+    /// How many times longer a patient step waits; see `Step`.
+    private static var patience: UInt64 { 10 }
+
     /// An operation that waited longer than the stall limit for a peer ends everything.
     mutating func findStall(at now: FabricInstant) {
         guard !hasFailed else { return }
@@ -11,7 +14,9 @@ extension StateMachine {
                 continue
             }
             let waited = now.since(lanes[lane].seenAt) / 1_000_000
-            if waited > settings.stallMilliseconds { return fail(stalled(lane, seconds: waited / 1000)) }
+            guard waited > settings.stallMilliseconds else { continue }
+            let isPatient = lanes[lane].step < lanes[lane].stepCount && lanes[lane].step(at: lanes[lane].step).isPatient
+            if !isPatient || waited > Self.patience * settings.stallMilliseconds { return fail(stalled(lane, seconds: waited / 1000)) }
         }
     }
 

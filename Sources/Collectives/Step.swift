@@ -11,6 +11,9 @@ public struct Step: Equatable, Sendable {
     public var send: Send?
     /// By which of the channels to the peer the message comes or goes, counted from the lane's own. Order holds inside a channel only.
     public var channel: Int
+    /// The message says that others have done this rank's share as well: it may come long after the one before it, and whether those still move is
+    /// for them to judge first.
+    public var isPatient = false
 
     public init(drain: Bool = false, receive: Int? = nil, action: Action? = nil, send: Send? = nil, channel: Int = 0) {
         self.drain = drain

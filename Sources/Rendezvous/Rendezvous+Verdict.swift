@@ -18,7 +18,7 @@ extension Rendezvous {
     /// Where the coordinator itself is lost, it is this rank's own verdict on the coordinator's process.
     /// - Parameter waitingAtMostMilliseconds: 0 only asks.
     /// - Returns: nil where nothing has ended the job within that time.
-    public func agreedVerdict(waitingAtMostMilliseconds: Int) -> Verdict? {
+    func agreedVerdict(waitingAtMostMilliseconds: Int) -> Verdict? {
         state.wait(until: .after(seconds: Double(waitingAtMostMilliseconds) / 1000)) { $0.failure?.verdict }
     }
 
@@ -26,7 +26,7 @@ extension Rendezvous {
     ///
     /// - Parameter isConclusion: `own` only concludes from a torn connection that a process has ended. Its connection to the coordinator ends with
     ///   it, a little sooner or later; that verdict is certain, so the coordinator waits for it.
-    /// - Returns: the verdict that all ranks hold: `own`, unless another came first or the coordinator does not answer.
+    /// - Returns: the verdict that all ranks hold; `own` where none came in time.
     public func agree(on own: Verdict, isConclusion: Bool = false) -> Verdict {
         tell(isConclusion ? .conclude(own) : .report(own), of: own)
         let patience = RendezvousBounds.agreementSeconds + (isConclusion ? RendezvousBounds.certaintySeconds : 0)

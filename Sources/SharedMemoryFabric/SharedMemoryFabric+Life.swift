@@ -62,7 +62,8 @@ extension SharedMemoryFabric: DescriptorWaiting {
         let slot = lane / channelsPerPeer
         unsafe lanes[lane].pointee.reader.advance()
         let rank = peers[slot].rank
-        let error = cause == .peerDied ? Self.death(of: rank) : FabricError(cause, during: .receive, peer: rank, detail: "it left")
+        let detail = cause == .peerDied ? "it went without taking leave: the process ended, or gave this rank up" : "it left"
+        let error = FabricError(cause, during: .receive, peer: rank, detail: detail, remedy: cause == .peerDied ? "see its own output" : "")
         beginLeave(of: slot, error)
         return nil
     }

@@ -25,6 +25,8 @@ public struct VerbenaError: Error, Sendable, Equatable, CustomStringConvertible 
     /// The rank at fault, where there is one, by its number in the job.
     public var rank: Int?
     public var message: String
+    /// That the rank's process has ended is only concluded from its connections; see `Rendezvous.agree`.
+    private var isConclusion = false
 
     public init(_ cause: Cause, rank: Int? = nil, _ message: String) {
         self.cause = cause
@@ -43,7 +45,10 @@ public struct VerbenaError: Error, Sendable, Equatable, CustomStringConvertible 
         }
     }
 
-    init(_ error: FabricError) { self.init(.fabric, rank: error.rankAtFault, error.description) }
+    init(_ error: FabricError) {
+        self.init(.fabric, rank: error.rankAtFault, error.description)
+        isConclusion = error.cause == .peerDied
+    }
 
     init(_ error: GradientError) { self.init(.gradients, error.description) }
 
@@ -67,7 +72,7 @@ extension VerbenaError {
             return self
         }
         let own = Verdict(rank: group.jobRanks[peer], cause: message, operation: operation, remedy: "")
-        return VerbenaError(group.agree(on: own), during: operation)
+        return VerbenaError(group.agree(on: own, isConclusion: isConclusion), during: operation)
     }
 }
 

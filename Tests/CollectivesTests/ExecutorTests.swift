@@ -332,6 +332,25 @@ import Testing
         #expect(rank.finished.count == 1 && rank.finished.allSatisfy(\.isFailed))
     }
 
+    /// Rank 2 has no ring: the others of its machine, who see what does not move, have the first word.
+    @Test func whoOnlyWaitsForOthersWorkIsPatient() throws {
+        var settings = ExecutorSettings.small(Topology(machineOfRank: [0, 0, 0, 1, 1]), pieceBytes: 64, pieces: 3)
+        settings.stallMilliseconds = 5000
+        let job = try Job(settings, bufferBytes: [8192])
+        for rank in job.ranks[..<3] { _ = try rank.executor.submit(allreduce(job, 100, .hierarchical)) }
+        job.run()
+        for rank in job.ranks { rank.executor.checkStall() }
+        func failure(of rank: Int, after milliseconds: UInt64) -> CollectiveError? {
+            job.network.clock = milliseconds * 1_000_000
+            job.ranks[rank].executor.checkStall()
+            return job.ranks[rank].executor.failure
+        }
+        #expect(failure(of: 2, after: 5001) == nil && failure(of: 2, after: 50_000) == nil)
+        for rank in 0..<2 { #expect(failure(of: rank, after: 5001)?.peer == 3 + rank) }
+        let last = failure(of: 2, after: 50_001)
+        #expect(last?.cause == .stalled && last?.peer == 0)
+    }
+
     @Test func unacknowledgedWritesNameTheReceiver() throws {
         let job = try job(2)
         for rank in job.ranks { _ = try rank.executor.submit(allreduce(job, 100)) }

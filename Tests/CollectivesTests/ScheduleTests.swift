@@ -6,7 +6,7 @@ import Testing
 
 /// Every schedule as a value: all collectives, roots, algorithms, and worlds up to nine ranks, on awkward sizes. See `Rehearsal`.
 @Suite struct ScheduleTests {
-    /// With `COLLECTIVES_TESTS=all` every size with every cutting (minutes, in release); else each with some.
+    /// With `COLLECTIVES_TESTS=all`, as in CI, every size with every cutting (minutes, in release); else a sample of them.
     static let isExhaustive = ProcessInfo.processInfo.environment["COLLECTIVES_TESTS"] == "all"
 
     static func counts(_ worldSize: Int) -> [Int] {

@@ -1,6 +1,7 @@
 import Foundation
-import Rendezvous
 import Testing
+
+@testable import Rendezvous
 
 @Suite struct GatherTests {
     @Test(arguments: [1, 2, 3, 7])
