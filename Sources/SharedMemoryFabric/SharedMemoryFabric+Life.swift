@@ -10,11 +10,16 @@ extension SharedMemoryFabric: DescriptorWaiting {
             platform_pause()
             if isAwaited() { return }
         }
-        for _ in 0..<configuration.yields {
-            platform_yield()
-            if isAwaited() { return }
+        var start = now()
+        if sharing.begins(at: start) {
+            for _ in 0..<configuration.yields {
+                platform_yield()
+                start = now()
+                let goesOn = sharing.yielded(at: start)
+                if isAwaited() { return }
+                if !goesOn { break }
+            }
         }
-        let start = now()
         checkLiveness(at: start)
         guard deadline > start, prepareToSleep() else { return }
         control.bell.sleep(nanoseconds: min(deadline.since(start), longestSleepMilliseconds * 1_000_000))

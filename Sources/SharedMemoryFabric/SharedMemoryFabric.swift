@@ -87,6 +87,7 @@ public struct SharedMemoryFabric: Fabric, ~Copyable {
     var isSleepFenced = true
     /// Peers that have left or died, and are not yet reported.
     var leaving = 0
+    var sharing = CoreSharing()
     var lastLivenessCheck = FabricInstant(nanoseconds: 0)
     var isClosed = false
 
