@@ -78,8 +78,8 @@ let package = Package(
             ]),
 
         // The included trainer: a user of the public face like any other.
-        .systemLibrary(
-            name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
+        // Loads the library at run time.
+        .target(name: "COpenBLAS"),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         module("Trainer", ["COpenBLAS", "CZlib", "Verbena", crypto]),
 

@@ -93,6 +93,9 @@ private func commandPath(of root: any ParsableCommand.Type, _ arguments: [String
     return next.map { "\(name) \(commandPath(of: $0, Array(arguments.dropFirst())))" } ?? name
 }
 
+/// A line on stderr about something that is no error; nobody to read it is none either.
+public func warn(_ line: String) { try? FileHandle.standardError.write(contentsOf: Data("warning: \(line)\n".utf8)) }
+
 /// One line on stderr, in one write, so that lines of several ranks do not mix.
 private func end(_ name: String, _ message: String, status: Int32) -> Never {
     let line = message.split(whereSeparator: \.isNewline).joined(separator: " ")

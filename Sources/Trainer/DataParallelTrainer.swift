@@ -11,6 +11,9 @@ public final class DataParallelTrainer {
     public let settings: TrainingSettings
     public let model: MultilayerPerceptron
     public var stepsPerEpoch: Int { sharding.stepsPerEpoch }
+    /// One line where ranks multiply matrices with different kernels, who with which; nil as a rule. The parameters still stay equal on all
+    /// ranks, but their last bits, and so the digest, are another run's than with one kind of kernels.
+    public let kernelWarning: String?
 
     private let communicator: Communicator
     private let data: DataSplit
@@ -28,12 +31,13 @@ public final class DataParallelTrainer {
     /// - Throws: a setting out of bounds, too few samples, ranks that differ, or the engine's error.
     public init(_ communicator: Communicator, data: DataSplit, settings: TrainingSettings) throws(TrainingError) {
         try settings.validate()
+        try BLAS.check()
         self.communicator = communicator
         self.data = data
         self.settings = settings
         sharding = Sharding(
             sampleCount: data.training.count, worldSize: communicator.worldSize, batchPerRank: settings.batchPerRank, seed: settings.seed)
-        try Self.checkAgreement(communicator, data, settings)
+        kernelWarning = try Self.checkAgreement(communicator, data, settings)
         try settings.validate(for: data, worldSize: communicator.worldSize)
         model = MultilayerPerceptron(
             layerSizes: [data.training.pixelsPerImage] + settings.hiddenSizes + [ImageDataset.classCount], seed: settings.seed)
@@ -125,9 +129,11 @@ public final class DataParallelTrainer {
         return digest
     }
 
-    private static func checkAgreement(_ communicator: Communicator, _ data: DataSplit, _ settings: TrainingSettings) throws(TrainingError)
-    {
-        try RankAgreement.check(
+    /// - Returns: what the user is to be warned of.
+    private static func checkAgreement(
+        _ communicator: Communicator, _ data: DataSplit, _ settings: TrainingSettings
+    ) throws(TrainingError) -> String? {
+        let variants = try RankAgreement.check(
             [
                 ("hidden sizes", settings.hiddenSizes.map(String.init).joined(separator: ",")),
                 ("number of epochs", String(settings.epochs)),
@@ -137,7 +143,11 @@ public final class DataParallelTrainer {
                 ("bucket size", String(settings.bucketBytes)),
                 ("seed", String(settings.seed)),
                 ("data", Fingerprint.data(data)),
-            ], across: communicator)
+            ], advised: [("kernels", BLAS.description)], across: communicator)
+        return variants.map {
+            "ranks multiply with different kernels: \(TrainingError.text($0)); the digest is that of no other mixture; "
+                + "set OPENBLAS_CORETYPE to one that all CPUs can run, such as Haswell"
+        }
     }
 }
 

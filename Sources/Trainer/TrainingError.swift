@@ -8,6 +8,8 @@ public enum TrainingError: Error, Sendable, CustomStringConvertible {
     case ranksDisagree(what: String, values: [RankedValue])
     /// The loss is no number any more; the same step on every rank.
     case diverged(epoch: Int, step: Int, loss: Float)
+    /// This rank cannot multiply matrices.
+    case noBLAS(String)
     /// The engine failed.
     case communication(VerbenaError)
 
@@ -23,14 +25,18 @@ public enum TrainingError: Error, Sendable, CustomStringConvertible {
         case .invalidSetting(let detail, let remedy):
             "\(detail); \(remedy)"
         case .ranksDisagree(let what, let values):
-            "ranks disagree on the \(what): " + values.map(Self.text).joined(separator: ", ")
+            "ranks disagree on the \(what): " + Self.text(values)
                 + "; start every rank with the same options and the same program"
         case .diverged(let epoch, let step, let loss):
             "training diverged: loss \(loss) in epoch \(epoch + 1), step \(step + 1); lower the learning rate"
+        case .noBLAS(let detail):
+            "OpenBLAS cannot be used: \(detail); install it (tools/setup build, or apt-get install libopenblas0)"
         case .communication(let error):
             error.description
         }
     }
+
+    static func text(_ values: [RankedValue]) -> String { values.map(text).joined(separator: ", ") }
 
     private static func text(_ entry: RankedValue) -> String {
         let ranks = entry.ranks.map(String.init).joined(separator: ", ")

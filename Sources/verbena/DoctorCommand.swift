@@ -14,9 +14,18 @@ struct DoctorCommand: Program {
             """)
 
     func work() throws -> Int32 {
-        let kernels = "\(BLAS.kernelName) kernels, one thread a rank (OPENBLAS_CORETYPE chooses others)"
-        let report = DoctorReport.ofThisMachine(adding: [.init(.note, "OpenBLAS", kernels)])
+        let report = DoctorReport.ofThisMachine(adding: [Self.openBLAS])
         try say("\(report)")
         return report.hasFabric ? 0 : ExitStatus.failure
+    }
+
+    private static var openBLAS: DoctorReport.Finding {
+        if let failure = BLAS.failure {
+            return .init(
+                .lack, "OpenBLAS", "verbena train cannot use it: \(failure)",
+                remedy: "tools/setup build, or apt-get install libopenblas0")
+        }
+        let others = "one thread a rank (OPENBLAS_CORETYPE chooses others)"
+        return .init(.note, "OpenBLAS", "version \(BLAS.version), \(BLAS.kernelName) kernels: \(BLAS.reason); \(others)")
     }
 }

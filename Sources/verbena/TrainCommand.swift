@@ -9,7 +9,7 @@ struct TrainCommand: Program {
         abstract: "Trains a small network on handwritten digits, every rank its part of each batch.",
         discussion: """
             Without --data the digits are drawn by a generator, always the same ones: --seed changes the network and the order, not the data. \
-            The same seed and number of ranks give the same parameters, whatever the fabric.
+            The same seed, ranks, batch and OpenBLAS kernels (see verbena doctor) give the same parameters, whatever the fabric.
             Each epoch tells the mean loss, the accuracy on held-out images, the samples a second of all ranks, and how long the \
             training of rank 0 waited for the network (exposed communication).
             Under torchrun, mpirun or srun, start it once a rank; on one machine, --ranks starts them.
@@ -100,7 +100,10 @@ struct TrainCommand: Program {
         if isLead { try json.map(checkWritable) }
         let data = try loadData()
         let trainer = try DataParallelTrainer(communicator, data: data, settings: settings)
-        if isLead { try say(TrainingText.heading(trainer, communicator, dataOrigin: data.origin)) }
+        if isLead {
+            try say(TrainingText.heading(trainer, communicator, dataOrigin: data.origin))
+            trainer.kernelWarning.map(warn)
+        }
         var bar = ProgressBar(epochs: epochs, stepsPerEpoch: trainer.stepsPerEpoch, isShown: isLead && ProgressBar.suitsOutput)
         defer { bar.clear() }
         var reports: [EpochReport] = []
@@ -114,8 +117,8 @@ struct TrainCommand: Program {
         guard isLead else { return }
         try say("parameter digest: \(digest)")
         let report = TrainingReport(
-            ranks: communicator.worldSize, fabric: communicator.fabricName, device: communicator.deviceName, epochs: reports,
-            parameterDigest: digest)
+            ranks: communicator.worldSize, fabric: communicator.fabricName, device: communicator.deviceName, kernels: BLAS.description,
+            epochs: reports, parameterDigest: digest)
         try json.map { try writeJSON(report, to: $0) }
     }
 }
@@ -125,6 +128,8 @@ struct TrainingReport: Codable {
     var ranks: Int
     var fabric: String
     var device: String
+    /// Of rank 0; the digest belongs to them.
+    var kernels: String
     var epochs: [EpochReport]
     var parameterDigest: String
 }

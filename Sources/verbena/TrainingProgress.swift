@@ -14,6 +14,7 @@ enum TrainingText {
             model  \(model.layerSizes.map(String.init).joined(separator: "-")), \(grouped(elements)) parameters
             job    \(ranks) rank\(ranks == 1 ? "" : "s") of batch \(trainer.settings.batchPerRank), \
             \(grouped(trainer.stepsPerEpoch)) steps an epoch, fabric \(communicator.fabricName), device \(communicator.deviceName)
+            math   \(BLAS.description), one thread a rank
             """
     }
 

@@ -44,10 +44,12 @@ struct OutputTests {
         let path = FileManager.default.temporaryDirectory.appendingPathComponent("verbena-\(UUID().uuidString).json").path
         defer { try? FileManager.default.removeItem(atPath: path) }
         try checkWritable(path)
-        try writeJSON(TrainingReport(ranks: 2, fabric: "shm", device: "memory", epochs: [report, report], parameterDigest: "ab"), to: path)
+        try writeJSON(
+            TrainingReport(ranks: 2, fabric: "shm", device: "memory", kernels: "X", epochs: [report, report], parameterDigest: "ab"),
+            to: path)
         let data = try Data(contentsOf: URL(fileURLWithPath: path))
         let whole = try #require(try JSONSerialization.jsonObject(with: data) as? [String: Any])
-        #expect(Set(whole.keys) == ["ranks", "fabric", "device", "epochs", "parameterDigest"])
+        #expect(Set(whole.keys) == ["ranks", "fabric", "device", "kernels", "epochs", "parameterDigest"])
         let epochs = try #require(whole["epochs"] as? [[String: Any]])
         #expect(epochs.count == 2)
         for epoch in epochs { #expect(Set(epoch.keys) == ["loss", "accuracy", "seconds", "samplesPerSecond", "exposedSeconds"]) }

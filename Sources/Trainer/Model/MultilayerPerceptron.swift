@@ -15,7 +15,6 @@ public final class MultilayerPerceptron {
     ///   - seed: the same seed gives the same parameters on every machine.
     public init(layerSizes: [Int], seed: UInt64) {
         invariant(layerSizes.count >= 2 && layerSizes.allSatisfy { $0 > 0 }, "layer sizes \(layerSizes)")
-        invariant(BLAS.isHeldToOneThread, "OpenBLAS refuses to use one thread only")
         self.layerSizes = layerSizes
         var generator = SeededGenerator(seed: seed, purpose: .parameters)
         layers = zip(layerSizes, layerSizes.dropFirst()).map { inputs, outputs in

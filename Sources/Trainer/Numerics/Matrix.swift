@@ -1,4 +1,4 @@
-import COpenBLAS
+internal import COpenBLAS
 
 /// Memory for floats, aligned to a cache line and zeroed; freed with its last reference.
 /// Not for use by two threads at once.
@@ -54,6 +54,7 @@ struct Matrix {
         let isTransposed: Bool
         var rows: Int { isTransposed ? matrix.columns : matrix.rows }
         var columns: Int { isTransposed ? matrix.rows : matrix.columns }
+        fileprivate var transposition: Int32 { Int32(isTransposed ? BLAS_TRANSPOSED : BLAS_AS_IT_IS) }
     }
 
     /// self = left x right, or self += left x right. 2 * rows * columns * depth operations, in sgemm.
@@ -61,28 +62,11 @@ struct Matrix {
         invariant(
             left.rows == rows && right.columns == columns && left.columns == right.rows,
             "\(left.rows) x \(left.columns) times \(right.rows) x \(right.columns) is not \(rows) x \(columns)")
+        invariant(BLAS.isReady, "OpenBLAS: \(BLAS.failure ?? "")")
         // SAFETY: the three matrices' makers keep their memory alive, and the shapes were checked above and in init.
-        unsafe cblas_sgemm(
-            CblasRowMajor, left.isTransposed ? CblasTrans : CblasNoTrans, right.isTransposed ? CblasTrans : CblasNoTrans,
-            blasint(rows), blasint(columns), blasint(left.columns),
-            1, left.matrix.base, blasint(left.matrix.columns), right.matrix.base, blasint(right.matrix.columns),
-            accumulating ? 1 : 0, base, blasint(columns))
-    }
-}
-
-/// OpenBLAS as this trainer uses it. Which of its kernels runs (`OPENBLAS_CORETYPE`) is settled when the library loads; results
-/// differ in their last bits between kernels.
-public enum BLAS {
-    /// Holds OpenBLAS to the calling thread, once a process: two BLAS threads and the engine's progress thread on two cores
-    /// are slower than one (measured), and a rank's speed must not depend on how many ranks share its machine.
-    static let isHeldToOneThread: Bool = {
-        openblas_set_num_threads(1)
-        return openblas_get_num_threads() == 1
-    }()
-
-    /// The kernels that OpenBLAS chose for this CPU: `Haswell`, `SkylakeX`, ...
-    public static var kernelName: String {
-        // SAFETY: the name is a constant of the library; it is copied here.
-        unsafe String(cString: openblas_get_corename())
+        unsafe blas_sgemm(
+            Int32(BLAS_ROW_MAJOR), left.transposition, right.transposition, Int32(rows), Int32(columns), Int32(left.columns),
+            1, left.matrix.base, Int32(left.matrix.columns), right.matrix.base, Int32(right.matrix.columns),
+            accumulating ? 1 : 0, base, Int32(columns))
     }
 }
