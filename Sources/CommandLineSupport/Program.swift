@@ -136,8 +136,9 @@ public func write(_ text: String) throws {
 }
 
 /// Writes a value as JSON with sorted keys, whole or not at all; a pipe or device is written as it is, not replaced by a file.
-public func writeJSON(_ value: some Encodable, to path: String) throws {
+public func writeJSON(_ value: some Encodable, to path: String, inSnakeCase: Bool = false) throws {
     let encoder = JSONEncoder()
+    if inSnakeCase { encoder.keyEncodingStrategy = .convertToSnakeCase }
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
     do {
         try writeText(String(decoding: encoder.encode(value), as: UTF8.self) + "\n", to: path)

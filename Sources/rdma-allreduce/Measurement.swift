@@ -11,12 +11,14 @@ struct Method: Equatable {
     var isDirty = false
     var wantsPercentiles = false
     var wantsStragglers = false
+    var wantsIterations = false
+    var skippedIterations = 0
     var algorithm: Algorithm?
 
     /// Whether the input is written anew before each call.
     var rewrites: Bool { isDirty || wantsStragglers }
     /// Whether the clock is read around each call instead of once around all of them.
-    var timesSingleCalls: Bool { rewrites || wantsPercentiles }
+    var timesSingleCalls: Bool { rewrites || wantsPercentiles || wantsIterations }
 }
 
 enum Place { case outOfPlace, inPlace }
@@ -181,9 +183,9 @@ struct Measurement<E: Measurable> {
         }
         let average = Double(calls.reduce(0, +)) / 1e3 / operationCount
         var timing = RankTiming(microseconds: average)
-        if method.wantsPercentiles {
-            timing.calls = Percentiles.thinned(calls.map { Double($0) / 1e3 / Double(method.aggregated) })
-        }
+        let times = calls.map { Double($0) / 1e3 / Double(method.aggregated) }
+        if method.wantsPercentiles { timing.calls = Percentiles.thinned(times) }
+        if method.wantsIterations { timing.iterations = times }
         if method.wantsStragglers {
             let iterations = Double(method.iterations)
             timing.phases = .init(work: Double(work) / 1e3 / iterations, wait: Double(wait) / 1e3 / iterations, call: average)
@@ -209,7 +211,8 @@ struct Measurement<E: Measurable> {
             microseconds: microseconds, algorithmBandwidth: bandwidth, busBandwidth: bandwidth * kind.busFactor(ranks: ranks),
             wrong: method.checks == 0 ? nil : all.reduce(0) { $0 + $1.wrong },
             percentiles: method.wantsPercentiles ? Percentiles(all.flatMap { $0.calls ?? [] }) : nil,
-            stragglers: method.wantsStragglers ? Stragglers(all.compactMap(\.phases)) : nil)
+            stragglers: method.wantsStragglers ? Stragglers(all.compactMap(\.phases)) : nil,
+            iterations: method.wantsIterations ? IterationTimes(all.map { $0.iterations ?? [] }, skipping: method.skippedIterations) : nil)
     }
 
     // MARK: contents

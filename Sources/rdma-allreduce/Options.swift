@@ -7,13 +7,15 @@ struct SubjectOptions: ParsableArguments {
     @Option(help: "What is measured.")
     var collective = Only(CollectiveKind.allreduce)
 
-    @Option(name: [.customShort("d"), .customLong("datatype")], help: "Element type.")
+    @Option(name: [.customShort("d", allowingJoined: true), .customLong("datatype")], help: "Element type.")
     var type = Choice.one(ElementType.float32)
 
-    @Option(name: [.customShort("o"), .customLong("op")], help: "Reduction, where there is one.")
+    @Option(name: [.customShort("o", allowingJoined: true), .customLong("op")], help: "Reduction, where there is one.")
     var operation = Choice.one(ReductionOperation.sum)
 
-    @Option(name: [.short, .long], parsing: .unconditional, help: "Root, where there is one: a rank, or all of them in turn.")
+    @Option(
+        name: [.customShort("r", allowingJoined: true), .long], parsing: .unconditional,
+        help: "Root, where there is one: a rank, or all of them in turn.")
     var root = RootChoice.rank(0)
 
     @Option(help: "Take this algorithm for every size instead of what the cost model chooses.")
@@ -35,19 +37,22 @@ struct SubjectOptions: ParsableArguments {
 /// The sizes, as in nccl-tests.
 struct SizeOptions: ParsableArguments {
     @Option(
-        name: [.customShort("b"), .customLong("minbytes")], parsing: .unconditional, help: "Least size in bytes, such as 8, 64K or 32M.")
+        name: [.customShort("b", allowingJoined: true), .customLong("minbytes")], parsing: .unconditional,
+        help: "Least size in bytes, such as 8, 64K, 0.5G or 1MiB.")
     var least = ByteCount(32 << 20)
 
     @Option(
-        name: [.customShort("e"), .customLong("maxbytes")], parsing: .unconditional,
+        name: [.customShort("e", allowingJoined: true), .customLong("maxbytes")], parsing: .unconditional,
         help: "Most size in bytes. (default: 32M, or the least size if that is larger)")
     var most: ByteCount?
 
-    @Option(name: [.customShort("i"), .customLong("stepbytes")], parsing: .unconditional, help: "Bytes from one size to the next.")
+    @Option(
+        name: [.customShort("i", allowingJoined: true), .customLong("stepbytes")], parsing: .unconditional,
+        help: "Bytes from one size to the next.")
     var step = ByteCount(1 << 20)
 
     @Option(
-        name: [.customShort("f"), .customLong("stepfactor")], parsing: .unconditional,
+        name: [.customShort("f", allowingJoined: true), .customLong("stepfactor")], parsing: .unconditional,
         help: "Factor from one size to the next, instead of a step; after 0 comes one element.")
     var factor: Int?
 
@@ -62,25 +67,44 @@ struct SizeOptions: ParsableArguments {
 
 /// How it is measured, as in nccl-tests as far as they have it.
 struct TimingOptions: ParsableArguments {
-    @Option(name: [.customShort("n"), .customLong("iters")], parsing: .unconditional, help: "Timed iterations a size.")
+    @Option(
+        name: [.customShort("n", allowingJoined: true), .customLong("iters")], parsing: .unconditional, help: "Timed iterations a size.")
     var iterations = 20
 
-    @Option(name: [.customShort("w"), .customLong("warmup_iters")], parsing: .unconditional, help: "Iterations before the timed ones.")
+    @Option(
+        name: [.customShort("w", allowingJoined: true), .customLong("warmup_iters")], parsing: .unconditional,
+        help: "Iterations before the timed ones.")
     var warmups = 1
 
     @Option(
-        name: [.customShort("m"), .customLong("agg_iters")], parsing: .unconditional,
+        name: [.customShort("m", allowingJoined: true), .customLong("agg_iters")], parsing: .unconditional,
         help: "Operations that are under way together in each iteration, each on a result buffer of its own; the time is that of one.")
     var aggregated = 1
 
     @Option(
-        name: [.customShort("c"), .customLong("check")], parsing: .unconditional, help: "Checked iterations a size, untimed; 0 for none.")
+        name: [.customShort("c", allowingJoined: true), .customLong("check")], parsing: .unconditional,
+        help: "Checked iterations a size, untimed; 0 for none.")
     var checks = 1
 
     @Option(
-        name: [.customShort("a"), .customLong("average")], parsing: .unconditional,
+        name: [.customShort("a", allowingJoined: true), .customLong("average")], parsing: .unconditional,
         help: "Whose time is shown: 0 rank 0's, 1 the average over ranks, 2 the least, 3 the most.")
     var timeOf = TimeOf.average
+
+    @Option(
+        name: [.customShort("N", allowingJoined: true), .customLong("run_cycles")], parsing: .unconditional,
+        help: "Measure and print all sizes so many times; 0 for no end.")
+    var cycles = 1
+
+    @Option(
+        name: [.customShort("K", allowingJoined: true), .customLong("per_iter_skip")], parsing: .unconditional,
+        help: "With -I 1: leave so many first iterations out of what the columns and the JSON sum up.")
+    var skippedIterations = 0
+
+    @Option(
+        name: [.customShort("T", allowingJoined: true), .customLong("timeout")], parsing: .unconditional,
+        help: "End the job when an operation stands still for so many seconds; 0 for the usual 600.")
+    var timeoutSeconds = 0
 
     @Flag(help: "Rewrite the input before each timed call, as backprop does; then a barrier. Neither is part of the time.")
     var dirty = false
@@ -89,6 +113,11 @@ struct TimingOptions: ParsableArguments {
         if iterations < 1 { throw ValidationError("-n \(iterations): give at least 1 timed iteration") }
         if warmups < 0 { throw ValidationError("-w \(warmups): give 0 or more iterations before the timed ones") }
         if !(1...64 ~= aggregated) { throw ValidationError("-m \(aggregated): give a number of operations from 1 to 64") }
+        if cycles < 0 { throw ValidationError("-N \(cycles): give a number of cycles, or 0 for no end") }
+        if !(0..<iterations ~= skippedIterations) {
+            throw ValidationError("-K \(skippedIterations): give a number of iterations below the \(iterations) of -n")
+        }
+        if timeoutSeconds < 0 { throw ValidationError("-T \(timeoutSeconds): give seconds, or 0") }
         if checks < 0 { throw ValidationError("-c \(checks): give 0 or more checked iterations") }
     }
 }
@@ -110,17 +139,35 @@ struct ReportOptions: ParsableArguments {
     @Flag(help: "Also how many 8-byte writes a second each rank and core makes.")
     var messageRate = false
 
-    @Flag(name: [.customShort("S"), .customLong("report_timestamps")], help: "A last column with the local time of each line.")
-    var timestamps = false
+    @Option(
+        name: [.customShort("S"), .customLong("report_timestamps")], defaultAsFlag: ZeroOrOne.one,
+        help: "1, or no value: a last column with the local time of each line.")
+    var timestampColumn: ZeroOrOne?
 
     @Option(
-        name: [.customShort("J"), .customLong("json"), .customLong("output"), .customLong("output_file")],
+        name: [.customShort("J", allowingJoined: true), .customLong("json"), .customLong("output"), .customLong("output_file")],
         help: "Also write configuration and results to this file, as JSON.")
     var json: String?
+
+    @Option(
+        name: [.customShort("I", allowingJoined: true), .customLong("per_iter_timing")], parsing: .unconditional,
+        help:
+            "1: times each iteration by itself, and columns with the least, the most, the 99th percentile and the variation of these times."
+    )
+    var iterationColumns = ZeroOrOne.zero
+
+    @Option(
+        name: [.customShort("M", allowingJoined: true), .customLong("memory")], parsing: .unconditional,
+        help: "1: also the memory that is taken, as with --explain.")
+    var memory = ZeroOrOne.zero
 
     @Option(help: "Also draw bus bandwidth over size into this file, as SVG.")
     var plot: String?
 
     @Option(help: "Also write what the cost model chooses by into this file, for VERBENA_COSTS: the same choices without measuring anew.")
     var saveCosts: String?
+
+    var timestamps: Bool { timestampColumn == .one }
+    var wantsIterations: Bool { iterationColumns == .one }
+    var wantsMemory: Bool { explain || memory == .one }
 }

@@ -45,7 +45,8 @@ struct Plot {
         lines = names.flatMap { name in
             [false, true].map { isInPlace in
                 // A logarithmic axis has no place for 0.
-                let points = (rows[name] ?? []).filter { $0.bytes > 0 }.map { row in
+                let measured = (rows[name] ?? []).filter { $0.bytes > 0 }.sorted { $0.bytes < $1.bytes }  // More than once with -N.
+                let points = measured.map { row in
                     (bytes: row.bytes, bandwidth: (isInPlace ? row.inPlace : row.outOfPlace).busBandwidth)
                 }
                 return Line(name: name, isInPlace: isInPlace, points: points)

@@ -7,6 +7,8 @@ struct RankTiming: Codable {
     var wrong = 0
     /// Of single calls, where they were timed.
     var calls: [Double]?
+    /// All of them, in order, where they are to be told apart.
+    var iterations: [Double]?
     var phases: Stragglers.Phases?
 
     init(microseconds: Double) { self.microseconds = microseconds }

@@ -9,7 +9,7 @@ struct RdmaAllreduce: Program {
         commandName: "rdma-allreduce",
         abstract: "Measures and checks collectives, in the columns and options of nccl-tests.",
         discussion: """
-            Sizes take the binary suffixes K, M and G and are those of the larger buffer of a rank; bandwidths are in 1e9 bytes a second. \
+            Sizes take the suffixes K, M and G, also as KB or KiB, which are binary as in nccl-tests, and are those of the larger buffer of a rank; bandwidths are in 1e9 bytes a second. \
             Each size is checked, untimed, against an answer that is exact in any order. In place, alltoall and sendrecv take a copy of \
             their input first, which is part of the time.
             Exit status: 0 correct, 1 failure, 2 usage, 7 wrong data.
@@ -22,6 +22,10 @@ struct RdmaAllreduce: Program {
     @OptionGroup(title: "Sizes") var sizes: SizeOptions
     @OptionGroup(title: "How") var timing: TimingOptions
     @OptionGroup(title: "What is told") var reports: ReportOptions
+    @OptionGroup(title: "Of nccl-tests, where there is no choice here") var neighbours: NCCLTestsOptions
+
+    /// What -I 1 can hold of a size.
+    static let mostIterationsApart = 10_000
 
     static func main() { runProgram(RdmaAllreduce.self) }
 
@@ -30,6 +34,10 @@ struct RdmaAllreduce: Program {
         if kind == .sendReceive {
             if subject.algorithm != nil { throw ValidationError("--algorithm: sendrecv has none to choose from; leave it out") }
             if reports.explain { throw ValidationError("--explain: nothing is chosen for sendrecv; give another --collective") }
+        }
+        if timing.skippedIterations > 0, !reports.wantsIterations { throw ValidationError("-K: it says what -I 1 leaves out; give -I 1") }
+        if reports.wantsIterations, timing.iterations > Self.mostIterationsApart {
+            throw ValidationError("-I 1 with -n \(timing.iterations): give at most -n \(Self.mostIterationsApart)")
         }
         if kind == .barrier, reports.plot != nil { throw ValidationError("--plot: a barrier has no bandwidth; give another --collective") }
     }
@@ -42,25 +50,32 @@ struct RdmaAllreduce: Program {
     }
 
     func work() throws -> Int32 {
-        try job.run(measureAll, configuring: { $0.channelsPerPeer = subject.lanes ?? $0.channelsPerPeer })
+        try job.run(measureAll) {
+            $0.channelsPerPeer = subject.lanes ?? $0.channelsPerPeer
+            if timing.timeoutSeconds > 0 { $0.stallTimeoutSeconds = Double(timing.timeoutSeconds) }
+        }
     }
 
     private func measureAll(_ communicator: Communicator) throws -> Int32 {
         try checkWorld(of: communicator.worldSize)
         try checkAlgorithm(communicator)
         if communicator.rank == 0 { try checkFiles() }
-        var report = Report(config: settings(communicator))
+        var report = Report(config: settings(communicator), startTime: Self.timestamp())
+        report.processes = try communicator.gathered(ProcessIdentity.own, label: "processes")
         try sayOnce(communicator) { Table.header(report.config, timestamps: reports.timestamps) }
         let memory = try (0...timing.aggregated).map { _ in try communicator.allocate(UInt8.self, count: sizes.mostBytes) }
         for type in subject.types {
             try report.results += measure(type.measurable, communicator, memory)
         }
-        if reports.explain { report.memory = try MemoryUse.measured(communicator, bufferBytes: bufferBytes) }
+        if reports.wantsMemory { report.memory = try MemoryUse.measured(communicator, bufferBytes: bufferBytes) }
         if reports.messageRate { report.messageRate = try MessageRate.measured(communicator) }
         report.summarize()
         try sayOnce(communicator) { ([Table.footer(report)] + furtherTables(report)).joined(separator: "\n") }
         if communicator.rank == 0 {
-            try reports.json.map { try writeJSON(report, to: $0) }
+            try reports.json.map { path in
+                let file = NCCLTestsReport(report, arguments: CommandLine.arguments, endTime: Self.timestamp())
+                try writeJSON(file, to: path, inSnakeCase: true)
+            }
             try reports.plot.map { try writeText(Plot(report).svg, to: $0) }
             try reports.saveCosts.map { try writeJSON(communicator.costs, to: $0) }
         }
@@ -77,17 +92,27 @@ struct RdmaAllreduce: Program {
             for root in subject.roots(worldSize: ranks) {
                 let pattern = Pattern<E>(kind: kind, operation: operation, worldSize: ranks, root: root)
                 let measurement = Measurement(communicator, pattern, method, memory)
-                for count in counts {
-                    var row = try measurement.row(count: count)
-                    if reports.overlap { row.overlap = try measurement.overlap(count: count) }
-                    if reports.explain { row.explanation = choosing(communicator, root: root, row: row, E.elementType) }
-                    if reports.timestamps { row.timestamp = Self.timestamp() }
-                    rows.append(row)
-                    try sayOnce(communicator) { Table.row(row) }
-                }
+                var cycle = 0
+                repeat {
+                    for count in counts {
+                        let row = try self.row(measurement, count: count)
+                        // Nothing is said of all rows where there is no last one.
+                        if timing.cycles > 0 { rows.append(row) }
+                        try sayOnce(communicator) { Table.row(row) }
+                    }
+                    cycle += 1
+                } while timing.cycles == 0 || cycle < timing.cycles
             }
         }
         return rows
+    }
+
+    private func row<E: Measurable>(_ measurement: Measurement<E>, count: Int) throws -> Row {
+        var row = try measurement.row(count: count)
+        if reports.overlap { row.overlap = try measurement.overlap(count: count) }
+        if reports.explain { row.explanation = choosing(measurement.communicator, root: measurement.pattern.root, row: row, E.elementType) }
+        if reports.timestamps { row.timestamp = Self.timestamp() }
+        return row
     }
 
     private func choosing(_ communicator: Communicator, root: Int, row: Row, _ type: ElementType) -> Choosing? {
@@ -119,6 +144,7 @@ extension RdmaAllreduce {
         Method(
             iterations: timing.iterations, warmups: timing.warmups, aggregated: timing.aggregated, checks: timing.checks,
             timeOf: timing.timeOf, isDirty: timing.dirty, wantsPercentiles: reports.percentiles, wantsStragglers: reports.stragglers,
+            wantsIterations: reports.wantsIterations, skippedIterations: timing.skippedIterations,
             algorithm: subject.algorithm?.value)
     }
 
@@ -141,6 +167,7 @@ extension RdmaAllreduce {
             maximumBytes: sizes.mostBytes, stepBytes: sizes.factor == nil ? sizes.step.value : nil, stepFactor: sizes.factor,
             iterations: timing.iterations, warmupIterations: timing.warmups, aggregatedIterations: timing.aggregated,
             checkIterations: timing.checks, average: timing.timeOf, algorithm: subject.algorithm?.value.name, lanes: subject.lanes,
+            iterationsApart: reports.wantsIterations, skippedIterations: timing.skippedIterations,
             dirty: method.rewrites, landingBytes: communicator.memory.landingByteCount,
             environment: Report.environment(ProcessInfo.processInfo.environment))
     }

@@ -2,7 +2,7 @@ import Foundation
 import Verbena
 
 /// What one size took in one place, and whether it was right; over all ranks.
-struct Sample: Codable, Equatable {
+struct Sample: Equatable {
     var microseconds: Double
     /// Size over time, in 1e9 bytes a second.
     var algorithmBandwidth: Double
@@ -12,6 +12,7 @@ struct Sample: Codable, Equatable {
     var wrong: Int?
     var percentiles: Percentiles?
     var stragglers: Stragglers?
+    var iterations: IterationTimes?
 }
 
 /// What the cost model says of a size.
@@ -30,7 +31,7 @@ struct Choosing: Codable, Equatable {
 }
 
 /// One line of the table. What is optional is there only if it was asked for.
-struct Row: Codable, Equatable {
+struct Row: Equatable {
     /// Of the larger buffer of a rank.
     var bytes: Int
     /// Elements of the buffer; of one block where a buffer has one for each rank.
@@ -45,9 +46,19 @@ struct Row: Codable, Equatable {
     var overlap: Overlap?
 }
 
-/// The whole run as JSON.
-struct Report: Codable {
-    struct Settings: Codable {
+/// Where a rank runs.
+struct ProcessIdentity: Codable, Equatable {
+    var host: String
+    var process: Int32
+
+    static var own: ProcessIdentity {
+        ProcessIdentity(host: ProcessInfo.processInfo.hostName, process: ProcessInfo.processInfo.processIdentifier)
+    }
+}
+
+/// The whole run.
+struct Report {
+    struct Settings {
         var version: String
         var collective: String
         var ranks: Int
@@ -64,12 +75,18 @@ struct Report: Codable {
         var average: TimeOf
         var algorithm: String?
         var lanes: Int?
+        var iterationsApart = false
+        var skippedIterations = 0
         var dirty: Bool
         var landingBytes: Int
         var environment: [String: String]
     }
 
     var config: Settings
+    /// Local time.
+    var startTime = ""
+    /// Of each rank.
+    var processes: [ProcessIdentity] = []
     var results: [Row] = []
     var messageRate: MessageRate?
     var memory: MemoryUse?

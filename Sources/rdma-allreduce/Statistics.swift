@@ -27,6 +27,43 @@ struct Percentiles: Codable, Equatable {
     }
 }
 
+/// The time of each iteration, as nccl-tests tell it with -I 1; microseconds.
+struct IterationTimes: Equatable {
+    /// Of each rank, in order.
+    var ofRanks: [[Double]]
+    /// Of the slowest rank in each iteration.
+    var times: [Double]
+    /// How many of them, the first ones, the figures below leave out.
+    var skipped: Int
+    var minimum: Double
+    var maximum: Double
+    var average: Double
+    var p50: Double
+    var p95: Double
+    /// Nearest rank: the most of fewer than 100 times.
+    var p99: Double
+    var deviation: Double
+    /// The deviation in hundredths of the average.
+    var variation: Double { average > 0 ? 100 * deviation / average : 0 }
+
+    /// - Parameter ofRanks: as many times from every rank.
+    /// - Returns: nil without times.
+    init?(_ ofRanks: [[Double]], skipping skipped: Int) {
+        let count = ofRanks.map(\.count).min() ?? 0
+        guard count > skipped else { return nil }
+        self.ofRanks = ofRanks
+        self.skipped = skipped
+        times = (0..<count).map { iteration in ofRanks.map { $0[iteration] }.max() ?? 0 }
+        let sorted = times.dropFirst(skipped).sorted()
+        func at(_ hundredths: Int) -> Double { sorted[(hundredths * sorted.count + 99) / 100 - 1] }
+        (minimum, maximum) = (sorted[0], sorted[sorted.count - 1])
+        (p50, p95, p99) = (sorted[sorted.count / 2], at(95), at(99))
+        let mean = sorted.reduce(0, +) / Double(sorted.count)
+        average = mean
+        deviation = (sorted.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(sorted.count)).squareRoot()
+    }
+}
+
 /// Who keeps the others waiting; times are averages over the timed calls, in microseconds.
 ///
 /// In most collectives all ranks end together, so the time of a call tells little of who was slow: the others wait inside it. Hence every

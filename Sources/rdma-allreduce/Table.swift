@@ -8,6 +8,7 @@ enum Table {
             "collective \(settings.collective)", "algorithm \(settings.algorithm ?? "auto")", settings.lanes.map { "lanes \($0)" },
             settings.dirty ? "dirty" : nil,
         ]
+        let (samples, units, places) = settings.iterationsApart ? iterationHeadings : headings
         let stamp = timestamps ? " " + pad("timestamp", 19) : ""
         let form = timestamps ? " " + pad("%Y-%m-%d %H:%M:%S", 19) : ""
         return """
@@ -16,9 +17,9 @@ enum Table {
             # minBytes \(settings.minimumBytes) maxBytes \(settings.maximumBytes) step: \(step) warmup iters: \(settings.warmupIterations) \
             iters: \(settings.iterations) agg iters: \(settings.aggregatedIterations) validation: \(settings.checkIterations)
             #
-            # \(pad("", 10))  \(pad("", 12))  \(pad("", 8))  \(pad("", 6))  \(pad("", 6))           out-of-place                       in-place
-            \(line("#", ["size", "count", "type", "redop", "root"], ["time", "algbw", "busbw", "#wrong"]))\(stamp)
-            \(line("#", ["(B)", "(elements)", "", "", ""], ["(us)", "(GB/s)", "(GB/s)", ""]))\(form)
+            # \(pad("", 10))  \(pad("", 12))  \(pad("", 8))  \(pad("", 6))  \(pad("", 6))\(places)
+            \(line("#", ["size", "count", "type", "redop", "root"], samples))\(stamp)
+            \(line("#", ["(B)", "(elements)", "", "", ""], units))\(form)
             """
     }
 
@@ -45,19 +46,35 @@ enum Table {
         String(repeating: " ", count: max(0, width - text.count)) + text
     }
 
+    // The columns of one place, their units, and what stands above both places.
+    private static let headings = (
+        ["time", "algbw", "busbw", "#wrong"], ["(us)", "(GB/s)", "(GB/s)", ""],
+        "           out-of-place                       in-place"
+    )
+    private static let iterationHeadings = (
+        headings.0 + ["i_min", "i_max", "i_p99", "i_cv%"], headings.1 + ["(us)", "(us)", "(us)", "(%)"],
+        "              out-of-place (+ per-iteration)                                in-place (+ per-iteration)"
+    )
+    private static let widths = [7, 6, 6, 6, 7, 7, 7, 7]
+
     private static func sample(_ sample: Sample) -> String {
-        "  " + pad(time(sample.microseconds), 7) + "  " + pad(String(format: "%.2f", sample.algorithmBandwidth), 6) + "  "
-            + pad(String(format: "%.2f", sample.busBandwidth), 6) + "  " + pad(sample.wrong.map { "\($0)" } ?? "N/A", 6)
+        var columns = [time(sample.microseconds), String(format: "%.2f", sample.algorithmBandwidth)]
+        columns += [String(format: "%.2f", sample.busBandwidth), sample.wrong.map { "\($0)" } ?? "N/A"]
+        if let iterations = sample.iterations {
+            columns += [iterations.minimum, iterations.maximum, iterations.p99].map(time) + [String(format: "%.2f", iterations.variation)]
+        }
+        return zip(columns, widths).map { "  " + pad($0, $1) }.joined()
     }
 
     private static func line(_ mark: String, _ left: [String], _ side: [String]) -> String {
         let columns = zip(left, [10, 12, 8, 6, 6]).map { pad($0, $1) }.joined(separator: "  ")
-        let samples = "  " + zip(side, [7, 6, 6, 6]).map { pad($0, $1) }.joined(separator: "  ")
+        let samples = "  " + zip(side, widths).map { pad($0, $1) }.joined(separator: "  ")
         return "\(mark) \(columns)\(samples)\(samples)"
     }
 }
 
-/// The further tables, in comment lines.
+/// The further tables, in comment lines. They must not repeat the words by which scripts find the table of nccl-tests and its end:
+/// `out-of-place`, `in-place`, `Out of bounds`, `bandwidth`, `busbw`, `FAILED`. Many take the last line that has them.
 enum FurtherTables {
     /// A table whose columns are as wide as what stands in them, numbers to the right.
     static func aligned(_ title: [String], _ rows: [[String]]) -> String {
@@ -133,6 +150,6 @@ enum FurtherTables {
     private static func name(_ row: Row) -> [String] { ["\(row.bytes)", row.type, row.redop, "\(row.root)"] }
 
     private static func places(of results: [Row]) -> [(Row, String, Sample)] {
-        results.flatMap { [($0, "out-of-place", $0.outOfPlace), ($0, "in-place", $0.inPlace)] }
+        results.flatMap { [($0, "out", $0.outOfPlace), ($0, "in", $0.inPlace)] }
     }
 }

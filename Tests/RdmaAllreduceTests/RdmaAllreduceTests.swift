@@ -32,7 +32,8 @@ import Verbena
         ["--collective", "allscatter"], ["--algorithm", "magic"], ["--lanes", "0"], ["--lanes", "-1"], ["--bogus"], ["word"],
         ["--ranks", "0"], ["--collective", "sendrecv", "--algorithm", "ring"],
         ["--collective", "sendrecv", "--explain"], ["--collective", "barrier", "--plot", "x.svg"],
-        ["--ranks", "2", "--collective", "broadcast", "-r", "2"],
+        ["--ranks", "2", "--collective", "broadcast", "-r", "2"], ["-S", "2"], ["-N", "-1"], ["-T", "-1"], ["-M", "2"], ["-I", "2"],
+        ["-K", "1"], ["-I", "1", "-n", "5", "-K", "5"], ["-I", "1", "-n", "10001"],
     ])
     func mistakesAreUsageErrorsWithARemedy(arguments: [String]) throws {
         let failure = try #require(throws: Failure.self) { _ = try parse(RdmaAllreduce.self, arguments) }
@@ -59,6 +60,38 @@ import Verbena
         #expect(command.sizes.step.value == 4 && command.subject.types == [.float16] && command.subject.operations == [.maximum])
         #expect(command.reports.timestamps && command.reports.json == "x.json" && command.subject.root == .rank(1))
         #expect(command.method == Method(iterations: 5, warmups: 2, aggregated: 3, checks: 2, timeOf: .firstRank))
+    }
+
+    @Test("what asks for what is done anyway is taken, also with its value joined on")
+    func neighboursOptions() throws {
+        let line = "-b4G -f2 -g1 -e 4G -t 1 -p 0 -z 0 -G 0 -C 0 -R 1 -T 30 -N 2 -S 1 -y 0 -u 0 -M 1 -I 0 -K 0 -D 0 -n5 -c1 -w0"
+        let command = try parsed(line)
+        #expect(command.sizes.least.value == 4 << 30 && command.sizes.factor == 2 && command.timing.iterations == 5)
+        #expect(command.timing.timeoutSeconds == 30 && command.timing.cycles == 2)
+        #expect(command.reports.timestamps && command.reports.wantsMemory && !command.reports.wantsIterations)
+        let long = try parsed(
+            "--ngpus 1 --nthreads 1 --parallel_init 1 --blocking 0 --cudagraph 0 --report_cputime 0 --local_register 0 --timeout 0 "
+                + "--run_cycles 0 --report_timestamps 0 --stream_null 0 --unalign 0 --memory 0 --per_iter_timing 1 --per_iter_skip 3 "
+                + "--device_implementation 0")
+        #expect(long.timing.cycles == 0 && !long.reports.timestamps && !long.reports.wantsMemory)
+        #expect(long.method.wantsIterations && long.method.skippedIterations == 3)
+        #expect(try parsed("-S").reports.timestamps && !parsed("").reports.timestamps)
+        #expect(try parsed("-S -b 8").reports.timestamps)
+    }
+
+    @Test(
+        "what there is no choice of is refused with the reason and the value to give",
+        arguments: [
+            ("-g 8", "-g 8: a rank is a process here; give -g 1, and --ranks"), ("-g8", "-g 8: "),
+            ("-t 2", "-t 2: a rank is a process here; give -t 1"),
+            ("-p 2", "-p 2: "), ("-z 1", "-z 1: calls follow each other without a barrier here; give -z 0"), ("-y 1", "-y 1: "),
+            ("-G 20", "-G 20: there are no graphs here; give -G 0"), ("-C 1", "-C 1: "), ("-R 2", "-R 2: "), ("-u 1", "-u 1: "),
+            ("-D 1", "-D 1: "),
+            ("-g -1", "-g -1: "),
+        ])
+    func refusedOptions(line: String, start: String) throws {
+        let failure = try #require(throws: Failure.self) { _ = try parsed(line) }
+        #expect(failure.status == ExitStatus.usage && failure.description.hasPrefix(start))
     }
 
     @Test func allOfATypeReductionOrRoot() throws {

@@ -43,6 +43,22 @@ private func report(_ results: [Row]) -> Report {
         #expect(!Table.header(report([]).config, timestamps: false).contains("timestamp"))
     }
 
+    @Test("with -I 1 each place has four columns more, those of nccl-tests")
+    func columnsOfIterations() {
+        var settings = report([]).config
+        settings.iterationsApart = true
+        let lines = Table.header(settings, timestamps: false).split(separator: "\n").map { $0.split(separator: " ").joined(separator: " ") }
+        let place = "time algbw busbw #wrong i_min i_max i_p99 i_cv%"
+        #expect(lines.contains("# size count type redop root \(place) \(place)"))
+        #expect(lines.contains("# out-of-place (+ per-iteration) in-place (+ per-iteration)"))
+        var row = row(4096)
+        row.outOfPlace.iterations = IterationTimes([[1, 3]], skipping: 0)
+        row.inPlace.iterations = IterationTimes([[5, 5]], skipping: 0)
+        let columns = Table.row(row).split(separator: " ").map(String.init)
+        #expect(columns.count == 21 && Array(columns[9...12]) == ["1.00", "3.00", "3.00", "50.00"])
+        #expect(Array(columns[17...20]) == ["5.00", "5.00", "5.00", "0.00"])
+    }
+
     @Test func footerSaysWhetherAllWasRight() {
         let right = report([row(4), row(8)])
         #expect(Table.footer(right).contains("# Out of bounds values : 0 OK") && right.averageBusBandwidth == 1.75)
@@ -63,9 +79,11 @@ private func report(_ results: [Row]) -> Report {
             FurtherTables.explanation([row]), FurtherTables.messageRate(rate), FurtherTables.memory(MemoryUse(landingBytes: 1)),
         ]
         #expect(tables.allSatisfy { $0.split(separator: "\n").allSatisfy { $0.hasPrefix("#") } })
+        let marks = ["out-of-place", "in-place", "Out of bounds", "bandwidth", "busbw", "algbw", "FAILED", "Rank"]
+        #expect(marks.allSatisfy { mark in !tables.contains { $0.contains(mark) } })
         func words(_ table: String) -> [String] { table.split(separator: "\n").map { $0.split(separator: " ").joined(separator: " ") } }
-        #expect(words(tables[0]).contains("# 64 float sum -1 out-of-place 1.00 2.00 3.00 3.00 3.00"))
-        #expect(words(tables[1]).contains("# 64 float sum -1 in-place 1 8.00 2.00 1.00 0 1.00"))
+        #expect(words(tables[0]).contains("# 64 float sum -1 out 1.00 2.00 3.00 3.00 3.00"))
+        #expect(words(tables[1]).contains("# 64 float sum -1 in 1 8.00 2.00 1.00 0 1.00"))
         #expect(words(tables[2]).contains("# size type redop root Overall(us) Compute(us) Pure Comm.(us) Overlap(%)"))
         #expect(words(tables[2]).contains("# 64 float sum -1 125.00 100.00 100.00 75.00"))
         #expect(words(tables[3]).contains("# 64 float sum -1 ring 3.00 12.35"))
@@ -95,16 +113,94 @@ private func report(_ results: [Row]) -> Report {
     }
 }
 
-@Suite struct JSONTests {
-    @Test("the keys are these, and no others unless they were asked for")
+@Suite("the JSON of nccl-tests") struct JSONTests {
+    private func written(_ report: Report) throws -> [String: Any] {
+        let encoder = JSONEncoder()
+        encoder.keyEncodingStrategy = .convertToSnakeCase
+        let data = try encoder.encode(NCCLTestsReport(report, arguments: ["rdma-allreduce", "-g", "1"], endTime: "2026-01-02 03:04:06"))
+        return try #require(try JSONSerialization.jsonObject(with: data) as? [String: Any])
+    }
+
+    @Test("has the keys of version 3, and ours under one of our own")
     func keys() throws {
-        let data = try JSONEncoder().encode(report([row(64)]))
-        let whole = try #require(try JSONSerialization.jsonObject(with: data) as? [String: Any])
-        #expect(Set(whole.keys) == ["config", "results", "averageBusBandwidth", "outOfBounds"])
+        let whole = try written(report([row(64)]))
+        #expect(
+            Set(whole.keys) == [
+                "version", "start_time", "args", "env", "nccl_version", "config", "results", "out_of_bounds", "average_bus_bandwidth",
+                "errors",
+                "end_time", "verbena",
+            ])
+        #expect(whole["version"] as? Int == 3 && whole["args"] as? [String] == ["rdma-allreduce", "-g", "1"])
+        #expect((whole["errors"] as? [String])?.isEmpty == true)
+        let config = try #require(whole["config"] as? [String: Any])
+        #expect(
+            Set(config.keys) == [
+                "nthreads", "ngpus", "minimum_bytes", "maximum_bytes", "step_bytes", "warmup_iters", "iterations", "aggregated_iterations",
+                "validation", "graph", "blocking_collectives", "per_iter_timing", "per_iter_skip", "parallel_init", "devices",
+            ])
         let first = try #require((whole["results"] as? [[String: Any]])?.first)
-        #expect(Set(first.keys) == ["bytes", "count", "type", "redop", "root", "outOfPlace", "inPlace"])
-        let place = try #require(first["inPlace"] as? [String: Any])
-        #expect(Set(place.keys) == ["microseconds", "algorithmBandwidth", "busBandwidth", "wrong"])
+        #expect(
+            Set(first.keys) == [
+                "size", "count", "type", "redop", "root", "out_of_place", "in_place", "actual_iterations", "experiment_name",
+            ])
+        #expect(first["size"] as? Int == 64 && first["root"] as? String == "    -1")
+        let place = try #require(first["in_place"] as? [String: Any])
+        #expect(Set(place.keys) == ["time", "alg_bw", "bus_bw", "nwrong"])
+        #expect(place["bus_bw"] as? Double == 1.25 && place["nwrong"] as? Int == 0)
+        let own = try #require(whole["verbena"] as? [String: Any])
+        #expect(Set(own.keys) == ["version", "collective", "ranks", "fabric", "device", "average", "dirty", "landing_bytes"])
+    }
+
+    @Test("writes truth values as texts, and null where nothing was checked")
+    func values() throws {
+        let right = try written(report([row(64, outOfPlace: sample(1, wrong: nil))]))
+        let config = try #require(right["config"] as? [String: Any])
+        #expect(["blocking_collectives", "per_iter_timing", "parallel_init"].allSatisfy { config[$0] as? String == "false" })
+        #expect((right["out_of_bounds"] as? [String: Any])?["okay"] as? String == "true")
+        let average = try #require(right["average_bus_bandwidth"] as? [String: Any])
+        #expect(average["bandwidth"] as? Double == 1.125 && average["okay"] as? String == "unchecked")
+        let place = try #require((right["results"] as? [[String: Any]])?.first?["out_of_place"] as? [String: Any])
+        #expect(place["nwrong"] is NSNull)
+        let wrong = try written(report([row(64, outOfPlace: sample(1, wrong: 3))]))
+        let bounds = try #require(wrong["out_of_bounds"] as? [String: Any])
+        #expect(bounds["count"] as? Int == 3 && bounds["okay"] as? String == "false")
+    }
+
+    @Test("numbers the ranks of each host")
+    func devices() throws {
+        var report = report([])
+        report.processes = [("a", 10), ("b", 20), ("a", 11)].map { ProcessIdentity(host: $0.0, process: $0.1) }
+        let devices = try #require((try written(report)["config"] as? [String: Any])?["devices"] as? [[String: Any]])
+        #expect(devices.map { $0["device"] as? Int } == [0, 0, 1] && devices.map { $0["rank"] as? Int } == [0, 1, 2])
+        #expect(devices.map { $0["hostname"] as? String } == ["a", "b", "a"] && devices.map { $0["pid"] as? Int } == [10, 20, 11])
+        #expect(
+            devices.allSatisfy { Set($0.keys) == ["rank", "group", "pid", "hostname", "device", "device_hex", "device_info"] })
+    }
+
+    @Test("has the times of each iteration where they were asked for")
+    func iterations() throws {
+        var row = row(64)
+        row.inPlace.iterations = IterationTimes([[9, 2, 4], [1, 4, 3]], skipping: 1)
+        let line = try #require((try written(report([row]))["results"] as? [[String: Any]])?.first)
+        #expect(line["out_of_place_per_iter"] == nil)
+        let times = try #require(line["in_place_per_iter"] as? [String: Any])
+        #expect(
+            Set(times.keys) == [
+                "skipped_iterations", "min_us", "max_us", "avg_us", "p50_us", "p95_us", "p99_us", "stdev_us", "cv_pct", "times_us",
+                "per_process_max_times_us",
+            ])
+        #expect(times["times_us"] as? [Double] == [9, 4, 4] && times["max_us"] as? Double == 4 && times["cv_pct"] as? Double == 0)
+        #expect(times["per_process_max_times_us"] as? [[Double]] == [[9, 2, 4], [1, 4, 3]])
+    }
+
+    @Test("keeps what was asked for besides under our own key, a line for each of the table")
+    func own() throws {
+        var row = row(64)
+        row.outOfPlace.percentiles = Percentiles([1, 2, 3])
+        let own = try #require(try written(report([row]))["verbena"] as? [String: Any])
+        let lines = try #require(own["results"] as? [[String: Any]])
+        #expect(
+            lines.count == 1 && ((lines[0]["out_of_place"] as? [String: Any])?["percentiles"] as? [String: Any])?["p50"] as? Double == 2)
     }
 
     @Test("of the environment only what changes the measurement is told")

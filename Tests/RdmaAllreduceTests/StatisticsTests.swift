@@ -21,6 +21,17 @@ import Testing
         #expect(abs((Percentiles(many)?.p50 ?? 0) - 50_000) < 200)
     }
 
+    @Test("of each iteration the slowest rank's time; the first ones count only in the list")
+    func iterations() throws {
+        let times = try #require(IterationTimes([[90, 1, 2, 3, 4], [80, 4, 3, 2, 1], [70, 1, 1, 1, 8]], skipping: 1))
+        #expect(times.times == [90, 4, 3, 3, 8] && times.skipped == 1)
+        #expect([times.minimum, times.maximum, times.average, times.p50, times.p95, times.p99] == [3, 8, 4.5, 4, 8, 8])
+        #expect(abs(times.deviation - 2.0615528) < 1e-6 && abs(times.variation - 45.812285) < 1e-5)
+        let hundred = try #require(IterationTimes([(1...100).map(Double.init)], skipping: 0))
+        #expect([hundred.p50, hundred.p95, hundred.p99, hundred.maximum] == [51, 95, 99, 100])
+        #expect(IterationTimes([[1], [2]], skipping: 1) == nil && IterationTimes([], skipping: 0) == nil)
+    }
+
     @Test func whoseTimeIsTold() {
         let times = [3.0, 1, 8]
         #expect(TimeOf.allCases.map { $0.combine(times) } == [3, 4, 1, 8])
