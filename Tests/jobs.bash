@@ -31,7 +31,7 @@ trap end_jobs EXIT
 for name in $(compgen -e); do
   case $name in
     SLURM_CONF) ;; # It tells of a cluster, not of a job.
-    RANK | WORLD_SIZE | LOCAL_* | MASTER_* | OMPI_* | PMI* | MPI_* | SLURM_* | VERBENA_*) unset "$name" ;;
+    RANK | *_RANK | WORLD_SIZE | LOCAL_* | MASTER_* | OMPI_* | PMI* | MPI_* | I_MPI_* | MLX_* | SLURM_* | TORCHELASTIC_* | VERBENA_*) unset "$name" ;;
   esac
 done
 

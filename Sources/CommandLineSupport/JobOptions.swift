@@ -64,6 +64,8 @@ public struct JobOptions: ParsableArguments {
         var configuration = try Configuration(fabric: fabric, devices: device.map { $0.split(separator: ",").map(String.init) })
         configuration.devicesPerRank = devicesPerRank ?? configuration.devicesPerRank
         if let landing { configuration.landingByteLimit = landing.value }
+        // A world of one is wanted: whatever a launcher's variables may mean is no matter.
+        if ranks == 1 { configuration.environment = [:] }
         configuring(&configuration)
         if let ranks, startsRanks {
             try configuration.checkFabric()

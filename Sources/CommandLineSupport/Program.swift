@@ -62,13 +62,14 @@ public func runProgram<Root: ParsableCommand>(_: Root.Type) -> Never {
 /// The command that the arguments ask for, checked.
 /// - Throws: `Failure`, of status 2 where the arguments are wrong; or what asks for help, of exit code 0.
 /// - Parameter arguments: nil for those of this process.
-public func parse<Root: ParsableCommand>(_: Root.Type, _ arguments: [String]? = nil) throws -> any ParsableCommand {
+public func parse<Root: ParsableCommand>(_: Root.Type, _ given: [String]? = nil) throws -> any ParsableCommand {
+    let arguments = withoutLocalRank(given ?? Array(CommandLine.arguments.dropFirst()))
     do {
         let command = try Root.parseAsRoot(arguments)
         try (command as? any Program)?.check()
         return command
     } catch let error where !(error is Failure) && !Root.exitCode(for: error).isSuccess {
-        let command = commandPath(of: Root.self, arguments ?? Array(CommandLine.arguments.dropFirst()))
+        let command = commandPath(of: Root.self, arguments)
         // The parser lists an option's values line by line.
         var message = Root.message(for: error).replacing(":\n  - ", with: ": ").replacing("\n  - ", with: ", ")
         if !message.contains(": "), let help = helpLine(of: Root.fullMessage(for: error)) {
@@ -77,6 +78,28 @@ public func parse<Root: ParsableCommand>(_: Root.Type, _ arguments: [String]? = 
         if message.hasSuffix(".") { message.removeLast() }
         throw Failure(status: ExitStatus.usage, "\(message); see \(command) --help")
     }
+}
+
+/// The arguments without `--local_rank N`, which deepspeed and older torch launchers put before them, so before a subcommand, too. They set
+/// `LOCAL_RANK` as well.
+private func withoutLocalRank(_ arguments: [String]) -> [String] {
+    let names = ["--local_rank", "--local-rank"]
+    func isRank(_ text: some StringProtocol) -> Bool { Int(text) != nil }
+    var rest: [String] = []
+    var next = arguments.startIndex
+    while next < arguments.endIndex {
+        let argument = arguments[next]
+        if argument == "--" { return rest + arguments[next...] }
+        if names.contains(argument), arguments.indices.contains(next + 1), isRank(arguments[next + 1]) {
+            next += 2
+        } else if names.contains(where: { argument.hasPrefix("\($0)=") && isRank(argument.dropFirst($0.count + 1)) }) {
+            next += 1
+        } else {
+            rest.append(argument)
+            next += 1
+        }
+    }
+    return rest
 }
 
 /// The parser's longer message about an option has a line `Help:  --name <value>  What it is.`

@@ -1,7 +1,7 @@
 /// Who this process is in its job, read from the variables that launchers set.
 ///
-/// A pure value: it reads what it is given and touches nothing. The first family that is present wins:
-/// torchrun's, Open MPI's, PMIx, PMI, Slurm's. With none of them the process is a world of its own.
+/// A pure value: it reads what it is given and touches nothing else. Of several launchers the one counts that set its variables last (see
+/// `LauncherClaim.last`). Without any the process is a world of its own.
 public struct JobEnvironment: Sendable, Equatable {
     /// Which family of variables the values came from.
     public enum Source: String, Sendable, CaseIterable {
@@ -11,16 +11,20 @@ public struct JobEnvironment: Sendable, Equatable {
         case torchrun
         /// `OMPI_COMM_WORLD_RANK`, `_SIZE`, `_LOCAL_RANK`, `_LOCAL_SIZE`.
         case openMPI
-        /// `PMIX_RANK`, with the size of Open MPI, PMIx, PMI or Slurm.
+        /// `MLX_RANK`, `MLX_HOSTFILE` or `MLX_WORLD_SIZE`.
+        case mlx
+        /// `PMIX_RANK`, with the size of Open MPI, PMIx, PMI or Slurm, or `WORLD_SIZE`.
         case pmix
         /// `PMI_RANK`, `PMI_SIZE`, `MPI_LOCALRANKID`, `MPI_LOCALNRANKS`.
         case pmi
-        /// `SLURM_PROCID`, `SLURM_NTASKS`, `SLURM_LOCALID`.
+        /// `SLURM_PROCID`, `SLURM_STEP_NUM_TASKS`, `SLURM_LOCALID`.
         case slurm
     }
 
-    /// The port where `MASTER_PORT` is not set: the one that torch users know.
+    /// The port where `MASTER_PORT` is not set and Slurm gives no id to derive one from: the one that torch users know.
     public static let defaultMasterPort = 29500
+    /// Set for the ranks that `LocalJob` starts: its process number.
+    public static let localLauncherVariable = "VERBENA_LAUNCHER"
 
     /// `0 ..< worldSize`.
     public var rank: Int
@@ -38,6 +42,8 @@ public struct JobEnvironment: Sendable, Equatable {
     /// `VERBENA_SECRET`, or one derived from the job's ids. The derived one protects against accidents only.
     public var secret: JobSecret
     public var source: Source
+    /// What may be other than the user thinks, each with its remedy, for this process to say.
+    public var warnings: [String] = []
 
     public init(
         rank: Int, worldSize: Int, localRank: Int, localWorldSize: Int? = nil, masterAddress: String, masterPort: Int,

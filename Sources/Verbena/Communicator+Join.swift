@@ -20,6 +20,7 @@ extension Communicator {
         _ configuration: Configuration, logger: Logger = Logger(label: "verbena")
     ) throws(VerbenaError) -> Communicator {
         let job = try wrapping { () throws(RendezvousError) in try JobEnvironment(variables: configuration.environment) }
+        for warning in job.warnings { logger.warning("\(warning)") }
         let verdicts = VerdictBox()
         let (rendezvous, coordinator) = try meet(job, configuration, verdicts, logger)
         let group = RankGroup(all: rendezvous)

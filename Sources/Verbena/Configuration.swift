@@ -13,7 +13,7 @@ public enum FabricChoice: String, Sendable, CaseIterable {
 }
 
 /// How this process joins its job. The initial values are right in the common case: who it is comes from the variables that launchers
-/// set (`RANK`, `WORLD_SIZE`, ... of torchrun; those of mpirun and srun; none: a world of one).
+/// set (`RANK`, `WORLD_SIZE`, ... of torchrun; those of mpirun, srun and mlx.launch; none: a world of one).
 public struct Configuration: Sendable {
     public var fabric: FabricChoice
     /// RDMA devices to use, in turn by local rank; empty for every usable one. Only verbs looks at it.

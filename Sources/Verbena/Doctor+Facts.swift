@@ -37,6 +37,8 @@ struct MachineFacts {
     var availableMemoryBytes: UInt64?
     var cores = 1
     var launcher = Launcher.none
+    /// What the launcher's variables leave in doubt.
+    var launcherDoubts: [String] = []
     /// `NAME=value` of our own variables that are set; a secret's value is not shown.
     var ownVariables: [String] = []
 }
@@ -59,6 +61,7 @@ extension MachineFacts {
         facts.availableMemoryBytes = availableMemoryByteCount().map(UInt64.init)
         facts.cores = ProcessInfo.processInfo.activeProcessorCount
         facts.launcher = launcher(environment)
+        facts.launcherDoubts = (try? JobEnvironment(variables: environment))?.warnings ?? []
         facts.ownVariables = environment.filter { $0.key.hasPrefix("VERBENA_") }.sorted { $0.key < $1.key }
             .map { $0.key.contains("SECRET") ? "\($0.key)=(hidden)" : "\($0.key)=\($0.value)" }
         return facts

@@ -64,7 +64,8 @@ extension DoctorReport {
         let machine = [
             Self.softRoCE(facts), Self.memoryLock(facts), Self.sharedMemory(facts), Self.cores(facts), Self.launcher(facts),
         ]
-        findings = verbs.findings + machine + Self.ownVariables(facts) + notes + [verdict]
+        let doubts = facts.launcherDoubts.map { Finding(.note, "launcher", $0) }
+        findings = verbs.findings + machine + doubts + Self.ownVariables(facts) + notes + [verdict]
     }
 
     private static func sharedMemory(_ facts: MachineFacts) -> Finding {

@@ -8,7 +8,7 @@ internal import Rendezvous
 /// The launcher hosts the rendezvous, so ranks agree on a verdict whoever dies. Ranks end with the launcher, however it ends.
 public enum LocalJob {
     /// Set for the ranks: the launcher's process number.
-    static let launcherVariable = "VERBENA_LAUNCHER"
+    static let launcherVariable = JobEnvironment.localLauncherVariable
     /// Ranks of one machine, at most; more is surely a mistake.
     public static let mostRanks = 1024
     /// How long ranks may go on after one has failed, before they are ended.

@@ -13,7 +13,7 @@ struct RdmaAllreduce: Program {
             Each size is checked, untimed, against an answer that is exact in any order. In place, alltoall and sendrecv take a copy of \
             their input first, which is part of the time.
             Exit status: 0 correct, 1 failure, 2 usage, 7 wrong data.
-            Under torchrun, mpirun or srun, start it once a rank; on one machine, --ranks starts them.
+            Under torchrun, mpirun, srun or mlx.launch, start it once a rank; on one machine, --ranks starts them.
             """,
         version: Communicator.version)
 

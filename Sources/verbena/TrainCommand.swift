@@ -12,7 +12,7 @@ struct TrainCommand: Program {
             The same seed, ranks, batch and OpenBLAS kernels (see verbena doctor) give the same parameters, whatever the fabric.
             Each epoch tells the mean loss, the accuracy on held-out images, the samples a second of all ranks, and how long the \
             training of rank 0 waited for the network (exposed communication).
-            Under torchrun, mpirun or srun, start it once a rank; on one machine, --ranks starts them.
+            Under torchrun, mpirun, srun or mlx.launch, start it once a rank; on one machine, --ranks starts them.
             """)
 
     /// Not the run's seed, so that runs of different seeds are measured on the same images.

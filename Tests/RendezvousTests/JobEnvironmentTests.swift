@@ -40,21 +40,24 @@ import Testing
         #expect(openMPI.masterPort == JobEnvironment.defaultMasterPort)
         let pmi = try parse(["PMI_RANK": "1", "PMI_SIZE": "2", "MPI_LOCALNRANKS": "2", "MPI_LOCALRANKID": "1"])
         #expect(pmi.source == .pmi && pmi.rank == 1 && pmi.masterAddress == "127.0.0.1" && pmi.localRank == 1)
-        let slurm = try parse(["SLURM_PROCID": "1", "SLURM_NTASKS": "2", "SLURM_LOCALID": "1", "SLURM_NNODES": "1"])
+        let slurm = try parse(["SLURM_PROCID": "1", "SLURM_STEP_NUM_TASKS": "2", "SLURM_LOCALID": "1", "SLURM_NNODES": "1"])
         #expect(slurm.source == .slurm && slurm.masterAddress == "127.0.0.1" && slurm.localWorldSize == 2)
-        let pmix = try parse(["PMIX_RANK": "3", "SLURM_NTASKS": "4", "SLURM_LOCALID": "1", "MASTER_ADDR": "10.0.0.1"])
+        let pmix = try parse([
+            "PMIX_RANK": "3", "SLURM_PROCID": "3", "SLURM_STEP_NUM_TASKS": "4", "SLURM_LOCALID": "1", "MASTER_ADDR": "10.0.0.1",
+        ])
         #expect(pmix.source == .pmix && pmix.rank == 3 && pmix.worldSize == 4 && pmix.localRank == 1)
     }
 
     @Test func slurmsFirstNodeIsTheMaster() throws {
         let job = try parse([
-            "SLURM_PROCID": "1", "SLURM_NTASKS": "2", "SLURM_LOCALID": "0", "SLURM_NNODES": "2", "SLURM_JOB_NODELIST": "gpu[03-05,9],login",
+            "SLURM_PROCID": "1", "SLURM_STEP_NUM_TASKS": "2", "SLURM_LOCALID": "0", "SLURM_NNODES": "2",
+            "SLURM_JOB_NODELIST": "gpu[03-05,9],login",
         ])
         #expect(job.masterAddress == "gpu03")
-        #expect(JobEnvironment.firstHost(ofNodeList: "a,b") == "a")
-        #expect(JobEnvironment.firstHost(ofNodeList: "rack[1-2]-ib,x") == "rack1-ib")
-        #expect(JobEnvironment.firstHost(ofNodeList: "n[") == nil)
-        #expect(JobEnvironment.firstHost(ofNodeList: "") == nil)
+        #expect(SlurmJob.firstHost(ofNodeList: "a,b") == "a")
+        #expect(SlurmJob.firstHost(ofNodeList: "rack[1-2]-ib,x") == "rack1-ib")
+        #expect(SlurmJob.firstHost(ofNodeList: "n[") == nil)
+        #expect(SlurmJob.firstHost(ofNodeList: "") == nil)
     }
 
     @Test func theLocalRankIsAssumedWhereItCanBe() throws {
@@ -66,7 +69,7 @@ import Testing
 
     @Test func aDerivedSecretFollowsTheJob() throws {
         func secret(_ job: String) throws -> JobSecret {
-            try parse(["SLURM_PROCID": "0", "SLURM_NTASKS": "1", "SLURM_JOB_ID": job]).secret
+            try parse(["SLURM_PROCID": "0", "SLURM_STEP_NUM_TASKS": "1", "SLURM_JOB_ID": job]).secret
         }
         #expect(try secret("7") == secret("7"))
         #expect(try secret("7") != secret("8"))

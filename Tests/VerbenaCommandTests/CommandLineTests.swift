@@ -77,6 +77,17 @@ struct CommandLineTests {
         #expect(settings.hiddenSizes == initial.hiddenSizes && settings.bucketBytes == initial.bucketBytes)
     }
 
+    /// deepspeed and older torch launchers put it first.
+    @Test(arguments: [["--local_rank=1"], ["--local-rank=1"], ["--local_rank", "1"], ["--local_rank", "-1"]])
+    func aLocalRankIsTakenAndIgnored(words: [String]) throws {
+        for arguments in [words + ["train", "--epochs", "3"], ["train"] + words + ["--epochs", "3"], ["train", "--epochs", "3"] + words] {
+            let settings = try #require(try parse(VerbenaCommand.self, arguments) as? TrainCommand).settings
+            #expect(settings.epochs == 3)
+        }
+        #expect(throws: Failure.self) { try parse(VerbenaCommand.self, ["train", "--local_rank=first"]) }
+        #expect(throws: Failure.self) { try parse(VerbenaCommand.self, ["train", "--local_rank"]) }
+    }
+
     @Test("`none` is a network without hidden layers")
     func noHiddenLayers() throws {
         #expect(try #require(try parse(VerbenaCommand.self, ["train", "--hidden", "none"]) as? TrainCommand).settings.hiddenSizes.isEmpty)
