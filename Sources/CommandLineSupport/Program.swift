@@ -37,6 +37,7 @@ extension Program {
 
 /// Parses the command line, runs the command or subcommand, and ends the process with its status.
 public func runProgram<Root: ParsableCommand>(_: Root.Type) -> Never {
+    secureStandardStreams()
     LocalJob.bindToLauncher()
     // A reader that has gone is an error of the write, with a line of its own, and not a silent death.
     signal(SIGPIPE, SIG_IGN)
@@ -52,10 +53,20 @@ public func runProgram<Root: ParsableCommand>(_: Root.Type) -> Never {
     } catch let failure as Failure {
         end(name, failure.description, status: failure.status)
     } catch let error where Root.exitCode(for: error).isSuccess {  // --help and --version
-        try? say(Root.fullMessage(for: error))
+        do { try say(Root.fullMessage(for: error)) } catch { end(name, "\(error)", status: ExitStatus.failure) }
         exit(0)
     } catch {
         end(name, "\(error)", status: ExitStatus.failure)
+    }
+}
+
+/// Fills the places of standard streams that are closed (`>&-`), before anything else is opened: the next file, such as memory that ranks share,
+/// would get such a place, and the program's output would go into it. What fills them refuses to be written to, so output that is lost is an
+/// error; to a reader it is empty.
+private func secureStandardStreams() {
+    for stream in [STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO] where fcntl(stream, F_GETFD) < 0 {
+        // SAFETY: the literal outlives the call. It opens the lowest free number, which is this one.
+        _ = unsafe open("/dev/null", O_RDONLY)
     }
 }
 
@@ -154,7 +165,15 @@ public func write(_ text: String) throws {
     do {
         try FileHandle.standardOutput.write(contentsOf: Data(text.utf8))
     } catch {
-        throw Failure("cannot write to standard output: its reader has gone, or the disk is full")
+        let underlying = (error as NSError).userInfo[NSUnderlyingErrorKey] as? NSError
+        let cause: String
+        switch underlying.map({ Int32($0.code) }) {
+        case EBADF: cause = "it is closed; give it a file, a pipe or /dev/null"
+        case EPIPE: cause = "its reader has gone"
+        case ENOSPC: cause = "the disk is full"
+        default: cause = (underlying ?? error as NSError).localizedDescription
+        }
+        throw Failure("cannot write to standard output: \(cause)")
     }
 }
 

@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -73,17 +74,27 @@ static inline int platform_futex_wait(const uint32_t *word, uint32_t expected, u
 /// Wakes every sleeper on `word`.
 static inline void platform_futex_wake(const uint32_t *word) { (void)syscall(SYS_futex, word, FUTEX_WAKE, INT_MAX, NULL, NULL, 0); }
 
+/// A descriptor that is none of the standard streams: in a program that runs with one of them closed, a new file gets its number, and what
+/// the program prints would be written into it. Takes over `descriptor`; an error passes through as -errno.
+static inline int platform_beside_streams(int descriptor) {
+    if (descriptor < 0) return -errno;
+    if (descriptor > STDERR_FILENO) return descriptor;
+    int moved = fcntl(descriptor, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    int failure = errno;
+    close(descriptor);
+    return moved < 0 ? -failure : moved;
+}
+
 /// A new pipe as one descriptor for reading and writing, so that a write to it can neither block nor raise SIGPIPE.
 VERBENA_CHECKED int platform_wake_pipe(void) {
     int ends[2];
     if (syscall(SYS_pipe2, ends, O_CLOEXEC | O_NONBLOCK) < 0) return -errno;
     char path[32];
     snprintf(path, sizeof path, "/proc/self/fd/%d", ends[0]);
-    int descriptor = open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK);
-    int failure = errno;
+    int descriptor = platform_beside_streams(open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK));
     close(ends[0]);
     close(ends[1]);
-    return descriptor < 0 ? -failure : descriptor;
+    return descriptor;
 }
 
 /// Opens pipe `number` of process `process` in the same way, if it is still the one of `inode`. -ESTALE where the process now has another
@@ -91,8 +102,8 @@ VERBENA_CHECKED int platform_wake_pipe(void) {
 VERBENA_CHECKED int platform_open_peer_pipe(int32_t process, int32_t number, uint64_t inode) {
     char path[48];
     snprintf(path, sizeof path, "/proc/%d/fd/%d", process, number);
-    int descriptor = open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK);
-    if (descriptor < 0) return -errno;
+    int descriptor = platform_beside_streams(open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK));
+    if (descriptor < 0) return descriptor;
     struct stat status;
     int failure = fstat(descriptor, &status) < 0 ? errno : 0;
     if (!failure && ((uint64_t)status.st_ino != inode || !S_ISFIFO(status.st_mode))) failure = ESTALE;
@@ -126,8 +137,8 @@ static inline void platform_wait_readable(int descriptor, uint64_t nanoseconds) 
 /// by `platform_populate`, not here. Where `huge`, of huge pages that the administrator set aside; `size` is a multiple of their size then.
 VERBENA_CHECKED int platform_shared_memory(const char *name, uint64_t size, int huge) {
     unsigned flags = 0x0001u | 0x0002u | (huge ? 0x0004u : 0); // MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_HUGETLB
-    int descriptor = (int)syscall(SYS_memfd_create, name, flags);
-    if (descriptor < 0) return -errno;
+    int descriptor = platform_beside_streams((int)syscall(SYS_memfd_create, name, flags));
+    if (descriptor < 0) return descriptor;
     int failure = ftruncate(descriptor, (off_t)size) < 0 ? errno : 0;
     if (!failure && fcntl(descriptor, 1024 + 9, 0x0002 | 0x0004) < 0) failure = errno; // F_ADD_SEALS, SHRINK | GROW
     if (failure) {
@@ -142,8 +153,8 @@ VERBENA_CHECKED int platform_shared_memory(const char *name, uint64_t size, int 
 VERBENA_CHECKED int platform_open_peer_memory(int32_t process, int32_t number, uint64_t inode, uint64_t size) {
     char path[48];
     snprintf(path, sizeof path, "/proc/%d/fd/%d", process, number);
-    int descriptor = open(path, O_RDWR | O_CLOEXEC);
-    if (descriptor < 0) return -errno;
+    int descriptor = platform_beside_streams(open(path, O_RDWR | O_CLOEXEC));
+    if (descriptor < 0) return descriptor;
     struct stat status;
     int failure = fstat(descriptor, &status) < 0 ? errno : 0;
     if (!failure && ((uint64_t)status.st_ino != inode || (uint64_t)status.st_size != size)) failure = ESTALE;
@@ -203,10 +214,41 @@ VERBENA_CHECKED uint64_t platform_free_huge_page(uint64_t size) {
     return kibibytes && available * kibibytes * 1024 >= size ? kibibytes * 1024 : 0;
 }
 
+/// The cores that the calling thread may run on, as bits of up to `count` words. How many words were filled, or -errno.
+VERBENA_CHECKED int platform_usable_cores(uint64_t *words, int count) {
+    long bytes = syscall(SYS_sched_getaffinity, 0, (size_t)count * sizeof *words, words);
+    return bytes < 0 ? -errno : (int)((size_t)bytes / sizeof *words);
+}
+
+/// Raises the soft limit on open files to the hard one, but not above `most`; lowers nothing. Gives the limits that hold then. 0 or -errno.
+VERBENA_CHECKED int platform_raise_open_files(uint64_t most, uint64_t *soft, uint64_t *hard) {
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0) return -errno;
+    rlim_t wanted = limit.rlim_max < most ? limit.rlim_max : (rlim_t)most;
+    rlim_t before = limit.rlim_cur;
+    if (before < wanted) {
+        limit.rlim_cur = wanted;
+        if (setrlimit(RLIMIT_NOFILE, &limit) < 0) limit.rlim_cur = before;
+    }
+    *soft = limit.rlim_cur;
+    *hard = limit.rlim_max;
+    return 0;
+}
+
+/// This process's number as /proc has it, which is not getpid() where /proc belongs to an outer PID namespace. -errno without /proc.
+VERBENA_CHECKED int32_t platform_proc_number(void) {
+    char text[16] = {0};
+    if (readlink("/proc/self", text, sizeof text - 1) < 0) return -errno;
+    int32_t number = 0;
+    return sscanf(text, "%d", &number) == 1 ? number : -ESRCH;
+}
+
+/// Whether other processes of the same user may look into this one (prctl(2), PR_GET_DUMPABLE).
+static inline int platform_is_dumpable(void) { return prctl(PR_GET_DUMPABLE) == 1; }
+
 /// A descriptor that becomes readable when `process` ends.
 VERBENA_CHECKED int platform_process_descriptor(int32_t process) {
-    int descriptor = (int)syscall(SYS_pidfd_open, process, 0);
-    return descriptor < 0 ? -errno : descriptor;
+    return platform_beside_streams((int)syscall(SYS_pidfd_open, process, 0));
 }
 
 /// Whether the process behind a process descriptor has ended.
