@@ -5,13 +5,14 @@ import Fabric
 ///
 /// The memory has no name: it lives in a memfd and goes with the last process that maps it, however that process ends.
 /// A peer opens it as `/proc/<pid>/fd/<number>`; the inode number tells whether it is still the same file.
-// Sendable without the compiler's proof: immutable after init; the bytes are shared between processes anyhow, and the
+// Sendable without the compiler's proof: immutable but for `closeFile` at set-up, by the thread that opened it; the bytes are shared between processes anyhow, and the
 // protocol of their users (atomics in the control segment, the executor for regions) orders every access.
 @safe
 final class SharedMapping: @unchecked Sendable {
     let base: UnsafeMutableRawPointer
     let byteCount: Int
-    private let descriptor: Int32
+    /// -1 once closed.
+    private var descriptor: Int32
     private let inode: UInt64
 
     /// Page size is asked of nobody: 4 KiB divides every page size that Linux has, and mmap rounds up by itself.
@@ -92,18 +93,26 @@ final class SharedMapping: @unchecked Sendable {
         try take(0..<byteCount, during: operation, peer: peer)
     }
 
+    /// Gives back the descriptor of a peer's memory that is mapped and taken: they are few, and a large job has many regions. The mapping stays.
+    /// Never for own memory, which peers open by it.
+    func closeFile() {
+        if descriptor >= 0 { close(descriptor) }
+        descriptor = -1
+    }
+
     deinit {
         // SAFETY: nobody can hold `base` beyond this object: regions are handles into the fabric that holds it.
         _ = unsafe munmap(base, byteCount)
-        close(descriptor)
+        closeFile()
     }
 
     /// How a peer opens this memory while this process lives.
     var description: Description {
-        Description(process: getpid(), descriptor: descriptor, inode: inode, byteCount: UInt64(byteCount))
+        Description(process: platform_proc_number(), descriptor: descriptor, inode: inode, byteCount: UInt64(byteCount))
     }
 
     struct Description {
+        /// As /proc numbers it.
         var process: Int32
         var descriptor: Int32
         var inode: UInt64
@@ -121,15 +130,18 @@ final class SharedMapping: @unchecked Sendable {
         case EMFILE, ENFILE:
             return FabricError(
                 .resource, during: operation, peer: peer, detail: "too many open files for \(what) (errno \(code))",
-                remedy: "raise the limit on open files (ulimit -n)")
-        case EACCES, EPERM:
+                remedy: "raise the hard limit on open files (ulimit -Hn, LimitNOFILE=, --ulimit nofile of a container)")
+        case EACCES, EPERM, ENOSYS:
             return FabricError(
-                .resource, during: operation, peer: peer, detail: "may not open \(what) (errno \(code))",
-                remedy: "run all ranks of a machine as the same user, or use --fabric verbs")
+                .resource, during: operation, peer: peer, detail: "may not \(peer == nil ? "make" : "open") \(what) (errno \(code))",
+                remedy: peer == nil
+                    ? "use a container (seccomp) profile that allows memfd_create and pidfd_open"
+                    : "run all ranks of a machine as the same user, from a program file that this user may read, without set-uid bit or "
+                        + "capabilities; or use --fabric verbs")
         case ENOENT, ESTALE, ESRCH:
             return FabricError(
-                .peerDied, during: operation, peer: peer, detail: "its process ended, or runs in another PID namespace (errno \(code))",
-                remedy: "let the containers of a machine share the PID namespace, or use --fabric verbs")
+                .peerDied, during: operation, peer: peer, detail: "its process ended, or /proc shows it to none of us (errno \(code))",
+                remedy: "see its own output; ranks of a machine need a /proc of their own PID namespace, or --fabric verbs")
         default:
             return FabricError(.resource, during: operation, peer: peer, detail: "cannot share \(what) (errno \(code))")
         }

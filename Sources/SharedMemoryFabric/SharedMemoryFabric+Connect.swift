@@ -3,7 +3,7 @@ public import Fabric
 
 extension SharedMemoryFabric {
     /// Protocol version of the endpoint and of the control segment's layout.
-    private static var version: UInt16 { 2 }
+    private static var version: UInt16 { 3 }
 
     public var endpoint: [UInt8] {
         var writer = WireWriter()
@@ -11,6 +11,7 @@ extension SharedMemoryFabric {
         writer.append(UInt32(rank))
         writer.append(UInt32(worldSize))
         writer.append(UInt32(channelsPerPeer))
+        writer.append(getpid())
         writer.append(UInt32(control.layout.ring.depth))
         control.mapping.description.encode(into: &writer)
         writer.append(control.pipe?.descriptor ?? -1)
@@ -28,6 +29,7 @@ extension SharedMemoryFabric {
             let opened = try open(endpoint, of: peer)
             try control.take(ringsOf: peer, peer: peer)
             try opened.control.take(ringsOf: rank, peer: peer)
+            opened.control.mapping.closeFile()
             slots[peer] = self.peers.count
             self.peers.append(opened)
             for channel in 0..<channelsPerPeer {
@@ -40,24 +42,27 @@ extension SharedMemoryFabric {
 
     private func open(_ endpoint: [UInt8], of peer: Int) throws(FabricError) -> Peer {
         let claims = try check(endpoint, of: peer)
-        let process = claims.memory.process
         let mapping = try SharedMapping(opening: claims.memory, of: peer, during: .connect)
         let pipe =
             claims.pipe < 0
-            ? nil : try WakePipe(opening: claims.pipe, inode: claims.pipeInode, process: process, of: peer)
+            ? nil : try WakePipe(opening: claims.pipe, inode: claims.pipeInode, process: claims.memory.process, of: peer)
         guard let control = ControlSegment(opened: mapping, layout: control.layout, pipe: pipe) else {
             throw FabricError(.wrongPeer, during: .connect, peer: peer, detail: "its memory is not a control segment of this version")
         }
-        let descriptor = platform_process_descriptor(process)
+        let descriptor = platform_process_descriptor(claims.process)
         guard descriptor >= 0 else {
-            throw FabricError(
-                .peerDied, during: .connect, peer: peer, detail: "its process \(process) is gone (errno \(-descriptor))")
+            throw descriptor == -ESRCH
+                ? FabricError(
+                    .peerDied, during: .connect, peer: peer, detail: "its process \(claims.process) is gone", remedy: "see its own output")
+                : SharedMapping.resourceError(.connect, errno: -descriptor, what: "a descriptor of its process (pidfd_open)", peer: peer)
         }
         return Peer(rank: peer, control: control, processDescriptor: descriptor)
     }
 
     /// What an endpoint says about its rank alone.
     private struct Claims {
+        /// In the PID namespace that the ranks have in common; not always the number that /proc has for it.
+        var process: Int32
         var memory: SharedMapping.Description
         /// -1 where the rank sleeps on a futex.
         var pipe: Int32
@@ -74,7 +79,8 @@ extension SharedMemoryFabric {
             throw mismatch("its endpoint is not of protocol version \(Self.version)")
         }
         guard let theirRank: UInt32 = reader.read(), let world: UInt32 = reader.read(), let channels: UInt32 = reader.read(),
-            let depth: UInt32 = reader.read(), let description = SharedMapping.Description(from: &reader),
+            let process: Int32 = reader.read(), let depth: UInt32 = reader.read(),
+            let description = SharedMapping.Description(from: &reader),
             let pipe: Int32 = reader.read(), let pipeInode: UInt64 = reader.read(), let keyLength: UInt8 = reader.read(),
             let key = reader.read(count: Int(keyLength)), reader.isAtEnd
         else { throw mismatch("its endpoint has the wrong length") }
@@ -85,7 +91,7 @@ extension SharedMemoryFabric {
             throw mismatch("it has \(channels) channels of depth \(depth), we have \(channelsPerPeer) of \(control.layout.ring.depth)")
         }
         guard key == configuration.jobKey else { throw mismatch("it belongs to another job") }
-        return Claims(memory: description, pipe: pipe, pipeInode: pipeInode)
+        return Claims(process: process, memory: description, pipe: pipe, pipeInode: pipeInode)
     }
 
     static func closeDescriptor(_ descriptor: Int32) { _ = CPlatform.close(descriptor) }

@@ -50,6 +50,7 @@ extension SharedMemoryFabric {
         else { throw FabricError(.wrongPeer, during: .attach, peer: peer, detail: "its region's descriptor is malformed") }
         let mapping = try SharedMapping(opening: description, of: peer, during: .attach)
         try mapping.takeAll(during: .attach, peer: peer)
+        mapping.closeFile()
         attachments.append(mapping)
         // SAFETY: `attachments` keeps the mapping until `detach`.
         unsafe attachedMemory.append(MappedMemory(base: mapping.base, byteCount: Int(byteCount), ownersNumber: number))

@@ -14,11 +14,14 @@ extension Communicator {
     /// Joins the job that the environment describes and connects to the others. Blocks: for finding the others at most the join
     /// timeout, then at most 60 s for each of a few swaps and for connecting, all of which take milliseconds as a rule.
     ///
+    /// Raises the process's soft limit on open files to the hard one.
+    ///
     /// - Parameter logger: told what was chosen, at `info`.
     /// - Throws: what is wrong and how to mend it. When one rank cannot join, every rank is told why.
     public static func join(
         _ configuration: Configuration, logger: Logger = Logger(label: "verbena")
     ) throws(VerbenaError) -> Communicator {
+        OpenFiles.raiseLimit()
         let job = try wrapping { () throws(RendezvousError) in try JobEnvironment(variables: configuration.environment) }
         for warning in job.warnings { logger.warning("\(warning)") }
         let verdicts = VerdictBox()
@@ -72,6 +75,7 @@ extension Communicator {
     /// - Parameter membership: the job's, for the communicator of all ranks.
     static func build(_ group: RankGroup, _ job: JobFacts, membership: JobMembership?) throws(VerbenaError) -> Communicator {
         let plan = try FabricPlan(job.introductions, group, job.configuration)
+        try job.agreeOnMemory("landing memory", byteCount: plan.settings.landingByteCount, group, "give a smaller --landing")
         let engine: RunningEngine
         switch plan.kind {
         case .sharedMemory: engine = .sharedMemory(try start(try plan.sharedMemory(alone: true), plan, group, job.verdicts))

@@ -89,26 +89,10 @@ public final class Communicator: Sendable {
         }
     }
 
-    /// Every rank must want the same, and its machine have room for what all of its ranks want: memory that is shared or registered
-    /// is taken at once, and running out of it would have the kernel kill some process.
+    /// See `JobFacts.agreeOnMemory`.
     func agreeOnMemory(_ what: String, byteCount: Int) throws(VerbenaError) {
-        let available = MachineFacts.availableMemoryByteCount() ?? .max
-        let hasRoom = byteCount <= available / localWorldSize
-        let answers = try allGather([hasRoom ? 1 : 0] + Array(what.utf8), label: "wish for memory")
-        if let short = answers.firstIndex(where: { $0.first == 0 }).map({ group.jobRanks[$0] }) {
-            throw VerbenaError(
-                .fabric, rank: short,
-                "the machine of rank \(short) has no room for \(what) (\(byteCount >> 20) MiB) on each of its ranks; "
-                    + "use smaller buffers or fewer ranks")
-        }
-        if let other = answers.firstIndex(where: { $0 != answers[0] }) {
-            let theirs = String(decoding: answers[other].dropFirst(), as: UTF8.self)
-            let first = String(decoding: answers[0].dropFirst(), as: UTF8.self)
-            let (one, culprit) = (group.jobRanks[0], group.jobRanks[other])
-            throw VerbenaError(
-                .verdict, rank: culprit,
-                "the ranks want different memory: rank \(one) \(first), rank \(culprit) \(theirs); give all ranks the same sizes and types")
-        }
+        guard !isClosed.load(ordering: .acquiring) else { throw VerbenaError(.closed, "the communicator was closed") }
+        try job.agreeOnMemory(what, byteCount: byteCount, group, "use smaller buffers")
     }
 
     // MARK: control

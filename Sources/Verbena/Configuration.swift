@@ -84,13 +84,3 @@ extension Configuration {
         }
     }
 }
-
-/// The machine that this process runs on, as far as shared memory goes: the same text for ranks that can map each other's memory.
-struct HostIdentity {
-    /// This boot of this kernel and this PID namespace: peers are opened by their process number.
-    static func current() -> String {
-        let boot = (try? String(contentsOfFile: "/proc/sys/kernel/random/boot_id", encoding: .utf8)) ?? ""
-        let namespace = (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/ns/pid")) ?? ""
-        return boot.trimmingCharacters(in: .whitespacesAndNewlines) + "/" + namespace
-    }
-}

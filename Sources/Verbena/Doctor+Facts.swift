@@ -1,4 +1,3 @@
-internal import CPlatform
 internal import Foundation
 internal import Rendezvous
 internal import Verbs
@@ -34,8 +33,11 @@ struct MachineFacts {
     var hasQEMU = false
     /// nil where memory can be shared.
     var sharedMemoryFailure: String?
-    var availableMemoryBytes: UInt64?
-    var cores = 1
+    var memory = MemoryRoom(machineBytes: nil, groups: [])
+    var cores = UsableCores(mask: [1], quotas: [])
+    /// That the machine has, used by anybody.
+    var machineCores = 1
+    var openFiles: (soft: UInt64, hard: UInt64)?
     var launcher = Launcher.none
     /// What the launcher's variables leave in doubt.
     var launcherDoubts: [String] = []
@@ -53,13 +55,15 @@ extension MachineFacts {
             DeviceNode(name: $0, isAccessible: unsafe access("/dev/infiniband/\($0)", R_OK | W_OK) == 0)
         }
         facts.memoryLockLimitBytes = memoryLockLimit()
-        facts.mayExceedMemoryLock = hasLockCapability()
+        facts.mayExceedMemoryLock = hasCapability(14)  // CAP_IPC_LOCK
         facts.kernelRelease = text(of: "/proc/sys/kernel/osrelease").trimmingCharacters(in: .whitespacesAndNewlines)
         facts.softRoCE = softRoCE(kernelRelease: facts.kernelRelease)
         facts.hasQEMU = isOnPath("qemu-system-x86_64", environment)
-        facts.sharedMemoryFailure = sharedMemoryFailure()
-        facts.availableMemoryBytes = availableMemoryByteCount().map(UInt64.init)
-        facts.cores = ProcessInfo.processInfo.activeProcessorCount
+        facts.sharedMemoryFailure = HostIdentity.sharedMemoryFailure()
+        facts.memory = .now()
+        facts.cores = .ofThisProcess()
+        facts.machineCores = ProcessInfo.processInfo.activeProcessorCount
+        facts.openFiles = OpenFiles.limits()
         facts.launcher = launcher(environment)
         facts.launcherDoubts = (try? JobEnvironment(variables: environment))?.warnings ?? []
         facts.ownVariables = environment.filter { $0.key.hasPrefix("VERBENA_") }.sorted { $0.key < $1.key }
@@ -71,31 +75,6 @@ extension MachineFacts {
         if FileManager.default.fileExists(atPath: "/sys/module/rdma_rxe") { return .loaded }
         let lists = ["modules.dep", "modules.builtin"].map { text(of: "/lib/modules/\(kernelRelease)/\($0)") }
         return lists.contains { $0.contains("/rdma_rxe.ko") } ? .loadable : .absent
-    }
-
-    /// Does once, with a page, what ranks of a machine do with each other's memory: makes it, opens it by process and number, maps it,
-    /// watches a process.
-    private static func sharedMemoryFailure() -> String? {
-        let byteCount: UInt64 = 4096
-        func failure(_ call: String, _ code: Int32) -> String { "\(call): \(VerbsError.text(of: code)) (errno \(code))" }
-        // SAFETY: the literal's storage is static.
-        let own = unsafe platform_shared_memory("verbena-doctor", byteCount, 0)
-        guard own >= 0 else { return failure("memfd_create", -own) }
-        defer { close(own) }
-        var inode: UInt64 = 0
-        // SAFETY: pointers to locals are used during the calls only; the mapping is undone at once.
-        let status = unsafe platform_inode(own, &inode)
-        guard status == 0 else { return failure("fstat", -status) }
-        let peers = platform_open_peer_memory(getpid(), own, inode, byteCount)
-        guard peers >= 0 else { return failure("opening /proc/PID/fd", -peers) }
-        defer { close(peers) }
-        var code: Int32 = 0
-        guard let base = unsafe platform_map(peers, byteCount, &code) else { return failure("mmap", code) }
-        _ = unsafe munmap(base, Int(byteCount))
-        let process = platform_process_descriptor(getpid())
-        guard process >= 0 else { return failure("pidfd_open", -process) }
-        close(process)
-        return nil
     }
 
     private static func launcher(_ environment: [String: String]) -> Launcher {
@@ -110,10 +89,10 @@ extension MachineFacts {
         }
     }
 
-    /// CAP_IPC_LOCK, bit 14 of the effective capabilities (capabilities(7)).
-    private static func hasLockCapability() -> Bool {
+    /// Whether the process has this capability, by its number in capabilities(7), in effect.
+    static func hasCapability(_ number: UInt64) -> Bool {
         let mask = value(of: "CapEff", in: "/proc/self/status").flatMap { UInt64($0, radix: 16) } ?? 0
-        return mask >> 14 & 1 == 1
+        return mask >> number & 1 == 1
     }
 
     private static func isOnPath(_ program: String, _ environment: [String: String]) -> Bool {
@@ -126,7 +105,7 @@ extension MachineFacts {
 
     private static func text(of path: String) -> String { (try? String(contentsOfFile: path, encoding: .utf8)) ?? "" }
 
-    /// What can be allocated now without swapping, as the kernel estimates it; nil where it does not say.
+    /// What the machine could give now without swapping, as the kernel estimates it; nil where it does not say. Limits are `MemoryRoom`'s.
     static func availableMemoryByteCount() -> Int? {
         value(of: "MemAvailable", in: "/proc/meminfo").flatMap { Int($0) }.map { $0 << 10 }
     }

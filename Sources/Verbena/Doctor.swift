@@ -62,26 +62,52 @@ extension DoctorReport {
             : Finding(
                 .lack, "fabrics", "none that could carry a job of several ranks", remedy: "mend shared memory or an RDMA device, see above")
         let machine = [
-            Self.softRoCE(facts), Self.memoryLock(facts), Self.sharedMemory(facts), Self.cores(facts), Self.launcher(facts),
+            Self.softRoCE(facts), Self.memoryLock(facts), Self.sharedMemory(facts), Self.memory(facts), Self.cores(facts),
+            Self.openFiles(facts), Self.launcher(facts),
         ]
         let doubts = facts.launcherDoubts.map { Finding(.note, "launcher", $0) }
         findings = verbs.findings + machine + doubts + Self.ownVariables(facts) + notes + [verdict]
     }
 
     private static func sharedMemory(_ facts: MachineFacts) -> Finding {
-        if let failure = facts.sharedMemoryFailure {
-            return Finding(
-                .lack, "shared memory", "ranks of this machine cannot share it: \(failure)",
-                remedy: "use Linux 5.3 or later with /proc mounted, and a container profile that allows memfd_create and pidfd_open")
-        }
-        let available = facts.availableMemoryBytes.map { ", \($0 >> 20) MiB of memory available" } ?? ""
-        return Finding(.ok, "shared memory", "works between ranks of this machine\(available)")
+        guard let failure = facts.sharedMemoryFailure else { return Finding(.ok, "shared memory", "works between ranks of this machine") }
+        let parts = failure.split(separator: ";", maxSplits: 1).map { $0.trimmingCharacters(in: .whitespaces) }
+        return Finding(
+            .lack, "shared memory", "ranks of this machine cannot share it: \(parts[0])", remedy: parts.dropFirst().first ?? "see dmesg")
+    }
+
+    private static func memory(_ facts: MachineFacts) -> Finding {
+        let machine =
+            facts.memory.machineBytes.map { "\($0 >> 20) MiB available on the machine" } ?? "the kernel does not say what is available"
+        guard let group = facts.memory.tightest else { return Finding(.note, "memory", machine) }
+        return Finding(
+            .note, "memory",
+            "\(group.availableBytes >> 20) MiB left of the limit of \(group.limitBytes >> 20) MiB of the control group \(group.path); \(machine)"
+        )
     }
 
     private static func cores(_ facts: MachineFacts) -> Finding {
-        // A rank is its trainer's thread and a progress thread; `Communicator.build` counts the same way.
-        Finding(.note, "cores", "\(facts.cores): from \(facts.cores / 2 + 1) ranks on they are shared, a rank having two busy threads")
+        let count = facts.cores.wholeCount
+        var detail = "\(count) usable of \(facts.machineCores)"
+        if let quota = facts.cores.tightestQuota {
+            detail += " by the quota of \(quota.cores) cores of the control group \(quota.path)"
+        } else if facts.cores.maskCount < facts.machineCores {
+            detail += " by the affinity mask (taskset, cpuset, a launcher's binding)"
+        }
+        return Finding(.note, "cores", "\(detail); more ranks than that share them")
     }
+
+    private static func openFiles(_ facts: MachineFacts) -> Finding {
+        guard let limits = facts.openFiles else { return Finding(.note, "open files", "the system does not tell the limit") }
+        let detail = "the soft limit of \(limits.soft) is raised to the hard one of \(limits.hard) when a rank joins"
+        guard limits.hard < leastOpenFiles else { return Finding(.ok, "open files", detail) }
+        return Finding(
+            .lack, "open files", "\(detail), and many ranks or buffers take more",
+            remedy: "a nofile line in /etc/security/limits.conf, LimitNOFILE= of the service, or `--ulimit nofile=65536` for a container")
+    }
+
+    /// Each rank of a machine, and each buffer, takes one or two.
+    static let leastOpenFiles: UInt64 = 1024
 
     private static func memoryLock(_ facts: MachineFacts) -> Finding {
         let subject = "locked memory"

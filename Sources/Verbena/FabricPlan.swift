@@ -9,8 +9,11 @@ internal import VerbsFabric
 /// What every rank says of itself before anything is opened.
 struct Introduction: Codable, Sendable {
     /// Where its memory can be mapped.
-    var host: String
-    /// The machine that it is to be taken as part of.
+    var host: HostIdentity
+    var cores: UsableCores
+    /// The control groups that limit its memory, by their numbers.
+    var memoryGroups: [UInt64]
+    /// The machine that it is to be taken as part of, where that is less than its host.
     var machine: String
     var fabric: String
     var devicesPerRank: Int
@@ -23,8 +26,10 @@ struct Introduction: Codable, Sendable {
     /// Swaps introductions; options that must agree are checked here.
     static func exchange(_ group: RankGroup, _ configuration: Configuration) throws(VerbenaError) -> [Introduction] {
         let host = HostIdentity.current()
+        let groups = ControlGroups.ofThisProcess()
         let own = Introduction(
-            host: host, machine: configuration.machine.map { "\(host)/\($0)" } ?? host, fabric: configuration.fabric.rawValue,
+            host: host, cores: .ofThisProcess(groups), memoryGroups: groups.memory.map(\.identity),
+            machine: configuration.machine ?? "", fabric: configuration.fabric.rawValue,
             devicesPerRank: configuration.devicesPerRank, channelsPerPeer: configuration.channelsPerPeer ?? 0,
             landingByteLimit: configuration.landingByteLimit, costs: try configuration.loadedCosts)
         let encoded = (try? JSONEncoder().encode(own)).map { [UInt8]($0) } ?? []
@@ -54,6 +59,13 @@ struct Introduction: Codable, Sendable {
         return all
     }
 
+    /// The same text for ranks that map each other's memory.
+    /// - Parameter rank: whose introduction it is.
+    fileprivate func place(of rank: Int) -> String {
+        let alone = host.failure == nil ? "" : "/rank \(rank)"
+        return "\(host.boot)/\(host.processes)/\(machine)\(alone)"
+    }
+
     private var options: String {
         let devices = devicesPerRank == 1 ? "1 device" : "\(devicesPerRank) devices"
         let channels = channelsPerPeer == 0 ? "as many channels as it likes" : "\(channelsPerPeer) channels"
@@ -70,8 +82,10 @@ struct FabricPlan {
     /// Among the members on this machine.
     let localRank: Int
     let localWorldSize: Int
-    /// Whether the job's ranks outnumber the cores here: then who waits lets others have the core.
+    /// Whether the job's ranks outnumber the cores here that they may use: then who waits lets others have the core.
     let isCrowded: Bool
+    /// Why ranks of one machine do not share memory, though nobody wished that; nil where they do.
+    private let obstacle: String?
     private let rank: Int
     private let worldSize: Int
     private let jobKey: [UInt8]
@@ -89,17 +103,21 @@ struct FabricPlan {
         jobKey = group.sessionKey(label: "fabric", byteCount: 16)
         (devices, devicesPerRank) = (configuration.devices, configuration.devicesPerRank)
         let own = all[rank]
-        let neighbours = all.indices.filter { all[$0].host == own.host }
+        let neighbours = all.indices.filter { all[$0].host.boot == own.host.boot }
         localRank = neighbours.firstIndex(of: rank) ?? 0
         localWorldSize = neighbours.count
-        let everyoneHere = introductions.indices.filter { introductions[$0].host == own.host }
+        let everyoneHere = introductions.indices.filter { introductions[$0].host.boot == own.host.boot }
         deviceRank = everyoneHere.firstIndex(of: group.jobRanks[rank]) ?? 0
-        isCrowded = everyoneHere.count > ProcessInfo.processInfo.activeProcessorCount
-        let machines = Topology(machineOfRank: all.map(\.machine))
-        nearRanks = Set(all.indices.filter { all[$0].machine == own.machine })
+        isCrowded = own.cores.isCrowded(among: everyoneHere.map { introductions[$0].cores })
+        let places = all.indices.map { all[$0].place(of: group.jobRanks[$0]) }
+        let machines = Topology(machineOfRank: places)
+        let ownPlace = places[rank]
+        nearRanks = Set(all.indices.filter { places[$0] == ownPlace })
+        obstacle = Self.obstacle(all, group.jobRanks)
         switch configuration.fabric {
         case .sharedMemory where !machines.isOneMachine:
-            let far = all.firstIndex { $0.machine != all[0].machine } ?? 0
+            if let obstacle { throw VerbenaError(.configuration, "--fabric shm: \(obstacle); or use --fabric verbs or auto") }
+            let far = all.indices.first { places[$0] != places[0] } ?? 0
             throw VerbenaError(
                 .configuration,
                 "--fabric shm needs all ranks on one machine, but rank \(far) is not on that of rank 0; use --fabric verbs or auto")
@@ -117,6 +135,17 @@ struct FabricPlan {
         self.settings = settings
         try checkDevices(configuration)
         try checkLanding(configuration)
+    }
+
+    /// Of the first two ranks that run on one machine, are taken as part of the same one, and cannot share memory.
+    private static func obstacle(_ all: [Introduction], _ jobRanks: [Int]) -> String? {
+        for (one, first) in all.enumerated() {
+            for (other, second) in all.enumerated().dropFirst(one + 1)
+            where first.host.boot == second.host.boot && first.machine == second.machine {
+                if let found = HostIdentity.obstacle(between: first.host, jobRanks[one], and: second.host, jobRanks[other]) { return found }
+            }
+        }
+        return nil
     }
 
     /// As many on each device, at least one. One queue pair alone does not fill a link whose ends wait for each other; many ranks have
@@ -172,7 +201,10 @@ struct FabricPlan {
         options.channelsPerPeer = settings.channelsPerPeer
         options.arrivalDepth = settings.arrivalDepth
         options.writeDepth = settings.arrivalDepth
-        return try wrapping { () throws(FabricError) in try VerbsFabric(options) }
+        do throws(FabricError) { return try VerbsFabric(options) } catch {
+            guard error.cause == .noDevice, let obstacle else { throw VerbenaError(error) }
+            throw VerbenaError(.fabric, "\(obstacle); verbs would do as well, but: \(error)")
+        }
     }
 
     func mixed() throws(VerbenaError) -> MixedFabric<SharedMemoryFabric, VerbsFabric> {

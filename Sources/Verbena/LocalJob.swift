@@ -48,6 +48,8 @@ public enum LocalJob {
         guard 1...mostRanks ~= ranks else {
             throw VerbenaError(.configuration, "--ranks \(ranks): give a number from 1 to \(mostRanks)")
         }
+        // A connection to each rank.
+        OpenFiles.raiseLimit()
         // Inherited as ignored, it would have the kernel reap the ranks, and nobody would learn how they ended.
         signal(SIGCHLD, SIG_DFL)
         let secret = JobSecret.random()

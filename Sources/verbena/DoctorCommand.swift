@@ -9,7 +9,7 @@ struct DoctorCommand: Program {
         abstract: "Says what this machine offers and lacks, and what to do about each lack.",
         discussion: """
             Looks at RDMA devices (ports, link layer, MTU, GIDs, addresses), the rights to use them, the limit of locked memory, soft-RoCE, \
-            shared memory, cores and the variables of launchers. Changes nothing.
+            shared memory, the variables of launchers, OpenBLAS' kernels, and the memory, cores and open files that limits leave. Changes nothing.
             Exit status: 0 if jobs of several ranks can run here, on whatever fabric; 1 if not.
             """)
 

@@ -2,6 +2,7 @@ import ArgumentParser
 import CommandLineSupport
 import Foundation
 import Simulation
+import Verbena
 
 /// What needs no network: the engine's own code in virtual time.
 struct SimulateCommand: ParsableCommand {
@@ -70,7 +71,7 @@ struct SimulateCheckCommand: Program {
         let range = "seeds \(seeds.seeds.lowerBound)..\(seeds.seeds.upperBound)"
         try say(range)
         let names = each
-        let summary = check.run(seeds: seeds.seeds, threads: threads ?? ProcessInfo.processInfo.activeProcessorCount) { seed in
+        let summary = check.run(seeds: seeds.seeds, threads: threads ?? UsableCores.count) { seed in
             // Not kept in a buffer: the process may end the next moment.
             if names { try? FileHandle.standardError.write(contentsOf: Data("seed \(seed)\n".utf8)) }
         }

@@ -14,7 +14,9 @@ private func goodMachine() -> MachineFacts {
     facts.memoryLockLimitBytes = nil
     facts.kernelRelease = "6.12.1"
     facts.softRoCE = .loaded
-    facts.cores = 4
+    facts.machineCores = 4
+    facts.cores = UsableCores(mask: [15], quotas: [])
+    facts.openFiles = (1024, 524_288)
     return facts
 }
 

@@ -1,0 +1,76 @@
+internal import Foundation
+internal import Rendezvous
+
+/// The memory that this process may still take, by the machine and by each control group that limits it.
+struct MemoryRoom {
+    /// As the kernel estimates it; nil where it does not say.
+    var machineBytes: Int?
+    var groups: [ControlGroups.Memory]
+
+    static func now() -> MemoryRoom {
+        MemoryRoom(machineBytes: MachineFacts.availableMemoryByteCount(), groups: ControlGroups.ofThisProcess().memory)
+    }
+
+    /// The group that leaves the least, where it leaves less than the machine.
+    var tightest: ControlGroups.Memory? {
+        groups.min { $0.availableBytes < $1.availableBytes }.flatMap { $0.availableBytes < machineBytes ?? .max ? $0 : nil }
+    }
+
+    /// What has no room, and how much there is.
+    struct Shortage: Equatable, Codable {
+        /// `machine` or `control group`.
+        var place: String
+        var detail: String
+    }
+
+    /// What is too small for `byteCount` bytes on each rank that shares it; nil where there is room.
+    /// - Parameters:
+    ///   - ranksHere: on this machine.
+    ///   - ranksIn: in the control group of this number.
+    func shortage(of byteCount: Int, ranksHere: Int, ranksIn: (UInt64) -> Int) -> Shortage? {
+        if let group = groups.first(where: { byteCount > $0.availableBytes / max(1, ranksIn($0.identity)) }) {
+            return Shortage(
+                place: "control group",
+                detail: "\(group.availableBytes >> 20) MiB are left of its limit of \(group.limitBytes >> 20) MiB (\(group.path))")
+        }
+        guard let machineBytes, byteCount > machineBytes / max(1, ranksHere) else { return nil }
+        return Shortage(place: "machine", detail: "\(machineBytes >> 20) MiB are available")
+    }
+}
+
+extension JobFacts {
+    /// Every rank of `group` must want the same, and its machine and control group have room for what all of the ranks in them want: memory that is
+    /// shared or registered is taken at once, and running out of it would have the kernel kill some process. Collective; all ranks look before any
+    /// takes.
+    /// - Parameter remedy: what makes it less, for who has no room.
+    func agreeOnMemory(_ what: String, byteCount: Int, _ group: RankGroup, _ remedy: String) throws(VerbenaError) {
+        let shortage = shortage(of: byteCount, group)
+        let own = (shortage.flatMap { try? JSONEncoder().encode($0) }).map { [0] + [UInt8]($0) } ?? [1] + Array(what.utf8)
+        let answers = try wrapping { () throws(RendezvousError) in
+            try group.allGather(own, label: "wish for memory", timeoutSeconds: Communicator.gatherTimeoutSeconds)
+        }
+        if let short = answers.firstIndex(where: { $0.first == 0 }) {
+            let shortage = try? JSONDecoder().decode(MemoryRoom.Shortage.self, from: Data(answers[short].dropFirst()))
+            let culprit = group.jobRanks[short]
+            throw VerbenaError(
+                .fabric, rank: culprit,
+                "the \(shortage?.place ?? "machine") of rank \(culprit) has no room for \(what) (\(byteCount >> 20) MiB) on each of its ranks"
+                    + (shortage.map { ": \($0.detail)" } ?? "")
+                    + "; \(remedy) or fewer ranks, or give the machine, container or job more memory")
+        }
+        if let other = answers.firstIndex(where: { $0 != answers[0] }) {
+            let theirs = String(decoding: answers[other].dropFirst(), as: UTF8.self)
+            let first = String(decoding: answers[0].dropFirst(), as: UTF8.self)
+            let (one, culprit) = (group.jobRanks[0], group.jobRanks[other])
+            throw VerbenaError(
+                .verdict, rank: culprit,
+                "the ranks want different memory: rank \(one) \(first), rank \(culprit) \(theirs); give all ranks the same sizes and types")
+        }
+    }
+
+    private func shortage(of byteCount: Int, _ group: RankGroup) -> MemoryRoom.Shortage? {
+        let all = group.jobRanks.map { introductions[$0] }
+        let here = all.filter { $0.host.boot == all[group.rank].host.boot }
+        return MemoryRoom.now().shortage(of: byteCount, ranksHere: here.count) { group in here.count { $0.memoryGroups.contains(group) } }
+    }
+}

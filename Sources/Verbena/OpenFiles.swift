@@ -1,0 +1,18 @@
+internal import CPlatform
+
+/// The limit on open files. Every peer of a machine and every buffer takes one, and 1,024, the usual soft limit, are few for 16 ranks.
+enum OpenFiles {
+    /// More than any job needs. Beyond it some programs that we do not know would go through all numbers up to the limit, one by one.
+    private static let most: UInt64 = 1 << 20
+
+    /// Raises the soft limit to the hard one, which the system meant for programs that do not use select(2): it takes descriptors below 1,024
+    /// only. Children inherit it.
+    static func raiseLimit() { _ = limits(raisingTo: most) }
+
+    /// The soft and the hard limit as they are; nil where the system does not say.
+    static func limits(raisingTo most: UInt64 = 0) -> (soft: UInt64, hard: UInt64)? {
+        var (soft, hard): (UInt64, UInt64) = (0, 0)
+        // SAFETY: pointers to locals are used during the call only.
+        return unsafe platform_raise_open_files(most, &soft, &hard) == 0 ? (soft, hard) : nil
+    }
+}
