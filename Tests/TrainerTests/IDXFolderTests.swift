@@ -37,6 +37,74 @@ struct IDXFolderTests {
         #expect(try IDXFolder.load(folder.path).training.count == 8)
     }
 
+    /// Images and labels of a stem, with what stands between their names and `idx`.
+    private func write(_ stem: String, count: Int, in folder: TemporaryFolder, separator: String = "-") throws {
+        try folder.write(IDXBytes.images(count: count), to: "\(stem)-images\(separator)idx3-ubyte")
+        try folder.writePacked(IDXBytes.labels(count: count), to: "\(stem)-labels\(separator)idx1-ubyte.gz")
+    }
+
+    @Test("may have dots in their names, as archives for other programs do")
+    func dotted() throws {
+        let folder = try TemporaryFolder()
+        try write("train", count: 7, in: folder, separator: ".")
+        try write("t10k", count: 3, in: folder, separator: ".")
+        // One archive has a folder of the other name beside each file.
+        try folder.makeFolder("train-images-idx3-ubyte")
+        let split = try IDXFolder.load(folder.path)
+        #expect(split.training.count == 7 && split.heldOut.count == 3)
+    }
+
+    @Test("may have a name before train and test", arguments: ["test", "t10k"])
+    func named(heldOut: String) throws {
+        let folder = try TemporaryFolder()
+        try write("emnist-digits-train", count: 7, in: folder)
+        try write("emnist-digits-\(heldOut)", count: 3, in: folder)
+        let split = try IDXFolder.load(folder.path)
+        #expect(split.training.count == 7 && split.heldOut.count == 3)
+        #expect(split.origin.hasSuffix("emnist-digits-train, held out emnist-digits-\(heldOut)"))
+    }
+
+    @Test("are found where torchvision puts them", arguments: ["", "MNIST", "MNIST/raw"])
+    func torchvision(below: String) throws {
+        let folder = try TemporaryFolder()
+        try folder.makeFolder("MNIST/raw")
+        try folder.makeFolder("other")
+        try write("MNIST/raw/train", count: 7, in: folder)
+        try write("MNIST/raw/t10k", count: 3, in: folder)
+        let split = try IDXFolder.load(below.isEmpty ? folder.path : "\(folder.path)/\(below)")
+        #expect(split.training.count == 7 && split.heldOut.count == 3)
+    }
+
+    @Test("with several data sets give the one that is named, and none that is not")
+    func several() throws {
+        let folder = try TemporaryFolder()
+        for (index, name) in ["emnist-digits", "emnist-mnist"].enumerated() {
+            try write("\(name)-train", count: 7 + index, in: folder)
+            try write("\(name)-test", count: 3, in: folder)
+        }
+        try write("train", count: 9, in: folder)
+        try write("t10k", count: 4, in: folder)
+        let error = try #require(throws: DataError.self) { try IDXFolder.load(folder.path) }
+        #expect(error.cause == .ambiguous && error.found == "train and t10k, emnist-digits, emnist-mnist")
+        expectOneClearLine(error, folder.path)
+        #expect(try IDXFolder.load(folder.path + "/emnist-digits").training.count == 7)
+        #expect(try IDXFolder.load(folder.path + "/emnist-mnist").training.count == 8)
+        #expect(try IDXFolder.load(folder.path + "/train").training.count == 9)
+        let unknown = try #require(throws: DataError.self) { try IDXFolder.load(folder.path + "/emnist-letters") }
+        #expect(unknown.cause == .missing)
+    }
+
+    @Test("with several data sets below them are refused")
+    func severalBelow() throws {
+        let folder = try TemporaryFolder()
+        for name in ["MNIST", "FashionMNIST"] {
+            try folder.makeFolder("\(name)/raw")
+            try write("\(name)/raw/train", count: 7, in: folder)
+        }
+        let error = try #require(throws: DataError.self) { try IDXFolder.load(folder.path) }
+        #expect(error.cause == .ambiguous && error.remedy.contains("/FashionMNIST/raw"))
+    }
+
     /// The files of a folder, and the cause that must be found. Images are 2 x 3 unless told.
     static let badFolders: [(String, [String: [UInt8]], DataError.Cause)] = [
         ("nothing", [:], .missing),
@@ -56,6 +124,13 @@ struct IDXFolderTests {
                 "a-images-idx3-ubyte": IDXBytes.images(count: 10), "a-labels-idx1-ubyte": IDXBytes.labels(count: 10),
                 "b-images-idx3-ubyte": IDXBytes.images(count: 10), "b-labels-idx1-ubyte": IDXBytes.labels(count: 10),
             ], .ambiguous
+        ),
+        (
+            "two parts to hold out",
+            Dictionary(
+                uniqueKeysWithValues: ["train", "t10k", "test"].flatMap { stem in
+                    [("\(stem)-images-idx3-ubyte", IDXBytes.images(count: 5)), ("\(stem)-labels-idx1-ubyte", IDXBytes.labels(count: 5))]
+                }), .ambiguous
         ),
         (
             "too few to hold some out",
