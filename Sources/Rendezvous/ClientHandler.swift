@@ -78,12 +78,16 @@ final class ClientHandler: ChannelDuplexHandler {
         switch answer {
         case .refused(let error):
             fail(error, context)
-        case .welcome(let welcome):
+        case .welcome(var welcome):
+            // As the coordinator's own are: a number in JSON may be any.
+            let bounds = RendezvousBounds(
+                joinTimeoutSeconds: welcome.joinTimeoutSeconds, livenessTimeoutSeconds: welcome.livenessTimeoutSeconds)
+            (welcome.joinTimeoutSeconds, welcome.livenessTimeoutSeconds) = (bounds.joinTimeoutSeconds, bounds.livenessTimeoutSeconds)
             let seals = identity.handshake.seals(nonces: nonces)
             phase = .joined(incoming: seals.fromCoordinator, outgoing: seals.fromRank)
             reader.byteLimit = RendezvousBounds.sealedFrameByteLimit
             watch(context, timeoutSeconds: welcome.livenessTimeoutSeconds)
-            update { state in
+            update { [welcome] state in
                 state.welcome = welcome
                 return nil
             }

@@ -16,50 +16,53 @@ public final class Coordinator: Sendable {
 
     /// The port that ranks connect to: as asked, or the system's choice where 0 was asked.
     public let port: Int
+    /// How this process itself reaches it: the address that it listens on, or loopback where it listens on all.
+    public var ownAddress: String { listening.ownAddress }
 
     private let core: CoordinatorCore
-    private let server: any Channel
+    private let listening: Listening
     private let group: MultiThreadedEventLoopGroup
 
-    private init(core: CoordinatorCore, server: any Channel, group: MultiThreadedEventLoopGroup) {
+    private init(core: CoordinatorCore, listening: Listening, group: MultiThreadedEventLoopGroup) {
         self.core = core
-        self.server = server
+        self.listening = listening
         self.group = group
-        self.port = server.localAddress?.port ?? 0
+        port = listening.port
     }
 
     /// Listens, and from now on waits for the ranks.
     ///
     /// - Parameters:
-    ///   - host: the address to listen on; `JobEnvironment.listenAddress`, or `127.0.0.1` for ranks of this machine only.
+    ///   - host: what to listen on; `JobEnvironment.listenAddress`, or `127.0.0.1` for ranks of this machine only. Of a name all addresses, of `::`
+    ///     all of this machine.
     ///   - port: 0 lets the system choose.
+    ///   - expectedAt: how the ranks call this place, for messages; `host` where nil.
     ///   - version: of the program; every rank must give the same, at most 64 bytes.
     ///   - hostedBy: whose process this is.
     /// - Throws: `.addressInUse`, `.cannotListen`.
     public static func start(
-        host: String, port: Int, worldSize: Int, secret: JobSecret, version: String, hostedBy: Host = .rank(0),
+        host: String, port: Int, expectedAt: String? = nil, worldSize: Int, secret: JobSecret, version: String, hostedBy: Host = .rank(0),
         bounds: RendezvousBounds = RendezvousBounds(), logger: Logger
     ) throws(RendezvousError) -> Coordinator {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let hostRank = if case .rank(let rank) = hostedBy { rank } else { Verdict.launcher }
         let welcome = Handshake.Welcome(
-            sessionNonce: Handshake.nonce(), host: hostRank, livenessTimeoutSeconds: bounds.livenessTimeoutSeconds)
+            sessionNonce: Handshake.nonce(), host: hostRank, livenessTimeoutSeconds: bounds.livenessTimeoutSeconds,
+            joinTimeoutSeconds: bounds.joinTimeoutSeconds)
         let job = JobState(
             worldSize: worldSize, version: oneLine(version, byteLimit: Handshake.versionByteLimit), bounds: bounds, welcome: welcome)
         let core = CoordinatorCore(job: job, handshake: Handshake(secret: secret), eventLoop: group.next(), logger: logger)
         do {
-            let server = try listen(core, group, worldSize: worldSize).bind(host: host, port: port).wait()
-            server.eventLoop.scheduleTask(in: .milliseconds(Int64(bounds.joinTimeoutSeconds * 1000))) { [weak core] in
-                core?.update { $0.joinDeadlinePassed() }
-            }
-            return Coordinator(core: core, server: server, group: group)
+            let listening = try Listening.open(host: host, port: port) { bootstrap(core, group, worldSize: worldSize) }
+            core.awaitRanks(at: "\(expectedAt ?? host) port \(listening.port)")
+            return Coordinator(core: core, listening: listening, group: group)
         } catch {
             group.end()
             throw listenError(error, host: host, port: port)
         }
     }
 
-    private static func listen(_ core: CoordinatorCore, _ group: MultiThreadedEventLoopGroup, worldSize: Int) -> ServerBootstrap {
+    private static func bootstrap(_ core: CoordinatorCore, _ group: MultiThreadedEventLoopGroup, worldSize: Int) -> ServerBootstrap {
         let limit = RendezvousBounds.pendingConnectionLimit(worldSize: worldSize)
         return ServerBootstrap(group: group)
             .serverChannelOption(.backlog, value: Int32(min(limit, 4096)))
@@ -108,7 +111,7 @@ public final class Coordinator: Sendable {
     public func stop(waitingAtMostSeconds: Double = 0) -> Bool {
         let everyoneLeft = core.job.wait(until: .after(seconds: waitingAtMostSeconds)) { $0.isOver ? true : nil } ?? false
         core.job.update { $0.isStopping = true }
-        server.close(promise: nil)
+        for server in listening.channels { server.close(promise: nil) }
         for channel in core.openChannels { channel.close(promise: nil) }
         group.end()
         return everyoneLeft

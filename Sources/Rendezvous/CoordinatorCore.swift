@@ -10,7 +10,7 @@ final class CoordinatorCore: Sendable {
         var next = 0
         var channels: [JobState.ConnectionID: any Channel] = [:]
         var pending: Set<JobState.ConnectionID> = []
-        var timers: [GatherID: Scheduled<Void>] = [:]
+        var timers: [GatherID: RunningTimer] = [:]
     }
 
     let handshake: Handshake
@@ -76,17 +76,37 @@ final class CoordinatorCore: Sendable {
             channel(connection)?.close(promise: nil)
         case .startTimer(let gather, let seconds):
             let bounded = ContinuousClock.Instant.bounded(seconds)
-            let timer = eventLoop.scheduleTask(in: .milliseconds(Int64(bounded * 1000))) { [weak self] in
-                guard let self else { return }
-                update { $0.gatherDeadlinePassed(gather, afterSeconds: bounded) }
-            }
+            let timer = after(bounded) { $0.gatherDeadlinePassed(gather, afterSeconds: bounded) }
             connections.withLock { $0.timers[gather] = timer }
         case .awaitCertainty(let seconds):
-            eventLoop.scheduleTask(in: .milliseconds(Int64(seconds * 1000))) { [weak self] in
-                self?.update { $0.certaintyDeadlinePassed() }
-            }
+            _ = after(seconds) { $0.certaintyDeadlinePassed() }
         case .cancelTimer(let gather):
             connections.withLock { $0.timers.removeValue(forKey: gather) }?.cancel()
+        case .warn(let line):
+            logger.warning("\(line)")
+        }
+    }
+
+    /// Lets the job decide something when so much running time has passed.
+    private func after(_ seconds: Double, _ event: @escaping @Sendable (inout JobState) -> [JobState.Action]) -> RunningTimer {
+        RunningTimer(on: eventLoop, afterSeconds: seconds) { [weak self] in self?.update(event) }
+    }
+
+    /// From now on the ranks are waited for, and missed ones named.
+    /// - Parameter place: where they are expected.
+    func awaitRanks(at place: String) {
+        _ = after(bounds.joinTimeoutSeconds) { $0.joinDeadlinePassed() }
+        giveNotice(WaitingNotice(firstSeconds: bounds.noticeSeconds), waited: 0, place)
+    }
+
+    private func giveNotice(_ notice: WaitingNotice, waited: Double, _ place: String) {
+        var notice = notice
+        let next = notice.nextSeconds
+        _ = notice.isDue(afterSeconds: next)
+        _ = RunningTimer(on: eventLoop, afterSeconds: next - waited) { [weak self, notice] in
+            guard let self, job.update({ $0.isGathering }) else { return }
+            update { $0.missingRanks(at: place) }
+            giveNotice(notice, waited: next, place)
         }
     }
 

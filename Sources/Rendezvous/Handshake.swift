@@ -13,7 +13,7 @@ import NIOCore
 /// messages stays as it is in every version, or two versions could not tell each other that they differ.
 struct Handshake {
     static let protocolName = "verbena-rendezvous"
-    static let protocolVersion = 3
+    static let protocolVersion = 4
     static let nonceByteCount = 32
     static let versionByteLimit = 64
 
@@ -43,7 +43,9 @@ struct Handshake {
         var sessionNonce: [UInt8]
         /// Rank whose process holds the coordinator, or `Verdict.launcher`.
         var host: Int
+        /// The coordinator's bounds are those of all ranks.
         var livenessTimeoutSeconds: Double
+        var joinTimeoutSeconds: Double
     }
 
     /// The two nonces of one connection.

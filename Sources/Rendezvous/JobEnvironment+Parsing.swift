@@ -104,11 +104,12 @@ extension JobEnvironment {
     ) throws(RendezvousError) -> String {
         let worldSize = claim.worldSize
         if let address = variables["MASTER_ADDR"] {
-            guard !address.isEmpty, !address.contains(where: \.isWhitespace) else {
+            guard let meant = MasterAddress(address) else {
                 throw .environment(
-                    "MASTER_ADDR=\"\(address)\" is no address", remedy: "set MASTER_ADDR to the host name or address of rank 0's machine")
+                    "MASTER_ADDR=\"\(oneLine(address, byteLimit: 80))\" is no host name and no address of IPv4 or IPv6",
+                    remedy: "set MASTER_ADDR to the host name or address of rank 0's machine, and its port in MASTER_PORT")
             }
-            return address
+            return meant.text
         }
         if worldSize == 1 || localWorldSize == worldSize { return "127.0.0.1" }
         if claim.family.source == .mlx, let host = variables[MLXVariables.masterAddress] { return host }

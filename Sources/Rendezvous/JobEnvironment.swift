@@ -59,11 +59,12 @@ public struct JobEnvironment: Sendable, Equatable {
         self.source = source
     }
 
-    /// The address that rank 0 listens on: loopback for a job of one machine, otherwise every address of the machine,
+    /// What rank 0 listens on: loopback for a job of one machine, otherwise every address of the machine (`::` means those of IPv4 as well),
     /// because the name of a machine often means another address on itself than on its neighbours.
     public var listenAddress: String {
-        if Self.isLoopback(masterAddress) { return masterAddress }
-        return masterAddress.contains(":") ? "::" : "0.0.0.0"
+        guard let address = MasterAddress(masterAddress) else { return "::" }
+        if address.isLoopback { return address.text }
+        return address.kind == .ipv4 ? "0.0.0.0" : "::"
     }
 
     /// The variables that make a child process this rank: what a launcher adds to its environment.
@@ -77,6 +78,6 @@ public struct JobEnvironment: Sendable, Equatable {
     }
 
     static func isLoopback(_ address: String) -> Bool {
-        address == "localhost" || address == "::1" || address.hasPrefix("127.")
+        MasterAddress(address)?.isLoopback ?? false
     }
 }

@@ -109,9 +109,16 @@ extension JobState {
         members[rank] = .left
         ranks[connection] = nil
         let farewell = [Action.send([connection], Envelope(.farewell))]
+        guard hasStarted else { return farewell + fail(departureBeforeStart(of: rank)) }
         if let verdict = conclusion?.verdict, verdict.rank == rank { return farewell + fail(departure(verdict)) }
         guard let waiting = oldestGather(waitingFor: rank) else { return farewell }
         return farewell + fail(departure(of: rank, from: waiting))
+    }
+
+    private func departureBeforeStart(of rank: Int) -> RendezvousError {
+        RendezvousError(
+            .peerLeft, rank: rank, during: "joining", "rank \(rank) took leave before all ranks had joined",
+            remedy: "see the log of rank \(rank)")
     }
 
     private func departure(of rank: Int, from gather: Gather) -> RendezvousError {

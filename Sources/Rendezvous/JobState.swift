@@ -16,6 +16,8 @@ struct JobState: Sendable {
         case cancelTimer(gather: GatherID)
         /// `certaintyDeadlinePassed` is to be called after so long; it does no harm when all is over.
         case awaitCertainty(seconds: Double)
+        /// For the log of the coordinator's process.
+        case warn(String)
     }
 
     enum Member: Sendable {
@@ -81,7 +83,12 @@ struct JobState: Sendable {
     mutating func hello(_ hello: Handshake.Hello, from connection: ConnectionID, address: String) -> [Action] {
         if let failure { return [.answer(connection, .refused(failure))] }
         if let error = objection(to: hello, address: address) {
-            return [.answer(connection, .refused(error))] + fail(error)
+            let answer = Action.answer(connection, .refused(error))
+            // With all ranks here a newcomer is none of them, but of another job or started twice: no reason to end this one.
+            guard !hasStarted else {
+                return [answer, .warn("a process at \(address) is refused, and the job goes on: \(error.detail); \(error.remedy)")]
+            }
+            return [answer] + fail(error)
         }
         members[hello.rank] = .joined(connection, address: address)
         ranks[connection] = hello.rank
@@ -135,11 +142,28 @@ struct JobState: Sendable {
         failedAuthentications.append("a connection from \(address), claiming rank \(claimedRank), failed authentication")
     }
 
-    mutating func joinDeadlinePassed() -> [Action] {
-        guard !hasStarted, failure == nil else { return [] }
-        let missing = members.indices.filter { rank in
+    /// Whether ranks are still waited for.
+    var isGathering: Bool { !hasStarted && failure == nil && !isStopping }
+
+    private var missing: [Int] {
+        members.indices.filter { rank in
             if case .absent = members[rank] { true } else { false }
         }
+    }
+
+    /// Says whom the others wait for.
+    func missingRanks(at place: String) -> [Action] {
+        guard isGathering else { return [] }
+        let strangers = failedAuthentications.map { "; \($0)" }.joined()
+        return [
+            .warn(
+                "still waiting for \(RankList(missing)) of \(worldSize), expected at \(place) within \(seconds(bounds.joinTimeoutSeconds)) "
+                    + "(MASTER_ADDR, MASTER_PORT)\(strangers)")
+        ]
+    }
+
+    mutating func joinDeadlinePassed() -> [Action] {
+        guard !hasStarted, failure == nil else { return [] }
         let strangers = failedAuthentications.map { "; \($0)" }.joined()
         return fail(
             RendezvousError(

@@ -28,18 +28,29 @@ struct Joining {
 
     /// Blocks until all ranks are here.
     func run() throws(RendezvousError) -> Joined {
-        let deadline = ContinuousClock.Instant.after(seconds: timeoutSeconds)
+        var waited = 0.0
+        var notice = WaitingNotice()
         var pauseSeconds = RendezvousBounds.retryPauseSeconds.first
         var problem = "no attempt was made"
         repeat {
-            switch try attempt(until: deadline) {
+            let start = ContinuousClock.now
+            switch try attempt(until: .after(seconds: timeoutSeconds - waited)) {
             case .success(let joined): return joined
             case .failure(let retry): problem = retry.reason
             }
             logger.debug("no coordinator at \(identity.host) port \(identity.port) yet: \(problem)")
-            pause(min(pauseSeconds, ContinuousClock.now.duration(to: deadline).seconds))
+            pause(min(pauseSeconds, timeoutSeconds - waited))
             pauseSeconds = min(2 * pauseSeconds, RendezvousBounds.retryPauseSeconds.last)
-        } while .now < deadline
+            // A process that is stopped meanwhile does not wait.
+            waited += min(start.duration(to: .now).seconds, RendezvousBounds.attemptSeconds)
+            if waited < timeoutSeconds, notice.isDue(afterSeconds: waited) {
+                logger.warning(
+                    """
+                    rank \(identity.rank) finds no coordinator at \(identity.host) port \(identity.port) yet (last attempt: \(problem)); \
+                    it tries for \(seconds(timeoutSeconds)); check that rank 0 runs, and that MASTER_ADDR and MASTER_PORT lead to its machine
+                    """)
+            }
+        } while waited < timeoutSeconds
         throw RendezvousError(
             .unreachable,
             "rank \(identity.rank) found no coordinator at \(identity.host) port \(identity.port) within \(seconds(timeoutSeconds)) "
@@ -105,7 +116,7 @@ struct Joining {
         case .failure(.retry(let reason)): return .failure(Retry(reason: reason))
         case .failure(.final(let error)): throw error
         case .success(let welcome):
-            try awaitStart(state, channel, until: deadline)
+            try awaitStart(state, channel, atMostSeconds: welcome.joinTimeoutSeconds)
             return .success(Joined(channel: channel, state: state, welcome: welcome))
         }
     }
@@ -115,11 +126,12 @@ struct Joining {
         case final(RendezvousError)
     }
 
-    /// The coordinator keeps the same deadline and knows who is missing, so its word is waited for a little longer.
+    /// The coordinator's deadline counts, whatever this rank's own: it knows who is missing, so its word is waited for a little longer.
     private func awaitStart(
-        _ state: Monitor<ClientState>, _ channel: any Channel, until deadline: ContinuousClock.Instant
+        _ state: Monitor<ClientState>, _ channel: any Channel, atMostSeconds timeoutSeconds: Double
     ) throws(RendezvousError) {
-        let outcome = state.wait(until: deadline + .seconds(RendezvousBounds.graceSeconds)) { state -> Result<Void, RendezvousError>? in
+        let deadline = ContinuousClock.Instant.after(seconds: timeoutSeconds + RendezvousBounds.graceSeconds)
+        let outcome = state.wait(until: deadline) { state -> Result<Void, RendezvousError>? in
             if let failure = state.failure { return .failure(failure) }
             return state.hasStarted ? .success(()) : nil
         }

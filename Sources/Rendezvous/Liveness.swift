@@ -2,19 +2,25 @@ import NIOCore
 
 /// Says that this side lives, and notices when the other side does not: one per connection, on its event loop.
 ///
-/// Any byte that arrives is a sign of life, so a large frame on a slow line is none the worse for its size.
+/// Any byte that arrives is a sign of life, so a large frame on a slow line is none the worse for its size. Silence is counted in this side's own
+/// signs, not by the clock: a job that is stopped as a whole and goes on finds at most one of them late.
 final class Liveness {
-    private let timeout: TimeAmount
+    /// Signs in each timeout.
+    private static let signsPerTimeout: Int64 = 4
+
+    private let pause: TimeAmount
     private let timeoutSeconds: Double
-    private var lastHeard = NIODeadline.now()
+    /// Own signs that were due since the other side was last heard.
+    private var silentSigns: Int64 = 0
     private var timer: Scheduled<Void>?
 
+    /// - Parameter timeoutSeconds: as `RendezvousBounds` takes it.
     init(timeoutSeconds: Double) {
         self.timeoutSeconds = timeoutSeconds
-        self.timeout = .nanoseconds(Int64(timeoutSeconds * 1e9))
+        pause = .nanoseconds(max(1_000_000, Int64(timeoutSeconds * 1e9) / Self.signsPerTimeout))
     }
 
-    func heard() { lastHeard = .now() }
+    func heard() { silentSigns = 0 }
 
     /// Four times in each timeout either `sendSign` or, once, `onSilence` is called.
     func start(on eventLoop: any EventLoop, sendSign: @escaping () -> Void, onSilence: @escaping (_ seconds: Double) -> Void) {
@@ -30,9 +36,10 @@ final class Liveness {
     private func schedule(
         on eventLoop: any EventLoop, sendSign: @escaping () -> Void, onSilence: @escaping (_ seconds: Double) -> Void
     ) {
-        let pause = TimeAmount.nanoseconds(max(1_000_000, timeout.nanoseconds / 4))
         timer = eventLoop.assumeIsolated().scheduleTask(in: pause) { [self] in
-            guard NIODeadline.now() - lastHeard < timeout else { return onSilence(timeoutSeconds) }
+            silentSigns += 1
+            // The first one may have been due just after the other side was heard.
+            guard silentSigns <= Self.signsPerTimeout else { return onSilence(timeoutSeconds) }
             sendSign()
             schedule(on: eventLoop, sendSign: sendSign, onSilence: onSilence)
         }

@@ -22,20 +22,25 @@ final class Monitor<State: Sendable>: Sendable {
     }
 
     /// Blocks until `probe` gives a value. Never called on an event loop.
+    ///
+    /// What is left until `deadline` is waited for in running time (`RunningTime`): it comes later where the process is stopped meanwhile.
     /// - Returns: nil once `deadline` has passed and a last probe gave nothing.
     func wait<Result: Sendable>(until deadline: ContinuousClock.Instant, _ probe: (inout State) -> Result?) -> Result? {
         let semaphore = DispatchSemaphore(value: 0)
         let identifier = ObjectIdentifier(semaphore)
         defer { guarded.withLock { $0.waiters[identifier] = nil } }
+        var remaining = ContinuousClock.now.duration(to: deadline).seconds
         while true {
             let result = guarded.withLock { guarded in
                 guarded.waiters[identifier] = semaphore
                 return probe(&guarded.state)
             }
             if let result { return result }
-            let remaining = ContinuousClock.now.duration(to: deadline)
-            guard remaining > .zero else { return nil }
-            _ = semaphore.wait(timeout: .now() + remaining.seconds)
+            guard remaining > 0 else { return nil }
+            let stretch = min(remaining, RunningTime.stretchSeconds)
+            let start = ContinuousClock.now
+            _ = semaphore.wait(timeout: .now() + stretch)
+            remaining -= min(stretch, start.duration(to: .now).seconds)
         }
     }
 }

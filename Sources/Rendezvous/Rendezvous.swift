@@ -43,15 +43,15 @@ public final class Rendezvous: Sendable {
     /// - Parameters:
     ///   - host: where the coordinator is, by name or address. It may start later: connecting is tried again until the deadline.
     ///   - version: of the program; all ranks must give the same, at most 64 bytes.
-    ///   - joinTimeoutSeconds: for finding the coordinator and for waiting for the other ranks together. The
-    ///     coordinator's own deadline runs from its start, and its word is waited for 2 s longer; so long may the
-    ///     last attempt to connect take, too.
+    ///   - joinTimeoutSeconds: for finding the coordinator; after 5 s, and then rarely, a line in the log says where it is looked for. For the other
+    ///     ranks the coordinator's own deadline counts, and its word is waited for 2 s longer; so long may the last attempt to connect take, too.
     ///   - onVerdict: called at most once, on the connection's thread, as soon as something ends the job after all ranks have
     ///     joined and before this one leaves. It may come before `join` has returned. It must not block.
     /// - Throws: `.unreachable`, `.notACoordinator`, `.wrongSecret`, `.wrongWorldSize`, `.wrongVersion`, `.rankOutOfRange`,
     ///   `.duplicateRank`, `.ranksMissing`, `.timedOut`, or `.verdict` where a rank was lost meanwhile.
     public static func join(
-        rank: Int, worldSize: Int, host: String, port: Int, secret: JobSecret, version: String, joinTimeoutSeconds: Double = 60,
+        rank: Int, worldSize: Int, host: String, port: Int, secret: JobSecret, version: String,
+        joinTimeoutSeconds: Double = RendezvousBounds.defaultJoinTimeoutSeconds,
         logger: Logger, onVerdict: @escaping @Sendable (Verdict) -> Void
     ) throws(RendezvousError) -> Rendezvous {
         let identity = ClientIdentity(

@@ -1,20 +1,33 @@
-/// The bounds of the control plane's waits and queues. Times in seconds.
+/// The bounds of the control plane's waits and queues. Times in seconds; any number is taken, infinity and NaN for the longest time that there is.
 public struct RendezvousBounds: Sendable {
-    /// How long the coordinator waits for all ranks, from its own start.
-    public var joinTimeoutSeconds: Double
+    /// How long the coordinator waits for all ranks, from its own start; a rank that has found it waits as long.
+    public var joinTimeoutSeconds: Double { didSet { joinTimeoutSeconds = ContinuousClock.Instant.bounded(joinTimeoutSeconds) } }
     /// A rank, or the coordinator, of which nothing was heard for so long is declared stopped or unreachable.
     ///
     /// Both sides send a sign of life every quarter of it. So a rank that is stopped, or whose machine is gone, is found
     /// out after 30 to 38 s by default; a process that ends is found out at once, because its connection ends.
-    public var livenessTimeoutSeconds: Double
+    public var livenessTimeoutSeconds: Double { didSet { livenessTimeoutSeconds = Self.liveness(livenessTimeoutSeconds) } }
     /// How long a connection may take to prove that it belongs to the job.
-    public var handshakeTimeoutSeconds: Double
-
-    public init(joinTimeoutSeconds: Double = 60, livenessTimeoutSeconds: Double = 30, handshakeTimeoutSeconds: Double = 5) {
-        self.joinTimeoutSeconds = joinTimeoutSeconds
-        self.livenessTimeoutSeconds = livenessTimeoutSeconds
-        self.handshakeTimeoutSeconds = handshakeTimeoutSeconds
+    public var handshakeTimeoutSeconds: Double {
+        didSet { handshakeTimeoutSeconds = ContinuousClock.Instant.bounded(handshakeTimeoutSeconds) }
     }
+    /// After how long the coordinator first says whom it waits for; then rarely. See `WaitingNotice`.
+    public var noticeSeconds = WaitingNotice.firstSeconds
+
+    public init(
+        joinTimeoutSeconds: Double = defaultJoinTimeoutSeconds, livenessTimeoutSeconds: Double = 30, handshakeTimeoutSeconds: Double = 5
+    ) {
+        self.joinTimeoutSeconds = ContinuousClock.Instant.bounded(joinTimeoutSeconds)
+        self.livenessTimeoutSeconds = Self.liveness(livenessTimeoutSeconds)
+        self.handshakeTimeoutSeconds = ContinuousClock.Instant.bounded(handshakeTimeoutSeconds)
+    }
+
+    public static let defaultJoinTimeoutSeconds = 120.0
+
+    /// A rank that is given less would be lost at the first hiccup of its machine.
+    private static let livenessLeastSeconds = 0.1
+
+    private static func liveness(_ seconds: Double) -> Double { max(livenessLeastSeconds, ContinuousClock.Instant.bounded(seconds)) }
 
     /// The largest payload of one rank in `allGather`: 16 MiB.
     public static let payloadByteLimit = 16 << 20
@@ -47,6 +60,8 @@ public struct RendezvousBounds: Sendable {
     static let farewellTimeoutSeconds = 2.0
     /// One attempt to connect.
     static let connectTimeoutSeconds = 2.0
+    /// What an attempt to join may take altogether: connecting, the handshake (5 s) and a pause.
+    static let attemptSeconds = connectTimeoutSeconds + 5 + retryPauseSeconds.last
     /// The pause between two attempts: doubled from the first to the second.
     static let retryPauseSeconds = (first: 0.02, last: 0.5)
 }

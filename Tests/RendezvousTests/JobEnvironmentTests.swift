@@ -19,7 +19,7 @@ import Testing
             rank: 5, worldSize: 8, localRank: 1, localWorldSize: 4, masterAddress: "node0", masterPort: 1234, secret: JobSecret("s"),
             source: .torchrun)
         #expect(job == wanted)
-        #expect(job.listenAddress == "0.0.0.0")
+        #expect(job.listenAddress == "::")
         #expect(try parse(job.variables) == job)
     }
 
@@ -65,6 +65,36 @@ import Testing
         #expect(try parse(["RANK": "3", "WORLD_SIZE": "4", "MASTER_ADDR": "a", "LOCAL_WORLD_SIZE": "2"]).localRank == 1)
         #expect(try parse(["RANK": "3", "WORLD_SIZE": "4", "MASTER_ADDR": "a"]).localRank == 0)
         #expect(try parse(["RANK": "0", "WORLD_SIZE": "1"]).masterAddress == "127.0.0.1")
+    }
+
+    /// What is meant, what rank 0 listens on, and whether all ranks are on one machine then.
+    @Test(
+        arguments: [
+            ("127.0.0.1", "127.0.0.1", "127.0.0.1", true), ("127.0.1.1", "127.0.1.1", "127.0.1.1", true),
+            ("10.0.0.1", "10.0.0.1", "0.0.0.0", false), ("0.0.0.0", "0.0.0.0", "0.0.0.0", false),
+            ("::1", "::1", "::1", true), ("[::1]", "::1", "::1", true), ("0:0:0:0:0:0:0:1", "0:0:0:0:0:0:0:1", "0:0:0:0:0:0:0:1", true),
+            ("fd00::1", "fd00::1", "::", false), ("[fd00::1]", "fd00::1", "::", false), ("fe80::1%eth0", "fe80::1%eth0", "::", false),
+            ("::ffff:127.0.0.1", "127.0.0.1", "127.0.0.1", true), ("[::FFFF:10.0.0.1]", "10.0.0.1", "0.0.0.0", false),
+            ("localhost", "localhost", "localhost", true), ("LocalHost.", "LocalHost.", "LocalHost.", true),
+            ("ip6-localhost", "ip6-localhost", "ip6-localhost", true), ("a.localhost", "a.localhost", "a.localhost", true),
+            ("node1", "node1", "::", false), ("node_1.cluster-2.example.", "node_1.cluster-2.example.", "::", false),
+            ("127.example.org", "127.example.org", "::", false), ("b\u{fc}ro", "b\u{fc}ro", "::", false),
+        ] as [(String, String, String, Bool)])
+    func aMasterAddressIsALiteralOrAName(written: String, meant: String, listen: String, isLoopback: Bool) throws {
+        let job = try parse(["RANK": "1", "WORLD_SIZE": "2", "MASTER_ADDR": written])
+        #expect(job.masterAddress == meant && job.listenAddress == listen && JobEnvironment.isLoopback(meant) == isLoopback)
+        #expect(job.localRank == (isLoopback ? 1 : 0))
+    }
+
+    @Test(arguments: [
+        "300.1.1.1", "1.2.3", "127.1", "1.2.3.4.5", "10.0.0.1:29500", "node1:29500", "[node1]", "[10.0.0.1]", "[::1", "::1]", "fd00:::1",
+        "fd00::g",
+        "[::1]:29500", "http://node1", "node1/24", "node1,node2", "a b", "10.0.0.1%eth0", "fe80::1%", ".", "[]", "2130706433",
+    ])
+    func whatIsNeitherIsRefusedAtOnce(written: String) throws {
+        let error = #expect(throws: RendezvousError.self) { try parse(["RANK": "1", "WORLD_SIZE": "2", "MASTER_ADDR": written]) }
+        #expect(error?.cause == .environment)
+        for word in ["MASTER_ADDR=\"\(written)\"", "MASTER_PORT"] { #expect(error?.description.contains(word) == true, "\(written)") }
     }
 
     @Test func aDerivedSecretFollowsTheJob() throws {

@@ -41,15 +41,46 @@ import Testing
         #expect(world.coordinator.stop(waitingAtMostSeconds: patience))
     }
 
-    @Test func aSecondProcessOfARankEndsTheRunningJobForAll() async throws {
+    /// A second job with the same address and port, or a rank that was started twice: it alone is refused.
+    @Test func aSecondProcessOfARankDoesNotDisturbTheRunningJob() async throws {
         let world = try World(2)
         let ranks = try await world.joinAll()
         let second = #expect(throws: RendezvousError.self) { try world.join(1) }
         #expect(second?.cause == .duplicateRank)
-        for rank in ranks { #expect(rank.agreedVerdict(waitingAtMostMilliseconds: Int(patience * 1000)) == second?.verdict) }
-        let error = #expect(throws: RendezvousError.self) { try ranks[0].barrier(label: "next", timeoutSeconds: patience) }
-        #expect(error == second)
+        let other = #expect(throws: RendezvousError.self) { try world.join(3, worldSize: 5) }
+        #expect(other?.cause == .wrongWorldSize)
+        let results = await onThreads(2) { rank throws(RendezvousError) in
+            try ranks[rank].barrier(label: "undisturbed", timeoutSeconds: patience)
+        }
+        for result in results { try result.get() }
+        #expect(world.coordinator.failure == nil)
         world.end(ranks)
+    }
+
+    @Test func theCoordinatorsTimeoutsCountForAll() async throws {
+        // By its own the rank would give up after 1 s and the grace of 2 s.
+        let world = try World(2, bounds: RendezvousBounds(joinTimeoutSeconds: 4))
+        let found = try errors(await onThreads(1) { _ throws(RendezvousError) in try world.join(0, timeoutSeconds: 1) })
+        #expect(found[0].cause == .ranksMissing && found[0].verdict?.rank == 1, "\(found)")
+        world.coordinator.stop()
+    }
+
+    /// Whom a rank waits for is said in the log of the coordinator, where it looks for the coordinator in its own.
+    @Test func waitingIsSaid() async throws {
+        let (log, lines) = Lines.logger()
+        var bounds = RendezvousBounds(joinTimeoutSeconds: 2)
+        bounds.noticeSeconds = 0.2
+        let coordinator = try Coordinator.start(
+            host: "127.0.0.1", port: 0, expectedAt: "node1", worldSize: 2, secret: "x", version: "1", bounds: bounds, logger: log)
+        let port = coordinator.port
+        let found = await onThreads(1) { _ throws(RendezvousError) in
+            try Rendezvous.join(
+                rank: 0, worldSize: 2, host: "127.0.0.1", port: port, secret: "x", version: "1", logger: quiet, onVerdict: { _ in })
+        }
+        #expect(try errors(found)[0].cause == .ranksMissing)
+        coordinator.stop()
+        let said = lines.all.filter { $0.contains("still waiting for rank 1 of 2, expected at node1 port \(port)") }
+        #expect(said.count == 2, "after 0.2 and 0.8 s: \(lines.all)")
     }
 
     @Test func namesTheRanksThatNeverCome() async throws {
@@ -191,5 +222,29 @@ private struct Starter: LogHandler {
         init(_ action: @escaping @Sendable () -> Void) { self.action = Mutex(action) }
 
         func run() { action.withLock { $0.take() }?() }
+    }
+}
+
+/// What is logged at the level that users see.
+final class Lines: Sendable {
+    private let lines = Mutex<[String]>([])
+    var all: [String] { lines.withLock { $0 } }
+
+    static func logger() -> (Logger, Lines) {
+        let lines = Lines()
+        return (Logger(label: "lines", factory: { _ in Handler(lines: lines) }), lines)
+    }
+
+    private struct Handler: LogHandler {
+        let lines: Lines
+        var metadata: Logger.Metadata = [:]
+        var logLevel = Logger.Level.warning
+
+        subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+            get { nil }
+            set {}
+        }
+
+        func log(event: LogEvent) { lines.lines.withLock { $0.append("\(event.message)") } }
     }
 }

@@ -186,7 +186,7 @@ import Testing
         let hello = try #require(Handshake.split(try connection.receiveFrame()))
         let rankNonce = try #require(Wire.decode(Handshake.Hello.self, from: hello.json)).nonce
         let nonces = Handshake.Nonces(coordinator: challenge.nonce, rank: rankNonce)
-        let welcome = Handshake.Welcome(sessionNonce: Handshake.nonce(), host: 0, livenessTimeoutSeconds: 0.2)
+        let welcome = Handshake.Welcome(sessionNonce: Handshake.nonce(), host: 0, livenessTimeoutSeconds: 0.2, joinTimeoutSeconds: patience)
         connection.sendFrame(handshake.sign(Wire.encode(Handshake.Answer.welcome(welcome)), as: "answer", nonces: nonces))
         // Says nothing more, not even that the job has started.
         let found = try errors(await joining.value)
