@@ -158,7 +158,10 @@ public struct Executor<F: Fabric & ~Copyable>: ~Copyable {
     public mutating func prefetch() { machine.prefetch() }
 
     /// Ends everything if some operation has not moved for longer than the stall limit. Call it now and then, when nothing happens.
-    public mutating func checkStall() { machine.findStall(at: device.now()) }
+    /// - Parameter longestGapMilliseconds: between two calls; time beyond it is time in which this process was stopped, its peers maybe with it.
+    public mutating func checkStall(longestGapMilliseconds: UInt64 = .max) {
+        machine.findStall(at: device.now(), longestGapMilliseconds: longestGapMilliseconds)
+    }
 
     /// Sleeps until the fabric may have an event, its waker was used, or the time is over.
     public mutating func wait(milliseconds: UInt64) { device.wait(until: device.now().advanced(milliseconds: milliseconds)) }

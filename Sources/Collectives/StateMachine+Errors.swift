@@ -6,8 +6,16 @@ extension StateMachine {
     private static var patience: UInt64 { 10 }
 
     /// An operation that waited longer than the stall limit for a peer ends everything.
-    mutating func findStall(at now: FabricInstant) {
+    /// - Parameter longestGapMilliseconds: what counts of the time since the last look, at most.
+    mutating func findStall(at now: FabricInstant, longestGapMilliseconds: UInt64) {
         guard !hasFailed else { return }
+        let gap = now.since(lookedForStallAt) / 1_000_000
+        lookedForStallAt = now
+        if gap > longestGapMilliseconds {
+            for lane in lanes.indices where lanes[lane].isActive {
+                lanes[lane].seenAt = lanes[lane].seenAt.advanced(milliseconds: gap - longestGapMilliseconds)
+            }
+        }
         for lane in lanes.indices where lanes[lane].isActive {
             if lanes[lane].progress != lanes[lane].seenProgress {
                 (lanes[lane].seenProgress, lanes[lane].seenAt) = (lanes[lane].progress, now)

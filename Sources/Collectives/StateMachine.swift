@@ -54,6 +54,7 @@ struct StateMachine: ~Copyable {
     /// Place of the next collective that starts.
     var nextToStart: UInt64 = 0
     var unfinished = 0
+    var lookedForStallAt = FabricInstant(nanoseconds: 0)
     var finished: Batch<Finished>
     private var finishedTaken = 0
     var closedPeer: Int?

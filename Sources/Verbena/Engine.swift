@@ -20,6 +20,8 @@ final class Engine<F: Fabric & ~Copyable>: EngineControl, @unchecked Sendable {
     static var idleMilliseconds: UInt64 { 200 }
     /// How long an owner sleeps with work in flight: bounds how late a stall is noticed.
     static var busyMilliseconds: UInt64 { 100 }
+    /// What counts of the time between two looks for a stall: of a pause of the whole process (Ctrl-Z, docker pause) no more.
+    static var longestGapMilliseconds: UInt64 { 1_000 }
     /// How long taking leave of the peers may take.
     static var closeMilliseconds: UInt64 { 2_000 }
     /// How often the progress thread looks before the fabric's `wait`: rarely, for it takes the core from those who compute.
@@ -292,7 +294,7 @@ final class Engine<F: Fabric & ~Copyable>: EngineControl, @unchecked Sendable {
 
     /// Nothing to do but to wait for the peers.
     private func rest(_ owned: inout Owned) {
-        owned.executor.checkStall()
+        owned.executor.checkStall(longestGapMilliseconds: Self.longestGapMilliseconds)
         if !owned.executor.hasFinished { owned.executor.wait(milliseconds: Self.busyMilliseconds) }
     }
 

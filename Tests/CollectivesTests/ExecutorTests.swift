@@ -57,6 +57,25 @@ import Testing
         #expect(failure?.cause == .stalled && failure?.peer == 0 && failure?.detail.contains("of an operation before") == true)
     }
 
+    /// Of a pause of the whole process only so much counts as lies between two looks at most; what is looked at in time stalls as ever.
+    @Test func aPauseOfTheProcessIsNoStall() throws {
+        let job = try job(2)
+        let executor = job.ranks[1]
+        _ = try executor.executor.submit(allreduce(job, 100))
+        job.run()
+        var milliseconds: UInt64 = 10_000
+        func look(after passed: UInt64) {
+            milliseconds += passed
+            job.network.clock = milliseconds * 1_000_000
+            executor.executor.checkStall(longestGapMilliseconds: 1_000)
+        }
+        look(after: 0)
+        for _ in 0..<4 { look(after: 3_600_000) }
+        #expect(executor.executor.failure == nil)
+        for _ in 0..<2 { look(after: 900) }
+        #expect(executor.executor.failure?.cause == .stalled && executor.executor.failure?.peer == 0)
+    }
+
     /// What a rank has to write leaves even where its own operation has ended, and nobody looks at its fabric any more.
     @Test(arguments: [Algorithm.oneShot, .logarithmic, .ring, .doubling])
     func whoHasEndedHoldsNobodyUp(algorithm: Algorithm) throws {
