@@ -31,6 +31,7 @@ public struct MixedFabric<Near: DescriptorWaiting & ~Copyable, Far: DescriptorWa
     var holdsWrites = false
     /// What to sleep on; all of it once connected.
     var sleepers: [pollfd]
+    private var isConnected = false
 
     /// - Parameters:
     ///   - near: sleeps on descriptors (`sleepDescriptors` is not empty), and has room for every rank though it reaches some only.
@@ -77,6 +78,7 @@ public struct MixedFabric<Near: DescriptorWaiting & ~Copyable, Far: DescriptorWa
         }
         try near.connect(to: nearPeers, deadline: deadline)
         try far.connect(to: farPeers, deadline: deadline)
+        isConnected = true
         sleepers = Self.entries(near.sleepDescriptors + far.sleepDescriptors)
     }
 
@@ -87,7 +89,15 @@ public struct MixedFabric<Near: DescriptorWaiting & ~Copyable, Far: DescriptorWa
     /// Both fabrics' clock: CLOCK_MONOTONIC.
     public func now() -> FabricInstant { near.now() }
 
-    public func waker() -> Waker { near.waker() }
+    /// While it connects, each of the two sleeps alone and hears its own waker only; afterwards the near one's wakes both, and one call is enough.
+    public func waker() -> Waker {
+        let (near, far) = (near.waker(), far.waker())
+        guard !isConnected else { return near }
+        return Waker {
+            near.wake()
+            far.wake()
+        }
+    }
 
     public mutating func close(deadline: FabricInstant) {
         near.close(deadline: deadline)

@@ -51,16 +51,15 @@ extension Communicator {
             var coordinator: Coordinator?
             if job.rank == 0, configuration.environment[LocalJob.launcherVariable] == nil {
                 coordinator = try Coordinator.start(
-                    host: job.listenAddress, port: job.masterPort, worldSize: job.worldSize, secret: job.secret, version: version,
+                    host: job.listenAddress, port: job.masterPort, expectedAt: job.masterAddress, worldSize: job.worldSize,
+                    secret: job.secret, version: version,
                     bounds: bounds, logger: logger)
             }
             do throws(RendezvousError) {
                 // The host itself needs no name service to find the coordinator.
-                let loopback = job.listenAddress.contains(":") ? "::1" : "127.0.0.1"
                 let rendezvous = try Rendezvous.join(
-                    rank: job.rank, worldSize: job.worldSize, host: coordinator == nil ? job.masterAddress : loopback, port: job.masterPort,
-                    secret: job.secret,
-                    version: version, joinTimeoutSeconds: configuration.joinTimeoutSeconds, logger: logger,
+                    rank: job.rank, worldSize: job.worldSize, host: coordinator?.ownAddress ?? job.masterAddress, port: job.masterPort,
+                    secret: job.secret, version: version, joinTimeoutSeconds: configuration.joinTimeoutSeconds, logger: logger,
                     onVerdict: { verdicts.put($0) })
                 return (rendezvous, coordinator)
             } catch {
@@ -113,8 +112,8 @@ extension Communicator {
         let peers = endpoints.indices.filter { $0 != group.rank }
         let deadline = fabric.now().advanced(milliseconds: connectMilliseconds)
         // A verdict ends the wait for a peer that will not come.
-        verdicts.setConnecting(fabric.waker())
-        defer { verdicts.setConnecting(nil) }
+        let connecting = verdicts.beginConnecting(fabric.waker())
+        defer { verdicts.endConnecting(connecting) }
         do throws(FabricError) {
             try fabric.connect(to: Dictionary(uniqueKeysWithValues: peers.map { ($0, endpoints[$0]) }), deadline: deadline)
         } catch {
@@ -167,8 +166,9 @@ final class VerdictBox: Sendable {
     private struct State {
         var receivers: [Receiver] = []
         var verdict: Verdict?
-        /// Of a fabric that is connecting.
-        var connecting: Waker?
+        /// Of the fabrics that are connecting, by number: several, where threads split different communicators.
+        var connecting: [Int: Waker] = [:]
+        var nextConnecting = 0
     }
 
     private let state = Mutex(State())
@@ -176,23 +176,28 @@ final class VerdictBox: Sendable {
     func put(_ verdict: Verdict) {
         let (engines, connecting) = state.withLock { state in
             state.verdict = state.verdict ?? verdict
-            return (state.receivers.compactMap(\.engine), state.connecting)
+            return (state.receivers.compactMap(\.engine), state.connecting.values)
         }
-        connecting?.wake()
+        for waker in connecting { waker.wake() }
         for engine in engines { engine.deliver(verdict) }
     }
 
     /// The job's verdict, once there is one.
     var current: Verdict? { state.withLock { $0.verdict } }
 
-    /// Whom to wake when a verdict comes: a fabric that is connecting, nil once it has.
-    func setConnecting(_ waker: Waker?) {
-        let verdict = state.withLock { state in
-            state.connecting = waker
-            return state.verdict
+    /// A fabric begins to connect, and is woken when a verdict comes.
+    /// - Returns: its number, for `endConnecting`.
+    func beginConnecting(_ waker: Waker) -> Int {
+        let (number, verdict) = state.withLock { state in
+            state.nextConnecting += 1
+            state.connecting[state.nextConnecting] = waker
+            return (state.nextConnecting, state.verdict)
         }
-        if verdict != nil { waker?.wake() }
+        if verdict != nil { waker.wake() }
+        return number
     }
+
+    func endConnecting(_ number: Int) { state.withLock { $0.connecting[number] = nil } }
 
     func connect(to engine: any EngineControl) {
         let verdict = state.withLock { state in

@@ -7,6 +7,8 @@ import Fabric
 // SAFETY (whole file): a peer's regions live until the peer's end, after which no write to it passes `isOpen`.
 struct LendingFabric: DescriptorWaiting, ~Copyable {
     private var inner: SharedMemoryFabric
+    /// Its peers do not come: as on a device, only a waker or the deadline ends `connect` then.
+    private let waitsToConnect: Bool
     /// What the messages without bytes are from and to.
     private let token: Region
     private var tokens: [RemoteRegion?]
@@ -23,14 +25,19 @@ struct LendingFabric: DescriptorWaiting, ~Copyable {
     var arrivalDepth: Int { inner.arrivalDepth }
     var endpoint: [UInt8] { inner.endpoint }
 
-    init(_ inner: consuming SharedMemoryFabric) throws(FabricError) {
+    init(_ inner: consuming SharedMemoryFabric, waitsToConnect: Bool = false) throws(FabricError) {
         var inner = inner
+        self.waitsToConnect = waitsToConnect
         token = try inner.allocate(byteCount: 8)
         tokens = Array(repeating: nil, count: inner.worldSize)
         self.inner = inner
     }
 
     mutating func connect(to peers: [Int: [UInt8]], deadline: FabricInstant) throws(FabricError) {
+        if waitsToConnect {
+            inner.wait(until: deadline)
+            throw FabricError(.timedOut, during: .connect, detail: "this rank gave up waiting for connections before the deadline")
+        }
         try inner.connect(to: peers, deadline: deadline)
     }
 

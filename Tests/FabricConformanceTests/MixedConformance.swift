@@ -1,8 +1,9 @@
 import Fabric
-import MixedFabric
+import Foundation
 import Testing
 import VerbsFabric
 
+@testable import MixedFabric
 @testable import SharedMemoryFabric
 
 /// Who is near whom.
@@ -59,6 +60,23 @@ private func sharedMemory(_ rank: Int, _ size: Int, channels: Int, isOnDescripto
                 return try MixedFabric(
                     near: near, far: LendingFabric(far), Neighbourhood.sameParity.configuration(near: rank, of: 3, spins: 0))
             }, check: check)
+    }
+
+    /// The word that the job is over comes while one fabric waits for peers that will not come.
+    @Test func aWakerEndsConnecting() throws {
+        var near = try sharedMemory(0, 2, channels: 1)
+        var far = try sharedMemory(0, 2, channels: 1)
+        near.livenessIntervalMilliseconds = 2 * World.patienceMilliseconds
+        far.livenessIntervalMilliseconds = 2 * World.patienceMilliseconds
+        let peer = try sharedMemory(1, 2, channels: 1)
+        let endpoint = Pair(near: peer.endpoint, far: peer.endpoint).encoded
+        var mixed = try MixedFabric(
+            near: near, far: LendingFabric(far, waitsToConnect: true), MixedFabricConfiguration(nearRanks: [0], spins: 0, yields: 0))
+        let waker = mixed.waker()
+        let deadline = mixed.now().advanced(milliseconds: World.patienceMilliseconds)
+        Thread.detachNewThread { waker.wake() }
+        #expect(throws: FabricError.self) { try mixed.connect(to: [1: endpoint], deadline: deadline) }
+        #expect(deadline.since(mixed.now()) > 0)
     }
 
     /// Two shared memories cannot hold the same region, and a fabric that sleeps on a futex cannot sleep with another.
