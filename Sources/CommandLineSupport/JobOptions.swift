@@ -69,7 +69,9 @@ public struct JobOptions: ParsableArguments {
         configuring(&configuration)
         if let ranks, startsRanks {
             try configuration.checkFabric()
-            return try LocalJob.run(ranks: ranks, machines: machines ?? 1)
+            return try LocalJob.run(
+                ranks: ranks, machines: machines ?? 1, joinTimeoutSeconds: configuration.joinTimeoutSeconds,
+                livenessTimeoutSeconds: configuration.livenessTimeoutSeconds)
         }
         let communicator = try Communicator.join(configuration)
         let status: Int32

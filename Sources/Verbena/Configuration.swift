@@ -26,10 +26,13 @@ public struct Configuration: Sendable {
     public static let mostDevicesPerRank = 16
     /// Ordered connections (QPs) to each other rank; nil for as many as the fabric gains by.
     public var channelsPerPeer: Int?
-    /// How long the ranks may take to find each other.
-    public var joinTimeoutSeconds: Double = 120
-    /// How long a rank that does not answer may go unnoticed; a rank that dies is noticed at once.
-    public var livenessTimeoutSeconds: Double = 30
+    /// How long the ranks may take to find each other. Of this and the next, those of the process that hosts the rendezvous count for all: rank 0, or
+    /// the launcher (`LocalJob.run`); this rank's own say only how long it looks for that process. Infinity and NaN are taken for a day.
+    public var joinTimeoutSeconds = defaultJoinTimeoutSeconds
+    /// How long a rank that does not answer may go unnoticed; a rank that dies is noticed at once. At least 0.1 s.
+    public var livenessTimeoutSeconds = defaultLivenessTimeoutSeconds
+    public static let defaultJoinTimeoutSeconds: Double = 120
+    public static let defaultLivenessTimeoutSeconds: Double = 30
     /// How long an operation may stand still before it has failed; a rank may be that much slower than the others.
     public var stallTimeoutSeconds: Double = 600
     /// Memory that peers write into beyond the caller's buffers, at most, in bytes: of each communicator. Less of it means smaller messages. Of less than

@@ -13,8 +13,8 @@ public enum LocalJob {
     public static let mostRanks = 1024
     /// How long ranks may go on after one has failed, before they are ended.
     static let graceSeconds: Double = 10
-    /// How often the launcher looks at its children once one has failed.
-    private static let pollMicroseconds: UInt32 = 5_000
+    /// After how long it is said that ranks are waited for.
+    private static let noticeSeconds: Double = 30
 
     /// Whether this process is a rank that a launcher started.
     public static var isRank: Bool { ProcessInfo.processInfo.environment[launcherVariable] != nil }
@@ -37,29 +37,35 @@ public enum LocalJob {
 
     /// Runs `ranks` copies of this program with the same arguments and waits for all of them.
     ///
-    /// - Parameter machines: how many machines the ranks are to act as if they were on; see `Configuration.machine`.
-    ///
-    /// Call it on the main thread: the ranks are bound to the thread that starts them.
+    /// Call it on the main thread: the ranks are bound to the thread that starts them. Other children of this process, and a handler that it has for
+    /// SIGCHLD, are left alone; where it ignores SIGCHLD, it does so again afterwards.
+    /// - Parameters:
+    ///   - machines: how many machines the ranks are to act as if they were on; see `Configuration.machine`.
+    ///   - joinTimeoutSeconds: as in `Configuration`; these two count for all ranks, whatever their own say.
     /// - Returns: the exit status for the launcher: 0 if every rank's was, else the first other one that a rank gave; 1 for a rank
     ///   that a signal ended.
     public static func run(
-        ranks: Int, machines: Int = 1, logger: Logger = Logger(label: "verbena")
+        ranks: Int, machines: Int = 1, joinTimeoutSeconds: Double = Configuration.defaultJoinTimeoutSeconds,
+        livenessTimeoutSeconds: Double = Configuration.defaultLivenessTimeoutSeconds, logger: Logger = Logger(label: "verbena")
     ) throws(VerbenaError) -> Int32 {
         guard 1...mostRanks ~= ranks else {
             throw VerbenaError(.configuration, "--ranks \(ranks): give a number from 1 to \(mostRanks)")
         }
-        // A connection to each rank.
+        // A connection to each rank, and a descriptor of its process.
         OpenFiles.raiseLimit()
-        // Inherited as ignored, it would have the kernel reap the ranks, and nobody would learn how they ended.
-        signal(SIGCHLD, SIG_DFL)
+        let childSignal = ChildSignal.keepingEnds()
+        defer { childSignal.restore() }
         let secret = JobSecret.random()
-        let coordinator = try wrapping { () throws(RendezvousError) in
+        var bounds = RendezvousBounds(joinTimeoutSeconds: joinTimeoutSeconds, livenessTimeoutSeconds: livenessTimeoutSeconds)
+        // A rank that cannot start ends, which is said at once; before that it is only slow.
+        bounds.noticeSeconds = Self.noticeSeconds
+        let coordinator = try wrapping { [bounds] () throws(RendezvousError) in
             try Coordinator.start(
                 host: "127.0.0.1", port: 0, worldSize: ranks, secret: secret, version: Communicator.version, hostedBy: .launcher,
-                logger: logger)
+                bounds: bounds, logger: logger)
         }
         defer { coordinator.stop() }
-        var children: [pid_t: Int] = [:]
+        var children = ChildProcesses()
         for rank in 0..<ranks {
             let job = JobEnvironment(
                 rank: rank, worldSize: ranks, localRank: rank, localWorldSize: ranks, masterAddress: "127.0.0.1",
@@ -67,13 +73,13 @@ public enum LocalJob {
             do throws(VerbenaError) {
                 // Consecutive ranks share a machine, as launchers place them.
                 let machine = machines > 1 ? ["VERBENA_MACHINE": "\(rank * machines / ranks)"] : [:]
-                children[try spawn(job.variables.merging(machine) { $1 })] = rank
+                children.add(try spawn(job.variables.merging(machine) { $1 }), rank: rank)
             } catch {
-                end(children)
+                children.kill()
                 throw error
             }
         }
-        return wait(for: &children, coordinator)
+        return wait(for: &children) { coordinator.processEnded(rank: $0, cause: $1) }
     }
 
     /// This program's file, so that ranks have its name; the link itself where the file was replaced meanwhile.
@@ -102,35 +108,26 @@ public enum LocalJob {
         return child
     }
 
-    /// Reaps every child. After the first failure the others get `graceSeconds` to end by themselves.
-    private static func wait(for children: inout [pid_t: Int], _ coordinator: Coordinator) -> Int32 {
+    /// Reaps every rank. After the first failure the others get `graceSeconds` to end by themselves.
+    /// - Parameter ended: hears how each ended, in words.
+    static func wait(for children: inout ChildProcesses, ended: (_ rank: Int, _ cause: String) -> Void) -> Int32 {
         var result: Int32 = 0
         var deadline: UInt64?
         while !children.isEmpty {
-            var status: Int32 = 0
-            // SAFETY: the pointer to the local is used during the call only.
-            let child = unsafe waitpid(-1, &status, deadline == nil ? 0 : WNOHANG)
-            if child < 0, errno == ECHILD {
-                report("the ranks were reaped by somebody else, so how they ended is not known")
-                return 1
+            let now = platform_now()
+            if let limit = deadline, now >= limit {
+                report("these ranks did not end by themselves and are killed: \(children.ranks.map(String.init).joined(separator: ", "))")
+                children.kill()
+                break
             }
-            if child > 0, let rank = children.removeValue(forKey: child) {
-                let (code, ending) = ending(of: status)
-                // Nothing follows for a rank that had taken leave.
-                coordinator.processEnded(rank: rank, cause: "its process \(ending)")
-                // A signal leaves no word of its own; a rank that gave a status has said why.
-                if status & 0x7f != 0 { report("rank \(rank) \(ending)") }
-                if result == 0 { result = code }
-                if code != 0, deadline == nil { deadline = platform_now() + UInt64(graceSeconds * 1e9) }
-            } else {
-                usleep(pollMicroseconds)
-            }
-            if let limit = deadline, platform_now() > limit {
-                let rest = children.values.sorted().map(String.init).joined(separator: ", ")
-                report("these ranks did not end by themselves and are killed: \(rest)")
-                end(children)
-                children = [:]
-            }
+            guard let (rank, status) = children.next(withinMilliseconds: deadline.map { Int(($0 - now) / 1_000_000) + 1 }) else { continue }
+            let (code, ending) = status.map(ending) ?? (1, "ended, and another part of this program took its exit status")
+            // Nothing follows for a rank that had taken leave.
+            ended(rank, "its process \(ending)")
+            // Such an end leaves no word of its own; a rank that gave a status has said why.
+            if status.map({ $0 & 0x7f != 0 }) ?? true { report("rank \(rank) \(ending)") }
+            if result == 0 { result = code }
+            if code != 0, deadline == nil { deadline = platform_now() + UInt64(graceSeconds * 1e9) }
         }
         return result
     }
@@ -142,13 +139,6 @@ public enum LocalJob {
         guard signal != 0 else { return (code, "ended with status \(code)") }
         // SAFETY: the C library's own text, copied at once.
         return (1, "was ended by signal \(signal) (\(unsafe String(cString: strsignal(signal))))")
-    }
-
-    private static func end(_ children: [pid_t: Int]) {
-        for child in children.keys {
-            kill(child, SIGKILL)
-            _ = waitpid(child, nil, 0)
-        }
     }
 
     /// One line on stderr, under the program's name as its ranks' lines are. Nobody to read it is no reason to stop waiting for ranks.

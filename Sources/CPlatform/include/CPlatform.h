@@ -269,6 +269,20 @@ VERBENA_CHECKED int platform_spawn(pid_t *child, const char *path, char *const *
     return failure;
 }
 
+/// From now on ended children stay until they are waited for, where the process has it otherwise: SIGCHLD ignored, or SA_NOCLDWAIT.
+/// A handler of the process's own is left alone. `previous` is for `platform_restore_child_signal`.
+/// 1 where that had to be changed, 0 where not, or -errno.
+VERBENA_CHECKED int platform_keep_ended_children(struct sigaction *previous) {
+    if (sigaction(SIGCHLD, NULL, previous) < 0) return -errno;
+    struct sigaction keeping = *previous;
+    keeping.sa_flags &= ~SA_NOCLDWAIT;
+    if (!(keeping.sa_flags & SA_SIGINFO) && keeping.sa_handler == SIG_IGN) keeping.sa_handler = SIG_DFL;
+    if (keeping.sa_flags == previous->sa_flags && keeping.sa_handler == previous->sa_handler) return 0;
+    return sigaction(SIGCHLD, &keeping, NULL) < 0 ? -errno : 1;
+}
+
+static inline void platform_restore_child_signal(const struct sigaction *previous) { (void)sigaction(SIGCHLD, previous, NULL); }
+
 /// What the system calls the calling thread: the first 15 bytes of `name`.
 static inline void platform_name_thread(const char *name) { (void)prctl(PR_SET_NAME, name); }
 
