@@ -118,8 +118,10 @@ struct SimulateTimeCommand: Program {
             throw ValidationError(
                 "--ranks \(ranks), --ranks-per-machine \(ranksPerMachine): give 2 to 16384 ranks on at least two full machines")
         }
-        guard 0...1e6 ~= latency, bandwidth > 0 else {
-            throw ValidationError("--latency \(latency), --bandwidth \(bandwidth): give microseconds up to 1000000, and more than 0 GB/s")
+        // Virtual time is counted in whole nanoseconds.
+        guard 0...1e6 ~= latency, 1e-3...1e6 ~= bandwidth else {
+            throw ValidationError(
+                "--latency \(latency), --bandwidth \(bandwidth): give microseconds up to 1000000, and 0.001 to 1000000 GB/s")
         }
         guard 4...(4 << 30) ~= bytes.value, (1 << 20)...(4 << 30) ~= landing.value else {
             throw ValidationError("--bytes, --landing: give 4 bytes to 4G, and 1M to 4G")
