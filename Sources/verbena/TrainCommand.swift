@@ -21,9 +21,7 @@ struct TrainCommand: Program {
 
     @OptionGroup var job: JobOptions
 
-    @Option(
-        help: "A folder with the IDX files of MNIST or of EMNIST's digits, plain or .gz, or the one that torchvision made. (default: drawn digits)"
-    )
+    @Option(help: "A folder with the IDX files of MNIST or EMNIST's digits, plain or .gz; torchvision's too. (default: drawn digits)")
     var data: String?
 
     // Numbers are taken unconditionally: `--seed -1` is a bad value, not a missing one.
