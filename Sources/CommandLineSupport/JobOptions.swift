@@ -27,7 +27,9 @@ public struct JobOptions: ParsableArguments {
         help: "How many RDMA devices each rank uses; its messages are spread over them. 1 by default; the same on all ranks.")
     public var devicesPerRank: Int?
 
-    @Option(help: "Memory for what peers send beyond the buffers, at most, such as 8M: less means smaller messages. 64M by default.")
+    @Option(
+        parsing: .unconditional,
+        help: "Memory for what peers send beyond the buffers, at most, such as 8M: less means smaller messages. 64M by default.")
     public var landing: ByteCount?
 
     public init() {}

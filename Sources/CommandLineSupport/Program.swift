@@ -201,6 +201,7 @@ public func writeText(_ text: String, to path: String) throws {
 /// Asked before the work, so that hours of it are not lost for want of a folder.
 /// - Throws: what `writeJSON` would throw, as far as that can be told in advance.
 public func checkWritable(_ path: String) throws {
+    guard !path.isEmpty else { throw unwritable("''", "the name is empty") }
     let folder = URL(fileURLWithPath: path).deletingLastPathComponent().path
     guard isFolder(folder) else { throw unwritable(path, "there is no folder \(folder)") }
     guard !isFolder(path) else { throw unwritable(path, "it is a folder") }

@@ -161,7 +161,7 @@ struct Measurement<E: Measurable> {
 
     private func timeCalls(_ place: Place, _ input: [[E]], count: Int) throws -> RankTiming {
         var calls: [UInt64] = []
-        calls.reserveCapacity(method.iterations)
+        calls.reserveCapacity(min(method.iterations, 1 << 20))
         var (work, wait) = (UInt64(0), UInt64(0))
         let call = soleCall(place, count: count)
         try communicator.barrier()

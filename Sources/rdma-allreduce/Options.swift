@@ -109,16 +109,19 @@ struct TimingOptions: ParsableArguments {
     @Flag(help: "Rewrite the input before each timed call, as backprop does; then a barrier. Neither is part of the time.")
     var dirty = false
 
+    /// Of iterations: more than anybody waits for.
+    private static let most = 1_000_000_000
+
     mutating func validate() throws {
-        if iterations < 1 { throw ValidationError("-n \(iterations): give at least 1 timed iteration") }
-        if warmups < 0 { throw ValidationError("-w \(warmups): give 0 or more iterations before the timed ones") }
+        if !(1...Self.most ~= iterations) { throw ValidationError("-n \(iterations): give 1 to \(Self.most) timed iterations") }
+        if !(0...Self.most ~= warmups) { throw ValidationError("-w \(warmups): give 0 to \(Self.most) iterations before the timed ones") }
         if !(1...64 ~= aggregated) { throw ValidationError("-m \(aggregated): give a number of operations from 1 to 64") }
         if cycles < 0 { throw ValidationError("-N \(cycles): give a number of cycles, or 0 for no end") }
         if !(0..<iterations ~= skippedIterations) {
             throw ValidationError("-K \(skippedIterations): give a number of iterations below the \(iterations) of -n")
         }
         if timeoutSeconds < 0 { throw ValidationError("-T \(timeoutSeconds): give seconds, or 0") }
-        if checks < 0 { throw ValidationError("-c \(checks): give 0 or more checked iterations") }
+        if !(0...Self.most ~= checks) { throw ValidationError("-c \(checks): give 0 to \(Self.most) checked iterations") }
     }
 }
 
@@ -140,9 +143,9 @@ struct ReportOptions: ParsableArguments {
     var messageRate = false
 
     @Option(
-        name: [.customShort("S"), .customLong("report_timestamps")], defaultAsFlag: ZeroOrOne.one,
+        name: [.customShort("S"), .customLong("report_timestamps")], defaultAsFlag: 1,
         help: "1, or no value: a last column with the local time of each line.")
-    var timestampColumn: ZeroOrOne?
+    var timestampColumn: Int?
 
     @Option(
         name: [.customShort("J", allowingJoined: true), .customLong("json"), .customLong("output"), .customLong("output_file")],
@@ -167,7 +170,11 @@ struct ReportOptions: ParsableArguments {
     @Option(help: "Also write what the cost model chooses by into this file, for VERBENA_COSTS: the same choices without measuring anew.")
     var saveCosts: String?
 
-    var timestamps: Bool { timestampColumn == .one }
+    mutating func validate() throws {
+        if let timestampColumn, !(0...1 ~= timestampColumn) { throw ValidationError("-S \(timestampColumn): give 0 or 1") }
+    }
+
+    var timestamps: Bool { timestampColumn == 1 }
     var wantsIterations: Bool { iterationColumns == .one }
     var wantsMemory: Bool { explain || memory == .one }
 }

@@ -37,7 +37,7 @@ struct SimulateCheckCommand: Program {
             Exit status: 0 nothing found, 1 something found, 2 usage.
             """)
 
-    @Option(help: "Seeds, as FROM..TO or one number.")
+    @Option(parsing: .unconditional, help: "Seeds, as FROM..TO or one number.")
     var seeds: SeedRange
 
     @Option(parsing: .unconditional, help: "Ranks of every world. (default: 1 to 12, drawn)")
@@ -58,7 +58,7 @@ struct SimulateCheckCommand: Program {
     func check() throws {
         if let ranks, !(1...64 ~= ranks) { throw ValidationError("--ranks \(ranks): give a number from 1 to 64") }
         if let threads, threads < 1 { throw ValidationError("--threads \(threads): give at least 1") }
-        guard SimulationCheck(ranks: ranks, faults: faults, shortenings: "") != nil else {
+        guard !faults.isEmpty, SimulationCheck(ranks: ranks, faults: faults, shortenings: "") != nil else {
             throw ValidationError("--faults \(faults): give none, all, or some of \(SimulationCheck.faultNames.joined(separator: ", "))")
         }
         guard SimulationCheck(ranks: ranks, faults: faults, shortenings: shorten) != nil else {
@@ -118,14 +118,11 @@ struct SimulateTimeCommand: Program {
             throw ValidationError(
                 "--ranks \(ranks), --ranks-per-machine \(ranksPerMachine): give 2 to 16384 ranks on at least two full machines")
         }
+        guard 0...1e6 ~= latency else { throw ValidationError("--latency \(latency): give microseconds from 0 to 1000000") }
         // Virtual time is counted in whole nanoseconds.
-        guard 0...1e6 ~= latency, 1e-3...1e6 ~= bandwidth else {
-            throw ValidationError(
-                "--latency \(latency), --bandwidth \(bandwidth): give microseconds up to 1000000, and 0.001 to 1000000 GB/s")
-        }
-        guard 4...(4 << 30) ~= bytes.value, (1 << 20)...(4 << 30) ~= landing.value else {
-            throw ValidationError("--bytes, --landing: give 4 bytes to 4G, and 1M to 4G")
-        }
+        guard 1e-3...1e6 ~= bandwidth else { throw ValidationError("--bandwidth \(bandwidth): give GB/s from 0.001 to 1000000") }
+        guard 4...(4 << 30) ~= bytes.value else { throw ValidationError("--bytes \(bytes.value): give 4 to 4G") }
+        guard (1 << 20)...(4 << 30) ~= landing.value else { throw ValidationError("--landing \(landing.value): give 1M to 4G") }
     }
 
     func work() throws -> Int32 {

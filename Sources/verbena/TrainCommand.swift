@@ -37,7 +37,7 @@ struct TrainCommand: Program {
     @Option(parsing: .unconditional, help: "Of SGD, from 0 to below 1.")
     var momentum = initial.momentum
 
-    @Option(help: "Sizes of the hidden layers, separated by commas; none for a linear classifier.")
+    @Option(parsing: .unconditional, help: "Sizes of the hidden layers, separated by commas; none for a linear classifier.")
     var hidden = LayerSizes(initial.hiddenSizes)
 
     @Option(parsing: .unconditional, help: "The most bytes of gradients that travel together; suffixes K, M, G.")
@@ -62,6 +62,7 @@ struct TrainCommand: Program {
     }
 
     func validate() throws {
+        if data == "" { throw ValidationError("--data '': give the name of a folder") }
         do { try settings.validate() } catch { throw ValidationError("\(error)") }
     }
 

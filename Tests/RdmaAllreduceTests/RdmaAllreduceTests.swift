@@ -32,7 +32,8 @@ import Verbena
         ["--collective", "allscatter"], ["--algorithm", "magic"], ["--lanes", "0"], ["--lanes", "-1"], ["--bogus"], ["word"],
         ["--ranks", "0"], ["--collective", "sendrecv", "--algorithm", "ring"],
         ["--collective", "sendrecv", "--explain"], ["--collective", "barrier", "--plot", "x.svg"],
-        ["--ranks", "2", "--collective", "broadcast", "-r", "2"], ["-S", "2"], ["-N", "-1"], ["-T", "-1"], ["-M", "2"], ["-I", "2"],
+        ["--ranks", "2", "--collective", "broadcast", "-r", "2"], ["-S", "2"], ["-S", "x"], ["-n", "1000000001"], ["-w", "1000000001"],
+        ["-c", "1000000001"], ["--landing", "-1"], ["-N", "-1"], ["-T", "-1"], ["-M", "2"], ["-I", "2"],
         ["-K", "1"], ["-I", "1", "-n", "5", "-K", "5"], ["-I", "1", "-n", "10001"],
     ])
     func mistakesAreUsageErrorsWithARemedy(arguments: [String]) throws {

@@ -26,7 +26,12 @@ struct CommandLineTests {
         (["simulate", "check", "--seeds", "9..1"], "9..1"), (["simulate", "check", "--seeds", "1..2", "--ranks", "0"], "--ranks 0"),
         (["simulate", "check", "--seeds", "1", "--faults", "crash,fire"], "fire"),
         (["simulate", "check", "--seeds", "1", "--shorten", "calm,x"], "calm,x"),
-        (["simulate", "time", "--ranks", "1"], "--ranks 1"),
+        (["simulate", "time", "--ranks", "1"], "--ranks 1"), (["simulate", "time", "--bandwidth", "inf"], "--bandwidth inf"),
+        (["simulate", "time", "--latency", "-1"], "--latency -1.0: "), (["simulate", "time", "--bytes", "0"], "--bytes 0: "),
+        (["simulate", "time", "--landing", "1K"], "--landing 1024: "),
+        (["simulate", "check", "--seeds", "1", "--faults", ""], "--faults : "),
+        (["simulate", "check", "--seeds", "-1"], "'-1'"), (["train", "--hidden", "-1"], "hidden sizes [-1]"),
+        (["train", "--landing", "-1"], "'-1'"), (["train", "--data", ""], "--data ''"),
         (["simulate", "time", "--ranks", "9", "--ranks-per-machine", "2"], "machines"),
     ]
 
@@ -48,13 +53,13 @@ struct CommandLineTests {
         #expect(failure.description.contains("/nowhere") && failure.description.contains("leave --data out"))
     }
 
-    @Test("a JSON file that cannot be written is status 1, before there are ranks", arguments: ["/nowhere/run.json", "/"])
+    @Test("a JSON file that cannot be written is status 1, before there are ranks", arguments: ["/nowhere/run.json", "/", ""])
     func unwritable(path: String) throws {
         let failure = try #require(throws: Failure.self) {
             _ = try parse(VerbenaCommand.self, ["train", "--ranks", "2", "--json", path])
         }
         #expect(failure.status == ExitStatus.failure)
-        #expect(failure.description.contains(path) && failure.description.contains("; give a file in a folder"))
+        #expect(failure.description.contains(path.isEmpty ? "''" : path) && failure.description.contains("; give a file in a folder"))
     }
 
     @Test("options reach the settings")
