@@ -41,7 +41,7 @@ public enum Algorithm: String, Sendable, CaseIterable {
             return ranks >= Doubling.leastRanks && byteCount <= ranks * settings.eagerBytes / slots
         case (.ring, .allreduce), (.ring, .reduceScatter), (.ring, .allgather), (.ring, .broadcast), (.ring, .reduce): return true
         case (.hierarchical, .allreduce): return settings.topology.isNested
-        case (.tree, .broadcast): return byteCount <= ExecutorSettings.messageBytes
+        case (.tree, .broadcast): return byteCount <= settings.messageBytes
         case (.tree, .reduce): return byteCount <= settings.pieceBytes
         case (.pairwise, .allToAll), (.pairwise, .gather), (.pairwise, .scatter): return true
         default: return false

@@ -27,6 +27,13 @@ public struct Executor<F: Fabric & ~Copyable>: ~Copyable {
                 detail: "queues of \(fabric.arrivalDepth) arrivals and \(fabric.writeDepth) writes, \(settings.arrivalDepth) needed",
                 remedy: "use a device with deeper queues, or fewer ranks")
         }
+        guard worldSize == 1 || settings.leastMessageBytes...fabric.writeByteLimit ~= settings.messageBytes else {
+            throw FabricError(
+                .resource, during: .open,
+                detail:
+                    "messages of at most \(min(settings.messageBytes, fabric.writeByteLimit)) bytes, \(settings.leastMessageBytes) needed",
+                remedy: "use a device whose port takes longer ones (max_msg_sz of ibv_devinfo -v)")
+        }
         var fabric = fabric
         let landing = try fabric.allocate(byteCount: settings.landing.byteCount)
         machine = StateMachine(

@@ -12,8 +12,10 @@ public struct ExecutorSettings: Sendable, Equatable {
     public static let mostPiecesOnOneMachine = 4
     /// The largest part that is sent unasked.
     public static let largestEagerBytes = 64 << 10
-    /// No message is longer.
-    static let messageBytes = 1 << 30
+    /// No message is longer: enough that its fixed cost vanishes, and as much as a device's pieces of a large region overlap.
+    public static let largestMessageBytes = 256 << 20
+    /// Messages of a rank that another may have unread on a lane, but in a ring: longer buffers go in windows.
+    public static let mostUnread = 32
     /// Landing memory of a rank, at most, unless the user says otherwise.
     public static let landingByteLimit = 64 << 20
 
@@ -29,6 +31,8 @@ public struct ExecutorSettings: Sendable, Equatable {
     public var pieceBytes: Int
     /// Size of an eager slot, a multiple of 64.
     public var eagerBytes: Int
+    /// No message is longer; the same on all ranks, and no more than any rank's fabric takes (`Fabric.writeByteLimit`).
+    public var messageBytes = Self.largestMessageBytes
     /// The machine's largest cache. An operation whose buffers, over all ranks of the machine, exceed it stores past the caches: the lines would be
     /// gone before anybody reads them. May differ between ranks.
     public var cacheBytes = 32 << 20
@@ -68,16 +72,19 @@ public struct ExecutorSettings: Sendable, Equatable {
 
     public var worldSize: Int { topology.worldSize }
 
+    /// The longest message that is never cut: a piece, or the slots that `Logarithmic` passes on together.
+    var leastMessageBytes: Int { max(pieceBytes, max(1, worldSize / 2) * eagerBytes) }
+
     var landing: Landing { Landing(self) }
     /// Memory that peers write into, beyond the user's buffers.
     public var landingByteCount: Int { landing.byteCount }
 
     /// Arrivals that one channel may hold unread, a power of two: what all lanes together may have on their way.
     ///
-    /// In a ring that is N x P a lane (`Ring`), in a chain 32, in the others two for a block; while a lane's operation is unfinished here, the
+    /// In a ring that is N x P a lane (`Ring`), in the others a window of 32 for a rank's part, or two; while a lane's operation is unfinished here, the
     /// same peer may have begun one more there: its first message, or what is eager, which is at most two for each round.
     public var arrivalDepth: Int {
-        let perLane = max((worldSize + 1) * pieces, Chain.mostBroadcastPieces) + 8
+        let perLane = max((worldSize + 1) * pieces, Self.mostUnread) + 8
         var depth = 64
         while depth < Self.lanes * perLane { depth *= 2 }
         return depth

@@ -1,10 +1,16 @@
 /// All-to-all, gather and scatter: every block is written once, from where it lies to where it belongs, when its receiver has invited it.
 ///
-/// In turn i of an all-to-all, rank r writes to rank r + i, so that no rank is written to by many at once.
+/// In turn i of an all-to-all, rank r writes to rank r + i, so that no rank is written to by many at once. Blocks of more messages than may
+/// be unread go in rounds, each of which is a schedule of its own: its invitations say that the round before has been read.
 public struct Pairwise: Equatable, Sendable {
     let shape: Shape
+    /// Writes of a block: one, unless it is longer than a message may be.
+    private let messages: Int
 
-    init(_ shape: Shape) { self.shape = shape }
+    init(_ shape: Shape) {
+        self.shape = shape
+        messages = shape.messages
+    }
 
     private var others: Int { shape.worldSize - 1 }
     private func after(_ index: Int) -> Int { (shape.rank + 1 + index) % shape.worldSize }
@@ -31,21 +37,31 @@ public struct Pairwise: Equatable, Sendable {
     private func source(_ index: Int) -> Int { shape.collective == .scatter(root: root) ? root : before(index) }
     private func target(_ index: Int) -> Int { shape.collective == .gather(root: root) ? root : after(index) }
 
-    /// Writes of a block: one, unless it is longer than a message may be.
-    private var messages: Int { max(1, (shape.count + shape.messageElements - 1) / shape.messageElements) }
+    /// Steps of a round in which each block has so many messages: invitations; the own block; the writes, each target's after its invitation;
+    /// what comes in.
+    private func steps(_ messages: Int) -> Int { sources + 1 + targets * (1 + messages) + sources * messages }
 
-    /// Invitations; the own block; the writes, each target's after its invitation; what comes in.
-    public var count: Int { sources + 1 + targets * (1 + messages) + sources * messages }
+    public var count: Int {
+        let (full, rest) = messages.quotientAndRemainder(dividingBy: shape.mostUnread)
+        return full * steps(shape.mostUnread) + (rest > 0 ? steps(rest) : 0)
+    }
 
     public subscript(index: Int) -> Step {
+        let (round, step) = index.quotientAndRemainder(dividingBy: steps(min(messages, shape.mostUnread)))
+        let first = round * shape.mostUnread
+        return self.step(step, first: first, messages: min(messages - first, shape.mostUnread))
+    }
+
+    /// - Parameter first: of the round's messages of a block.
+    private func step(_ index: Int, first: Int, messages: Int) -> Step {
         var index = index
         if index < sources { return Step(send: .signal(source(index))) }
         index -= sources
-        if index == 0 { return Step(action: own) }
+        if index == 0 { return Step(action: first == 0 ? own : nil) }
         index -= 1
         if index < targets * (1 + messages) {
             let (turn, part) = index.quotientAndRemainder(dividingBy: 1 + messages)
-            return part == 0 ? Step(receive: target(turn)) : Step(send: send(to: target(turn), message: part - 1))
+            return part == 0 ? Step(receive: target(turn)) : Step(send: send(to: target(turn), message: first + part - 1))
         }
         return Step(receive: source((index - targets * (1 + messages)) / messages))
     }
@@ -72,7 +88,8 @@ public struct Pairwise: Equatable, Sendable {
     }
 }
 
-/// One rank's end of a transfer between two: the receiver tells the sender where, and the sender writes there.
+/// One rank's end of a transfer between two: the receiver tells the sender where, and the sender writes there. The receiver says so again
+/// before each window of as many messages as may be unread.
 public struct Transfer: Equatable, Sendable {
     let shape: Shape
     let peer: Int
@@ -87,16 +104,15 @@ public struct Transfer: Equatable, Sendable {
         }
     }
 
-    private var messages: Int { max(1, (shape.count + shape.messageElements - 1) / shape.messageElements) }
-
-    public var count: Int { 1 + messages }
+    public var count: Int { shape.messages + (shape.messages + shape.mostUnread - 1) / shape.mostUnread }
 
     public subscript(index: Int) -> Step {
+        let (window, part) = index.quotientAndRemainder(dividingBy: 1 + shape.mostUnread)
         guard isSend else {
-            return index == 0 ? Step(send: Send(peer: peer, from: .input(0), to: .invitation, count: 0)) : Step(receive: peer)
+            return part == 0 ? Step(send: Send(peer: peer, from: .input(0), to: .invitation, count: 0)) : Step(receive: peer)
         }
-        guard index > 0 else { return Step(receive: peer) }
-        let start = (index - 1) * shape.messageElements
+        guard part > 0 else { return Step(receive: peer) }
+        let start = (window * shape.mostUnread + part - 1) * shape.messageElements
         let count = max(0, min(shape.count - start, shape.messageElements))
         return Step(send: Send(peer: peer, from: .input(start), to: .invited(start), count: count))
     }

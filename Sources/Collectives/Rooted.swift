@@ -1,10 +1,11 @@
 /// A chain of ranks for large broadcasts and reductions: it begins or ends at the root, and pieces follow each other without a gap, so that every
 /// link carries the buffer once.
 ///
-/// *Broadcast.* The root is first; each rank writes a piece into its right neighbour's output as soon as it has it.
+/// *Broadcast.* The root is first; each rank writes a piece into its right neighbour's output as soon as it has it. A buffer of more pieces
+/// than may be unread goes in a window of two halves: the reader says when it has taken one, and the one after the next may come.
 ///
 /// *Reduce.* The root is last; a piece is written into the right neighbour's slot, which adds its own part there and passes it on. The slots
-/// are a window of two halves: a half may be written again when its reader says so, which it does when its own sends from
+/// are the window: a half may be written again when its reader says so, which it does when its own sends from
 /// that half have completed. While it waits for that, the other half is filled.
 public struct Chain: Equatable, Sendable {
     let shape: Shape
@@ -16,18 +17,15 @@ public struct Chain: Equatable, Sendable {
     /// Pieces of half a window.
     let half: Int
 
-    /// Pieces of a broadcast, at most: the arrivals that may be unread.
-    static let mostBroadcastPieces = 32
-
     init(_ shape: Shape) {
         self.shape = shape
         if case .reduce = shape.collective { isReduce = true } else { isReduce = false }
         let first = shape.collective.root + (isReduce ? 1 : 0)
         place = (shape.rank - first + 2 * shape.worldSize) % shape.worldSize
-        let least = (shape.count + Self.mostBroadcastPieces - 1) / Self.mostBroadcastPieces
-        pieceElements = max(1, isReduce ? shape.pieceElements : max(shape.pieceElements, least))
+        let least = (shape.count + shape.mostUnread - 1) / shape.mostUnread
+        pieceElements = max(1, min(shape.messageElements, isReduce ? shape.pieceElements : max(shape.pieceElements, least)))
         pieces = max(1, (shape.count + pieceElements - 1) / pieceElements)
-        half = max(1, min(shape.mostPieces, shape.gatedSlots) / 2)
+        half = isReduce ? max(1, min(shape.mostPieces, shape.gatedSlots) / 2) : min(shape.mostUnread / 2, (pieces + 1) / 2)
     }
 
     private var isFirst: Bool { place == 0 }
@@ -47,10 +45,10 @@ public struct Chain: Equatable, Sendable {
         default: break
         }
         let (number, turn) = (index - 2).quotientAndRemainder(dividingBy: 3 + 2 * half)
-        let frees = isReduce && !isFirst && number + 2 < halves
+        let frees = !isFirst && number + 2 < halves
         switch turn {
-        case 0: return Step(receive: isReduce && !isLast && number >= 2 ? right : nil)
-        case 1 + 2 * half: return Step(drain: frees && !isLast)
+        case 0: return Step(receive: !isLast && number >= 2 ? right : nil)
+        case 1 + 2 * half: return Step(drain: isReduce && frees && !isLast)
         case 2 + 2 * half: return Step(send: frees ? .signal(left) : nil)
         default:
             let (inHalf, part) = (turn - 1).quotientAndRemainder(dividingBy: 2)

@@ -18,8 +18,13 @@ public struct Shape: Equatable, Sendable {
     public var channels: Int
     /// The most elements of one write.
     public var messageElements: Int
+    /// Messages of a rank that another may have unread, where their number grows with the buffer; at least 2.
+    public var mostUnread = ExecutorSettings.mostUnread
 
     public var worldSize: Int { topology.worldSize }
+
+    /// Writes of `count` elements: one, unless it is longer than a message may be.
+    var messages: Int { max(1, (count + messageElements - 1) / messageElements) }
 
     /// Copies the own part of a collective from input to output, where it is not there already.
     func copyOwn(from: Int, to: Int) -> Action? {

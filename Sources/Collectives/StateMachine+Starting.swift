@@ -7,7 +7,7 @@ extension ExecutorSettings {
         return Shape(
             rank: rank, topology: topology, collective: operation.collective, count: operation.count, isInPlace: operation.isInPlace,
             pieceElements: pieceBytes / size, leastPieceElements: Self.smallestPieceBytes / size, mostPieces: pieces,
-            gatedSlots: layout.gatedSlots, channels: channelsPerPeer, messageElements: Self.messageBytes / size)
+            gatedSlots: layout.gatedSlots, channels: channelsPerPeer, messageElements: messageBytes / size)
     }
 }
 

@@ -29,6 +29,9 @@ public protocol Fabric: ~Copyable, SendableMetatype {
     /// How many arrivals on one channel may be on their way or unread. Whoever writes must keep to it; a fabric may fail the channel.
     var arrivalDepth: Int { get }
 
+    /// No write is longer, in bytes; one that is, is refused with `.outOfBounds`. Peers may take less: a job keeps to the least of all.
+    var writeByteLimit: Int { get }
+
     /// Whether a write's source is free as soon as `write` has returned. Its completion may then never be reported.
     var writesCompleteAtOnce: Bool { get }
 
@@ -93,6 +96,7 @@ public protocol Fabric: ~Copyable, SendableMetatype {
 
 extension Fabric where Self: ~Copyable {
     public var writesCompleteAtOnce: Bool { false }
+    public var writeByteLimit: Int { .max }
 
     @inlinable
     public func didTouch(byteCount: Int) {}

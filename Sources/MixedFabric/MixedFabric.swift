@@ -15,6 +15,7 @@ public struct MixedFabric<Near: DescriptorWaiting & ~Copyable, Far: DescriptorWa
     public let channelsPerPeer: Int
     public let writeDepth: Int
     public let arrivalDepth: Int
+    public let writeByteLimit: Int
 
     let configuration: MixedFabricConfiguration
     /// By rank; this rank itself is near.
@@ -56,6 +57,7 @@ public struct MixedFabric<Near: DescriptorWaiting & ~Copyable, Far: DescriptorWa
         channelsPerPeer = near.channelsPerPeer
         writeDepth = min(near.writeDepth, far.writeDepth)
         arrivalDepth = min(near.arrivalDepth, far.arrivalDepth)
+        writeByteLimit = min(near.writeByteLimit, far.writeByteLimit)
         let rank = near.rank
         isNear = (0..<near.worldSize).map { $0 == rank || configuration.nearRanks.contains($0) }
         self.configuration = configuration

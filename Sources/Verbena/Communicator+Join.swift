@@ -105,10 +105,14 @@ extension Communicator {
         _ opened: consuming F, _ plan: FabricPlan, _ group: RankGroup, _ verdicts: VerdictBox
     ) throws(VerbenaError) -> Engine<F> {
         var fabric = opened
-        let own = fabric.endpoint
-        let endpoints = try wrapping { () throws(RendezvousError) in
+        let own = Meeting(writeByteLimit: fabric.writeByteLimit, endpoint: fabric.endpoint).encoded
+        let gathered = try wrapping { () throws(RendezvousError) in
             try group.allGather(own, label: "endpoints", timeoutSeconds: stageTimeoutSeconds)
         }
+        let meetings = gathered.map(Meeting.init(decoding:))
+        let endpoints = meetings.map(\.endpoint)
+        var settings = plan.settings
+        settings.messageBytes = meetings.reduce(settings.messageBytes) { min($0, $1.writeByteLimit) }
         let peers = endpoints.indices.filter { $0 != group.rank }
         let deadline = fabric.now().advanced(milliseconds: connectMilliseconds)
         // A verdict ends the wait for a peer that will not come.
@@ -119,7 +123,7 @@ extension Communicator {
         } catch {
             throw verdicts.current.map { VerbenaError($0, during: "joining") } ?? VerbenaError(error)
         }
-        var executor = try executor(on: fabric, plan.settings)
+        var executor = try executor(on: fabric, settings)
         let descriptor = executor.descriptor(of: .landing)
         let descriptors = try wrapping { () throws(RendezvousError) in
             try group.allGather(descriptor, label: "landing memory", timeoutSeconds: stageTimeoutSeconds)
@@ -130,6 +134,28 @@ extension Communicator {
             throw VerbenaError(error)
         }
         return Engine(executor: executor, group: group, looks: plan.callerLooks)
+    }
+}
+
+/// What a rank says of its fabric before it is connected. On the wire: bytes of the longest write 8, then the endpoint.
+private struct Meeting {
+    var writeByteLimit: Int
+    var endpoint: [UInt8]
+
+    init(writeByteLimit: Int, endpoint: [UInt8]) { (self.writeByteLimit, self.endpoint) = (writeByteLimit, endpoint) }
+
+    /// Of too few bytes it makes an endpoint that the fabric refuses, with the rank's number.
+    init(decoding bytes: [UInt8]) {
+        var reader = WireReader(bytes)
+        writeByteLimit = reader.read(Int64.self).map { Int($0) } ?? .max
+        endpoint = Array(bytes.dropFirst(8))
+    }
+
+    var encoded: [UInt8] {
+        var writer = WireWriter()
+        writer.append(Int64(writeByteLimit))
+        writer.append(endpoint)
+        return writer.bytes
     }
 }
 

@@ -98,7 +98,7 @@ import Testing
                         }
                         let isWhole = [.tree, .oneShot, .logarithmic, .doubling].contains(choice.algorithm)
                         #expect(
-                            !isWhole || collective == .barrier || size <= ExecutorSettings.messageBytes,
+                            !isWhole || collective == .barrier || size <= settings.messageBytes,
                             "\(choice.algorithm) writes \(size) bytes at once")
                         #expect(choice.algorithm == choice.predictions[0].algorithm)
                         #expect(choice.predictions.allSatisfy { $0.microseconds >= choice.predictions[0].microseconds })

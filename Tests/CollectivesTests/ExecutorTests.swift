@@ -235,6 +235,30 @@ import Testing
         }
     }
 
+    /// In 70 messages, which is more than may be unread.
+    @Test(arguments: 1...4) func aLongTransferGoesInWindows(seed: UInt64) throws {
+        var settings = Self.settings(2)
+        settings.messageBytes = settings.leastMessageBytes
+        let count = settings.messageBytes / 4 * 70 - 1
+        let job = try Job(settings, seed: seed, bufferBytes: [4 * count])
+        for index in 0..<count { unsafe job.floats(0, 1)[index] = Float(index) }
+        _ = try job.ranks[0].executor.submit(Operation(.send(to: 1), input: Place(job.buffers[1]), count: count, type: .float32))
+        _ = try job.ranks[1].executor.submit(Operation(.receive(from: 0), input: Place(job.buffers[1]), count: count, type: .float32))
+        job.run()
+        #expect(job.ranks.allSatisfy { $0.finished.count == 1 })
+        #expect((0..<count).allSatisfy { unsafe job.floats(1, 1)[$0] == Float($0) })
+        #expect(job.network.mostUnread <= ExecutorSettings.mostUnread + 1, "\(job.network.mostUnread)")
+    }
+
+    @Test func aFabricWithShortMessagesIsRefused() throws {
+        var settings = Self.settings(3)
+        settings.messageBytes = settings.leastMessageBytes - 1
+        let network = Network(topology: settings.topology, channels: 1, seed: 1)
+        #expect(throws: FabricError.self) {
+            _ = try Executor(fabric: ScrambledFabric(network: network, rank: 0, depth: settings.arrivalDepth), settings: settings)
+        }
+    }
+
     /// One operation's messages, and those of its successor that may come before it ends, are within the bound, in whatever order they come.
     @Test(arguments: 2...9)
     func arrivalsAreBounded(worldSize: Int) {
@@ -243,9 +267,11 @@ import Testing
             let settings = ExecutorSettings(topology: topology)
             for collective in Collective.all(worldSize: worldSize) where collective.root <= 0 {
                 for algorithm in Algorithm.allCases {
-                    for count in collective == .allreduce ? [0, 20 * worldSize] : [0, 5, 40] {
+                    for count in collective == .allreduce ? [0, 20 * worldSize] : [0, 5, 40, 100] {
                         let cutting = ScheduleTests.Cutting(piece: 1, least: 1, pieces: settings.pieces)
-                        guard let rehearsal = ScheduleTests.rehearse(collective, algorithm, topology, count, inPlace: false, cutting)
+                        guard
+                            let rehearsal = ScheduleTests.rehearse(
+                                collective, algorithm, topology, count, inPlace: false, cutting, messageElements: 1, window: nil)
                         else { continue }
                         most = max(most, rehearsal.mostUnread)
                         early = max(early, rehearsal.mostEarly)

@@ -26,8 +26,10 @@ import Testing
         (1...8).map { Cutting(piece: piece, least: piece == 3 ? 1 : max(1, piece / 4), pieces: $0) }
     }
 
+    /// - Parameter window: messages that may be unread where their number grows with the buffer; nil for what the settings say.
     static func rehearse(
-        _ collective: Collective, _ algorithm: Algorithm, _ topology: Topology, _ count: Int, inPlace: Bool, _ cutting: Cutting
+        _ collective: Collective, _ algorithm: Algorithm, _ topology: Topology, _ count: Int, inPlace: Bool, _ cutting: Cutting,
+        messageElements: Int = 50, window: Int? = 4
     ) -> Rehearsal? {
         let settings = ExecutorSettings.small(topology, pieceBytes: cutting.piece * 4, pieces: cutting.pieces, channels: cutting.channels)
         let operation = Operation(
@@ -37,13 +39,60 @@ import Testing
         let shapes = (0..<topology.worldSize).map { rank in
             var shape = settings.shape(of: operation, rank: rank, layout: settings.landing)
             shape.leastPieceElements = cutting.least
-            if algorithm == .pairwise { shape.messageElements = 50 }
+            if isCut(collective, algorithm) { shape.messageElements = messageElements }
+            if let window { shape.mostUnread = window }
             return shape
         }
         let rehearsal = Rehearsal(operation, algorithm, topology, shapes: shapes)
         rehearsal.run()
         rehearsal.compare(with: Oracle(operation: operation, topology: topology, algorithm: algorithm))
         return rehearsal
+    }
+
+    /// Whether messages are as long as the buffer unless they are cut.
+    private static func isCut(_ collective: Collective, _ algorithm: Algorithm) -> Bool {
+        if case .broadcast = collective, algorithm == .ring { return true }
+        return algorithm == .pairwise
+    }
+
+    /// Buffers of many times what a message takes: however many messages that are, no more than a window is unread.
+    @Test(arguments: [2, 3, 5])
+    func longBuffersGoInWindows(worldSize: Int) {
+        let topology = Topology.apart(worldSize: worldSize)
+        let cutting = Cutting(piece: 1, least: 1, pieces: 4)
+        for (collective, algorithm) in [
+            (Collective.broadcast(root: 1), Algorithm.ring), (.allToAll, .pairwise), (.gather(root: 0), .pairwise),
+            (.scatter(root: 1), .pairwise),
+        ] {
+            for count in [2, 8, 9, 16, 17, 100] {
+                for message in [1, 3] {
+                    guard
+                        let rehearsal = Self.rehearse(
+                            collective, algorithm, topology, count, inPlace: false, cutting, messageElements: message)
+                    else { return #expect(Bool(false), "\(algorithm) \(collective) is possible") }
+                    #expect(rehearsal.faults.isEmpty, "\(algorithm) \(collective) of \(count) in messages of \(message)")
+                    #expect(rehearsal.mostUnread <= 4 + 2, "\(algorithm) \(collective) of \(count) in messages of \(message)")
+                }
+            }
+        }
+    }
+
+    @Test func nothingIsWrittenAtOnceThatIsLongerThanAMessage() {
+        var settings = ExecutorSettings(topology: .apart(worldSize: 4))
+        settings.messageBytes = 1 << 20
+        let longest = 16 << 20
+        for collective in Collective.all(worldSize: 4) where collective.root <= 0 {
+            for algorithm in settings.algorithms(for: collective, byteCount: longest) {
+                let operation = Operation(
+                    collective, input: Place(SharedBuffer(index: 1)), output: Place(SharedBuffer(index: 2)), count: longest / 4,
+                    type: .float32)
+                for rank in 0..<4 {
+                    let schedule = Schedule(algorithm, settings.shape(of: operation, rank: rank, layout: settings.landing))
+                    let sends = (0..<schedule.count).compactMap { schedule[$0].send?.count }
+                    #expect(sends.allSatisfy { 4 * $0 <= settings.messageBytes }, "\(algorithm) \(collective)")
+                }
+            }
+        }
     }
 
     /// One of a world's groupings at a time, so that they are shared among the cores.
