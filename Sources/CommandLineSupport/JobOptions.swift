@@ -19,7 +19,10 @@ public struct JobOptions: ParsableArguments {
     @Option(help: "What carries the data: auto (shared memory inside a machine, verbs between machines), verbs or shm.")
     public var fabric: FabricChoice?
 
-    @Option(help: "RDMA devices for verbs, separated by commas, taken in turn by the ranks of a machine. All usable ones by default.")
+    @Option(
+        help: ArgumentHelp(
+            "RDMA devices for verbs, separated by commas, taken in turn by the ranks of a machine. All usable ones by default.",
+            discussion: "rxe1@10.10.0.1 or rxe1@10.10.0.0/24 says which address of a device to take."))
     public var device: String?
 
     @Option(

@@ -16,7 +16,8 @@ public enum FabricChoice: String, Sendable, CaseIterable {
 /// set (`RANK`, `WORLD_SIZE`, ... of torchrun; those of mpirun, srun and mlx.launch; none: a world of one).
 public struct Configuration: Sendable {
     public var fabric: FabricChoice
-    /// RDMA devices to use, in turn by local rank; empty for every usable one. Only verbs looks at it.
+    /// RDMA devices to use, in turn by local rank; empty for every usable one. Only verbs looks at it. After an @ the address of the device to
+    /// take, or a prefix of it: `mlx5_0@10.1.0.7`, `mlx5_0@10.1.0.0/16`; else the two that reach each other without a router are taken.
     public var devices: [String]
     /// How many RDMA devices each rank uses, 1 to `mostDevicesPerRank`, the same number on all ranks: for ranks that are fewer than the
     /// devices of their machine. Of `devices`, or of the usable ones, each rank of a machine takes the next so many. Messages are spread over

@@ -3,7 +3,7 @@ internal import Verbs
 /// What there is to say about RDMA devices and the rights to use them.
 struct VerbsDiagnosis {
     var findings: [DoctorReport.Finding] = []
-    /// `rxe0 10.10.0.1`: devices that a rank can use, with the address that it would take.
+    /// `rxe0 10.10.0.1`: devices that a rank can use, with the addresses among which it would choose.
     private(set) var usable: [String] = []
 
     init(_ facts: MachineFacts) {
@@ -33,7 +33,10 @@ struct VerbsDiagnosis {
                         remedy: "install the providers (apt-get install ibverbs-providers) and load ib_uverbs"))
             }
             guard nodes.isEmpty else { return }
-            usable = devices.compactMap { device in device.usableAddresses.first.map { "\(device.name) \($0)" } }
+            usable = devices.compactMap { device in
+                let addresses = device.usablePort(in: nil)?.addresses.map(\.description) ?? []
+                return addresses.isEmpty ? nil : "\(device.name) \(addresses.joined(separator: " or "))"
+            }
         }
     }
 

@@ -70,14 +70,39 @@ public final class ConnectionManager {
     }
 }
 
+/// Why a request was rejected, as far as it is known in which case which is given.
+public enum RejectReason: Equatable, Sendable {
+    /// The other side has no room for one more.
+    case noResources
+    /// Nobody listens there.
+    case nobodyListens
+    /// The other side still has an older connection of the same number.
+    case stale
+    /// Rejected by the other side's program, or by its kernel, when it fails to accept or ends: then without private data.
+    case byConsumer
+    case other(Int)
+
+    public init(status: Int) {
+        switch status {
+        case 1, 3: self = .noResources
+        case 8: self = .nobodyListens
+        case 10: self = .stale
+        case 28: self = .byConsumer
+        default: self = .other(status)
+        }
+    }
+}
+
 /// What rdma_cm had to say, copied out of the library.
 public struct ConnectionEvent {
     public enum Kind: Sendable, Equatable {
         case addressResolved, routeResolved
         /// Somebody wants to connect; `connection` is theirs to accept or reject.
         case request
+        /// The other side agrees (`privateData` is its answer) and waits for `Connection.confirm`.
+        case accepted
         case established
-        /// `status` is 28 where the other side rejected in its own words (in `privateData`), 8 where nobody listens there.
+        /// `status` is a reason of the InfiniBand Architecture Specification (12.6.7.2): see `RejectReason`.
         case rejected
         /// Neither answer nor rejection: `status` is an errno value.
         case addressFailed, routeFailed, unreachable, connectFailed
@@ -110,7 +135,7 @@ public struct ConnectionEvent {
         status = Int(unsafe event.pointee.status)
         name = unsafe String(cString: rdma_event_str(type))
         privateData = []
-        if kind == .request || kind == .established || kind == .rejected {
+        if kind == .request || kind == .accepted || kind == .rejected {
             let data = unsafe event.pointee.param.conn
             if let bytes = unsafe data.private_data {
                 privateData = unsafe Array(UnsafeRawBufferPointer(start: bytes, count: Int(data.private_data_len)))
@@ -124,6 +149,7 @@ public struct ConnectionEvent {
         case RDMA_CM_EVENT_ADDR_RESOLVED: .addressResolved
         case RDMA_CM_EVENT_ROUTE_RESOLVED: .routeResolved
         case RDMA_CM_EVENT_CONNECT_REQUEST: .request
+        case RDMA_CM_EVENT_CONNECT_RESPONSE: .accepted
         case RDMA_CM_EVENT_ESTABLISHED: .established
         case RDMA_CM_EVENT_REJECTED: .rejected
         case RDMA_CM_EVENT_ADDR_ERROR: .addressFailed
@@ -182,10 +208,10 @@ public final class Listener {
         }
     }
 
-    /// The device of the address, as librdmacm opened it: domains, queues and queue pairs of its connections belong on it.
-    public func device() -> DeviceContext {
-        // SAFETY: init made sure that there is one; the context holds this listener.
-        unsafe DeviceContext(borrowing: raw.pointee.verbs!, from: self)
+    /// The device of the address.
+    public var deviceName: String {
+        // SAFETY: init made sure that there is one; the name is copied.
+        unsafe Verbs.deviceName(raw.pointee.verbs.pointee.device)
     }
 }
 

@@ -1,16 +1,14 @@
 internal import CVerbs
 import Glibc
 
-/// An opened device. Two origins: opened here by name, to be looked at and to hear of its ports; or librdmacm's own, on which
-/// everything that takes part in a connection must be created.
+/// An opened device, on which domains, regions, completion queues and queue pairs are made. Its events are about these and about its
+/// ports, and nobody else reads them: librdmacm has a context of its own, which the whole process shares, and makes nothing on this one.
 ///
-/// Threads: one at a time.
+/// Threads: one at a time. Ends with its last dependant, which holds it.
 @safe
 public final class DeviceContext {
     let raw: UnsafeMutablePointer<ibv_context>
     public let name: String
-    /// What keeps a borrowed context usable: librdmacm counts the identifiers on a device. Nil where the context is our own.
-    private let lender: Listener?
 
     /// Opens the device of this name.
     /// - Throws: `.noDevice` with the names that exist, `.permission`.
@@ -27,22 +25,10 @@ public final class DeviceContext {
             return unsafe try notNull("ibv_open_device", "opening \(name)") { unsafe ibv_open_device(device) }
         }
         self.name = name
-        self.lender = nil
         try makeNonBlocking(asyncDescriptor)
     }
 
-    /// The context that librdmacm uses for the device on whose address `listener` listens.
-    init(borrowing raw: UnsafeMutablePointer<ibv_context>, from listener: Listener) {
-        // SAFETY: librdmacm keeps its contexts open; the listener, which we hold, keeps the device in use.
-        unsafe self.raw = raw
-        unsafe self.name = deviceName(raw.pointee.device)
-        self.lender = listener
-    }
-
-    deinit {
-        // SAFETY: our own context, and nothing else holds it: whoever depends on it holds this object.
-        if lender == nil { _ = unsafe ibv_close_device(raw) }
-    }
+    deinit { _ = unsafe ibv_close_device(raw) }  // SAFETY: whoever depends on the context holds this object, so nobody is left.
 
     /// The largest completion queue, queue pair and region that the device takes.
     public func limits() throws(VerbsError) -> DeviceLimits {
@@ -53,6 +39,16 @@ public final class DeviceContext {
             nodeGUID: UInt64(bigEndian: attributes.node_guid), queuePairs: Int(attributes.max_qp),
             workRequestsPerQueue: Int(attributes.max_qp_wr), completionsPerQueue: Int(attributes.max_cqe),
             memoryRegions: Int(attributes.max_mr), regionByteCount: attributes.max_mr_size, ports: Int(attributes.phys_port_cnt))
+    }
+}
+
+extension DeviceContext {
+    /// How much one packet of a port carries at present, in bytes; nil where the port carries none.
+    public func activeMTU(port: Int) throws(VerbsError) -> Int? {
+        var attributes = ibv_port_attr()
+        // SAFETY: the local is written during the call only.
+        try errnoValue("ibv_query_port", "asking \(name) for port \(port)", unsafe cverbs_query_port(raw, UInt8(port), &attributes))
+        return attributes.state == IBV_PORT_ACTIVE ? 128 << Int(attributes.active_mtu.rawValue) : nil
     }
 }
 
@@ -67,16 +63,25 @@ public struct DeviceLimits: Sendable {
     public var ports: Int
 }
 
-/// Something that happened to a device or a port, not to a connection.
+/// Something that the device says by itself, not by a completion. Source: ibv_get_async_event(3).
 public enum DeviceEvent: Sendable, Equatable {
     case deviceFailed
     case portFailed(Int)
     case portActive(Int)
+    /// It took more completions than it has room for, or broke otherwise: completions are lost.
+    case completionQueueFailed
+    /// The pair with this number met with a failure that no completion tells.
+    case queuePairFailed(UInt32)
+    /// A peer asked the pair with this number for memory that is not offered.
+    case accessRefused(UInt32)
+    /// The addresses or the keys of a port changed. Connections may go on, or not.
+    case portChanged(Int, String)
+    /// Of no consequence.
     case other(String)
 }
 
 extension DeviceContext {
-    /// Readable when `nextEvent` has something. Meaningful for contexts opened by name only: events of a borrowed one are everybody's.
+    /// Readable when `nextEvent` has something.
     public var asyncDescriptor: Int32 { unsafe raw.pointee.async_fd }  // SAFETY: the context is open as long as this object lives.
 
     /// The next asynchronous event, or nil where there is none at present. Never blocks.
@@ -89,6 +94,11 @@ extension DeviceContext {
         case IBV_EVENT_DEVICE_FATAL: return .deviceFailed
         case IBV_EVENT_PORT_ERR: return .portFailed(Int(unsafe event.element.port_num))
         case IBV_EVENT_PORT_ACTIVE: return .portActive(Int(unsafe event.element.port_num))
+        case IBV_EVENT_CQ_ERR: return .completionQueueFailed
+        case IBV_EVENT_QP_FATAL, IBV_EVENT_QP_REQ_ERR: return .queuePairFailed(unsafe event.element.qp.pointee.qp_num)
+        case IBV_EVENT_QP_ACCESS_ERR: return .accessRefused(unsafe event.element.qp.pointee.qp_num)
+        case IBV_EVENT_GID_CHANGE, IBV_EVENT_LID_CHANGE, IBV_EVENT_PKEY_CHANGE:
+            return .portChanged(Int(unsafe event.element.port_num), unsafe String(cString: ibv_event_type_str(event.event_type)))
         default: return .other(unsafe String(cString: ibv_event_type_str(event.event_type)))
         }
     }

@@ -12,6 +12,16 @@ public struct DeviceDescription: Sendable {
         let all = ports.filter { $0.state == .active }.flatMap(\.addresses)
         return all.filter(\.isVersion4) + all.filter { !$0.isVersion4 }
     }
+
+    /// Those of the port that has the first of them which lies in `subnet`, or the first of all; and the port.
+    /// - Returns: nil where there is none.
+    public func usablePort(in subnet: Subnet?) -> (port: PortDescription, addresses: [InternetAddress])? {
+        let wanted = usableAddresses.filter { subnet?.contains($0) ?? true }
+        guard let first = wanted.first, let port = ports.first(where: { $0.state == .active && $0.addresses.contains(first) }) else {
+            return nil
+        }
+        return (port, wanted.filter(port.addresses.contains))
+    }
 }
 
 /// A port of a device.
@@ -27,6 +37,8 @@ public struct PortDescription: Sendable {
     public var linkLayer: LinkLayer
     /// In bytes: how much one packet carries.
     public var activeMTU: Int
+    /// What the port says that a message may be long, in bytes.
+    public var messageByteLimit = 1 << 30
     public var gids: [GIDDescription]
     /// The interfaces of the operating system that belong to the port.
     public var interfaces: [String]
@@ -106,7 +118,7 @@ extension DeviceContext {
         let named = Set(gids.map(\.interface).filter { !$0.isEmpty })
         return PortDescription(
             number: number, state: state, physicalState: physicalStateName(attributes.phys_state), linkLayer: layer,
-            activeMTU: 128 << Int(attributes.active_mtu.rawValue), gids: gids,
+            activeMTU: 128 << Int(attributes.active_mtu.rawValue), messageByteLimit: Int(attributes.max_msg_sz), gids: gids,
             interfaces: named.isEmpty ? interfacesOfDevice() : named.sorted())
     }
 
@@ -166,13 +178,4 @@ private func physicalStateName(_ value: UInt8) -> String {
     case 7: "PhyTest"
     default: "unknown"
     }
-}
-
-/// How many bytes this process may lock into memory, by `RLIMIT_MEMLOCK`; nil where there is no limit.
-/// A process with `CAP_IPC_LOCK` is not held to it.
-public func memoryLockLimit() -> UInt64? {
-    var limit = rlimit()
-    // SAFETY: the local is written during the call only.
-    guard unsafe getrlimit(__rlimit_resource_t(__RLIMIT_MEMLOCK.rawValue), &limit) == 0 else { return nil }
-    return limit.rlim_cur == rlim_t.max ? nil : UInt64(limit.rlim_cur)
 }

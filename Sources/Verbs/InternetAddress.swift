@@ -11,6 +11,19 @@ public struct InternetAddress: Hashable, Sendable, CustomStringConvertible {
         self.bytes = bytes
     }
 
+    /// - Returns: nil unless it is an address in figures: `10.10.0.1`, `fd00::1`.
+    public init?(text: String) {
+        for (family, length) in [(AF_INET, 4), (AF_INET6, 16)] {
+            var bytes = [UInt8](repeating: 0, count: length)
+            // SAFETY: the array is a local as long as the family's addresses.
+            if unsafe inet_pton(family, text, &bytes) == 1 {
+                self.bytes = bytes
+                return
+            }
+        }
+        return nil
+    }
+
     public var isVersion4: Bool { bytes.count == 4 }
 
     public var description: String {
@@ -21,6 +34,34 @@ public struct InternetAddress: Hashable, Sendable, CustomStringConvertible {
         _ = unsafe inet_ntop(AF_INET6, bytes, &text, length)
         return String(decoding: text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
+}
+
+/// An address and how many of its first bits a neighbour's begins with as well: `10.10.0.1/24`.
+public struct Subnet: Hashable, Sendable, CustomStringConvertible {
+    public var address: InternetAddress
+    public var prefixLength: Int
+
+    public init(address: InternetAddress, prefixLength: Int) {
+        self.address = address
+        self.prefixLength = prefixLength
+    }
+
+    /// - Returns: nil unless it is an address, which stands for itself, or an address and a prefix length: `10.10.0.0/24`.
+    public init?(text: String) {
+        let parts = text.split(separator: "/", omittingEmptySubsequences: false)
+        guard parts.count <= 2, let address = InternetAddress(text: String(parts[0])) else { return nil }
+        let most = 8 * address.bytes.count
+        guard let length = parts.count == 2 ? Int(parts[1]) : most, 0...most ~= length else { return nil }
+        self.init(address: address, prefixLength: length)
+    }
+
+    public func contains(_ other: InternetAddress) -> Bool {
+        guard other.bytes.count == address.bytes.count else { return false }
+        for index in 0..<prefixLength where (other.bytes[index / 8] ^ address.bytes[index / 8]) >> (7 - index % 8) & 1 == 1 { return false }
+        return true
+    }
+
+    public var description: String { prefixLength == 8 * address.bytes.count ? "\(address)" : "\(address)/\(prefixLength)" }
 }
 
 /// An address and a port of rdma_cm's TCP port space.
@@ -59,28 +100,43 @@ public struct SocketAddress: Hashable, Sendable, CustomStringConvertible {
 
 /// The addresses of a network interface that other machines can use.
 func addresses(ofInterface name: String) -> [InternetAddress] {
+    interfaceAddresses().filter { $0.interface == name && !isLinkLocal($0.subnet.address.bytes) }.map(\.subnet.address)
+}
+
+/// Of an address of this machine: which others its interface reaches without a router. Nil where no interface has the address.
+public func subnet(of address: InternetAddress) -> Subnet? { interfaceAddresses().first { $0.subnet.address == address }?.subnet }
+
+/// Of every interface.
+private func interfaceAddresses() -> [(interface: String, subnet: Subnet)] {
     var list: UnsafeMutablePointer<ifaddrs>?
     // SAFETY: the list belongs to us from here to freeifaddrs at the end; nothing of it is kept.
     guard unsafe getifaddrs(&list) == 0 else { return [] }
     defer { unsafe freeifaddrs(list) }
-    var found: [InternetAddress] = []
+    var found: [(interface: String, subnet: Subnet)] = []
     var cursor = unsafe list
     while let entry = unsafe cursor {
         unsafe cursor = entry.pointee.ifa_next
-        guard unsafe String(cString: entry.pointee.ifa_name) == name, let address = unsafe entry.pointee.ifa_addr else { continue }
-        switch Int32(unsafe address.pointee.sa_family) {
-        case AF_INET:
-            let internet = unsafe UnsafeRawPointer(address).loadUnaligned(as: sockaddr_in.self)
-            let bytes = unsafe withUnsafeBytes(of: internet.sin_addr) { unsafe Array($0) }
-            found += [InternetAddress(bytes: bytes)].compactMap(\.self)
-        case AF_INET6:
-            let internet = unsafe UnsafeRawPointer(address).loadUnaligned(as: sockaddr_in6.self)
-            let bytes = unsafe withUnsafeBytes(of: internet.sin6_addr) { unsafe Array($0) }
-            if !isLinkLocal(bytes) { found += [InternetAddress(bytes: bytes)].compactMap(\.self) }
-        default: continue
-        }
+        guard let bytes = unsafe addressBytes(entry.pointee.ifa_addr), let address = InternetAddress(bytes: bytes) else { continue }
+        let mask = unsafe addressBytes(entry.pointee.ifa_netmask) ?? []
+        let length = mask.isEmpty ? 8 * bytes.count : mask.reduce(0) { $0 + $1.nonzeroBitCount }
+        found.append((unsafe String(cString: entry.pointee.ifa_name), Subnet(address: address, prefixLength: length)))
     }
     return found
+}
+
+/// 4 or 16, nil for another family.
+private func addressBytes(_ address: UnsafeMutablePointer<sockaddr>?) -> [UInt8]? {
+    // SAFETY: the caller's structure is as long as its family says.
+    guard let address = unsafe address else { return nil }
+    switch Int32(unsafe address.pointee.sa_family) {
+    case AF_INET:
+        let internet = unsafe UnsafeRawPointer(address).loadUnaligned(as: sockaddr_in.self)
+        return unsafe withUnsafeBytes(of: internet.sin_addr) { unsafe Array($0) }
+    case AF_INET6:
+        let internet = unsafe UnsafeRawPointer(address).loadUnaligned(as: sockaddr_in6.self)
+        return unsafe withUnsafeBytes(of: internet.sin6_addr) { unsafe Array($0) }
+    default: return nil
+    }
 }
 
 /// fe80::/10, RFC 4291.

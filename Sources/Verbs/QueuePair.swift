@@ -13,11 +13,11 @@ public struct QueueDepths: Sendable, Equatable {
 
 /// A reliable connected queue pair: one ordered channel to one peer.
 ///
-/// librdmacm takes it through its states as the connection goes on. Sends are gathered in a *chain*, which goes to the device in one call
+/// The connection takes it through its states. Sends are gathered in a *chain*, which goes to the device in one call
 /// of ibv_post_send: on most devices one doorbell, on soft-RoCE one system call. Only the last of a chain is signalled, as a pair completes
 /// in order; requests that fail or are flushed give completions whether signalled or not. Posting never blocks; once the pair is in the
 /// error state posting still succeeds, and the failure is the completion's.
-/// Threads: one at a time. Source: ibv_post_send(3), ibv_post_recv(3), rdma_create_qp(3).
+/// Threads: one at a time. Source: ibv_post_send(3), ibv_post_recv(3), ibv_create_qp(3).
 @safe
 public final class QueuePair {
     private var raw: UnsafeMutablePointer<ibv_qp>?
@@ -39,7 +39,7 @@ public final class QueuePair {
     /// - Parameters:
     ///   - connection: resolved, or that of a request; neither connected nor accepted yet.
     ///   - part: of the completion queue, below its `parts`.
-    ///   - inlineByteCount: what is wanted; a device that cannot gives none.
+    ///   - inlineByteCount: what is wanted, of which `grantedInlineByteCount` says how much there is; a device that cannot gives none.
     /// - Throws: `.resource` where the device takes no such depths.
     public init(
         on connection: Connection, domain: ProtectionDomain, completions: CompletionQueue, part: Int = 0, depths: QueueDepths,
@@ -48,25 +48,18 @@ public final class QueuePair {
         guard chainCapacity >= 1, chainCapacity <= depths.sends else {
             fatalError("QueuePair: a chain of \(chainCapacity) does not fit \(depths.sends) sends")
         }
-        var attributes = unsafe ibv_qp_init_attr()
+        var attributes = unsafe Self.attributes(completions, part, depths, inlineByteCount)
         // SAFETY: domain, queue and connection are held by this object until after the pair is destroyed.
-        unsafe attributes.send_cq = completions.raw(part)
-        unsafe attributes.recv_cq = completions.raw(part)
-        unsafe attributes.qp_type = IBV_QPT_RC
-        unsafe attributes.cap.max_send_wr = UInt32(clamping: depths.sends)
-        unsafe attributes.cap.max_recv_wr = UInt32(clamping: depths.receives)
-        unsafe attributes.cap.max_send_sge = 1
-        unsafe attributes.cap.max_recv_sge = 1
-        unsafe attributes.cap.max_inline_data = UInt32(clamping: inlineByteCount)
-        let wanted = unsafe attributes
-        if unsafe inlineByteCount == 0 || rdma_create_qp(connection.raw, domain.raw, &attributes) != 0 {
-            unsafe attributes = wanted
-            unsafe attributes.cap.max_inline_data = 0
-            try minusOne("rdma_create_qp", "for \(depths.sends) sends and \(depths.receives) receives on \(domain.device.name)") {
-                unsafe rdma_create_qp(connection.raw, domain.raw, &attributes)
+        var made = unsafe inlineByteCount > 0 ? ibv_create_qp(domain.raw, &attributes) : nil
+        if unsafe made == nil {
+            unsafe attributes = Self.attributes(completions, part, depths, 0)
+            unsafe made = try notNull(
+                "ibv_create_qp", "for \(depths.sends) sends and \(depths.receives) receives on \(domain.device.name)"
+            ) {
+                unsafe ibv_create_qp(domain.raw, &attributes)
             }
         }
-        unsafe raw = connection.raw.pointee.qp
+        unsafe raw = made
         self.connection = connection
         self.domain = domain
         self.completions = completions
@@ -77,13 +70,59 @@ public final class QueuePair {
         unsafe requests.initialize(repeating: ibv_send_wr(), count: chainCapacity)
         unsafe entries = .allocate(capacity: chainCapacity)
         unsafe entries.initialize(repeating: ibv_sge(), count: chainCapacity)
+        // Everything is initialised: a throw from here on runs deinit.
+        unsafe connection.queuePair = made
+        try connection.initialize()
     }
+
+    private static func attributes(
+        _ completions: CompletionQueue, _ part: Int, _ depths: QueueDepths, _ inlineByteCount: Int
+    ) -> ibv_qp_init_attr {
+        var attributes = unsafe ibv_qp_init_attr()
+        // SAFETY: the caller holds the queue for as long as it uses the structure.
+        unsafe attributes.send_cq = completions.raw(part)
+        unsafe attributes.recv_cq = completions.raw(part)
+        unsafe attributes.qp_type = IBV_QPT_RC
+        unsafe attributes.cap.max_send_wr = UInt32(clamping: depths.sends)
+        unsafe attributes.cap.max_recv_wr = UInt32(clamping: depths.receives)
+        unsafe attributes.cap.max_send_sge = 1
+        unsafe attributes.cap.max_recv_sge = 1
+        unsafe attributes.cap.max_inline_data = UInt32(clamping: inlineByteCount)
+        return unsafe attributes
+    }
+
+    /// The most bytes up to `wanted` that the device copies as they are posted, found by making queue pairs: devices refuse what is too
+    /// much instead of giving less. In steps of 64 bytes below what is wanted; one pair where all of it is granted, at most 6 others.
+    public static func grantedInlineByteCount(_ wanted: Int, domain: ProtectionDomain, completions: CompletionQueue, part: Int = 0) -> Int {
+        func isGranted(_ byteCount: Int) -> Bool {
+            var attributes = unsafe attributes(completions, part, QueueDepths(sends: 1, receives: 1), byteCount)
+            // SAFETY: the pair lives within this function; domain and queue are the caller's.
+            guard let pair = unsafe ibv_create_qp(domain.raw, &attributes) else { return false }
+            _ = unsafe ibv_destroy_qp(pair)
+            return true
+        }
+        if wanted <= 0 || isGranted(wanted) { return max(0, wanted) }
+        let step = 64
+        var (granted, refused) = (0, (wanted + step - 1) / step)
+        while refused - granted > 1 {
+            let middle = (granted + refused) / 2
+            if isGranted(middle * step) { granted = middle } else { refused = middle }
+        }
+        return granted * step
+    }
+
+    /// What the device calls it in its events.
+    public var number: UInt32 { unsafe open.pointee.qp_num }  // SAFETY: the pair is open.
 
     /// Ends the pair: afterwards the device touches no memory on its behalf. Completions not yet fetched are gone.
     public func close() {
-        guard unsafe raw != nil else { return }
+        guard let open = unsafe raw else { return }
         unsafe raw = nil
-        unsafe rdma_destroy_qp(connection.raw)  // SAFETY: created in init, destroyed once.
+        unsafe connection.queuePair = nil
+        reportingFailure { () throws(VerbsError) in
+            // SAFETY: created in init, destroyed once.
+            try errnoValue("ibv_destroy_qp", "on \(domain.device.name)", unsafe ibv_destroy_qp(open))
+        }
     }
 
     deinit {
@@ -145,6 +184,17 @@ public final class QueuePair {
         // SAFETY: no memory is involved.
         try errnoValue(
             "ibv_post_recv", "posting \(count) receives", unsafe cverbs_post_receives(open, identifier, UInt32(clamping: count)))
+    }
+
+    /// Whether the device lets the peer do more to our memory than write; a system call, not for the data path.
+    public func admitsReadsOrAtomics() throws(VerbsError) -> Bool {
+        var attributes = ibv_qp_attr()
+        var initial = unsafe ibv_qp_init_attr()
+        let mask = Int32(IBV_QP_ACCESS_FLAGS.rawValue | IBV_QP_MAX_DEST_RD_ATOMIC.rawValue)
+        // SAFETY: locals, written during the call only.
+        try errnoValue("ibv_query_qp", "asking for the rights", unsafe ibv_query_qp(open, &attributes, mask, &initial))
+        let more = IBV_ACCESS_REMOTE_READ.rawValue | IBV_ACCESS_REMOTE_ATOMIC.rawValue
+        return UInt32(attributes.qp_access_flags) & more != 0 || attributes.max_dest_rd_atomic != 0
     }
 
     /// What the device says; a system call, not for the data path.

@@ -57,12 +57,10 @@ public struct VerbsError: Error, Sendable, Equatable, CustomStringConvertible {
     }
 
     private static func cause(of call: String, errno: Int32) -> Cause {
-        let registers = call == "ibv_reg_mr"
         let resolves = call.hasPrefix("rdma_resolve")
         let binds = call == "rdma_bind_addr"
         return switch errno {
         case EPERM, EACCES: .permission
-        case ENOMEM where registers, EAGAIN where registers: .memoryLockLimit
         case EADDRNOTAVAIL where binds: .noDevice
         case EADDRNOTAVAIL, EHOSTUNREACH, ENETUNREACH, ETIMEDOUT: .noRoute
         case ENODEV where resolves: .noRoute

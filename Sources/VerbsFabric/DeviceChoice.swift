@@ -4,7 +4,10 @@ import Verbs
 /// A device that a rank uses, and which of its addresses.
 struct DeviceChoice: Equatable {
     var deviceName: String
-    var address: InternetAddress
+    /// Those of one port, one or more: all, or those that the user named. The first is the one to take where all are as good.
+    var addresses: [InternetAddress]
+    /// What the port says that a message may be long.
+    var messageByteLimit: Int
 
     /// A rank's devices, in the order in which its channels take them: each local rank takes the next `count` of the named ones, or else
     /// of the usable ones, and after the last comes the first again.
@@ -31,14 +34,35 @@ struct DeviceChoice: Equatable {
         return choices
     }
 
-    /// All that can be used, or the one that is named; at least one.
-    private static func usable(of devices: [DeviceDescription], named name: String?) throws(FabricError) -> [DeviceChoice] {
+    /// All that can be used, or the one that is named, at least one.
+    /// - Parameter text: the device's name, alone or with an address or prefix: `rxe1`, `rxe1@10.10.0.1`, `rxe1@10.10.0.0/24`.
+    private static func usable(of devices: [DeviceDescription], named text: String?) throws(FabricError) -> [DeviceChoice] {
+        let (name, subnet) = try text.map { (text) throws(FabricError) in try parse(text) } ?? (nil, nil)
         let candidates = devices.filter { name == nil || $0.name == name }
         let usable = candidates.compactMap { device in
-            device.usableAddresses.first.map { DeviceChoice(deviceName: device.name, address: $0) }
+            device.usablePort(in: subnet).map {
+                DeviceChoice(deviceName: device.name, addresses: $0.addresses, messageByteLimit: $0.port.messageByteLimit)
+            }
         }
-        guard !usable.isEmpty else { throw nothingUsable(devices, candidates, name) }
-        return usable
+        guard usable.isEmpty else { return usable }
+        if let subnet, let device = candidates.first, !device.usableAddresses.isEmpty {
+            let all = device.usableAddresses.map(\.description).joined(separator: ", ")
+            throw FabricError(
+                .noDevice, during: .open, detail: "RDMA device \(device.name): none of its addresses (\(all)) is in \(subnet)",
+                remedy: "name one of those after the @, a prefix that has one, or none")
+        }
+        throw nothingUsable(devices, candidates, name)
+    }
+
+    private static func parse(_ text: String) throws(FabricError) -> (name: String, subnet: Subnet?) {
+        let parts = text.split(separator: "@", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+        guard parts.count == 2 else { return (text, nil) }
+        guard !parts[0].isEmpty, let subnet = Subnet(text: parts[1]) else {
+            throw FabricError(
+                .noDevice, during: .open, detail: "\(text) is not a device and an address",
+                remedy: "write \(parts[0].isEmpty ? "rxe1" : parts[0])@10.10.0.1 or, for any address with a prefix, @10.10.0.0/24")
+        }
+        return (parts[0], subnet)
     }
 
     private static func nothingUsable(_ devices: [DeviceDescription], _ candidates: [DeviceDescription], _ name: String?) -> FabricError {

@@ -32,8 +32,11 @@ struct ChannelState {
     /// Where it completes: the part of the completion queue.
     let part: Int
     var stage = Stage.awaitingRequest
-    /// Where the initiator finds the peer.
-    var destination: SocketAddress?
+    /// The initiator's ways to the peer, the best first; and attempts made at them.
+    var routes: [Route] = []
+    var attempts = 0
+    /// In bytes: what a packet carries at both ends.
+    var largestPathMTU = RouteEnd.leastMTU
     var connection: Connection?
     var queuePair: QueuePair?
     /// Tickets given out.
@@ -60,6 +63,10 @@ struct ChannelState {
 struct LocalRegionEntry {
     let base: UnsafeRawPointer
     let byteCount: Int
+    /// In the table of keys: of the region's first piece for the first device.
+    let firstKey: Int
+    /// Pieces begin every 2^`strideExponent` bytes; of a region in one piece nothing begins in another.
+    let strideExponent: Int
     var isLive = true
 }
 
@@ -68,5 +75,8 @@ struct RemoteRegionEntry {
     let peer: Int
     let address: UInt64
     let byteCount: Int
+    /// As in `LocalRegionEntry`.
+    let firstKey: Int
+    let strideExponent: Int
     var isLive = true
 }

@@ -8,11 +8,16 @@ extension VerbsFabric {
         guard channels.isEmpty, !isClosed else { fatalError("VerbsFabric.connect called twice") }
         guard !endpoints.isEmpty else { return }
         try layOut(endpoints)
-        var addresses: [Int: [SocketAddress]] = [:]
-        for (peer, endpoint) in endpoints { addresses[peer] = try self.addresses(of: peer, endpoint) }
-        for slot in channels.indices where rank < channels[slot].channel.peer {
-            channels[slot].destination = addresses[channels[slot].channel.peer]?[channels[slot].device]
-            try resolve(slot, deadline)
+        var ends: [Int: [RouteEnd]] = [:]
+        for (peer, endpoint) in endpoints { ends[peer] = try self.ends(of: peer, endpoint) }
+        for slot in channels.indices {
+            let (peer, device) = (channels[slot].channel.peer, channels[slot].device)
+            guard let theirs = ends[peer]?[device] else { fatalError("VerbsFabric: connecting to rank \(peer) without its endpoint") }
+            let ours = devices[device].end
+            channels[slot].largestPathMTU = min(ours.mtu, theirs.mtu)
+            channels[slot].routes = ours.routes(to: theirs)
+            guard !channels[slot].routes.isEmpty else { throw noCommonFamily(peer, device, ours, theirs) }
+            if rank < peer { try resolve(slot, deadline) }
         }
         while let missing = channels.firstIndex(where: { $0.stage != .established }) {
             guard let event = try nextConnectionEvent(until: deadline) else { throw deadlinePassed(missing) }
@@ -36,9 +41,9 @@ extension VerbsFabric {
             }
         }
         heldBack.reserveCapacity(channels.count)
-        let (devices, capacity) = (devices, spread.perQueue * sizes.completions)
+        let (devices, capacity) = (devices, configuration.limits.completionsPerQueue ?? spread.perQueue * sizes.completions)
         completions = try wrapping(.connect) { () throws(VerbsError) in
-            try CompletionQueue(on: devices.map(\.domain.device), capacity: capacity, partsPerDevice: spread.queues)
+            try CompletionQueue(on: devices.map(\.context), capacity: capacity, partsPerDevice: spread.queues)
         }
     }
 
@@ -49,7 +54,7 @@ extension VerbsFabric {
         return try wrapping(.connect) { () throws(VerbsError) in
             var spread = (perQueue: count, queues: 1)
             for device in devices {
-                let limits = try device.domain.device.limits()
+                let limits = try device.context.limits()
                 guard count <= limits.queuePairs, max(sizes.receives, sizes.sends) <= limits.workRequestsPerQueue,
                     let fitting = sizes.spread(channels: count, limit: limits.completionsPerQueue)
                 else {
@@ -67,34 +72,47 @@ extension VerbsFabric {
         }
     }
 
-    /// Where a peer listens, one address for each device.
-    private func addresses(of peer: Int, _ endpoint: [UInt8]) throws(FabricError) -> [SocketAddress] {
-        guard let addresses = Endpoint(decoding: endpoint)?.addresses else {
+    /// Where a peer listens, on each device.
+    private func ends(of peer: Int, _ endpoint: [UInt8]) throws(FabricError) -> [RouteEnd] {
+        guard let ends = Endpoint(decoding: endpoint)?.devices else {
             throw FabricError(
                 .wrongPeer, during: .connect, peer: peer, detail: "an endpoint of \(endpoint.count) bytes is not one of this fabric",
                 remedy: "run the same version and the same fabric on every rank")
         }
-        guard addresses.count == devices.count else {
+        guard ends.count == devices.count else {
             throw FabricError(
                 .wrongPeer, during: .connect, peer: peer,
-                detail: "devices per rank differ: ours \(devices.count) (\(deviceName)), theirs \(addresses.count)",
+                detail: "devices per rank differ: ours \(devices.count) (\(deviceName)), theirs \(ends.count)",
                 remedy: "start all ranks with the same number of devices per rank")
         }
-        return addresses
+        return ends
+    }
+
+    private func noCommonFamily(_ peer: Int, _ device: Int, _ ours: RouteEnd, _ theirs: RouteEnd) -> FabricError {
+        func list(_ end: RouteEnd) -> String { end.places.map { "\($0.subnet)" }.joined(separator: ", ") }
+        return FabricError(
+            .peerUnreachable, during: .connect, peer: peer,
+            detail: "address families differ: device \(devices[device].name) has \(list(ours)), the device of rank \(peer) \(list(theirs))",
+            remedy: "give both ports addresses of one family, IPv4 or IPv6, and name none of another with --device NAME@ADDRESS")
     }
 
     /// The initiator's first step, taken again when an attempt timed out.
     private mutating func resolve(_ slot: Int, _ deadline: FabricInstant) throws(FabricError) {
         let peer = channels[slot].channel.peer
-        guard let destination = channels[slot].destination else { fatalError("VerbsFabric: resolving rank \(peer) without its endpoint") }
         let timeout = min(milliseconds(until: deadline), Self.resolveAttemptMilliseconds)
-        let (manager, source) = (manager, devices[channels[slot].device].listener.address.address)
+        let (manager, route) = (manager, route(slot))
         channels[slot].connection = try wrapping(.connect, peer: peer) { () throws(VerbsError) in
             let connection = try Connection(manager, token: slot + 1)
-            try connection.resolve(destination, from: source, timeoutMilliseconds: timeout)
+            try connection.resolve(route.destination, from: route.source, timeoutMilliseconds: timeout)
             return connection
         }
         channels[slot].stage = .resolvingAddress
+    }
+
+    /// The way that is tried at present: each in turn, several times.
+    private func route(_ slot: Int) -> Route {
+        let routes = channels[slot].routes
+        return routes[channels[slot].attempts / Self.attemptsPerRoute % routes.count]
     }
 
     private func milliseconds(until deadline: FabricInstant) -> Int { Int(clamping: deadline.since(now()) / 1_000_000) + 1 }
@@ -104,7 +122,7 @@ extension VerbsFabric {
         while true {
             let manager = manager
             if let event = try wrapping(.connect, { () throws(VerbsError) in try manager.nextEvent() }) { return event }
-            if let error = deviceFailure(during: .connect) { throw error }
+            if let failure = deviceFailure(during: .connect) { throw failure.error }
             let remaining = deadline.since(now())
             if remaining == 0 { return nil }
             sleepers.wait(nanoseconds: remaining)
@@ -127,10 +145,13 @@ extension VerbsFabric {
             let timeout = milliseconds(until: deadline)
             try wrapping(.connect, peer: peer) { () throws(VerbsError) in try connection.resolveRoute(timeoutMilliseconds: timeout) }
             channels[slot].stage = .resolvingRoute
-        case (.addressFailed, .resolvingAddress) where event.hasTimedOut: try resolve(slot, deadline)
+        case (.addressFailed, .resolvingAddress) where event.hasTimedOut:
+            channels[slot].attempts += 1
+            try resolve(slot, deadline)
         case (.routeResolved, .resolvingRoute): try request(slot, connection)
-        case (.established, .requesting):
+        case (.accepted, .requesting):
             try check(reply: event, slot)
+            try wrapping(.connect, peer: peer) { () throws(VerbsError) in try connection.confirm() }
             channels[slot].stage = .established
         case (.established, .accepting): channels[slot].stage = .established
         case (.rejected, .requesting): throw rejected(event, slot)
@@ -154,8 +175,9 @@ extension VerbsFabric {
     private mutating func prepareQueuePair(_ slot: Int, _ connection: Connection) throws(FabricError) {
         let peer = channels[slot].channel.peer
         let (domain, part) = (devices[channels[slot].device].domain, channels[slot].part)
-        let (sizes, inlineByteCount) = (sizes, configuration.inlineByteCount)
         guard let completions else { fatalError("VerbsFabric: connecting without a completion queue") }
+        let (sizes, inlineByteCount) = (sizes, inlineByteCount(device: channels[slot].device, completions))
+        connection.largestPathMTU = channels[slot].largestPathMTU
         channels[slot].queuePair = try wrapping(.connect, peer: peer) { () throws(VerbsError) in
             guard connection.runs(on: domain.device) else {
                 throw VerbsError(
@@ -169,6 +191,15 @@ extension VerbsFabric {
             try queuePair.postReceives(identifier: WorkRequestTag(.receive, slot: slot).identifier, count: sizes.receives)
             return queuePair
         }
+    }
+
+    private mutating func inlineByteCount(device: Int, _ completions: CompletionQueue) -> Int {
+        if let known = inlineByteCounts[device] { return known }
+        let part = completions.parts / devices.count * device
+        let granted = QueuePair.grantedInlineByteCount(
+            configuration.inlineByteCount, domain: devices[device].domain, completions: completions, part: part)
+        inlineByteCounts[device] = granted
+        return granted
     }
 
     // MARK: The answering side
@@ -269,16 +300,27 @@ extension VerbsFabric {
         } catch {
             if error.field == .protocolVersion { return wrongPeer(channel.peer, error) }
         }
-        return FabricError(
-            .peerDied, during: .connect, peer: channel.peer,
-            detail: "nobody of this job listens at its address any more (reject reason \(event.status))")
+        let (way, status) = (route(slot), "reject reason \(event.status)")
+        func error(_ cause: FabricError.Cause, _ detail: String, _ remedy: String = "") -> FabricError {
+            FabricError(cause, during: .connect, peer: channel.peer, detail: "\(detail) (\(status), from \(way))", remedy: remedy)
+        }
+        switch RejectReason(status: event.status) {
+        case .nobodyListens: return error(.peerDied, "nobody of this job listens at its address any more")
+        // The kernel says it in the peer's name: when the peer cannot accept, and when it ends.
+        case .byConsumer: return error(.peerDied, "it failed while it accepted the connection, or ended", "see what that rank says")
+        case .noResources:
+            return error(.peerDied, "it has no room for one more connection", "use fewer channels (--lanes), and see what that rank says")
+        case .stale: return error(.peerUnreachable, "its device still holds an older connection of the same number", "start the job again")
+        case .other: return error(.peerUnreachable, "its connection manager refused the request", VerbsError.remedy(for: .noRoute))
+        }
     }
 
     private func failed(_ event: ConnectionEvent, _ slot: Int) -> FabricError {
         let stage = channels[slot].stage
         let died = stage == .accepting || event.kind == .disconnected
-        let device = devices[channels[slot].device].name
-        let detail = "\(event.name) with status \(event.status) while \(stage.rawValue), on device \(device)"
+        let device = devices[channels[slot].device]
+        let way = rank < channels[slot].channel.peer ? ", from \(route(slot))" : ""
+        let detail = "\(event.name) with status \(event.status) while \(stage.rawValue), on device \(device.name)\(way)\(device.noticeText)"
         return FabricError(
             died ? .peerDied : .peerUnreachable, during: .connect, peer: channels[slot].channel.peer, detail: detail,
             remedy: died ? "" : VerbsError.remedy(for: .noRoute))

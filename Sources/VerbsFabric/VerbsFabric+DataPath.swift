@@ -19,12 +19,15 @@ extension VerbsFabric {
         guard channels[slot].posted - channels[slot].completed < UInt64(configuration.writeDepth) else { throw queueFull(write) }
         guard let queuePair = channels[slot].queuePair else { fatalError("VerbsFabric: open channel without a queue pair") }
         let device = channels[slot].device
+        let (sourcePiece, piece) = (
+            write.sourceOffset >> regions[source].strideExponent, write.destinationOffset >> remotes[destination].strideExponent
+        )
         // SAFETY: inside the region by the check above; it stays until `release`, which the contract forbids while this is under way.
         unsafe queuePair.chainWrite(
             identifier: WorkRequestTag(.write, slot: slot, ticket: ticket).identifier, source: regions[source].base + write.sourceOffset,
-            localKey: localKeys[source * devices.count + device], byteCount: UInt32(write.byteCount),
+            localKey: localKeys[regions[source].firstKey + sourcePiece * devices.count + device], byteCount: UInt32(write.byteCount),
             remoteAddress: remotes[destination].address + UInt64(write.destinationOffset),
-            remoteKey: remoteKeys[destination * devices.count + device], immediate: write.immediate)
+            remoteKey: remoteKeys[remotes[destination].firstKey + piece * devices.count + device], immediate: write.immediate)
         if queuePair.chained == queuePair.chainCapacity {
             post(slot)
             if let failure = peers[write.channel.peer].failure { throw failure }
@@ -169,11 +172,17 @@ extension VerbsFabric {
     }
 
     private func isInside(offset: Int, byteCount: Int, size: Int) -> Bool {
-        offset >= 0 && byteCount >= 0 && offset <= size && byteCount <= size - offset && byteCount <= Self.messageByteLimit
+        offset >= 0 && byteCount >= 0 && offset <= size && byteCount <= size - offset && byteCount <= writeByteLimit
     }
 
     private func outOfBounds(_ write: Write, _ side: String, size: Int, offset: Int) -> FabricError {
-        FabricError(
+        if write.byteCount > writeByteLimit {
+            return FabricError(
+                .outOfBounds, during: .write, peer: write.channel.peer,
+                detail: "\(write.byteCount) bytes in one write; \(deviceName) takes at most \(writeByteLimit)",
+                remedy: "write them in several parts")
+        }
+        return FabricError(
             .outOfBounds, during: .write, peer: write.channel.peer,
             detail: "\(write.byteCount) bytes at \(offset) are not inside the \(side) region of \(size) bytes, or it is not known here")
     }

@@ -38,13 +38,23 @@ extension VerbsFabric {
         } catch {
             failAllPeers(FabricError(error, during: .receive))
         }
-        if let error = deviceFailure(during: .receive) { failAllPeers(error) }
+        while let failure = deviceFailure(during: .receive) {
+            guard let number = failure.queuePair else {
+                failAllPeers(failure.error)
+                continue
+            }
+            // One that is closed already is nobody's.
+            guard let channel = channels.first(where: { $0.queuePair?.number == number }) else { continue }
+            var error = failure.error
+            error.peer = channel.channel.peer
+            fail(peer: channel.channel.peer, error)
+        }
     }
 
-    /// Why one of the devices cannot be used any more, if so.
-    func deviceFailure(during operation: FabricError.Operation) -> FabricError? {
-        for device in devices {
-            if let error = device.failure(during: operation) { return error }
+    /// The next failure that one of the devices has told of.
+    mutating func deviceFailure(during operation: FabricError.Operation) -> OpenDevice.Failure? {
+        for index in devices.indices {
+            if let failure = devices[index].failure(during: operation) { return failure }
         }
         return nil
     }
@@ -102,33 +112,58 @@ extension VerbsFabric {
         case .closed where kind != .write: return  // receives and goodbyes to one that has left
         case .open, .closed: break
         }
+        // The peer is to say itself what it has done with the region, or its end is to show: not that this rank went away.
+        fail(peer: peer, verdict(slot, kind, status), keepsConnections: status == .remoteAccess && kind != .receive)
+    }
+
+    private func verdict(_ slot: Int, _ kind: WorkRequestTag.Kind, _ status: CompletionStatus) -> FabricError {
+        let peer = channels[slot].channel.peer
         let operation: FabricError.Operation = kind == .receive ? .receive : .write
-        let device = devices[channels[slot].device].name
+        let device = devices[channels[slot].device]
         func verdict(_ cause: FabricError.Cause, _ detail: String, _ remedy: String = "") -> FabricError {
-            FabricError(cause, during: operation, peer: peer, detail: "\(detail) (completion status: \(status))", remedy: remedy)
+            FabricError(
+                cause, during: operation, peer: peer, detail: "\(detail) (completion status: \(status))\(device.noticeText)", remedy: remedy
+            )
         }
-        let error =
-            switch status {
-            case _ where peers[peer].phase == .closed: verdict(.peerClosed, "it took leave while writes to it were under way")
-            case .flushed where channels[slot].isDisconnected: died(peer)
-            case .retryExceeded:
-                verdict(
-                    .peerUnreachable,
-                    "no acknowledgement within \(RetryBounds.unreachableMilliseconds) ms and \(RetryBounds.retryCount) resends, from device \(device)"
-                )
-            case .receiverNotReadyExceeded:
-                verdict(
-                    .peerUnreachable,
-                    "it had no receive posted for \(RetryBounds.receiverNotReadyMilliseconds) ms: more arrivals than it takes")
-            // Bounds and keys were right when they were checked here, and the regions of a dying process go before its connections.
-            case .remoteAccess: verdict(.peerDied, "its device knows the region no more: the process ended, or released it too early")
-            case .localProtection: verdict(.outOfBounds, "device \(device) refused the source: the region is gone")
-            // The news of a port that goes down comes after the requests that it flushes.
-            case .flushed:
-                verdict(.deviceFailed, "the queue pair on device \(device) was stopped", VerbsError.remedy(for: .portInactive))
-            default: verdict(.deviceFailed, "the queue pair on device \(device) stopped")
-            }
-        fail(peer: peer, error)
+        switch status {
+        case _ where peers[peer].phase == .closed: return verdict(.peerClosed, "it took leave while writes to it were under way")
+        case .flushed where channels[slot].isDisconnected: return died(peer)
+        case .retryExceeded: return verdict(.peerUnreachable, noAnswer(slot))
+        case .receiverNotReadyExceeded:
+            return verdict(
+                .peerUnreachable,
+                "it had no receive posted for \(RetryBounds.receiverNotReadyMilliseconds) ms: more arrivals than it takes")
+        case .remoteAccess where kind == .receive:
+            var error = device.refusedAccess(during: .receive)
+            error.peer = peer
+            error.detail += " (completion status: \(status))"
+            return error
+        // Bounds and keys were right when they were checked here, and the regions of a dying process go before its connections.
+        case .remoteAccess:
+            return verdict(.peerDied, "its device knows the region no more: the process ended, or released it too early")
+        case .localProtection: return verdict(.outOfBounds, "device \(device.name) refused the source: the region is gone")
+        case .flushed: return verdict(.deviceFailed, stopped(device, kind), isActive(device) ? "" : VerbsError.remedy(for: .portInactive))
+        default: return verdict(.deviceFailed, "the queue pair on device \(device.name) stopped")
+        }
+    }
+
+    private func noAnswer(_ slot: Int) -> String {
+        let mtu = channels[slot].connection?.pathMTU.map { ", in packets of up to \($0) bytes" } ?? ""
+        return "no acknowledgement within \(RetryBounds.unreachableMilliseconds) ms and \(RetryBounds.retryCount) resends, from device "
+            + "\(devices[channels[slot].device].name)\(mtu)"
+    }
+
+    /// Flushed without a cause of its own. The news of a port that goes down comes after the requests that it flushes; and a peer's write of
+    /// several packets into memory that is not offered stops the pair and says no more, on devices that give no event for it.
+    private func stopped(_ device: OpenDevice, _ kind: WorkRequestTag.Kind) -> String {
+        let text = "the queue pair on device \(device.name) was stopped"
+        if !isActive(device) { return "\(text) and its port \(device.portNumber) is down" }
+        guard kind == .receive else { return text }
+        return "\(text): the device failed, or the peer wrote into memory that this rank does not offer, or offers no more"
+    }
+
+    private func isActive(_ device: OpenDevice) -> Bool {
+        do throws(VerbsError) { return try device.context.activeMTU(port: device.portNumber) != nil } catch { return false }
     }
 
     mutating func failAllPeers(_ error: FabricError) {
@@ -142,14 +177,14 @@ extension VerbsFabric {
     /// Says so once, and ends its connections so that everything posted on them is flushed; what comes of that is not reported. Where a
     /// device or the way has failed, they stay until the fabric ends: over another device their end would tell the peer that this rank has
     /// died, before it can hear what has really failed.
-    mutating func fail(peer: Int, _ error: FabricError) {
+    mutating func fail(peer: Int, _ error: FabricError, keepsConnections: Bool = false) {
         guard peers[peer].phase == .open || peers[peer].phase == .closed else { return }
         peers[peer].phase = .failed
         peers[peer].failure = error
         pending.append(.failure(error))
         for slot in slots(of: peer) {
             channels[slot].queuePair?.dropChain()
-            if error.cause != .deviceFailed, error.cause != .peerUnreachable { channels[slot].connection?.disconnect() }
+            if !keepsConnections, error.cause != .deviceFailed, error.cause != .peerUnreachable { channels[slot].connection?.disconnect() }
         }
     }
 

@@ -6,7 +6,8 @@ extension VerbsFabric {
     /// - Throws: `.resource` with the remedy where the limit of locked memory is too low.
     public mutating func allocate(byteCount: Int) throws(FabricError) -> Region {
         guard byteCount >= 0 else { fatalError("VerbsFabric.allocate: byteCount \(byteCount) is negative") }
-        return try add { (domain) throws(VerbsError) in try MemoryRegion(in: domain, byteCount: byteCount) }
+        let pieces = configuration.limits.pieces
+        return try add { (domain) throws(VerbsError) in try MemoryRegion(in: domain, byteCount: byteCount, pieces: pieces) }
     }
 
     /// Pins the caller's memory where it is: no copy on the way. The device that does it is this rank's own, so it serves mappings of any
@@ -14,23 +15,32 @@ extension VerbsFabric {
     /// - Throws: `.resource` with the remedy where the limit of locked memory is too low.
     public mutating func register(_ memory: UnsafeMutableRawPointer, byteCount: Int) throws(FabricError) -> Region? {
         guard byteCount >= 0 else { fatalError("VerbsFabric.register: byteCount \(byteCount) is negative") }
+        let pieces = configuration.limits.pieces
         // SAFETY: the caller keeps the memory mapped until `release`.
-        return try add { (domain) throws(VerbsError) in unsafe try MemoryRegion(in: domain, lent: memory, byteCount: byteCount) }
+        return try add { (domain) throws(VerbsError) in
+            unsafe try MemoryRegion(in: domain, lent: memory, byteCount: byteCount, pieces: pieces)
+        }
     }
 
     /// Makes a region on the first device, and registers its memory with the others.
     private mutating func add(_ make: (ProtectionDomain) throws(VerbsError) -> MemoryRegion) throws(FabricError) -> Region {
-        let devices = devices
+        let (devices, pieces) = (devices, configuration.limits.pieces)
         let owners = try wrapping(.allocate) { () throws(VerbsError) in
             var owners = [try make(devices[0].domain)]
-            for device in devices.dropFirst() { owners.append(try MemoryRegion(in: device.domain, sharing: owners[0])) }
+            for device in devices.dropFirst() { owners.append(try MemoryRegion(in: device.domain, sharing: owners[0], pieces: pieces)) }
             return owners
         }
         let owner = owners[0]
         let identifier = UInt32(regions.count)
+        // Where one device takes it in pieces only, all have a key for each.
+        let exponent = owners.map(\.strideExponent).min() ?? RegistrationPieces.wholeExponent
         // SAFETY: the owner is kept in the table beside the entry, and both end in `release`.
-        unsafe regions.append(LocalRegionEntry(base: UnsafeRawPointer(owner.base), byteCount: owner.byteCount))
-        localKeys += owners.map(\.localKey)
+        unsafe regions.append(
+            LocalRegionEntry(
+                base: UnsafeRawPointer(owner.base), byteCount: owner.byteCount, firstKey: localKeys.count, strideExponent: exponent))
+        for piece in 0..<RegistrationPieces.count(byteCount: owner.byteCount, strideExponent: exponent) {
+            localKeys += owners.map { $0.localKey(piece) }
+        }
         regionOwners.append(owners)
         return unsafe Region(identifier: identifier, base: owner.base, byteCount: owner.byteCount)
     }
@@ -45,20 +55,28 @@ extension VerbsFabric {
         let index = indexOfRegion(region, in: "descriptor")
         // SAFETY: a number for the peer's devices, not followed here.
         let address = UInt64(UInt(bitPattern: unsafe regions[index].base))
-        return RegionDescriptor(address: address, byteCount: regions[index].byteCount, keys: regionOwners[index].map(\.remoteKey)).encoded
+        let (byteCount, exponent) = (regions[index].byteCount, regions[index].strideExponent)
+        let owners = regionOwners[index]
+        let keys = (0..<RegistrationPieces.count(byteCount: byteCount, strideExponent: exponent)).flatMap { piece in
+            owners.map { $0.remoteKey(piece) }
+        }
+        return RegionDescriptor(address: address, byteCount: byteCount, strideExponent: exponent, keys: keys).encoded
     }
 
     /// - Throws: `.wrongPeer` where the descriptor is not one.
     public mutating func attach(_ descriptor: [UInt8], of peer: Int) throws(FabricError) -> RemoteRegion {
         guard peers.indices.contains(peer), peer != rank else { fatalError("VerbsFabric.attach: rank \(peer) is not a peer") }
-        guard let decoded = RegionDescriptor(decoding: descriptor), decoded.keys.count == devices.count else {
+        guard let decoded = RegionDescriptor(decoding: descriptor), decoded.isComplete(devices: devices.count) else {
             throw FabricError(
                 .wrongPeer, during: .attach, peer: peer,
                 detail: "a region's descriptor of \(descriptor.count) bytes is not one of this fabric",
                 remedy: "run the same version, the same fabric and as many devices on every rank")
         }
         let identifier = UInt32(remotes.count)
-        remotes.append(RemoteRegionEntry(peer: peer, address: decoded.address, byteCount: decoded.byteCount))
+        remotes.append(
+            RemoteRegionEntry(
+                peer: peer, address: decoded.address, byteCount: decoded.byteCount, firstKey: remoteKeys.count,
+                strideExponent: decoded.strideExponent))
         remoteKeys += decoded.keys
         return RemoteRegion(peer: peer, identifier: identifier, byteCount: decoded.byteCount)
     }

@@ -5,7 +5,7 @@ import Verbs
 extension VerbsFabric: DescriptorWaiting {
     /// The waker's, then those of `checkControl`, then those of the completion queue, one of each device.
     public var sleepDescriptors: [Int32] {
-        [wakeDescriptor.descriptor, manager.descriptor] + devices.map(\.monitor.asyncDescriptor) + (completions?.descriptors ?? [])
+        [wakeDescriptor.descriptor, manager.descriptor] + devices.map(\.context.asyncDescriptor) + (completions?.descriptors ?? [])
     }
 
     /// Sleeps until something is to be heard, hears it, and leaves it to `poll`.

@@ -18,8 +18,11 @@ import Verbs
 public struct VerbsFabric: Fabric, ~Copyable, @unchecked Sendable {
     /// Polls of the completion queue between two looks at the connection manager, which cost a system call.
     static let pollsPerControlCheck = 256
-    /// InfiniBand Architecture Specification, 9.7.2: no message is longer.
-    static let messageByteLimit = 1 << 31
+    /// InfiniBand Architecture Specification, 9.7.2: no message is longer than 2^31 bytes. One less, because soft-RoCE, whose port says the
+    /// same, flushes a write of 2^31 without a word.
+    static let messageByteLimit = 1 << 31 - 1
+    /// Attempts at a way to a peer before another is tried. The first of them times out where the neighbour is not known yet.
+    static let attemptsPerRoute = 5
     /// One attempt at resolving an address. Where the neighbour is not known yet, the kernel looks for its answer only when the
     /// attempt's time is over (seen on 6.12: the first connection took exactly this long). So it is short, and repeated.
     static let resolveAttemptMilliseconds = 200
@@ -35,6 +38,7 @@ public struct VerbsFabric: Fabric, ~Copyable, @unchecked Sendable {
     public var channelsPerPeer: Int { configuration.channelsPerPeer }
     public var writeDepth: Int { configuration.writeDepth }
     public var arrivalDepth: Int { configuration.arrivalDepth }
+    public let writeByteLimit: Int
 
     // Destroyed in this order: queue pairs first, then what they use. References would allow any order but for the regions:
     // no queue pair may be left that could reach them.
@@ -44,11 +48,13 @@ public struct VerbsFabric: Fabric, ~Copyable, @unchecked Sendable {
     /// Each region's registrations, one for each device; empty once released.
     var regionOwners: [[MemoryRegion]] = []
     var regions: [LocalRegionEntry] = []
-    /// Region r's key for device d is at r * devices.count + d, of our regions and of the peers'.
+    /// Piece p's key for device d is at `firstKey` + p * devices.count + d, of our regions and of the peers'.
     var localKeys: [LocalKey] = []
     var remotes: [RemoteRegionEntry] = []
     var remoteKeys: [RemoteKey] = []
-    let devices: [OpenDevice]
+    var devices: [OpenDevice]
+    /// What each device grants of the inline bytes that were asked for; asked with its first connection.
+    var inlineByteCounts: [Int?]
     let manager: ConnectionManager
     let wakeDescriptor: WakeDescriptor
     /// Always of `sleepDescriptors`.
@@ -85,7 +91,10 @@ public struct VerbsFabric: Fabric, ~Copyable, @unchecked Sendable {
         sizes = QueueSizes(arrivalDepth: configuration.arrivalDepth, writeDepth: configuration.writeDepth)
         peers = Array(repeating: PeerState(), count: configuration.worldSize)
         deviceName = devices.map(\.name).joined(separator: ",")
-        endpoint = Endpoint(addresses: devices.map(\.listener.address)).encoded
+        endpoint = Endpoint(devices: devices.map(\.end)).encoded
+        inlineByteCounts = Array(repeating: nil, count: devices.count)
+        let limits = configuration.limits
+        writeByteLimit = devices.reduce(min(limits.messageByteLimit, limits.pieces.overlapByteCount)) { min($0, $1.messageByteLimit) }
         sleepers = SleepSet([])
         sleepers = SleepSet(sleepDescriptors)
     }

@@ -1,3 +1,5 @@
+internal import Verbs
+
 /// What a `VerbsFabric` must be told at its start. All ranks of a job agree on everything but `rank`, `localRank` and `deviceNames`.
 public struct VerbsFabricConfiguration: Sendable {
     /// Bytes of `jobKey`.
@@ -5,7 +7,8 @@ public struct VerbsFabricConfiguration: Sendable {
 
     public var rank: Int
     public var worldSize: Int
-    /// As `ibv_devices` names them; empty for all usable ones. Local ranks take them in turn.
+    /// As `ibv_devices` names them, or with the address to take or a prefix of it: `rxe1@10.10.0.1`, `rxe1@10.10.0.0/24`; empty for all usable
+    /// ones. Local ranks take them in turn.
     public var deviceNames: [String]
     /// How many devices this rank uses. Channel i of every peer goes over the rank's device i mod their number, at both ends.
     public var devicesPerRank = 1
@@ -26,6 +29,8 @@ public struct VerbsFabricConfiguration: Sendable {
     public var jobKey: [UInt8]
     /// Counts the re-formations of the job: a peer that is left over from an earlier one is refused.
     public var epoch: UInt32
+    /// Smaller ones let a test meet them.
+    var limits = VerbsLimits()
 
     public init(rank: Int, worldSize: Int, deviceNames: [String] = [], localRank: Int, jobKey: [UInt8], epoch: UInt32 = 0) {
         self.rank = rank
@@ -55,6 +60,14 @@ public struct VerbsFabricConfiguration: Sendable {
             fatalError("VerbsFabricConfiguration: inlineByteCount \(inlineByteCount) is not in 0...1024")
         }
     }
+}
+
+/// What devices take, as far as they do not say it themselves.
+struct VerbsLimits: Sendable, Equatable {
+    var messageByteLimit = VerbsFabric.messageByteLimit
+    var pieces = RegistrationPieces()
+    /// What a completion queue is made for, instead of all that can complete.
+    var completionsPerQueue: Int?
 }
 
 /// The sizes that follow from the configuration. Each is a sum that says what it makes room for.

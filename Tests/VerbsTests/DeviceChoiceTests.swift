@@ -25,7 +25,37 @@ private func device(_ name: String, _ state: PortDescription.State, address: UIn
     @Test func aNamedDeviceIsTakenByEveryLocalRank() throws {
         let choice = try DeviceChoice.choices(from: devices, named: ["c"], perRank: 1, localRank: 5)
         #expect(choice.map(\.deviceName) == ["c"])
-        #expect(choice.first?.address == InternetAddress(bytes: [10, 10, 0, 3]))
+        #expect(choice.first?.addresses == [try #require(InternetAddress(bytes: [10, 10, 0, 3]))])
+    }
+
+    @Test(arguments: [
+        ("c", ["10.10.0.3", "192.168.1.3", "fd00::3"]), ("c@192.168.1.3", ["192.168.1.3"]), ("c@192.168.0.0/16", ["192.168.1.3"]),
+        ("c@fd00::/8", ["fd00::3"]), ("c@0.0.0.0/0", ["10.10.0.3", "192.168.1.3"]),
+    ])
+    func anAddressOrAPrefixChooses(name: String, addresses: [String]) throws {
+        let choice = try #require(try DeviceChoice.choices(from: [several], named: [name], perRank: 1, localRank: 0).first)
+        #expect(choice.deviceName == "c")
+        #expect(choice.addresses.map(\.description) == addresses)
+    }
+
+    @Test(arguments: [
+        ("c@10.10.0.4", "none of its addresses (10.10.0.3, 192.168.1.3, fd00::3) is in 10.10.0.4"),
+        ("c@10.9.0.0/16", "is in 10.9.0.0/16"), ("c@", "not a device and an address"), ("c@10.10.0.3/33", "not a device and an address"),
+        ("@10.10.0.3", "not a device and an address"), ("c@rxe", "not a device and an address"), ("d@10.10.0.3", "no RDMA device d"),
+    ])
+    func anAddressThatIsNotThereIsToldWithThoseThatAre(name: String, text: String) {
+        let error = #expect(throws: FabricError.self) { try choices(from: [several], named: [name], localRank: 0) }
+        #expect(error?.cause == .noDevice)
+        #expect(error?.detail.contains(text) == true)
+        #expect(error?.remedy.isEmpty == false)
+    }
+
+    private var several: DeviceDescription {
+        var device = device("c", .active, address: 3)
+        for bytes in [[UInt8](repeating: 0, count: 10) + [0xFF, 0xFF, 192, 168, 1, 3], [0xFD] + [UInt8](repeating: 0, count: 14) + [3]] {
+            device.ports[0].gids.append(GIDDescription(index: 1, kind: .roceVersion2, bytes: bytes, interface: "h0"))
+        }
+        return device
     }
 
     @Test func namedDevicesAreTakenInTheirOrder() throws {

@@ -75,9 +75,11 @@ private func greeting(_ change: (inout Greeting) -> Void = { _ in }) -> Greeting
 
 @Suite struct WireFormatTests {
     @Test(arguments: [4, 16]) func endpointsComeBack(length: Int) throws {
-        let bytes = [length == 4 ? UInt8(4) : 6, 0x12, 0x34] + (1...UInt8(length))
+        let bytes = [0x10, 0x00, 1, length == 4 ? UInt8(4) : 6, 24, 0x12, 0x34] + (1...UInt8(length))
         let endpoint = try #require(Endpoint(decoding: bytes))
-        #expect(endpoint.addresses.map(\.port) == [0x1234])
+        #expect(endpoint.devices.map(\.mtu) == [4096])
+        #expect(endpoint.devices[0].places.map(\.address.port) == [0x1234])
+        #expect(endpoint.devices[0].places.map(\.prefixLength) == [24])
         #expect(endpoint.encoded == bytes)
         #expect(Endpoint(decoding: bytes.dropLast()) == nil)
         #expect(Endpoint(decoding: bytes + [0]) == nil)
@@ -85,24 +87,64 @@ private func greeting(_ change: (inout Greeting) -> Void = { _ in }) -> Greeting
     }
 
     @Test func endpointsOfSeveralDevicesComeBackInOrder() throws {
-        let bytes: [UInt8] = [4, 0, 1, 10, 0, 0, 1, 6, 0, 2] + (1...16) + [4, 0, 3, 10, 0, 0, 2]
+        let bytes: [UInt8] = [4, 0, 2, 4, 8, 0, 1, 10, 0, 0, 1, 6, 64, 0, 2] + (1...16) + [8, 0, 1, 4, 32, 0, 3, 10, 0, 0, 2]
         let endpoint = try #require(Endpoint(decoding: bytes))
-        #expect(endpoint.addresses.map(\.port) == [1, 2, 3])
-        #expect(endpoint.addresses.map(\.address.isVersion4) == [true, false, true])
+        #expect(endpoint.devices.map(\.mtu) == [1024, 2048])
+        #expect(endpoint.devices.map { $0.places.map(\.address.port) } == [[1, 2], [3]])
+        #expect(endpoint.devices.flatMap(\.places).map(\.address.address.isVersion4) == [true, false, true])
         #expect(endpoint.encoded == bytes)
         #expect(Endpoint(decoding: bytes.dropLast()) == nil)
     }
 
-    @Test func endpointsOfOtherFamiliesAreRefused() { #expect(Endpoint(decoding: [5, 0, 1, 10, 0, 0, 1]) == nil) }
+    @Test func endpointsOfOtherFamiliesAreRefused() {
+        let right: [UInt8] = [16, 0, 1, 4, 32, 0, 1, 10, 0, 0, 1]
+        #expect(Endpoint(decoding: right) != nil)
+        for (place, value) in [(3, 5), (4, 33), (0, 0), (2, 0), (2, 2)] as [(Int, UInt8)] {
+            var bytes = right
+            bytes[place] = value
+            #expect(Endpoint(decoding: bytes) == nil)
+        }
+    }
+
+    private static func end(_ subnets: [String]) -> RouteEnd {
+        let places = subnets.enumerated().compactMap { number, text in
+            Subnet(text: text).map {
+                RouteEnd.Place(address: SocketAddress(address: $0.address, port: UInt16(number + 1)), prefixLength: $0.prefixLength)
+            }
+        }
+        return RouteEnd(mtu: 1024, places: places)
+    }
+
+    @Test(arguments: [
+        (["10.0.0.1/24"], ["10.0.0.2/24"], ["10.0.0.1 to 10.0.0.2:1"]),
+        // The first of each do not reach each other without a router: the second do.
+        (
+            ["10.1.0.1/24", "10.0.0.1/24"], ["192.168.0.2/24", "10.0.0.2/24"],
+            [
+                "10.0.0.1 to 10.0.0.2:2", "10.1.0.1 to 192.168.0.2:1", "10.1.0.1 to 10.0.0.2:2", "10.0.0.1 to 192.168.0.2:1",
+            ]
+        ),
+        (["10.0.0.1/24", "fd00::1/64"], ["fd00::2/64"], ["fd00::1 to [fd00::2]:1"]),
+        (["10.0.0.1/24"], ["fd00::2/64"], []),
+    ])
+    func waysWithoutARouterComeFirst(ours: [String], theirs: [String], routes: [String]) {
+        #expect(Self.end(ours).routes(to: Self.end(theirs)).map(\.description) == routes)
+    }
 
     @Test func regionDescriptorsComeBackAndMayNotLeaveTheAddressSpace() throws {
         for keys in [[0xDEAD_BEEF], [1, 2, 3]] as [[UInt32]] {
             let descriptor = RegionDescriptor(address: 1 << 40, byteCount: 4096, keys: keys.map(RemoteKey.init(rawValue:)))
             #expect(RegionDescriptor(decoding: descriptor.encoded) == descriptor)
-            #expect(descriptor.encoded.count == 16 + 4 * keys.count)
+            #expect(descriptor.encoded.count == 17 + 4 * keys.count)
+            #expect(descriptor.isComplete(devices: keys.count) && !descriptor.isComplete(devices: keys.count + 1))
             #expect(RegionDescriptor(decoding: descriptor.encoded.dropLast()) == nil)
         }
-        #expect(RegionDescriptor(decoding: [UInt8](repeating: 0, count: 16)) == nil, "without a key")
+        #expect(RegionDescriptor(decoding: [UInt8](repeating: 0, count: 17)) == nil, "without a key")
+        let three = RegionDescriptor(address: 0, byteCount: 10_000, strideExponent: 12, keys: [1, 2, 3].map(RemoteKey.init(rawValue:)))
+        #expect(RegionDescriptor(decoding: three.encoded) == three && three.isComplete(devices: 1))
+        var even = three
+        even.byteCount = 3 * 4096
+        #expect(!even.isComplete(devices: 1), "what begins at the end has a key as well")
         let beyond = RegionDescriptor(address: .max - 10, byteCount: 11, keys: [.init(rawValue: 1)])
         #expect(RegionDescriptor(decoding: beyond.encoded) == nil)
     }

@@ -14,12 +14,14 @@ private final class Loop {
     var requestData: [UInt8] = []
     var replyData: [UInt8] = []
 
-    init() throws {
-        let (_, address) = try #require(MachineCapability.usableAddress)
+    /// - Parameter pathMTUs: what each end takes, the active one first.
+    init(capacity: Int = 64, pathMTUs: (Int, Int) = (4096, 4096)) throws {
+        let (name, address) = try #require(MachineCapability.usableAddress)
         manager = try ConnectionManager()
         listener = try Listener(manager, on: address, token: 0, backlog: 4)
-        domain = try ProtectionDomain(on: listener.device())
-        completions = try CompletionQueue(on: [domain.device], capacity: 64)
+        #expect(listener.deviceName == name)
+        domain = try ProtectionDomain(on: DeviceContext(opening: name))
+        completions = try CompletionQueue(on: [domain.device], capacity: capacity)
         let connection = try Connection(manager, token: 1)
         try connection.resolve(listener.address, from: address, timeoutMilliseconds: 5000)
         var established = 0
@@ -28,18 +30,22 @@ private final class Loop {
             switch event.kind {
             case .addressResolved: try connection.resolveRoute(timeoutMilliseconds: 5000)
             case .routeResolved:
+                connection.largestPathMTU = pathMTUs.0
                 active = try makeQueuePair(connection)
                 try connection.connect(privateData: [1, 2, 3])
             case .request:
                 let connection = try #require(event.connection)
                 requestData = event.privateData
                 connection.adopt(token: 2)
+                connection.largestPathMTU = pathMTUs.1
                 passive = try makeQueuePair(connection)
                 try passive?.postReceives(identifier: 100, count: 4)
                 try connection.accept(privateData: [4, 5])
-            case .established:
-                if event.token == 1 { replyData = event.privateData }
+            case .accepted:
+                replyData = event.privateData
+                try connection.confirm()
                 established += 1
+            case .established: established += 1
             default: throw VerbsError(.system, call: event.name, errno: 0, detail: "unexpected with status \(event.status)")
             }
         }
@@ -81,8 +87,8 @@ private final class Loop {
         // SAFETY: both regions outlive the completion, which every test waits for.
         let pair = try #require(active)
         unsafe pair.chainWrite(
-            identifier: 1, source: source.base, localKey: source.localKey, byteCount: byteCount, remoteAddress: address,
-            remoteKey: key ?? destination.remoteKey, immediate: immediate)
+            identifier: 1, source: source.base, localKey: source.localKey(), byteCount: byteCount, remoteAddress: address,
+            remoteKey: key ?? destination.remoteKey(), immediate: immediate)
         try pair.postChain()
     }
 }
@@ -222,6 +228,65 @@ private final class Loop {
         try source.close()
         try target.close()
         #expect(unsafe memory[1] == 1)
+    }
+
+    @Test func memoryInPiecesHasAKeyForWhatBeginsInEach() throws {
+        let loop = try Loop()
+        // A stride of two pages, and a page more.
+        let pieces = RegistrationPieces(strideExponent: 13, overlapByteCount: 4096, wholeByteLimit: 12_288)
+        let whole = try MemoryRegion(in: loop.domain, byteCount: 12_288, pieces: pieces)
+        #expect(whole.strideExponent == RegistrationPieces.wholeExponent && whole.remoteKey(0) == whole.remoteKey(5))
+        let region = try MemoryRegion(in: loop.domain, byteCount: 40_000, pieces: pieces)
+        #expect(region.strideExponent == 13)
+        #expect(Set((0...4).map { region.remoteKey($0) }).count == 5)
+        let source = try MemoryRegion(in: loop.domain, byteCount: 4096)
+        unsafe source.base.storeBytes(of: 77, toByteOffset: 4095, as: UInt8.self)
+        // Up to the end of the piece, over where the next begins.
+        try loop.write(source, to: region, offset: 8191, byteCount: 4096, key: region.remoteKey(0))
+        for _ in 0..<2 { #expect(try loop.nextCompletion().status == .success) }
+        #expect(unsafe region.base.load(fromByteOffset: 8191 + 4095, as: UInt8.self) == 77)
+        // The last of a whole number of pieces has nothing to hold.
+        let even = try MemoryRegion(in: loop.domain, byteCount: 16_384, pieces: pieces)
+        #expect(even.remoteKey(2) == even.remoteKey(0) && even.remoteKey(1) != even.remoteKey(0))
+        for closing in [whole, region, even] { try closing.close() }
+    }
+
+    @Test func aPeerMayWriteAndNothingElse() throws {
+        let loop = try Loop()
+        for pair in [loop.active, loop.passive] { #expect(try pair?.admitsReadsOrAtomics() == false) }
+    }
+
+    @Test(arguments: [(4096, 4096), (1024, 4096), (4096, 512), (256, 1000)]) func packetsFitBothEnds(active: Int, passive: Int) throws {
+        let loop = try Loop(pathMTUs: (active, passive))
+        let port = try #require(try loop.domain.device.activeMTU(port: loop.listener.portNumber))
+        #expect(loop.active?.connection.pathMTU == [256, 512, 1024, 2048, 4096].last { $0 <= min(port, active) })
+        #expect(loop.passive?.connection.pathMTU == [256, 512, 1024, 2048, 4096].last { $0 <= min(port, passive) })
+    }
+
+    @Test(arguments: [0, 1, 64, 100, 512, 513, 700, 1024]) func asManyInlineBytesAsAreGranted(wanted: Int) throws {
+        let loop = try Loop()
+        let granted = QueuePair.grantedInlineByteCount(wanted, domain: loop.domain, completions: loop.completions)
+        #expect(granted <= wanted)
+        if loop.domain.device.name.hasPrefix("rxe") { #expect(granted == min(512, wanted)) }
+    }
+
+    @Test func aCompletionQueueThatOverflowsIsHeardOf() throws {
+        let loop = try Loop(capacity: 1)
+        let pair = try #require(loop.active)
+        // Each is flushed, which takes a completion.
+        loop.passive?.connection.disconnect()
+        pair.connection.disconnect()
+        for _ in 0..<2 {
+            for identifier in 0..<4 { pair.chainMessage(identifier: UInt64(identifier), immediate: 0) }
+            try pair.postChain()
+        }
+        var sleepers = SleepSet([loop.domain.device.asyncDescriptor])
+        var event: DeviceEvent?
+        for _ in 0..<10 where event == nil {
+            sleepers.wait(nanoseconds: 2_000_000_000)
+            event = loop.domain.device.nextEvent()
+        }
+        #expect(event == .completionQueueFailed)
     }
 
     @Test func memoryThatIsNotThereIsRefused() throws {

@@ -5,8 +5,7 @@ import Testing
 
 @Suite struct VerbsErrorTests {
     @Test(arguments: [
-        ("ibv_reg_mr", ENOMEM, VerbsError.Cause.memoryLockLimit), ("ibv_reg_mr", EAGAIN, .memoryLockLimit),
-        ("ibv_create_cq", ENOMEM, .resource),
+        ("ibv_create_cq", ENOMEM, VerbsError.Cause.resource),
         ("ibv_open_device", EACCES, .permission), ("ibv_open_device", ENODEV, .noDevice), ("rdma_create_event_channel", ENOENT, .noDevice),
         ("rdma_resolve_addr", ENODEV, .noRoute), ("rdma_bind_addr", ENODEV, .noDevice), ("rdma_bind_addr", EADDRNOTAVAIL, .noDevice),
         ("rdma_resolve_addr", EHOSTUNREACH, .noRoute),
@@ -19,11 +18,29 @@ import Testing
     }
 
     @Test func aLimitOfLockedMemoryNamesEveryWayToRaiseIt() {
-        let text = "\(VerbsError(call: "ibv_reg_mr", errno: ENOMEM, detail: "pinning 4096 bytes"))"
+        let limit = MemoryLockLimit(byteCount: 65536, pinnedByteCount: 61441)
+        let error = VerbsError(pinning: 0..<4096, of: 4096, errno: ENOMEM, on: "rxe1", limit: limit)
+        #expect(error.cause == .memoryLockLimit)
+        let text = "\(error)"
         for part in ["ibv_reg_mr", "pinning 4096 bytes", "errno \(ENOMEM)", "ulimit -l unlimited", "limits.conf", "--ulimit memlock=-1"] {
             #expect(text.contains(part))
         }
         #expect(!text.contains("\n"))
+    }
+
+    /// The same errno value where no limit of locked memory stands in the way: the device takes no more.
+    @Test(arguments: [
+        MemoryLockLimit(), MemoryLockLimit(byteCount: 65536, pinnedByteCount: 61440), MemoryLockLimit(byteCount: 1, isExempt: true),
+    ])
+    func theRemedyFitsTheCause(limit: MemoryLockLimit) {
+        for errno in [ENOMEM, EAGAIN, EINVAL] {
+            let error = VerbsError(pinning: 4096..<8192, of: 10_000, errno: errno, on: "rxe1", limit: limit)
+            #expect(error.cause == .resource)
+            #expect(error.remedy.contains("smaller or fewer buffers") && !error.remedy.contains("ulimit"))
+            #expect(error.detail.contains("pinning 4096 bytes of 10000 on rxe1"))
+        }
+        #expect(VerbsError(pinning: 0..<1, of: 1, errno: EFAULT, on: "rxe1", limit: limit).remedy.contains("mapped"))
+        #expect(VerbsError(pinning: 0..<1, of: 1, errno: EACCES, on: "rxe1", limit: limit).cause == .permission)
     }
 
     @Test func everyOperatingCauseHasARemedy() {
@@ -59,6 +76,27 @@ import Testing
         let version6 = try #require(InternetAddress(bytes: [0xFD] + Array(repeating: 0, count: 14) + [1]))
         #expect("\(SocketAddress(address: version6, port: 1))" == "[fd00::1]:1")
         #expect(InternetAddress(bytes: [1, 2, 3]) == nil)
+    }
+
+    @Test(arguments: [
+        ("10.10.0.0/24", ["10.10.0.1", "10.10.0.255"], ["10.10.1.0", "fd00::1"]), ("10.10.0.7", ["10.10.0.7"], ["10.10.0.6"]),
+        ("10.0.0.0/9", ["10.127.255.255"], ["10.128.0.0"]), ("::/0", ["fd00::1"], ["10.0.0.1"]),
+        ("fd00::8/125", ["fd00::f"], ["fd00::10"]),
+    ])
+    func subnetsContain(text: String, inside: [String], outside: [String]) throws {
+        let subnet = try #require(Subnet(text: text))
+        #expect("\(subnet)" == text)
+        for address in inside { #expect(subnet.contains(try #require(InternetAddress(text: address)))) }
+        for address in outside { #expect(!subnet.contains(try #require(InternetAddress(text: address)))) }
+    }
+
+    @Test(arguments: ["", "10.10.0", "10.10.0.1/", "10.10.0.1/33", "10.10.0.1/-1", "10.10.0.1/1/2", "rxe1", "fd00::1/129", "[fd00::1]"])
+    func whatIsNoSubnet(text: String) { #expect(Subnet(text: text) == nil) }
+
+    @Test func interfacesSayWhatTheyReach() throws {
+        let loopback = try #require(InternetAddress(text: "127.0.0.1"))
+        #expect(subnet(of: loopback)?.prefixLength == 8)
+        #expect(subnet(of: try #require(InternetAddress(text: "203.0.113.9"))) == nil)
     }
 
     @Test func mappedIdentifiersAreVersion4AndLinkLocalOnesNothing() {

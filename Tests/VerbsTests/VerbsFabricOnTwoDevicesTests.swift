@@ -35,10 +35,15 @@ import Verbs
     }
 
     /// One memory, reached through either device: what one channel brought the next sends on.
-    @Test(arguments: [true, false]) func everyChannelReachesTheSameMemory(isLent: Bool) throws {
+    @Test(arguments: [true, false], [true, false]) func everyChannelReachesTheSameMemory(isLent: Bool, isInPieces: Bool) throws {
         let (byteCount, channels) = (10_000, 3)
         // Sleeps at once, so that each device's events have to wake it.
-        let seats = try connectedOnTwo(2, channels: channels) { $0.yieldNanoseconds = 0 }
+        let seats = try connectedOnTwo(2, channels: channels) {
+            $0.yieldNanoseconds = 0
+            if isInPieces {
+                $0.limits.pieces = RegistrationPieces(strideExponent: 12, overlapByteCount: byteCount, wholeByteLimit: 4096)
+            }
+        }
         let lent = UnsafeMutableRawPointer.allocate(byteCount: 2 * byteCount, alignment: 1)
         defer { unsafe lent.deallocate() }
         var (own, views): ([Region], [RemoteRegion]) = ([], [])

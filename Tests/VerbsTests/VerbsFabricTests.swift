@@ -203,16 +203,117 @@ import Verbs
         guard case .arrival(_, immediate: 3) = try seats[2].next() else { throw Unexpected("no arrival") }
     }
 
-    @Test func aRegionThatIsGoneEndsTheChannelWithItsCause() throws {
+    /// One packet ends a receive of the owner's with its cause, several only flush it: both ends blame the owner.
+    @Test(arguments: [100, 10_000]) func aRegionThatIsGoneIsItsOwnersFaultAtBothEnds(byteCount: Int) throws {
         let seats = try connected(2)
-        let (source, landing, remote) = try regions(seats[0], seats[1], byteCount: 100)
+        let (source, landing, remote) = try regions(seats[0], seats[1], byteCount: byteCount)
         try seats[1].use { (fabric) throws(FabricError) in fabric.release(landing) }
-        try seats[0].write(source, to: remote, byteCount: 100)
+        try seats[0].write(source, to: remote, byteCount: byteCount)
         guard case .failure(let error) = try seats[0].next() else { throw Unexpected("no failure") }
-        #expect(error.cause == .peerDied)
+        #expect(error.cause == .peerDied && error.rankAtFault == 1)
         #expect(error.detail.contains("remote access error"))
         guard case .failure(let other) = try seats[1].next() else { throw Unexpected("no failure at the other side") }
-        #expect(other.peer == 0)
+        #expect(other.peer == 0 && other.rankAtFault == nil)
+        #expect(other.detail.contains("into memory that this rank does not offer"), "\(other)")
+        if seats[0].isSoftRoCE { #expect(other.cause == (byteCount == 100 ? .outOfBounds : .deviceFailed)) }
+    }
+
+    @Test func aWriteThatIsTooLongForTheDeviceIsRefused() throws {
+        let seats = try connected(2) { $0.limits.messageByteLimit = 1000 }
+        let (source, _, remote) = try regions(seats[0], seats[1], byteCount: 4096)
+        #expect(try seats[0].use { (fabric) throws(FabricError) in fabric.writeByteLimit } == 1000)
+        let error = #expect(throws: FabricError.self) { try seats[0].write(source, to: remote, byteCount: 1001) }
+        #expect(error?.cause == .outOfBounds)
+        #expect(error?.detail.contains("at most 1000") == true)
+        try seats[0].write(source, to: remote, byteCount: 1000, immediate: 4)
+        guard case .arrival(_, immediate: 4) = try seats[1].next() else { throw Unexpected("no arrival") }
+    }
+
+    @Test func noWriteIsAsLongAsSoftRoCEFlushesWithoutAWord() throws {
+        let seat = try Seat(configuration(0, of: 1))
+        #expect(try seat.use { (fabric) throws(FabricError) in fabric.writeByteLimit } < 1 << 31)
+    }
+
+    @Test func writesIntoMemoryInPiecesArriveWhereverTheyBegin() throws {
+        let seats = try connected(2) {
+            $0.limits.pieces = RegistrationPieces(strideExponent: 13, overlapByteCount: 4096, wholeByteLimit: 8192)
+        }
+        let size = 40_000
+        let (source, landing, remote) = try regions(seats[0], seats[1], byteCount: size)
+        // SAFETY: both regions have this size and outlive the test; nothing of them is under way but what is waited for.
+        unsafe UnsafeMutableRawBufferPointer(start: source.base, count: size).copyBytes(
+            from: (0..<size).map { UInt8(truncatingIfNeeded: $0 &* 7 &+ $0 >> 8) })
+        var ticket: UInt64 = 0
+        for (from, to, count) in [
+            (0, 0, 4096), (8191, 4095, 4096), (8192, 16_383, 4096), (35_904, 35_904, 4096), (5000, 24_576, 1), (40_000, 40_000, 0),
+            (1, 32_767, 4096),
+        ] {
+            ticket = try seats[0].write(source, at: from, to: remote, at: to, byteCount: count, immediate: UInt32(count))
+            guard case .arrival(_, immediate: UInt32(count)) = try seats[1].next() else { throw Unexpected("no arrival") }
+            #expect(unsafe memcmp(source.base + from, landing.base + to, count) == 0)
+            guard case .completion(_, through: ticket) = try seats[0].next() else { throw Unexpected("no completion") }
+        }
+        let error = #expect(throws: FabricError.self) { try seats[0].write(source, to: remote, byteCount: 4097) }
+        #expect(error?.cause == .outOfBounds)
+        try seats[1].use { (fabric) throws(FabricError) in fabric.release(landing) }
+    }
+
+    @Test func aCompletionQueueThatOverflowsEndsTheJobAtOnce() throws {
+        let seats = try connected(2) { $0.limits.completionsPerQueue = 4 }
+        let (source, _, remote) = try regions(seats[0], seats[1], byteCount: 64)
+        for _ in 0..<64 { try seats[0].write(source, to: remote, byteCount: 8) }
+        var failure: FabricError?
+        while failure == nil {
+            if case .failure(let error) = try seats[1].next() { failure = error }
+        }
+        #expect(failure?.cause == .deviceFailed && failure?.rankAtFault == nil)
+        #expect(failure?.detail.contains("completion queue") == true)
+    }
+
+    /// The kernel rejects in the peer's name when the peer cannot accept, and when the peer ends: with the status of a deliberate refusal.
+    @Test(arguments: ["rejected in silence", "dropped", "nobody listens"]) func aRejectionIsToldByItsReason(how: String) throws {
+        let address = try #require(MachineCapability.usableAddress).address
+        let (manager, seat) = (try ConnectionManager(), try Seat(configuration(0, of: 2)))
+        let listener = try Listener(manager, on: address, token: 0, backlog: 4)
+        // Port 1 is nobody's: rdma_cm gives unprivileged ports only.
+        let place = RouteEnd.Place(
+            address: how == "nobody listens" ? SocketAddress(address: address, port: 1) : listener.address, prefixLength: 24)
+        let endpoint = Endpoint(devices: [RouteEnd(mtu: 1024, places: [place])]).encoded
+        let done = DispatchGroup()
+        let outcome = Mutex<FabricError?>(nil)
+        done.enter()
+        Thread.detachNewThread {
+            do throws(FabricError) {
+                try seat.use { (fabric) throws(FabricError) in
+                    try fabric.connect(to: [1: endpoint], deadline: fabric.now().advanced(milliseconds: 20_000))
+                }
+            } catch {
+                outcome.withLock { $0 = error }
+            }
+            done.leave()
+        }
+        var sleepers = SleepSet([manager.descriptor])
+        while done.wait(timeout: .now()) != .success {
+            if let request = try manager.nextEvent()?.connection, how != "dropped" { try request.reject(privateData: []) }
+            sleepers.wait(nanoseconds: 50_000_000)
+        }
+        let error = try #require(outcome.withLock { $0 })
+        #expect(error.cause == .peerDied && error.peer == 1)
+        #expect(error.detail.contains(how == "nobody listens" ? "nobody of this job listens" : "failed while it accepted"), "\(error)")
+    }
+
+    @Test func addressesOfAnotherFamilyAreToldWithBothLists() throws {
+        let (device, address) = try #require(MachineCapability.usableAddress)
+        try #require(address.isVersion4)
+        let seat = try Seat(configuration(0, of: 2) { $0.deviceNames = ["\(device)@\(address)"] })
+        let other = try #require(Subnet(text: "fd00::2/64"))
+        let place = RouteEnd.Place(address: SocketAddress(address: other.address, port: 5), prefixLength: 64)
+        let endpoint = Endpoint(devices: [RouteEnd(mtu: 1024, places: [place])]).encoded
+        let error = #expect(throws: FabricError.self) {
+            try seat.use { (fabric) throws(FabricError) in try fabric.connect(to: [1: endpoint], deadline: fabric.now()) }
+        }
+        #expect(error?.cause == .peerUnreachable)
+        #expect(error?.detail.contains("address families differ") == true && error?.detail.contains("fd00::2/64") == true)
     }
 
     @Test func anotherEpochIsRefusedOnBothSidesWithBothValues() throws {

@@ -1,0 +1,59 @@
+import Glibc
+
+/// How many bytes this process may lock into memory, by `RLIMIT_MEMLOCK`; nil where there is no limit.
+/// A process with `CAP_IPC_LOCK` is not held to it.
+public func memoryLockLimit() -> UInt64? {
+    var limit = rlimit()
+    // SAFETY: the local is written during the call only.
+    guard unsafe getrlimit(__rlimit_resource_t(__RLIMIT_MEMLOCK.rawValue), &limit) == 0 else { return nil }
+    return limit.rlim_cur == rlim_t.max ? nil : UInt64(limit.rlim_cur)
+}
+
+/// What is left of the limit of locked memory, as the kernel counts when it pins memory for a device.
+struct MemoryLockLimit: Equatable, CustomStringConvertible {
+    /// Nil where there is none.
+    var byteCount: UInt64?
+    /// What devices have pinned already.
+    var pinnedByteCount: UInt64 = 0
+    /// Whether the process may go beyond it.
+    var isExempt = false
+
+    /// `CAP_IPC_LOCK` in capabilities(7).
+    private static let lockCapability: UInt64 = 14
+
+    static func ofThisProcess() -> MemoryLockLimit {
+        let status = text(of: "/proc/self/status")
+        let pinned = field("VmPin:", of: status).flatMap { UInt64($0) } ?? 0
+        let capabilities = field("CapEff:", of: status).flatMap { UInt64($0, radix: 16) } ?? 0
+        // The kernel asks for the right in the first user namespace; a container's own root has it in another one.
+        let isFirstNamespace = text(of: "/proc/self/uid_map").split(whereSeparator: \.isWhitespace) == ["0", "0", "4294967295"]
+        return MemoryLockLimit(
+            byteCount: memoryLockLimit(), pinnedByteCount: pinned << 10,
+            isExempt: isFirstNamespace && capabilities >> lockCapability & 1 == 1)
+    }
+
+    func isExceeded(by more: Int) -> Bool {
+        guard let byteCount, !isExempt else { return false }
+        return pinnedByteCount + UInt64(more) > byteCount
+    }
+
+    var description: String {
+        guard let byteCount else { return "none" }
+        return isExempt ? "\(byteCount) bytes, not held to it" : "\(byteCount) bytes, \(pinnedByteCount) of them pinned"
+    }
+
+    private static func field(_ name: String, of text: String) -> Substring? {
+        text.split(separator: "\n").first { $0.hasPrefix(name) }?.split(whereSeparator: \.isWhitespace).dropFirst().first
+    }
+
+    /// Of a file in /proc, which is shorter than the buffer; empty where it cannot be read.
+    private static func text(of path: String) -> String {
+        let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { return "" }
+        defer { _ = Glibc.close(descriptor) }
+        var buffer = [UInt8](repeating: 0, count: 8192)
+        // SAFETY: the array is lent for the call, its length passed along.
+        let count = unsafe read(descriptor, &buffer, buffer.count)
+        return String(decoding: buffer.prefix(max(0, count)), as: UTF8.self)
+    }
+}
