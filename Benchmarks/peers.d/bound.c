@@ -82,12 +82,14 @@ static size_t largest(const char *sizes) {
 }
 
 static int run(int rank, int count, char **arguments, allreduce_function *function) {
-    long cores = sysconf(_SC_NPROCESSORS_ONLN);
-    if (ranks <= cores) {
-        cpu_set_t set;
-        CPU_ZERO(&set);
-        CPU_SET(rank, &set);
-        sched_setaffinity(0, sizeof set, &set);
+    // Each rank on a core of its own, of those that we may use.
+    cpu_set_t usable, own;
+    CPU_ZERO(&own);
+    if (sched_getaffinity(0, sizeof usable, &usable) == 0 && ranks <= CPU_COUNT(&usable)) {
+        int core = 0;
+        for (int left = rank; !CPU_ISSET(core, &usable) || left-- > 0;) core++;
+        CPU_SET(core, &own);
+        sched_setaffinity(0, sizeof own, &own);
     }
     own_rank = rank;
     return measure(rank, ranks, function, buffers[rank], count, arguments);

@@ -37,7 +37,7 @@ class Job:
 
     @property
     def oversubscribed(self):
-        return self.ranks > (os.cpu_count() or 1)
+        return self.ranks > len(os.sched_getaffinity(0))
 
     def page(self):
         """A fresh page for the ranks to meet on; in memory, since they spin on it."""

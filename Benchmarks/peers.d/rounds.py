@@ -75,7 +75,7 @@ def machine():
                 break
     return {
         "cpu": model,
-        "cores": os.cpu_count(),
+        "cores": len(os.sched_getaffinity(0)),
         "kernel": platform.release(),
         "load": round(os.getloadavg()[0], 2),
         "day": time.strftime("%Y-%m-%d", time.gmtime()),

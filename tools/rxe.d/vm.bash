@@ -51,13 +51,35 @@ guest_request() {
   printf '\n'
 }
 
+# The least limit of memory, in KiB, of the control groups that we are in (version 1 or 2); nothing where there is none.
+memory_limit_kib() {
+  local controllers path root file limit least=
+  while IFS=: read -r _ controllers path; do
+    case $controllers in
+      '') root=/sys/fs/cgroup file=memory.max ;;
+      *memory*) root=/sys/fs/cgroup/memory file=memory.limit_in_bytes ;;
+      *) continue ;;
+    esac
+    path=${path%/}
+    while :; do
+      # Neither `max` nor version 1's number near 2^63.
+      if { read -r limit <"$root$path/$file"; } 2>/dev/null && [[ $limit =~ ^[0-9]{1,18}$ ]]; then
+        if [[ -z $least ]] || ((limit < least)); then least=$limit; fi
+      fi
+      [[ -n $path ]] || break
+      path=${path%/*}
+    done
+  done </proc/self/cgroup
+  if [[ -n $least ]]; then printf '%s' $((least / 1024)); fi
+}
+
 guest_memory_mib() {
   if [[ -n $memory_mib ]]; then
     printf '%s' "$memory_mib"
     return
   fi
-  awk -v most="$default_memory_mib" -v least="$least_memory_mib" '
-    $1 == "MemAvailable:" { mib = int($2 / 2048) }
+  awk -v most="$default_memory_mib" -v least="$least_memory_mib" -v limit="$(memory_limit_kib)" '
+    $1 == "MemAvailable:" { mib = int((limit != "" && limit < $2 ? limit : $2) / 2048) }
     END { print (mib > most ? most : (mib < least ? least : mib)) }' /proc/meminfo
 }
 
