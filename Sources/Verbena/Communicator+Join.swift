@@ -74,7 +74,8 @@ extension Communicator {
     /// - Parameter membership: the job's, for the communicator of all ranks.
     static func build(_ group: RankGroup, _ job: JobFacts, membership: JobMembership?) throws(VerbenaError) -> Communicator {
         let plan = try FabricPlan(job.introductions, group, job.configuration)
-        try job.agreeOnMemory("landing memory", byteCount: plan.settings.landingByteCount, group, "give a smaller --landing")
+        let ownBytes = plan.settings.landingByteCount + probeByteCount(ranks: group.worldSize)
+        try job.agreeOnMemory("landing memory", byteCount: ownBytes, group, "give a smaller --landing")
         let engine: RunningEngine
         switch plan.kind {
         case .sharedMemory: engine = .sharedMemory(try start(try plan.sharedMemory(alone: true), plan, group, job.verdicts))

@@ -27,6 +27,9 @@ extension Communicator {
     /// Bytes that are moved to learn what a byte costs.
     private static let probeBytes = 32 << 10
 
+    /// Memory that measuring takes on each rank, for as long as the communicator lives.
+    static func probeByteCount(ranks: Int) -> Int { probeBytes * (ranks + 1) }
+
     /// Measures what messages and bytes cost between these ranks, in a few milliseconds, and has all ranks agree on the table. Collective.
     ///
     /// Near and far are told apart by what the job has: where all ranks share a machine, or none do, there is one kind of link only, and the
@@ -36,7 +39,7 @@ extension Communicator {
     ) throws(VerbenaError) -> Costs? {
         guard group.worldSize > 1 else { return nil }
         let ranks = group.worldSize
-        let (buffer, _) = try engine.control.addBuffer(byteCount: probeBytes * (ranks + 1)) { (descriptor) throws(VerbenaError) in
+        let (buffer, _) = try engine.control.addBuffer(byteCount: probeByteCount(ranks: ranks)) { (descriptor) throws(VerbenaError) in
             try wrapping { () throws(RendezvousError) in
                 try group.allGather(descriptor, label: "probe memory", timeoutSeconds: stageTimeoutSeconds)
             }
