@@ -117,7 +117,11 @@ extension LauncherClaim {
         let launcher = others.first { $0.worldSize > 1 } ?? others.first
         guard let torch = claims.first(where: { $0.family.source == .torchrun }) else { return launcher }
         guard let launcher, !torch.isOfTorchElastic(variables), torch.worldSize <= launcher.worldSize else { return torch }
-        if torch.worldSize == launcher.worldSize, torch.rank == launcher.rank { return torch }
+        if torch.worldSize == launcher.worldSize, torch.rank == launcher.rank {
+            // The launcher knows more: who else is on this machine, and the job's id.
+            let isAllOfIt = (torch.family.localRank + torch.family.localWorldSize).allSatisfy { variables[$0] == nil }
+            return isAllOfIt ? launcher : torch
+        }
         if torch.worldSize == 1 { return launcher }
         throw .environment(
             "RANK and WORLD_SIZE make this process rank \(torch.rank) of \(torch.worldSize), but \(launcher.family.rank) makes it rank "
