@@ -27,8 +27,8 @@ import Testing
             let job = try job(2, seed: seed)
             job.network.completesLate = true
             for rank in job.ranks { _ = try rank.executor.submit(allreduce(job, 100)) }
-            job.onFinish = { rank, _ in
-                let track = job.network.tracks[job.network.track(from: rank, to: 1 - rank, 0)]
+            job.onFinish = { [network = job.network] rank, _ in
+                let track = network.tracks[network.track(from: rank, to: 1 - rank, 0)]
                 #expect(track.writes.count == track.completed)
             }
             job.run()
