@@ -57,6 +57,7 @@ struct RdmaAllreduce: Program {
     }
 
     private func measureAll(_ communicator: Communicator) throws -> Int32 {
+        try checkAgreement(communicator)
         try checkWorld(of: communicator.worldSize)
         try checkAlgorithm(communicator)
         if communicator.rank == 0 { try checkFiles() }

@@ -25,6 +25,34 @@ import Verbena
     }
 }
 
+@Suite struct OptionAgreementTests {
+    private func difference(_ arguments: [[String]]) throws -> String? {
+        let ranks = try arguments.map { arguments in
+            try #require(try parse(RdmaAllreduce.self, arguments) as? RdmaAllreduce).agreedOptions(worldSize: 4)
+        }
+        return OptionAgreement(ranks: ranks).difference
+    }
+
+    /// What the calls depend on.
+    @Test(arguments: [
+        (["-n", "50"], "-n 50, rank 0 with -n 20"), (["-b", "8"], "-b 8, rank 0 with -b"), (["-f", "2"], "-f 2, rank 0 with -i 1048576"),
+        (["-d", "half"], "-d half"), (["-o", "max"], "-o max"),
+        (["--collective", "broadcast"], "--collective broadcast, rank 0 with --collective all"),
+        (["--algorithm", "ring"], "--algorithm ring, rank 0 with --algorithm of its own choice"),
+        (["--overlap"], "--overlap on, rank 0 with --overlap off"),
+        (["-w", "0"], "-w 0"), (["-m", "2"], "-m 2"), (["-c", "0"], "-c 0"), (["-N", "2"], "-N 2"), (["-M", "1"], "-M on"),
+        (["-I", "1"], "-I on"),
+    ])
+    func aDifferenceIsNamed(arguments: [String], words: String) throws {
+        let found = try difference([[], [], arguments, []])
+        #expect(found?.hasPrefix("rank 2 was started with ") == true && found?.contains(words) == true, "\(String(describing: found))")
+    }
+
+    /// Where results go, and what rank 0 alone shows.
+    @Test(arguments: [["-J", "x.json"], ["--plot", "x.svg"], ["-S", "1"], ["-T", "5"], ["--fabric", "shm"]])
+    func whatRanksMayDifferInIsNone(arguments: [String]) throws { #expect(try difference([[], arguments]) == nil) }
+}
+
 @Suite struct OptionTests {
     @Test(arguments: [
         ["-f", "1"], ["-i", "0"], ["-b", "64", "-e", "32"], ["-n", "-1"], ["-n", "0"], ["-w", "-1"], ["-c", "-1"], ["-m", "0"],
