@@ -32,6 +32,7 @@ struct CommandLineTests {
         (["simulate", "check", "--seeds", "1", "--faults", ""], "--faults : "),
         (["simulate", "check", "--seeds", "-1"], "'-1'"), (["train", "--hidden", "-1"], "hidden sizes [-1]"),
         (["train", "--landing", "-1"], "'-1'"), (["train", "--data", ""], "--data ''"),
+        (["simulate", "time", "--bandwidth", "1e-300"], "--bandwidth 1e-300"), (["simulate", "time", "--latency", "nan"], "--latency nan"),
         (["simulate", "time", "--ranks", "9", "--ranks-per-machine", "2"], "machines"),
     ]
 
