@@ -164,6 +164,9 @@ public struct Executor<F: Fabric & ~Copyable>: ~Copyable {
     /// Has the caches fetch what the next event will need; worth it only where thousands of executors take turns on a core.
     public mutating func prefetch() { machine.prefetch() }
 
+    /// The first collective in the order that has waited so long for a peer, as far as `checkStall` has looked; nil where none has.
+    public func longWait(milliseconds: UInt64) -> AwaitedPeer? { machine.longWait(at: device.now(), milliseconds: milliseconds) }
+
     /// Ends everything if some operation has not moved for longer than the stall limit. Call it now and then, when nothing happens.
     /// - Parameter longestGapMilliseconds: between two calls; time beyond it is time in which this process was stopped, its peers maybe with it.
     public mutating func checkStall(longestGapMilliseconds: UInt64 = .max) {
@@ -184,4 +187,14 @@ public struct Executor<F: Fabric & ~Copyable>: ~Copyable {
 
     /// Ends everything in flight with `error`, for instance a verdict that was agreed elsewhere.
     public mutating func fail(_ error: CollectiveError) { machine.fail(error) }
+}
+
+/// A collective that waits for a message, and from which peer.
+public struct AwaitedPeer: Sendable, Equatable {
+    public var peer: Int
+    /// Of the operation, as `submit` gave it.
+    public var ticket: UInt64
+    /// The operation's place in the order of collectives, from 0 on.
+    public var number: UInt64
+    public var operation: String
 }

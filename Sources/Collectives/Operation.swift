@@ -180,7 +180,7 @@ extension Collective: CustomStringConvertible {
     }
 
     /// The other rank of a transfer between two, nil for what all ranks do.
-    var peer: Int? {
+    public var peer: Int? {
         switch self {
         case .send(let peer), .receive(let peer): peer
         default: nil

@@ -28,6 +28,20 @@ extension StateMachine {
         }
     }
 
+    /// The first collective in the order that has waited for so long for a message, as far as `findStall` has looked.
+    func longWait(at now: FabricInstant, milliseconds: UInt64) -> AwaitedPeer? {
+        var first: AwaitedPeer?
+        for lane in lanes.indices where lanes[lane].isActive && lanes[lane].onlySlot < 0 && !lanes[lane].awaitsPrevious {
+            guard lanes[lane].progress == lanes[lane].seenProgress, now.since(lanes[lane].seenAt) / 1_000_000 >= milliseconds,
+                lanes[lane].step < lanes[lane].stepCount, !lanes[lane].hasReceived,
+                let peer = lanes[lane].step(at: lanes[lane].step).receive
+            else { continue }
+            if let known = first, known.number < lanes[lane].sequence { continue }
+            first = AwaitedPeer(peer: peer, ticket: lanes[lane].ticket, number: lanes[lane].sequence, operation: name(of: lane))
+        }
+        return first
+    }
+
     private func stalled(_ lane: Int, seconds: UInt64) -> CollectiveError {
         let isAtEnd = lanes[lane].step == lanes[lane].stepCount
         let step = isAtEnd ? Step(drain: true) : lanes[lane].step(at: lanes[lane].step)

@@ -46,7 +46,7 @@ struct ClientState: Sendable {
         case .farewell:
             hasFarewell = true
             return nil
-        case .contribute, .report, .conclude, .goodbye:
+        case .contribute, .waiting, .report, .conclude, .goodbye:
             return fail(lostCoordinator("sent a message that only a rank sends"))
         }
     }

@@ -13,7 +13,7 @@ import NIOCore
 /// messages stays as it is in every version, or two versions could not tell each other that they differ.
 struct Handshake {
     static let protocolName = "verbena-rendezvous"
-    static let protocolVersion = 4
+    static let protocolVersion = 5
     static let nonceByteCount = 32
     static let versionByteLimit = 64
 

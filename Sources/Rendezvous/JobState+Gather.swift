@@ -10,6 +10,8 @@ extension JobState {
         let label: String
         /// By rank of the job.
         var parts: [Int: ByteBuffer] = [:]
+        /// By rank of the job: how many operations of the group it had begun when it came.
+        var collectivesBegun: [Int: UInt64] = [:]
 
         func waits(for rank: Int) -> Bool { parts[rank] == nil && members.contains(rank) }
     }
@@ -25,8 +27,12 @@ extension JobState {
         switch message {
         case .alive:
             return []
-        case .contribute(let gather, let members, let label, let timeoutSeconds):
-            return contribute(payload, from: rank, to: gather, of: members, label: label, timeoutSeconds: timeoutSeconds)
+        case .contribute(let gather, let members, let label, let timeoutSeconds, let collectivesBegun):
+            let actions = contribute(payload, from: rank, to: gather, of: members, label: label, timeoutSeconds: timeoutSeconds)
+            gathers[gather]?.collectivesBegun[rank] = collectivesBegun
+            return actions
+        case .waiting(let wait):
+            return crossing(rank, wait)
         case .report(let verdict):
             return fail(RendezvousError(verdict: verdict.bounded))
         case .conclude(let verdict):
@@ -62,6 +68,22 @@ extension JobState {
         gathers[id] = nil
         let receivers = gather.members.compactMap { self.members[$0].connection }
         return [.cancelTimer(gather: id)] + frames(of: gather).map { .send(receivers, $0) }
+    }
+
+    /// A rank waits in an operation for another, which waits in a gather of the same group for it. Both are calls of one thread in one order, so
+    /// neither will end where the other has not begun the operation.
+    private mutating func crossing(_ rank: Int, _ wait: OperationWait) -> [Action] {
+        let crossed = gathers.values.first { gather in
+            gather.id.group == wait.group && gather.waits(for: rank) && gather.parts[wait.peer] != nil
+                && gather.collectivesBegun[wait.peer].map { $0 <= wait.number } ?? false
+        }
+        guard failure == nil, let crossed else { return [] }
+        return fail(
+            RendezvousError(
+                .labelMismatch, rank: wait.peer, during: "gather \"\(crossed.label)\"",
+                "rank \(rank) waits for rank \(wait.peer) in \(oneLine(wait.operation, byteLimit: RendezvousBounds.labelByteLimit)), and rank "
+                    + "\(wait.peer) for rank \(rank) in gather \"\(crossed.label)\"",
+                remedy: "let every rank make the same calls in the same order, with the same options"))
     }
 
     /// Gathers of all ranks are counted here. Those of a group are matched by the number that its members give; a rank may come to each once, and

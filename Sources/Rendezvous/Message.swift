@@ -7,8 +7,11 @@ import NIOCore
 enum Message: Codable, Sendable, Equatable {
     // From a rank.
 
-    /// This rank's part of a gather; the payload is its bytes. `members` are those of the gather's group, nil where all ranks take part.
-    case contribute(gather: GatherID, members: [Int]?, label: String, timeoutSeconds: Double)
+    /// This rank's part of a gather; the payload is its bytes. `members` are those of the gather's group, nil where all ranks take part;
+    /// `collectivesBegun` is how many operations of the group this rank had begun before, where it says so.
+    case contribute(gather: GatherID, members: [Int]?, label: String, timeoutSeconds: Double, collectivesBegun: UInt64? = nil)
+    /// This rank has waited for another in an operation, for long; said again and again.
+    case waiting(OperationWait)
     /// This rank saw a failure.
     case report(Verdict)
     /// This rank concludes from its connections that the other has ended.
@@ -31,6 +34,16 @@ enum Message: Codable, Sendable, Equatable {
 
     /// A sign of life.
     case alive
+}
+
+/// A rank's call of an operation of its group that cannot end before another rank comes to it.
+struct OperationWait: Codable, Sendable, Equatable {
+    var group: String
+    var operation: String
+    /// Its place among the operations of the group, from 0 on.
+    var number: UInt64
+    /// By the job's number.
+    var peer: Int
 }
 
 /// Which gather: those of one group are counted by themselves. The group of all ranks has the empty name.

@@ -48,10 +48,24 @@ public struct RankGroup: Sendable, CustomStringConvertible {
     }
 
     /// See `Rendezvous.allGather`; among the members, in their order. Gathers of different groups do not mix, whatever their labels.
-    public func allGather(_ payload: [UInt8], label: String, timeoutSeconds: Double) throws(RendezvousError) -> [[UInt8]] {
-        guard !isWholeJob else { return try rendezvous.allGather(payload, label: label, timeoutSeconds: timeoutSeconds) }
-        return try rendezvous.gather(
-            payload, among: jobRanks, group: name, label: "\(label), \(self)", timeoutSeconds: timeoutSeconds)
+    /// - Parameter collectivesBegun: how many operations of the group this rank has begun, where its calls of these and of gathers come from one
+    ///   thread at a time; see `reportWaiting`.
+    public func allGather(
+        _ payload: [UInt8], label: String, timeoutSeconds: Double, collectivesBegun: UInt64? = nil
+    ) throws(RendezvousError) -> [[UInt8]] {
+        try rendezvous.gather(
+            payload, among: isWholeJob ? nil : jobRanks, group: name, label: isWholeJob ? label : "\(label), \(self)",
+            timeoutSeconds: timeoutSeconds, collectivesBegun: collectivesBegun)
+    }
+
+    /// Says that a call of this rank waits, in an operation of the group, for a peer, and has done so for long. Where that peer waits for this rank in
+    /// a gather, the job ends with a verdict that names both. Does not block.
+    /// - Parameters:
+    ///   - number: the operation's place among those of the group, from 0 on.
+    ///   - peer: by the group's numbers.
+    public func reportWaiting(in operation: String, number: UInt64, for peer: Int) {
+        rendezvous.send(
+            Envelope(.waiting(OperationWait(group: name, operation: operation, number: number, peer: jobRanks[peer]))))
     }
 
     /// See `Rendezvous.sessionKey`; another for each group.

@@ -19,7 +19,7 @@ extension Rendezvous {
 
     /// The same among some ranks, in their order; all of them give the same members and the same name of the group.
     func gather(
-        _ payload: [UInt8], among members: [Int]?, group: String, label: String, timeoutSeconds: Double
+        _ payload: [UInt8], among members: [Int]?, group: String, label: String, timeoutSeconds: Double, collectivesBegun: UInt64? = nil
     ) throws(RendezvousError) -> [[UInt8]] {
         let label = oneLine(label, byteLimit: RendezvousBounds.labelByteLimit)
         let timeoutSeconds = ContinuousClock.Instant.bounded(timeoutSeconds)
@@ -34,7 +34,8 @@ extension Rendezvous {
         if count == 1 { return [payload] }
         send(
             Envelope(
-                .contribute(gather: gather, members: members, label: label, timeoutSeconds: timeoutSeconds),
+                .contribute(
+                    gather: gather, members: members, label: label, timeoutSeconds: timeoutSeconds, collectivesBegun: collectivesBegun),
                 payload: ByteBuffer(bytes: payload)))
         let deadline = ContinuousClock.Instant.after(seconds: timeoutSeconds + RendezvousBounds.graceSeconds)
         let outcome = state.wait(until: deadline) { state -> Result<[[UInt8]], RendezvousError>? in

@@ -92,7 +92,7 @@ public final class Communicator: Sendable {
     /// See `JobFacts.agreeOnMemory`.
     func agreeOnMemory(_ what: String, byteCount: Int) throws(VerbenaError) {
         guard !isClosed.load(ordering: .acquiring) else { throw VerbenaError(.closed, "the communicator was closed") }
-        try job.agreeOnMemory(what, byteCount: byteCount, group, "use smaller buffers")
+        try job.agreeOnMemory(what, byteCount: byteCount, group, "use smaller buffers", collectivesBegun: engine.collectivesBegun)
     }
 
     // MARK: control
@@ -101,7 +101,8 @@ public final class Communicator: Sendable {
     public func allGather(_ payload: [UInt8], label: String) throws(VerbenaError) -> [[UInt8]] {
         guard !isClosed.load(ordering: .acquiring) else { throw VerbenaError(.closed, "the communicator was closed") }
         return try wrapping { () throws(RendezvousError) in
-            try group.allGather(payload, label: label, timeoutSeconds: Self.gatherTimeoutSeconds)
+            try group.allGather(
+                payload, label: label, timeoutSeconds: Self.gatherTimeoutSeconds, collectivesBegun: engine.collectivesBegun)
         }
     }
 

@@ -22,6 +22,8 @@ final class Engine<F: Fabric & ~Copyable>: EngineControl, @unchecked Sendable {
     static var busyMilliseconds: UInt64 { 100 }
     /// What counts of the time between two looks for a stall: of a pause of the whole process (Ctrl-Z, docker pause) no more.
     static var longestGapMilliseconds: UInt64 { 1_000 }
+    /// How often a long wait is told, if it is at least half as old then.
+    static var longWaitMilliseconds: UInt64 { 10_000 }
     /// How long taking leave of the peers may take.
     static var closeMilliseconds: UInt64 { 2_000 }
     /// How often the progress thread looks before the fabric's `wait`: rarely, for it takes the core from those who compute.
@@ -41,6 +43,8 @@ final class Engine<F: Fabric & ~Copyable>: EngineControl, @unchecked Sendable {
     private let published: Mutex<ExecutorSettings>
     /// What every operation ends with, once something has failed.
     private let verdict = Mutex<VerbenaError?>(nil)
+    /// Changed by one thread at a time, as collectives are called.
+    private let begun = Atomic<UInt64>(0)
     private let ended = DispatchSemaphore(value: 0)
     private let bell: ProgressBell
     /// How often a caller looks before the fabric's `wait`, which reads the clock.
@@ -59,6 +63,8 @@ final class Engine<F: Fabric & ~Copyable>: EngineControl, @unchecked Sendable {
         /// The ticket of the operation that its caller runs itself, and that operation's end.
         var ownTicket = UInt64.max
         var ownEnd = OwnEnd.none
+        /// When a long wait for a peer was last told to the others.
+        var toldAt: UInt64 = 0
     }
 
     private enum OwnEnd { case none, awaited, done, failed }
@@ -97,6 +103,13 @@ final class Engine<F: Fabric & ~Copyable>: EngineControl, @unchecked Sendable {
     }
 
     var settings: ExecutorSettings { published.withLock { $0 } }
+    var collectivesBegun: UInt64 { begun.load(ordering: .relaxed) }
+
+    /// No exchange: it would cost a small operation more than a hundredth.
+    @inline(__always)
+    private func count(_ operation: Operation) {
+        if operation.collective.peer == nil { begun.store(begun.load(ordering: .relaxed) &+ 1, ordering: .relaxed) }
+    }
 
     // MARK: any thread
 
@@ -106,6 +119,7 @@ final class Engine<F: Fabric & ~Copyable>: EngineControl, @unchecked Sendable {
             _ = try wait(submit(operation))
             return
         }
+        count(operation)
         // SAFETY: this thread owns it until `disown`.
         let failure = unsafe runOwned(operation, &owned.pointee)
         let hasWork = unsafe owned.pointee.executor.hasWork || owned.pointee.stopOrderly != nil
@@ -123,6 +137,7 @@ final class Engine<F: Fabric & ~Copyable>: EngineControl, @unchecked Sendable {
             }
             inbox.nextSlot = (slot + 1) % OperationSlots.count
             inbox.requests.append((operation, slot))
+            count(operation)
             return slot
         }
         notify()
@@ -295,7 +310,20 @@ final class Engine<F: Fabric & ~Copyable>: EngineControl, @unchecked Sendable {
     /// Nothing to do but to wait for the peers.
     private func rest(_ owned: inout Owned) {
         owned.executor.checkStall(longestGapMilliseconds: Self.longestGapMilliseconds)
+        tellLongWait(&owned)
         if !owned.executor.hasFinished { owned.executor.wait(milliseconds: Self.busyMilliseconds) }
+    }
+
+    /// Tells the others for whom a caller waits, every few seconds: that peer may be waiting for this rank in a gather, where the fabric does not
+    /// look. Of an operation for whose end nobody waits yet nothing is told: its caller may be on the way to that gather.
+    private func tellLongWait(_ owned: inout Owned) {
+        let now = platform_now()
+        guard now - owned.toldAt >= Self.longWaitMilliseconds * 1_000_000 else { return }
+        owned.toldAt = now
+        guard let wait = owned.executor.longWait(milliseconds: Self.longWaitMilliseconds / 2) else { return }
+        let isOwn = owned.ownEnd == .awaited && wait.ticket == owned.ownTicket
+        guard isOwn || owned.tickets.slot(of: wait.ticket).map(slots.isAwaited) ?? false else { return }
+        group.reportWaiting(in: wait.operation, number: wait.number, for: wait.peer)
     }
 
     private func close(_ owned: inout Owned, orderly: Bool) {

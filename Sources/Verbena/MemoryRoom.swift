@@ -43,11 +43,14 @@ extension JobFacts {
     /// shared or registered is taken at once, and running out of it would have the kernel kill some process. Collective; all ranks look before any
     /// takes.
     /// - Parameter remedy: what makes it less, for who has no room.
-    func agreeOnMemory(_ what: String, byteCount: Int, _ group: RankGroup, _ remedy: String) throws(VerbenaError) {
+    func agreeOnMemory(_ what: String, byteCount: Int, _ group: RankGroup, _ remedy: String, collectivesBegun: UInt64? = nil)
+        throws(VerbenaError)
+    {
         let shortage = shortage(of: byteCount, group)
         let own = (shortage.flatMap { try? JSONEncoder().encode($0) }).map { [0] + [UInt8]($0) } ?? [1] + Array(what.utf8)
         let answers = try wrapping { () throws(RendezvousError) in
-            try group.allGather(own, label: "wish for memory", timeoutSeconds: Communicator.gatherTimeoutSeconds)
+            try group.allGather(
+                own, label: "wish for memory", timeoutSeconds: Communicator.gatherTimeoutSeconds, collectivesBegun: collectivesBegun)
         }
         if let short = answers.firstIndex(where: { $0.first == 0 }) {
             let shortage = try? JSONDecoder().decode(MemoryRoom.Shortage.self, from: Data(answers[short].dropFirst()))

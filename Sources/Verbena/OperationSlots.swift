@@ -64,6 +64,9 @@ final class OperationSlots: @unchecked Sendable {
 
     func hasEnded(_ slot: Int) -> Bool { unsafe words[slot].load(ordering: .acquiring) >= State.done.rawValue }
 
+    /// Whether somebody sleeps until the operation ends.
+    func isAwaited(_ slot: Int) -> Bool { unsafe words[slot].load(ordering: .relaxed) == State.awaited.rawValue }
+
     /// Waits for the operation's end and frees the slot. The executor's stall limit bounds the wait.
     func wait(_ slot: Int) -> (failed: Bool, endTime: UInt64) {
         for _ in 0..<spins where !hasEnded(slot) { platform_pause() }

@@ -20,6 +20,8 @@ protocol EngineControl: AnyObject, Sendable {
     func addBuffer(
         _ memory: UnsafeMutableRawPointer, byteCount: Int, exchange: ([UInt8]) throws(VerbenaError) -> [[UInt8]]
     ) throws(VerbenaError) -> SharedBuffer?
+    /// How many collectives were begun; transfers do not count. For the thread that begins them.
+    var collectivesBegun: UInt64 { get }
     /// Queues an operation for the progress thread; `wait` must be called once for each ticket.
     func submit(_ operation: Operation) throws(VerbenaError) -> Int
     /// Whether `wait` would return at once.

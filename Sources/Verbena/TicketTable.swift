@@ -17,6 +17,9 @@ struct TicketTable {
         return entries[index].slot
     }
 
+    /// The slot of a ticket that is under way; nil where it has none.
+    func slot(of ticket: UInt64) -> Int? { entries.first { $0.ticket == ticket }?.slot }
+
     private func entry(holding wanted: UInt64, from ticket: UInt64) -> Int {
         let start = Int(ticket % UInt64(Self.capacity))
         for step in 0..<Self.capacity {

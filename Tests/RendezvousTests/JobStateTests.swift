@@ -97,6 +97,47 @@ import Testing
         #expect(job.missingRanks(at: "node1 port 29500").isEmpty)
     }
 
+    /// Rank 0 waits for rank 1 in its operation number 7; rank 1 is in a gather, having begun so many operations.
+    struct Crossing: Sendable, CustomTestStringConvertible {
+        var testDescription: String
+        var begun: UInt64? = 7
+        var gatherGroup = ""
+        var waitGroup = ""
+        var isFirstThere = false
+        var isSecondThere = true
+        var ends = false
+    }
+
+    @Test(arguments: [
+        Crossing(testDescription: "each waits for the other", ends: true),
+        Crossing(testDescription: "also in a group", gatherGroup: "1.0", waitGroup: "1.0", ends: true),
+        Crossing(testDescription: "the operation was begun before the gather", begun: 8),
+        Crossing(testDescription: "nothing is known of the operations", begun: nil),
+        Crossing(testDescription: "another group's gather", gatherGroup: "1.0"),
+        Crossing(testDescription: "another group's operation", waitGroup: "1.0"),
+        Crossing(testDescription: "the rank has come to the gather before", isFirstThere: true),
+        Crossing(testDescription: "nobody is in a gather", isSecondThere: false),
+    ])
+    func whoWaitsForEachOtherIsTold(crossing: Crossing) {
+        var job = job(3)
+        _ = join(&job, [0, 1, 2])
+        let gather = GatherID(group: crossing.gatherGroup, sequence: 0)
+        let members = crossing.gatherGroup.isEmpty ? nil : [0, 1, 2]
+        for rank in [0, 1] where rank == 0 ? crossing.isFirstThere : crossing.isSecondThere {
+            _ = job.receive(
+                .contribute(gather: gather, members: members, label: "sizes", timeoutSeconds: 9, collectivesBegun: crossing.begun),
+                payload: ByteBuffer(), from: rank)
+        }
+        let wait = OperationWait(group: crossing.waitGroup, operation: "allreduce #7", number: 7, peer: 1)
+        let actions = job.receive(.waiting(wait), payload: ByteBuffer(), from: 0)
+        #expect((job.failure != nil) == crossing.ends && sends(actions) == (crossing.ends ? 1 : 0))
+        guard crossing.ends, let failure = job.failure else { return }
+        #expect(failure.cause == .labelMismatch && failure.verdict?.rank == 1)
+        for word in ["rank 0 waits for rank 1 in allreduce #7", "rank 1 for rank 0 in gather \"sizes\"", "same order"] {
+            #expect(failure.description.contains(word), "\(failure)")
+        }
+    }
+
     @Test func noticesBecomeRare() {
         var notice = WaitingNotice()
         let seconds = (0...120).filter { notice.isDue(afterSeconds: Double($0)) }

@@ -49,6 +49,26 @@ import Verbena
         for outcome in outcomes { expectError(outcome, .verdict, ["another operation"]) }
     }
 
+    /// One in an operation, the other in a call over TCP: neither would end for ten minutes. `isStarted`: the caller waits for the progress thread.
+    @Test(arguments: [false, true]) func whoWaitsForEachOtherInDifferentCallsIsTold(isStarted: Bool) {
+        let outcomes = LocalRanks.run(3, fabric: .sharedMemory) { communicator in
+            let buffer = try communicator.allocate(Float.self, count: 1000)
+            try communicator.allreduce(buffer)
+            if communicator.rank == 1 {
+                try communicator.barrier(label: "end of epoch")
+            } else if isStarted {
+                try communicator.start(.allreduce, buffer, count: 1000).wait()
+            } else {
+                try communicator.allreduce(buffer)
+            }
+        }
+        for (rank, outcome) in outcomes.enumerated() {
+            expectError(
+                outcome, rank == 1 ? .rendezvous : .verdict, ["waits for rank 1 in allreduce", "in gather \"end of epoch\"", "same order"])
+            #expect((errorOf(outcome) as? VerbenaError)?.rank == 1)
+        }
+    }
+
     @Test(arguments: Fabrics.available) func lostRankIsTheSameVerdictForAll(fabric: FabricChoice) {
         let outcomes = LocalRanks.run(4, fabric: fabric) { communicator in
             let buffer = try communicator.allocate(Float.self, count: 100_000)
