@@ -47,9 +47,11 @@ extension Communicator {
         guard job.worldSize > 1 else { return (Rendezvous.alone(), nil) }
         let bounds = RendezvousBounds(
             joinTimeoutSeconds: configuration.joinTimeoutSeconds, livenessTimeoutSeconds: configuration.livenessTimeoutSeconds)
+        let isHost = job.rank == 0 && configuration.environment[LocalJob.launcherVariable] == nil
+        if isHost { try OpenFiles.makeRoom(forRanks: job.worldSize) }
         return try wrapping { () throws(RendezvousError) in
             var coordinator: Coordinator?
-            if job.rank == 0, configuration.environment[LocalJob.launcherVariable] == nil {
+            if isHost {
                 coordinator = try Coordinator.start(
                     host: job.listenAddress, port: job.masterPort, expectedAt: job.masterAddress, worldSize: job.worldSize,
                     secret: job.secret, version: version,

@@ -52,7 +52,7 @@ public enum LocalJob {
             throw VerbenaError(.configuration, "--ranks \(ranks): give a number from 1 to \(mostRanks)")
         }
         // A connection to each rank, and a descriptor of its process.
-        OpenFiles.raiseLimit()
+        try OpenFiles.makeRoom(forRanks: ranks, filesPerRank: 2)
         let childSignal = ChildSignal.keepingEnds()
         defer { childSignal.restore() }
         let secret = JobSecret.random()

@@ -9,6 +9,22 @@ enum OpenFiles {
     /// only. Children inherit it.
     static func raiseLimit() { _ = limits(raisingTo: most) }
 
+    /// What a process that hosts the rendezvous has open beside its ranks' connections, at most.
+    private static let ownFiles = 24
+
+    /// Raises the limit for a process that hosts the rendezvous of so many ranks.
+    /// - Parameter filesPerRank: a connection, for one.
+    /// - Throws: where that cannot be enough: connections that cannot be accepted would keep everybody waiting.
+    static func makeRoom(forRanks ranks: Int, filesPerRank: Int = 1) throws(VerbenaError) {
+        raiseLimit()
+        let needed = ranks * filesPerRank + ownFiles
+        guard let limit = limits()?.soft, limit < UInt64(needed) else { return }
+        throw VerbenaError(
+            .configuration,
+            "a limit of \(limit) open files is too low for the connections of \(ranks) ranks; raise it to \(needed) or more "
+                + "(ulimit -n, LimitNOFILE=, --ulimit nofile of a container)")
+    }
+
     /// The soft and the hard limit as they are; nil where the system does not say.
     static func limits(raisingTo most: UInt64 = 0) -> (soft: UInt64, hard: UInt64)? {
         var (soft, hard): (UInt64, UInt64) = (0, 0)
