@@ -106,6 +106,13 @@ public struct Executor<F: Fabric & ~Copyable>: ~Copyable {
     /// What the next `submit` will answer.
     public var nextTicket: UInt64 { machine.nextTicket }
 
+    /// How many operations were submitted so far, ended ones included.
+    public var submitted: Submitted { machine.submitted }
+
+    /// Ends, as failed, transfers that no rank will ever join; for ranks that submit nothing any more and have told each other how much they did.
+    /// - Parameter submitted: of every rank, by rank.
+    public mutating func endUnmatched(_ submitted: [Submitted]) { machine.endUnmatched(submitted) }
+
     /// Whether the algorithm that an operation asks for can carry it out here.
     public func canCarryOut(_ operation: Operation) -> Bool { machine.canCarryOut(operation) }
 
@@ -126,19 +133,22 @@ public struct Executor<F: Fabric & ~Copyable>: ~Copyable {
     @inlinable
     public mutating func takeFinished() -> Finished? { machine.takeFinished() }
 
-    /// Handles the fabric's events: all that there are, or until an operation has ended. Call again when `wait` returns.
+    /// Events that one call of `progress` handles, at most: its caller has mail and verdicts to read, however fast events come.
+    @usableFromInline static var mostEvents: Int { 256 }
+
+    /// Handles the fabric's events: all that there are, up to a bound, or until an operation has ended. Call again when `wait` returns.
     /// - Returns: whether there was any event: call again at once, then.
     @inlinable
     public mutating func progress() -> Bool {
-        var progressed = false
-        while let event = device.poll() {
-            progressed = true
+        var events = 0
+        while events < Self.mostEvents, let event = device.poll() {
+            events += 1
             machine.handle(event)
             postWrites()
             // Who waits for an operation is not to wait for a look at what comes after it; elsewhere that look lets the writes go.
             if machine.hasFinished, machine.writesCompleteAtOnce { break }
         }
-        return progressed
+        return events > 0
     }
 
     /// Gives the fabric what the machine wants written. A refusal ends everything: the machine keeps to the queues' depths.

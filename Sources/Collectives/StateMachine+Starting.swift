@@ -38,7 +38,7 @@ extension StateMachine {
         }
     }
 
-    private func transferLane(of operation: Operation) -> Int {
+    func transferLane(of operation: Operation) -> Int {
         guard let peer = operation.collective.peer, 0..<worldSize ~= peer, slots[peer] >= 0 else {
             invariantFailure("a transfer's other rank is a connected peer")
         }

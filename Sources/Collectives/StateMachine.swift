@@ -79,24 +79,38 @@ struct StateMachine: ~Copyable {
         }
     }
 
-    /// First in, first out; keeps its capacity.
+    /// First in, first out: a ring that grows to the most that ever waited at once, and no further.
     struct Queue {
+        /// `entries[(head + i) mod capacity]` is the i-th of `count`; what is beyond those is old.
         private var entries: [(operation: Operation, ticket: UInt64)] = []
         private var head = 0
         /// Kept here: it is asked at every event, when the entries are in nobody's cache.
         private(set) var count = 0
 
+        var capacity: Int { entries.count }
         var first: (operation: Operation, ticket: UInt64)? { count > 0 ? entries[head] : nil }
         mutating func reserve(_ capacity: Int) { entries.reserveCapacity(capacity) }
         mutating func append(_ operation: Operation, _ ticket: UInt64) {
-            entries.append((operation, ticket))
+            if count == entries.count {
+                rotate()
+                entries.append((operation, ticket))
+            } else {
+                let place = head + count
+                entries[place < entries.count ? place : place - entries.count] = (operation, ticket)
+            }
             count += 1
         }
         mutating func removeFirst() {
-            head += 1
             count -= 1
-            guard count == 0 else { return }
-            entries.removeAll(keepingCapacity: true)
+            head = count > 0 && head + 1 < entries.count ? head + 1 : 0
+        }
+
+        /// Puts the oldest first, so that a new place follows the youngest; in place, for the capacity.
+        private mutating func rotate() {
+            guard head > 0 else { return }
+            entries[..<head].reverse()
+            entries[head...].reverse()
+            entries.reverse()
             head = 0
         }
     }

@@ -89,6 +89,48 @@ import Testing
         }
     }
 
+    /// Whoever drives the executor has mail to read: events that never stop do not keep it.
+    @Test(.timeLimit(.minutes(1))) func progressReturnsThoughEventsNeverStop() throws {
+        let job = try job(2)
+        job.network.streamsCompletions = true
+        for _ in 0..<3 {
+            let progressed = job.ranks[0].executor.progress()
+            #expect(progressed)
+        }
+    }
+
+    /// What waits for a lane takes as much memory as waits at once, however many have passed.
+    @Test func theQueueOfTheWaitingStaysSmall() throws {
+        var queue = StateMachine.Queue()
+        let operation = Operation(.barrier, input: Place(.landing), count: 0, type: .uint8)
+        let mostWaiting = 9
+        var next: UInt64 = 0
+        for round in 0..<1_000_000 {
+            // Never empty, and now and then full.
+            while queue.count < (round % 1000 == 0 ? mostWaiting : 3) {
+                queue.append(operation, next)
+                next += 1
+            }
+            guard queue.first?.ticket == next - UInt64(queue.count) else { return #expect(Bool(false), "out of order in round \(round)") }
+            queue.removeFirst()
+        }
+        #expect(queue.capacity == mostWaiting && next > 1_000_000)
+
+        // The same through the machine: 9 under way all the time, of which 4 have lanes.
+        let job = try job(2)
+        var submitted = [0, 0]
+        while submitted[0] < 3000 || submitted[1] < 3000 {
+            for rank in 0..<2 {
+                while submitted[rank] - job.ranks[rank].finished.count < mostWaiting, submitted[rank] < 3000 {
+                    _ = try job.ranks[rank].executor.submit(allreduce(job, 3))
+                    submitted[rank] += 1
+                }
+            }
+            _ = job.step()
+        }
+        for rank in job.ranks { #expect(rank.executor.machine.pending.capacity <= mostWaiting) }
+    }
+
     @Test func sameOperationsAreEqualAndOthersAreNot() {
         let buffers = [SharedBuffer(index: 1), SharedBuffer(index: 2)]
         let base = Operation(.reduce(root: 1), input: Place(buffers[0]), count: 3, type: .float32, algorithm: .ring)
