@@ -26,7 +26,7 @@ public struct Readiness: Sendable {
     private var isReady: [Bool]
     /// Gradients still to come, by bucket.
     private var missing: [Int]
-    /// Buckets that have started in this step.
+    /// Buckets that have started in this step; the first so many of the plan.
     private var started = 0
 
     public init(plan: BucketPlan) {
@@ -35,25 +35,36 @@ public struct Readiness: Sendable {
         missing = plan.buckets.map(\.parameters.count)
     }
 
-    /// Marks one gradient as final.
-    /// - Returns: the buckets that are to start now, in this order; often none.
-    public mutating func announce(_ parameter: Int) throws(GradientError) -> Range<Int> {
+    /// Marks one gradient as final. One that is marked already may be announced again while a bucket waits (`next`): its caller tries once
+    /// more what did not start.
+    public mutating func announce(_ parameter: Int) throws(GradientError) {
         guard isReady.indices.contains(parameter) else {
             throw .unknownParameter(index: parameter, count: isReady.count)
         }
-        guard !isReady[parameter] else { throw .announcedTwice(name: plan.parameters[parameter].name) }
+        guard !isReady[parameter] else {
+            guard next == nil else { return }
+            throw .announcedTwice(name: plan.parameters[parameter].name)
+        }
         isReady[parameter] = true
         missing[plan.bucketOfParameter[parameter]] -= 1
-        let first = started
-        while started < missing.count, missing[started] == 0 { started += 1 }
-        return first..<started
     }
 
-    /// Checks that the step is complete and makes ready for the next.
-    public mutating func endStep() throws(GradientError) {
-        guard started == missing.count else {
+    /// The bucket that is to start now; often none. It stays so until `didStart`.
+    public var next: Int? { started < missing.count && missing[started] == 0 ? started : nil }
+
+    /// Bucket `next` is under way.
+    public mutating func didStart() { started += 1 }
+
+    /// Checks that every gradient was announced.
+    public func checkComplete() throws(GradientError) {
+        guard isReady.allSatisfy({ $0 }) else {
             throw .notAnnounced(names: isReady.indices.filter { !isReady[$0] }.map { plan.parameters[$0].name })
         }
+    }
+
+    /// Makes ready for the next step, once every bucket has started.
+    public mutating func endStep() throws(GradientError) {
+        try checkComplete()
         started = 0
         for index in isReady.indices { isReady[index] = false }
         for bucket in missing.indices { missing[bucket] = plan.buckets[bucket].parameters.count }

@@ -49,7 +49,11 @@ struct Trainee {
         guard isStepBegun else { return [] }
         var started: [Int] = []
         for _ in 0...random.below(3) where !unannounced.isEmpty {
-            started += Array(try readiness.announce(unannounced.remove(at: random.below(unannounced.count))))
+            try readiness.announce(unannounced.remove(at: random.below(unannounced.count)))
+            while let bucket = readiness.next {
+                started.append(bucket)
+                readiness.didStart()
+            }
         }
         return started
     }

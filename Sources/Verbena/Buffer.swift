@@ -1,67 +1,85 @@
 internal import Collectives
 internal import Fabric
 public import Reduction
+internal import Synchronization
 
 /// Memory that the engine exchanges: `count` elements.
 ///
 /// Ownership: memory of `Communicator.allocate` is page-aligned, zero at first, and lives until its communicator closes; that of `register` is the
-/// caller's. The buffer keeps the communicator alive, not open. Between the beginning and the end of a collective on it, its contents belong to
-/// the engine.
+/// caller's. The buffer keeps the communicator alive, not open. Only the communicator that made a buffer exchanges it. Between the beginning
+/// and the end of a collective on it, its contents belong to the engine.
 // Sendable without the compiler's proof: a handle; the rule above says who touches the elements when.
 @safe
 public final class Buffer<E: Element>: @unchecked Sendable {
     public let count: Int
     let shared: SharedBuffer
     private let base: UnsafeMutableRawPointer?
+    /// Whether the memory at `base` outlives the communicator.
+    private let isCallers: Bool
     /// What the engine exchanges in place of `base`.
-    private let staging: UnsafeMutableRawPointer?
-    private let owner: Communicator
+    private let staging: StagingMemory?
+    let owner: Communicator
+    /// The owner, to compare without retaining it.
+    private let ownerIdentifier: ObjectIdentifier
 
     /// - Parameters:
     ///   - base: where the caller has the elements.
+    ///   - isCallers: whether it is the caller's memory, not the engine's.
     ///   - staging: as many elements of the engine's, where it cannot exchange those at `base`.
-    init(shared: SharedBuffer, base: UnsafeMutableRawPointer?, staging: UnsafeMutableRawPointer? = nil, count: Int, owner: Communicator) {
+    init(
+        shared: SharedBuffer, base: UnsafeMutableRawPointer?, isCallers: Bool = false, staging: StagingMemory? = nil, count: Int,
+        owner: Communicator
+    ) {
         self.shared = shared
-        // SAFETY: both live until the communicator closes, as the type says.
+        // SAFETY: it lives until the communicator closes, as the type says.
         unsafe self.base = base
-        unsafe self.staging = staging
+        self.isCallers = isCallers
+        self.staging = staging
         self.count = count
         self.owner = owner
+        ownerIdentifier = ObjectIdentifier(owner)
     }
 
-    /// The elements; valid until the communicator is closed.
+    /// The elements; valid until the communicator is closed. Asking for those of the engine's memory afterwards traps with a message.
     @unsafe
     public var elements: UnsafeMutableBufferPointer<E> {
+        guard isCallers || !owner.core.isClosed else {
+            fatalError("elements of a buffer whose communicator was closed: its memory went with that; read it before close()")
+        }
         // SAFETY: the memory lives until the communicator closes, as the property's contract says, and is of `count` elements.
-        unsafe UnsafeMutableBufferPointer(start: base?.assumingMemoryBound(to: E.self), count: count)
+        return unsafe UnsafeMutableBufferPointer(start: base?.assumingMemoryBound(to: E.self), count: count)
     }
 
     /// Whether every operation copies what it reads into memory of the engine's, and what it writes out of it; see `Communicator.register`.
-    // SAFETY: only asked whether it is there.
     @inline(__always)
-    public var isStaged: Bool { unsafe staging != nil }
+    public var isStaged: Bool { staging != nil }
+
+    @inline(__always)
+    func isOwned(by communicator: Communicator) -> Bool { ownerIdentifier == ObjectIdentifier(communicator) }
 
     /// Copies elements into the engine's memory, where there is such a copy.
-    func stageIn(_ range: Range<Int>) {
-        guard let staging = unsafe staging, let base = unsafe base, !range.isEmpty else { return }
+    /// - Throws: `.closed`, where the communicator has taken that with it.
+    func stageIn(_ range: Range<Int>) throws(VerbenaError) {
+        guard let staging, let base = unsafe base else { return }
         let (offset, byteCount) = Self.bytes(range)
-        // SAFETY: both are of `count` elements, of which the range is a part, and live until the communicator closes.
-        unsafe (staging + offset).copyMemory(from: base + offset, byteCount: byteCount)
+        // SAFETY: both are of `count` elements, of which the range is a part; the caller keeps those at `base`.
+        unsafe try staging.use { unsafe ($0 + offset).copyMemory(from: base + offset, byteCount: byteCount) }
     }
 
     /// Copies elements out of the engine's memory, where there is such a copy.
-    func stageOut(_ range: Range<Int>) {
-        guard let staging = unsafe staging, let base = unsafe base, !range.isEmpty else { return }
+    /// - Throws: as `stageIn`.
+    func stageOut(_ range: Range<Int>) throws(VerbenaError) {
+        guard let staging, let base = unsafe base else { return }
         let (offset, byteCount) = Self.bytes(range)
         // SAFETY: as in `stageIn`.
-        unsafe (base + offset).copyMemory(from: staging + offset, byteCount: byteCount)
+        unsafe try staging.use { unsafe (base + offset).copyMemory(from: $0 + offset, byteCount: byteCount) }
     }
 
     /// The same memory as elements of another type, as many as there is room for: one buffer does for several types.
     public func viewed<Other: Element>(as _: Other.Type = Other.self) -> Buffer<Other> {
         let room = count * MemoryLayout<E>.stride / MemoryLayout<Other>.stride
         // SAFETY: the same memory under the same owner, and no more of it.
-        return unsafe Buffer<Other>(shared: shared, base: base, staging: staging, count: room, owner: owner)
+        return unsafe Buffer<Other>(shared: shared, base: base, isCallers: isCallers, staging: staging, count: room, owner: owner)
     }
 
     private static func bytes(_ range: Range<Int>) -> (offset: Int, byteCount: Int) {
@@ -71,10 +89,32 @@ public final class Buffer<E: Element>: @unchecked Sendable {
 
 /// Where an operation's results go when it has ended: a staged buffer of any type.
 protocol StagedOutput: AnyObject, Sendable {
-    func stageOut(_ range: Range<Int>)
+    func stageOut(_ range: Range<Int>) throws(VerbenaError)
 }
 
 extension Buffer: StagedOutput {}
+
+/// The engine's copy of memory of the caller's: usable until the communicator takes it with it, and never after.
+final class StagingMemory: Sendable {
+    /// As a number; 0 when it has gone.
+    private let address: Mutex<UInt>
+
+    /// - Parameter base: stays until `end`.
+    @unsafe
+    init(_ base: UnsafeMutableRawPointer) { address = Mutex(UInt(bitPattern: base)) }
+
+    /// Lends the memory. Several threads may want it for different parts: they take turns, for `end` must wait for all.
+    func use(_ body: (UnsafeMutableRawPointer) -> Void) throws(VerbenaError) {
+        try address.withLock { (address) throws(VerbenaError) in
+            // SAFETY: whoever frees the memory calls `end` first, which waits for this lock.
+            guard let base = unsafe UnsafeMutableRawPointer(bitPattern: address) else { throw .communicatorClosed }
+            unsafe body(base)
+        }
+    }
+
+    /// Waits for copies that are under way. From here on the memory may go.
+    func end() { address.withLock { $0 = 0 } }
+}
 
 extension Operation {
     /// Elements of the input's buffer that the operation reads on this rank.

@@ -1,7 +1,7 @@
 public import Collectives
 internal import Fabric
 public import Reduction
-internal import Synchronization
+internal import Rendezvous
 
 // What all ranks do together. Every call is made by every rank of the communicator, in the same order and with the same arguments, transfers between two
 // ranks excepted; one thread at a time. Buffers are the engine's from the call to its end.
@@ -14,21 +14,22 @@ extension Communicator {
     ///   - output: nil for in place.
     ///   - count: in elements; see `Collective`.
     ///   - algorithm: nil for the one that should be fastest (`explain`).
-    /// - Throws: `.configuration` where the arguments do not fit, before anything moves; the verdict, when a rank is lost or runs another
-    ///   operation.
+    /// - Throws: `.configuration` where the arguments do not fit, a buffer of another communicator among them, before anything moves; the verdict,
+    ///   when a rank is lost or runs another operation; `.closed` after `close`.
     public func perform<E: Element>(
         _ collective: Collective, _ input: Buffer<E>, into output: Buffer<E>? = nil, count: Int, _ reduction: ReductionOperation = .sum,
         algorithm: Algorithm? = nil
     ) throws(VerbenaError) {
         let operation = try operation(collective, input, output, count, reduction, algorithm)
-        if input.isStaged { input.stageIn(operation.readRange(rank: rank, worldSize: worldSize)) }
+        if input.isStaged { try input.stageIn(operation.readRange(rank: rank, worldSize: worldSize)) }
         try runner.run(operation)
         // Asked for so that nothing is retained: that would be a tenth of a small operation.
         guard output?.isStaged ?? input.isStaged else { return }
-        (output ?? input).stageOut(operation.writtenRange(rank: rank, worldSize: worldSize))
+        try (output ?? input).stageOut(operation.writtenRange(rank: rank, worldSize: worldSize))
     }
 
-    /// Begins a collective and returns at once; the progress thread carries it out. At most 512 may be under way.
+    /// Begins a collective and returns at once; the progress thread carries it out. At most 512 may be under way, those included whose `wait`
+    /// has not returned.
     public func start<E: Element>(
         _ collective: Collective, _ input: Buffer<E>, into output: Buffer<E>? = nil, count: Int, _ reduction: ReductionOperation = .sum,
         algorithm: Algorithm? = nil
@@ -52,14 +53,14 @@ extension Communicator {
     /// Transfers between two ranks are matched by their order between these two, independent of collectives.
     public func send<E: Element>(_ buffer: Buffer<E>, offset: Int = 0, count: Int, to rank: Int) throws(VerbenaError) {
         let operation = try transfer(.send(to: rank), buffer, offset, count)
-        buffer.stageIn(offset..<offset + count)
+        try buffer.stageIn(offset..<offset + count)
         try runner.run(operation)
     }
 
     /// Receives what `rank` sends into the elements from `offset`.
     public func receive<E: Element>(_ buffer: Buffer<E>, offset: Int = 0, count: Int, from rank: Int) throws(VerbenaError) {
         try runner.run(try transfer(.receive(from: rank), buffer, offset, count))
-        buffer.stageOut(offset..<offset + count)
+        try buffer.stageOut(offset..<offset + count)
     }
 
     /// The same, begun only: so a rank can send and receive at once.
@@ -105,10 +106,11 @@ extension Communicator {
     private func begin<E: Element>(
         _ operation: Operation, _ input: Buffer<E>, _ output: Buffer<E>
     ) throws(VerbenaError) -> Pending {
-        if input.isStaged { input.stageIn(operation.readRange(rank: rank, worldSize: worldSize)) }
+        if input.isStaged { try input.stageIn(operation.readRange(rank: rank, worldSize: worldSize)) }
         let ticket = try engine.submit(operation)
-        guard output.isStaged else { return Pending(engine, ticket) }
-        return Pending(engine, ticket, copiesTo: output, operation.writtenRange(rank: rank, worldSize: worldSize))
+        let started = StartedOperation(
+            core, ticket, copiesTo: output.isStaged ? output : nil, operation.writtenRange(rank: rank, worldSize: worldSize))
+        return Pending(started, of: self)
     }
 
     @inline(__always)
@@ -116,6 +118,8 @@ extension Communicator {
         _ collective: Collective, _ input: Buffer<E>, _ output: Buffer<E>?, _ count: Int, _ reduction: ReductionOperation,
         _ algorithm: Algorithm?
     ) throws(VerbenaError) -> Operation {
+        try checkOwner(of: input, collective)
+        if let output { try checkOwner(of: output, collective) }
         let operation = Operation(
             collective, input: Place(input.shared), output: Place(output?.shared ?? input.shared), count: count, type: E.elementType,
             reduction: reduction, algorithm: algorithm)
@@ -126,6 +130,7 @@ extension Communicator {
     private func transfer<E: Element>(
         _ collective: Collective, _ buffer: Buffer<E>, _ offset: Int, _ count: Int
     ) throws(VerbenaError) -> Operation {
+        try checkOwner(of: buffer, collective)
         guard offset >= 0, offset <= buffer.count else {
             throw VerbenaError(.configuration, "\(collective) from element \(offset) of a buffer of \(buffer.count)")
         }
@@ -133,6 +138,20 @@ extension Communicator {
             collective, input: Place(buffer.shared, byteOffset: offset * MemoryLayout<E>.stride), count: count, type: E.elementType)
         try check(operation, buffer.count - offset, buffer.count - offset)
         return operation
+    }
+
+    /// Buffers are known by numbers, which every communicator gives anew: another's would be taken for one of this one's.
+    @inline(__always)
+    private func checkOwner<E: Element>(of buffer: Buffer<E>, _ collective: Collective) throws(VerbenaError) {
+        guard buffer.isOwned(by: self) else { throw foreign(buffer.owner.group, collective) }
+    }
+
+    @inline(never)
+    private func foreign(_ owner: RankGroup, _ collective: Collective) -> VerbenaError {
+        let of =
+            owner.isWholeJob && group.isWholeJob ? "another communicator" : "the communicator of \(owner), and this is that of \(group)"
+        return VerbenaError(
+            .configuration, "\(collective): the buffer belongs to \(of); allocate or register one on the communicator that exchanges it")
     }
 
     private func check(_ operation: Operation, _ inputCount: Int, _ outputCount: Int) throws(VerbenaError) {
@@ -158,38 +177,6 @@ extension Communicator {
             let names = possible.map(\.rawValue).joined(separator: ", ")
             throw refuse("'\(asked.rawValue)' cannot carry it out with \(byteCount) bytes a rank here; possible: \(names)")
         }
-    }
-}
-
-/// An operation that was started.
-///
-/// Wait for it, on one thread, before the buffers are touched again. One that is dropped without waiting is waited for then.
-public final class Pending: Sendable {
-    private let engine: any EngineControl
-    private let ticket: Int
-    private let isTaken = Atomic(false)
-    /// Where the result has to be copied to the caller's memory.
-    private let stagedOutput: (any StagedOutput)?
-    private let writtenRange: Range<Int>
-
-    init(_ engine: any EngineControl, _ ticket: Int, copiesTo stagedOutput: (any StagedOutput)? = nil, _ writtenRange: Range<Int> = 0..<0) {
-        self.engine = engine
-        self.ticket = ticket
-        self.stagedOutput = stagedOutput
-        self.writtenRange = writtenRange
-    }
-
-    deinit { try? wait() }
-
-    /// Whether `wait` would return at once.
-    public var isDone: Bool { isTaken.load(ordering: .acquiring) || engine.hasEnded(ticket) }
-
-    /// Returns when the operation has ended on this rank; a second time at once.
-    /// - Throws: the verdict, when a rank is lost.
-    public func wait() throws(VerbenaError) {
-        guard !isTaken.exchange(true, ordering: .acquiringAndReleasing) else { return }
-        _ = try engine.wait(ticket)
-        stagedOutput?.stageOut(writtenRange)
     }
 }
 

@@ -74,7 +74,9 @@ extension Communicator {
 
     /// Opens a fabric between the members of a group and sets an engine on it. Collective over the group.
     /// - Parameter membership: the job's, for the communicator of all ranks.
-    static func build(_ group: RankGroup, _ job: JobFacts, membership: JobMembership?) throws(VerbenaError) -> Communicator {
+    static func build(
+        _ group: RankGroup, _ job: JobFacts, membership: JobMembership? = nil, parent: Communicator? = nil
+    ) throws(VerbenaError) -> Communicator {
         let plan = try FabricPlan(job.introductions, group, job.configuration)
         let ownBytes = plan.settings.landingByteCount + probeByteCount(ranks: group.worldSize)
         try job.agreeOnMemory("landing memory", byteCount: ownBytes, group, "give a smaller --landing")
@@ -100,7 +102,7 @@ extension Communicator {
                 "rank": "\(group.rank)", "ranks": "\(group.worldSize)", "group": "\(group)", "fabric": "\(engine.control.fabricName)",
                 "device": "\(engine.control.deviceName)",
             ])
-        return Communicator(group: group, job: job, membership: membership, engine: engine, plan: plan)
+        return Communicator(group: group, job: job, membership: membership, parent: parent, engine: engine, plan: plan)
     }
 
     /// Connects a fabric to all other ranks and sets the engine on it.

@@ -26,12 +26,14 @@ extension Communicator {
                 let shared = unsafe try engine.addBuffer(base, byteCount: bytes) { (descriptor) throws(VerbenaError) in
                     try allGather(descriptor, label: "memory of the caller's")
                 }
-                if let shared { return unsafe Buffer(shared: shared, base: base, count: count, owner: self) }
+                if let shared { return unsafe Buffer(shared: shared, base: base, isCallers: true, count: count, owner: self) }
             }
             let (shared, region) = try engine.addBuffer(byteCount: max(64, bytes)) { (descriptor) throws(VerbenaError) in
                 try allGather(descriptor, label: "staging memory")
             }
-            return unsafe Buffer(shared: shared, base: base, staging: region.base, count: count, owner: self)
+            let staging = unsafe StagingMemory(region.base)
+            core.adopt(staging)
+            return unsafe Buffer(shared: shared, base: base, isCallers: true, staging: staging, count: count, owner: self)
         } catch {
             throw error.agreed(with: group, during: "registering \(bytes) bytes")
         }

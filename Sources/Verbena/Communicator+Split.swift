@@ -9,8 +9,8 @@ extension Communicator {
     /// others; buffers belong to the communicator that allocated them. The fabric is chosen for its members alone: shared memory where they are on
     /// one machine. Different threads may use different communicators at the same time; `split` and `close` are calls of both, parent and child.
     ///
-    /// Keep the parent as long as its children: it is the parent that is in the job. A child that is dropped without `close` stays open until the
-    /// parent closes. A verdict ends every communicator of the job.
+    /// A child keeps its parent (`parent`), for it is the parent that is in the job: close that in the end. A child that is dropped without `close`
+    /// stays open until the parent closes. A verdict ends every communicator of the job.
     /// - Throws: what `join` throws once the ranks have found each other.
     public func split(color: Int?, key: Int) throws(VerbenaError) -> Communicator? {
         let number = splits.add(1, ordering: .relaxed).newValue
@@ -24,11 +24,8 @@ extension Communicator {
         members.sort { ($0.key, $0.rank) < ($1.key, $1.rank) }
         guard let color, let child = group.subgroup(of: members.map(\.rank), name: "\(number).\(color)") else { return nil }
         do throws(VerbenaError) {
-            let communicator = try Self.build(child, job, membership: nil)
-            children.withLock { children in
-                children.removeAll { $0.isClosed.load(ordering: .acquiring) }
-                children.append(communicator)
-            }
+            let communicator = try Self.build(child, job, parent: self)
+            core.adopt(communicator.core)
             return communicator
         } catch {
             throw error.agreed(with: child, during: "splitting")

@@ -33,33 +33,35 @@ public final class Communicator: Sendable {
     public let localRank: Int
     public let localWorldSize: Int
 
+    /// The communicator that `split` made this one of, which stays open as long as this one is used; nil for that of all ranks.
+    public let parent: Communicator?
+
     let group: RankGroup
     let job: JobFacts
     /// What every operation goes through.
     let runner: RunningEngine
     var engine: any EngineControl { runner.control }
-    /// None in those that `split` made.
-    private let membership: JobMembership?
-    let isClosed = Atomic(false)
-    /// What `split` made; those that are closed are dropped at the next.
-    let children = Mutex<[Communicator]>([])
+    let core: CommunicatorCore
     /// How often `split` was called: part of the children's names.
     let splits = Atomic(0)
 
-    init(group: RankGroup, job: JobFacts, membership: JobMembership?, engine: RunningEngine, plan: FabricPlan) {
+    init(
+        group: RankGroup, job: JobFacts, membership: JobMembership?, parent: Communicator?, engine: RunningEngine, plan: FabricPlan
+    ) {
         rank = group.rank
         worldSize = group.worldSize
         self.group = group
         self.job = job
-        self.membership = membership
+        self.parent = parent
         runner = engine
+        core = CommunicatorCore(group: group, membership: membership, engine: engine.control)
         localRank = plan.localRank
         localWorldSize = plan.localWorldSize
     }
 
     deinit {
-        // Dropped without `close`: to the peers it looks as if the process had ended.
-        if !isClosed.load(ordering: .relaxed) { engine.stop(orderly: false) }
+        // Dropped without `close`: to the peers it looks as if the process had ended. A child stays open until its parent goes.
+        if parent == nil { core.drop() }
     }
 
     /// What carries the data: `shm` or `verbs`.
@@ -91,7 +93,7 @@ public final class Communicator: Sendable {
 
     /// See `JobFacts.agreeOnMemory`.
     func agreeOnMemory(_ what: String, byteCount: Int) throws(VerbenaError) {
-        guard !isClosed.load(ordering: .acquiring) else { throw VerbenaError(.closed, "the communicator was closed") }
+        guard !core.isClosed else { throw .communicatorClosed }
         try job.agreeOnMemory(what, byteCount: byteCount, group, "use smaller buffers", collectivesBegun: engine.collectivesBegun)
     }
 
@@ -99,11 +101,7 @@ public final class Communicator: Sendable {
 
     /// Gives every rank the payloads of all, in the order of ranks; for small things (at most 16 MiB), over TCP. Collective.
     public func allGather(_ payload: [UInt8], label: String) throws(VerbenaError) -> [[UInt8]] {
-        guard !isClosed.load(ordering: .acquiring) else { throw VerbenaError(.closed, "the communicator was closed") }
-        return try wrapping { () throws(RendezvousError) in
-            try group.allGather(
-                payload, label: label, timeoutSeconds: Self.gatherTimeoutSeconds, collectivesBegun: engine.collectivesBegun)
-        }
+        try core.allGather(payload, label: label)
     }
 
     /// Returns once every rank has called it, and may be waited for long. Over TCP; `barrier()` is the fast one. Collective.
@@ -112,36 +110,17 @@ public final class Communicator: Sendable {
     /// Ends the job, every communicator of it, for all ranks because of this one; they are told why. Use it when this rank cannot go on.
     public func abort(reason: String) {
         group.abort(reason: reason, operation: "the program of rank \(group.jobRanks[rank])")
-        shutDown(orderly: false)
+        core.shutDown(orderly: false)
     }
 
     /// Takes leave when every rank has come here: nothing that anybody still needs is taken away. Buffers end with it, and so do the
-    /// communicators that `split` made of it: those still open are closed first, in the order of their making. Collective.
-    public func close() throws(VerbenaError) {
-        guard !isClosed.load(ordering: .acquiring) else { return }
-        do throws(VerbenaError) {
-            // A rank is in one child of a split at most, and splits have the same order on all: nobody waits in a circle.
-            for child in children.withLock({ $0 }) { try child.close() }
-            try barrier(label: "close")
-        } catch {
-            shutDown(orderly: false)
-            throw error
-        }
-        shutDown(orderly: true)
-    }
+    /// communicators that `split` made of it: those still open are closed first, in the order of their making. Operations that were started are
+    /// completed before; a `Pending` is good afterwards. A transfer whose other end was not begun ends with `.closed`. Collective. A second call does
+    /// nothing.
+    /// - Throws: the verdict, when an operation or a rank is lost, or ranks have made different calls; the communicator is closed all the same.
+    public func close() throws(VerbenaError) { try core.close() }
 
-    /// Goes without waiting for anybody: after an error. The others are told by the verdict that there is, or see a rank that is gone.
-    public func leave() { shutDown(orderly: false) }
-
-    private func shutDown(orderly: Bool) {
-        guard !isClosed.exchange(true, ordering: .acquiringAndReleasing) else { return }
-        let open = children.withLock { children in
-            defer { children = [] }
-            return children
-        }
-        for child in open { child.shutDown(orderly: false) }
-        engine.stop(orderly: orderly)
-        membership?.rendezvous.leave()
-        membership?.coordinator?.stop(waitingAtMostSeconds: Self.leaveTimeoutSeconds)
-    }
+    /// Goes without waiting for anybody: after an error. Operations that are under way end with `.closed`. The others are told by the verdict
+    /// that there is, or see a rank that is gone.
+    public func leave() { core.shutDown(orderly: false) }
 }

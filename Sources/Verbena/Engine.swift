@@ -116,7 +116,9 @@ final class Engine<F: Fabric & ~Copyable>: EngineControl, @unchecked Sendable {
     /// Carries out an operation, on this thread where the engine has nothing else to do, and returns when it has ended.
     func run(_ operation: Operation) throws(VerbenaError) {
         guard tryOwn() else {
-            _ = try wait(submit(operation))
+            let ticket = try submit(operation)
+            defer { release(ticket) }
+            _ = try wait(ticket)
             return
         }
         count(operation)
@@ -124,23 +126,20 @@ final class Engine<F: Fabric & ~Copyable>: EngineControl, @unchecked Sendable {
         let failure = unsafe runOwned(operation, &owned.pointee)
         let hasWork = unsafe owned.pointee.executor.hasWork || owned.pointee.stopOrderly != nil
         disown(hasWork: hasWork)
-        if failure { throw verdict.withLock { $0 } ?? Self.closed }
+        if failure { throw reason }
     }
 
-    func submit(_ operation: Operation) throws(VerbenaError) -> Int {
-        let slot = try inbox.withLock { (inbox) throws(VerbenaError) -> Int in
-            if inbox.stop != nil { throw Self.closed }
+    func submitWhereRoom(_ operation: Operation) throws(VerbenaError) -> Int? {
+        let slot = try inbox.withLock { (inbox) throws(VerbenaError) -> Int? in
+            if inbox.stop != nil { throw .communicatorClosed }
             // As a rule the next in turn; those of operations that take long are passed over.
-            guard let slot = slots.take(from: inbox.nextSlot) else {
-                throw VerbenaError(
-                    .configuration, "more than \(OperationSlots.count) operations are under way; wait for some, or use larger buckets")
-            }
+            guard let slot = slots.take(from: inbox.nextSlot) else { return nil }
             inbox.nextSlot = (slot + 1) % OperationSlots.count
             inbox.requests.append((operation, slot))
             count(operation)
             return slot
         }
-        notify()
+        if slot != nil { notify() }
         return slot
     }
 
@@ -148,9 +147,33 @@ final class Engine<F: Fabric & ~Copyable>: EngineControl, @unchecked Sendable {
 
     func wait(_ ticket: Int) throws(VerbenaError) -> UInt64 {
         let (failed, endTime) = slots.wait(ticket)
-        if failed { throw verdict.withLock { $0 } ?? Self.closed }
+        if failed { throw reason }
         return endTime
     }
+
+    func release(_ ticket: Int) { slots.free(ticket) }
+
+    func finishAll(_ exchange: ([UInt8]) throws(VerbenaError) -> [[UInt8]]) throws(VerbenaError) {
+        let own = try perform { (executor) throws(FabricError) in executor.submitted.bytes }
+        let all = try exchange(own).map { Submitted(bytes: $0) ?? Submitted() }
+        if let other = all.firstIndex(where: { $0.collectives != all[0].collectives }) { throw differs(all, other) }
+        try perform { (executor) throws(FabricError) in executor.endUnmatched(all) }
+        slots.waitForAll()
+        if let verdict = verdict.withLock({ $0 }) { throw verdict }
+    }
+
+    /// All ranks see it, and say the same; the first word is the verdict, before anybody leaves.
+    private func differs(_ submitted: [Submitted], _ other: Int) -> VerbenaError {
+        let operation = group.naming("close")
+        let verdict = Verdict(
+            rank: group.jobRanks[other],
+            cause: "it has begun \(submitted[other].collectives) collectives, rank \(group.jobRanks[0]) \(submitted[0].collectives)",
+            operation: operation, remedy: "let every rank make the same calls before it closes")
+        return VerbenaError(group.agree(on: verdict), during: operation)
+    }
+
+    /// Why an operation has failed.
+    private var reason: VerbenaError { verdict.withLock { $0 } ?? .communicatorClosed }
 
     func deliver(_ verdict: Verdict) {
         inbox.withLock { $0.verdict = $0.verdict ?? verdict }
@@ -205,8 +228,6 @@ final class Engine<F: Fabric & ~Copyable>: EngineControl, @unchecked Sendable {
         ended.wait()  // Bounded: owners leave their loops at the next wake-up, and the fabric is closed with a deadline.
     }
 
-    private static var closed: VerbenaError { VerbenaError(.closed, "the communicator was closed") }
-
     /// Somebody is to read the inbox: the owner, who may be asleep in the fabric, or the progress thread.
     private func notify() {
         hasMail.store(true, ordering: .sequentiallyConsistent)
@@ -226,7 +247,7 @@ final class Engine<F: Fabric & ~Copyable>: EngineControl, @unchecked Sendable {
             }
             return true
         }
-        guard isOpen else { throw Self.closed }
+        guard isOpen else { throw .communicatorClosed }
         notify()
         return try wrapping { () throws(FabricError) in try answer.take() }
     }
@@ -334,7 +355,7 @@ final class Engine<F: Fabric & ~Copyable>: EngineControl, @unchecked Sendable {
 
     /// Closing is no verdict: nothing is told to the others, and what is still in flight here ends for this rank alone.
     private func end(_ owned: inout Owned) {
-        verdict.withLock { $0 = $0 ?? Self.closed }
+        verdict.withLock { $0 = $0 ?? .communicatorClosed }
         owned.executor.fail(CollectiveError(.verdict, peer: nil, operation: "close", detail: "the communicator was closed"))
         report(&owned)
     }
@@ -348,11 +369,12 @@ final class Engine<F: Fabric & ~Copyable>: EngineControl, @unchecked Sendable {
             swap(&inbox.calls, &owned.mail.calls)
             (owned.mail.verdict, owned.mail.stop) = (inbox.verdict, inbox.stop)
         }
-        for call in owned.mail.calls { call(&owned.executor) }
-        owned.mail.calls.removeAll()
         if let verdict = owned.mail.verdict { end(&owned, with: verdict) }
         for (operation, slot) in owned.mail.requests { submit(operation, slot: slot, to: &owned) }
         owned.mail.requests.removeAll(keepingCapacity: true)
+        // After the requests that came before them: what a call sees or changes has its place in the order.
+        for call in owned.mail.calls { call(&owned.executor) }
+        owned.mail.calls.removeAll()
         owned.stopOrderly = owned.stopOrderly ?? owned.mail.stop
     }
 

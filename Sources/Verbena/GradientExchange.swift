@@ -56,29 +56,48 @@ public final class GradientExchange {
             rebasing: memory.elements[plan.offsets[index]..<plan.offsets[index] + plan.parameters[index].elementCount])
     }
 
-    /// Says that the gradient of parameter `index` is final for this step. Full buckets start to travel. Returns at once, unless 256 buckets
-    /// are under way already: then it waits for the oldest, which counts as exposed time.
+    /// Says that the gradient of parameter `index` is final for this step. Full buckets start to travel. Returns at once, unless 256 buckets, or
+    /// with other operations 512, are under way already: then it waits for the oldest bucket, which counts as exposed time.
+    /// - Throws: `.configuration`, where the 512 are none of this exchange's. The gradient stays announced then, and its bucket waits: wait for
+    ///   some of those operations and make the same call again, before any other collective.
     public func gradientReady(_ index: Int) throws(VerbenaError) {
-        let buckets = try wrapping { () throws(GradientError) in try readiness.announce(index) }
-        for bucket in buckets {
-            if inFlight.count - firstInFlight >= Self.mostBucketsInFlight {
-                let waitStart = platform_now()
-                try settleOldest()
-                ledger.recordWait(from: waitStart, to: platform_now())
-            }
+        try wrapping { () throws(GradientError) in try readiness.announce(index) }
+        try startBuckets()
+    }
+
+    /// Starts the buckets whose turn it is. One that cannot start keeps its turn.
+    private func startBuckets() throws(VerbenaError) {
+        while let bucket = readiness.next {
+            if inFlight.count - firstInFlight >= Self.mostBucketsInFlight { try makeRoom() }
             let range = plan.buckets[bucket].range
             let request = Operation(
                 .allreduce, input: Place(memory.shared, byteOffset: range.lowerBound * MemoryLayout<Float>.stride), count: range.count,
                 type: .float32, reduction: .average)
             let start = platform_now()
-            inFlight.append((try communicator.engine.submit(request), start))
+            var ticket = try communicator.engine.submitWhereRoom(request)
+            while ticket == nil, firstInFlight < inFlight.count {
+                try makeRoom()
+                ticket = try communicator.engine.submitWhereRoom(request)
+            }
+            guard let ticket else { throw .tooManyUnderWay }
+            inFlight.append((ticket, start))
+            readiness.didStart()
         }
+    }
+
+    private func makeRoom() throws(VerbenaError) {
+        let waitStart = platform_now()
+        try settleOldest()
+        ledger.recordWait(from: waitStart, to: platform_now())
     }
 
     /// Waits until every gradient holds its average over all ranks, and closes the step.
     /// - Returns: where the step's time went.
-    /// - Throws: the parameters that were not announced; or the verdict, when a rank is lost.
+    /// - Throws: the parameters that were not announced; or the verdict, when a rank is lost. What `gradientReady` throws for want of room leaves
+    ///   the step open: call again.
     public func synchronize() throws(VerbenaError) -> StepReport {
+        try wrapping { () throws(GradientError) in try readiness.checkComplete() }
+        try startBuckets()
         let waitStart = platform_now()
         try wrapping { () throws(GradientError) in try readiness.endStep() }
         while firstInFlight < inFlight.count { try settleOldest() }
@@ -88,13 +107,14 @@ public final class GradientExchange {
     }
 
     deinit {
-        // Every ticket is waited for once, or its slot would never be free again; a failed operation has ended already.
+        // Every ticket is given back, or its slot would never be free again; a failed operation has ended already.
         while firstInFlight < inFlight.count { try? settleOldest() }
     }
 
     private func settleOldest() throws(VerbenaError) {
         let bucket = inFlight[firstInFlight]
         firstInFlight += 1
+        defer { communicator.engine.release(bucket.ticket) }
         ledger.record(bucketFrom: bucket.start, to: try communicator.engine.wait(bucket.ticket))
     }
 }

@@ -3,7 +3,7 @@ import Synchronization
 
 /// Where a trainer's thread waits for an operation that the progress thread carries out: one word an operation, reused.
 ///
-/// A word is `free`, then `pending` from submission on, then `done` or `failed`; the waiter puts it back to `free`. Whoever waits spins
+/// A word is `free`, then `pending` from submission on, then `done` or `failed`; whoever submitted puts it back to `free`. Whoever waits spins
 /// briefly, then sleeps on the word as a futex.
 // Sendable without the compiler's proof: the arrays never move, each word is an atomic, and an end time is written before its word is released.
 // SAFETY (whole file): both arrays live as long as this object, which everyone who touches them holds.
@@ -67,19 +67,37 @@ final class OperationSlots: @unchecked Sendable {
     /// Whether somebody sleeps until the operation ends.
     func isAwaited(_ slot: Int) -> Bool { unsafe words[slot].load(ordering: .relaxed) == State.awaited.rawValue }
 
-    /// Waits for the operation's end and frees the slot. The executor's stall limit bounds the wait.
+    /// Waits for the operation's end; any number of threads may. The executor's stall limit bounds the wait.
     func wait(_ slot: Int) -> (failed: Bool, endTime: UInt64) {
-        for _ in 0..<spins where !hasEnded(slot) { platform_pause() }
-        while !hasEnded(slot) {
-            // From here on the progress thread must wake us; it may have been quicker.
-            _ = unsafe words[slot].compareExchange(
-                expected: State.pending.rawValue, desired: State.awaited.rawValue, ordering: .acquiringAndReleasing)
-            _ = unsafe platform_futex_wait(
-                UnsafePointer<UInt32>(OpaquePointer(words + slot)), State.awaited.rawValue, 1_000_000_000)
+        var looks = 0
+        while looks < spins, !hasEnded(slot) {
+            looks += 1
+            platform_pause()
         }
-        let failed = unsafe words[slot].load(ordering: .acquiring) == State.failed.rawValue
-        let endTime = unsafe endTimes[slot]
-        unsafe words[slot].store(State.free.rawValue, ordering: .releasing)
-        return (failed, endTime)
+        while !hasEnded(slot) { sleep(on: slot) }
+        return unsafe (words[slot].load(ordering: .acquiring) == State.failed.rawValue, endTimes[slot])
+    }
+
+    /// Puts a slot back, once for each operation, by whoever submitted it, when it has ended.
+    func free(_ slot: Int) { unsafe words[slot].store(State.free.rawValue, ordering: .releasing) }
+
+    /// Waits for the end of every operation that is under way.
+    func waitForAll() {
+        for slot in 0..<Self.count {
+            while isUnderWay(slot) { sleep(on: slot) }
+        }
+    }
+
+    private func isUnderWay(_ slot: Int) -> Bool {
+        let word = unsafe words[slot].load(ordering: .acquiring)
+        return word == State.pending.rawValue || word == State.awaited.rawValue
+    }
+
+    /// Sleeps until the operation ends, or a second has passed.
+    private func sleep(on slot: Int) {
+        // From here on the progress thread must wake us; it may have been quicker.
+        _ = unsafe words[slot].compareExchange(
+            expected: State.pending.rawValue, desired: State.awaited.rawValue, ordering: .acquiringAndReleasing)
+        _ = unsafe platform_futex_wait(UnsafePointer<UInt32>(OpaquePointer(words + slot)), State.awaited.rawValue, 1_000_000_000)
     }
 }

@@ -22,19 +22,34 @@ protocol EngineControl: AnyObject, Sendable {
     ) throws(VerbenaError) -> SharedBuffer?
     /// How many collectives were begun; transfers do not count. For the thread that begins them.
     var collectivesBegun: UInt64 { get }
-    /// Queues an operation for the progress thread; `wait` must be called once for each ticket.
-    func submit(_ operation: Operation) throws(VerbenaError) -> Int
+    /// Queues an operation for the progress thread; `release` must be called once for each ticket, when the operation has ended.
+    /// - Returns: its ticket; nil, and nothing is queued, where as many are under way as may be.
+    func submitWhereRoom(_ operation: Operation) throws(VerbenaError) -> Int?
     /// Whether `wait` would return at once.
     func hasEnded(_ ticket: Int) -> Bool
     /// Waits for the operation's end.
     /// - Returns: when it ended, in nanoseconds of the monotonic clock.
     func wait(_ ticket: Int) throws(VerbenaError) -> UInt64
+    /// Gives the ticket back: from here on another operation may have it.
+    func release(_ ticket: Int)
+    /// Collective: waits until everything that was submitted has ended; nothing more may be. Transfers whose other end no rank has begun end as
+    /// after a `stop`. `exchange` swaps what the ranks have submitted.
+    /// - Throws: where ranks have run different numbers of collectives, and so would wait for each other; the verdict, where there is one.
+    func finishAll(_ exchange: ([UInt8]) throws(VerbenaError) -> [[UInt8]]) throws(VerbenaError)
     /// Makes the costs those that algorithms are chosen by; all ranks do so at the same place of the order.
     func adopt(_ costs: Costs) throws(VerbenaError)
     /// The job is over: everything in flight ends with this verdict. Any thread.
     func deliver(_ verdict: Verdict)
     /// Ends the progress thread and the fabric; in order where `orderly`, else as a crash looks to the peers. Waits for it.
     func stop(orderly: Bool)
+}
+
+extension EngineControl {
+    /// As `submitWhereRoom`, for a caller that cannot make room.
+    func submit(_ operation: Operation) throws(VerbenaError) -> Int {
+        guard let ticket = try submitWhereRoom(operation) else { throw .tooManyUnderWay }
+        return ticket
+    }
 }
 
 /// The engine on one of the fabrics that there are. What is called for every operation is called through it and not through the protocol: so the

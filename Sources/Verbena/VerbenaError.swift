@@ -36,6 +36,15 @@ public struct VerbenaError: Error, Sendable, Equatable, CustomStringConvertible 
 
     public var description: String { message }
 
+    /// Of every call on a communicator that was closed.
+    static var communicatorClosed: VerbenaError { VerbenaError(.closed, "the communicator was closed") }
+
+    static var tooManyUnderWay: VerbenaError {
+        VerbenaError(
+            .configuration,
+            "more than \(OperationSlots.count) operations are under way; wait for some and call again, or use larger buckets")
+    }
+
     init(_ error: RendezvousError) {
         switch error.cause {
         case .environment, .addressInUse, .cannotListen: self.init(.configuration, error.description)

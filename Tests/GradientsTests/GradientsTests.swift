@@ -46,22 +46,47 @@ import Testing
 
     @Test func bucketsStartInOrderOnceFull() throws {
         var readiness = Readiness(plan: Self.plan)
-        #expect(try readiness.announce(5).isEmpty)
-        #expect(try readiness.announce(3).isEmpty)
-        #expect(try readiness.announce(2).isEmpty, "bucket 1 is full, but bucket 0 is not: it waits")
-        #expect(try readiness.announce(4) == 0..<2)
-        #expect(try readiness.announce(0).isEmpty)
-        #expect(try readiness.announce(1) == 2..<3)
+        func started(_ parameter: Int) throws -> [Int] {
+            try readiness.announce(parameter)
+            var buckets: [Int] = []
+            while let bucket = readiness.next {
+                buckets.append(bucket)
+                readiness.didStart()
+            }
+            return buckets
+        }
+        #expect(try started(5).isEmpty)
+        #expect(try started(3).isEmpty)
+        #expect(try started(2).isEmpty, "bucket 1 is full, but bucket 0 is not: it waits")
+        #expect(try started(4) == [0, 1])
+        #expect(try started(0).isEmpty)
+        #expect(try started(1) == [2])
         try readiness.endStep()
-        #expect(try readiness.announce(4).isEmpty, "the next step begins anew")
+        #expect(try started(4).isEmpty, "the next step begins anew")
+    }
+
+    @Test func aBucketThatCannotStartKeepsItsTurn() throws {
+        var readiness = Readiness(plan: Self.plan)
+        for parameter in [5, 3, 2, 4] { try readiness.announce(parameter) }
+        #expect(readiness.next == 0)
+        try readiness.announce(4)
+        #expect(readiness.next == 0, "announced once more, for another try")
+        readiness.didStart()
+        try readiness.announce(1)
+        #expect(readiness.next == 1)
+        readiness.didStart()
+        #expect(readiness.next == nil)
+        #expect(throws: GradientError.announcedTwice(name: "p4")) { try readiness.announce(4) }
+        try readiness.announce(0)
+        #expect(readiness.next == 2)
     }
 
     @Test func mistakesAreNamed() throws {
         var readiness = Readiness(plan: Self.plan)
-        _ = try readiness.announce(5)
+        try readiness.announce(5)
         #expect(throws: GradientError.announcedTwice(name: "p5")) { try readiness.announce(5) }
         #expect(throws: GradientError.unknownParameter(index: 6, count: 6)) { try readiness.announce(6) }
-        #expect(throws: GradientError.notAnnounced(names: ["p0", "p1", "p2", "p3", "p4"])) { try readiness.endStep() }
+        #expect(throws: GradientError.notAnnounced(names: ["p0", "p1", "p2", "p3", "p4"])) { try readiness.checkComplete() }
     }
 }
 

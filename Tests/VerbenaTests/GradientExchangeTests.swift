@@ -61,6 +61,38 @@ import Verbena
         expectError(outcomes[0], .gradients, ["'p0'", "announce every parameter"])
     }
 
+    /// Where nothing more may be under way, a bucket waits: for the exchange's own oldest, or for its caller to try again. None is lost.
+    @Test(arguments: [0, 2]) func nothingIsLostWhereThereIsNoRoom(ownUnderWay: Int) throws {
+        let outcomes = LocalRanks.run(2, fabric: .sharedMemory) { communicator in
+            let model = (0..<5).map { ParameterLayout(name: "p\($0)", elementCount: 3) }
+            let exchange = try GradientExchange(communicator, parameters: model, bucketBytes: 1)
+            let buffer = try communicator.allocate(Float.self, count: 1)
+            for step in 0..<3 {
+                for parameter in model.indices {
+                    unsafe exchange.gradient(at: parameter).update(repeating: Float(step + parameter + communicator.rank))
+                }
+                for parameter in [4, 3].prefix(ownUnderWay) { try exchange.gradientReady(parameter) }
+                // Those of its own that are under way, and as many others as there is room for.
+                var others = try (0..<512 - ownUnderWay).map { _ in try communicator.start(.allreduce, buffer, count: 1) }
+                for parameter in model.indices.reversed().dropFirst(ownUnderWay) {
+                    let first = Result { try exchange.gradientReady(parameter) }
+                    if case .success = first { continue }
+                    expectError(first, .configuration, ["512 operations", "call again"])
+                    expectError(Result { try exchange.gradientReady(parameter) }, .configuration, ["512 operations"])
+                    for operation in others.suffix(2) { try operation.wait() }
+                    others.removeLast(2)
+                    try exchange.gradientReady(parameter)
+                }
+                guard try exchange.synchronize().buckets == 5 else { throw Wrong("a bucket is missing") }
+                for operation in others { try operation.wait() }
+                for parameter in model.indices {
+                    guard unsafe exchange.gradient(at: parameter)[2] == Float(step + parameter) + 0.5 else { throw Wrong("\(parameter)") }
+                }
+            }
+        }
+        for outcome in outcomes { _ = try outcome.get() }
+    }
+
     /// More buckets than may be under way at once.
     @Test func manyBuckets() throws {
         let outcomes = LocalRanks.run(2, fabric: .sharedMemory) { communicator in

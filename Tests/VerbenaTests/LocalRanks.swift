@@ -12,6 +12,14 @@ enum LocalRanks {
         _ ranks: Int, fabric: FabricChoice, configure: @escaping @Sendable (inout Configuration, Int) -> Void = { _, _ in },
         _ body: @escaping @Sendable (Communicator) throws -> R
     ) -> Outcomes<R> {
+        runJoining(ranks, fabric: fabric, configure: configure) { configuration in try work(configuration, body) }
+    }
+
+    /// The same for a body that joins by itself.
+    static func runJoining<R: Sendable>(
+        _ ranks: Int, fabric: FabricChoice, configure: @escaping @Sendable (inout Configuration, Int) -> Void = { _, _ in },
+        _ body: @escaping @Sendable (Configuration) throws -> R
+    ) -> Outcomes<R> {
         let port = freePort()
         let outcomes = Mutex<[Int: Result<R, any Error>]>([:])
         let ended = DispatchSemaphore(value: 0)
@@ -25,7 +33,7 @@ enum LocalRanks {
                             "VERBENA_SECRET": "of this test",
                         ])
                     configure(&configuration, rank)
-                    return try work(configuration, body)
+                    return try body(configuration)
                 }
                 outcomes.withLock { $0[rank] = outcome }
                 ended.signal()
