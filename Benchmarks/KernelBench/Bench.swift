@@ -71,7 +71,8 @@ import Reduction
                     measurement.operation, measurement.type, sources: sources.assumingMemoryBound(to: UnsafeRawPointer.self),
                     destinations: UnsafeBufferPointer(
                         rebasing: destinations.assumingMemoryBound(to: UnsafeMutableRawPointer.self)[..<(shape == .both ? 2 : 1)]),
-                    count: byteCount / measurement.type.byteCount, divisor: 2, streaming: shape.isStreaming, on: measurement.set)
+                    count: byteCount / measurement.type.byteCount, averaging: Averaging(ranks: 2, isFinal: true),
+                    streaming: shape.isStreaming, on: measurement.set)
             }
         }
     }

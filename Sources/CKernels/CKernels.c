@@ -59,19 +59,46 @@ static void reduce_streaming(const KernelSet *set, Kernel *kernel, size_t size, 
     fence_streaming();
 }
 
+/// The exponent of the power of two that a rank's part of an average is divided by.
+///
+/// 2^exponent is at least the number of ranks: so no sum of parts is larger than the largest of them, but for roundings. Where sums are
+/// computed in the range that they are stored in, it is twice as large, and so are no roundings enough for an infinity. A half is computed
+/// in float, which has room; its small numbers are near, and lose no bit more than they must.
+static int averaging_exponent(unsigned type, size_t ranks) {
+    int exponent = 0;
+    while (exponent < 63 && ((size_t)1 << exponent) < ranks) exponent++;
+    return type == TYPE_FLOAT16 ? exponent : exponent + 1;
+}
+
+static double power_of_two(int exponent) { return __builtin_ldexp(1, exponent); }
+
+/// Says in the call what is to be done for an average, and chooses the kernel for it.
+static Operation average(unsigned type, KernelAveraging averaging, KernelCall *call) {
+    size_t ranks = averaging.ranks;
+    if (ranks <= 1) return SUM;
+    if (type >= TYPE_INT8) {
+        call->divisor = ranks;
+        return averaging.is_final ? AVERAGE : SUM;
+    }
+    int exponent = averaging_exponent(type, ranks);
+    bool is_power_of_two = (ranks & (ranks - 1)) == 0;
+    call->scale = power_of_two(-exponent);
+    call->partials = averaging.partials;
+    call->finish = is_power_of_two ? power_of_two(exponent) / (double)ranks : (double)ranks * call->scale;
+    return !averaging.is_final ? PART : is_power_of_two ? MEAN : AVERAGE;
+}
+
 void kernel_reduce(
     const KernelSet *set, unsigned operation, unsigned type, const void *const *sources, size_t source_count, void *const *destinations,
-    size_t destination_count, size_t count, size_t divisor, bool streaming) {
+    size_t destination_count, size_t count, KernelAveraging averaging, bool streaming) {
     KernelCall call = {
         .sources = (const char *const *)sources,
         .source_count = source_count,
         .destinations = (char *const *)destinations,
         .destination_count = destination_count,
         .count = count,
-        .divisor = divisor,
     };
-    // An average that is not yet to be divided is a sum.
-    Kernel *kernel = set->kernels[type][operation == AVERAGE && divisor <= 1 ? SUM : operation];
+    Kernel *kernel = set->kernels[type][operation == AVERAGE ? average(type, averaging, &call) : operation];
     if (streaming && source_count <= MOST_SOURCES) {
         reduce_streaming(set, kernel, element_bytes[type], &call);
     } else {
@@ -80,9 +107,9 @@ void kernel_reduce(
 }
 
 void kernel_combine(
-    unsigned operation, unsigned type, const void *left, const void *right, void *into, size_t count, size_t divisor) {
+    unsigned operation, unsigned type, const void *left, const void *right, void *into, size_t count, KernelAveraging averaging) {
     const void *sources[] = {left, right};
-    kernel_reduce(kernel_set_chosen(), operation, type, sources, 2, &into, 1, count, divisor, false);
+    kernel_reduce(kernel_set_chosen(), operation, type, sources, 2, &into, 1, count, averaging, false);
 }
 
 void kernel_copy(const KernelSet *set, void *to, const void *from, size_t byte_count, bool streaming) {

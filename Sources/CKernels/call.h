@@ -18,8 +18,10 @@ enum {
     TYPE_UINT32, TYPE_UINT64, TYPE_COUNT,
 };
 
-/// The raw values of `ReductionOperation`. An average is a kernel of its own, so that a sum need not even ask whether to divide.
-typedef enum { SUM, AVERAGE, PRODUCT, MINIMUM, MAXIMUM, OPERATION_COUNT } Operation;
+/// The raw values of `ReductionOperation`, and two that an average of floating-point numbers takes in place of its own: PART leaves a partial
+/// sum of scaled parts; MEAN is final and multiplies by a power of two, where AVERAGE divides. Each is a kernel of its own, so that none
+/// has to ask.
+typedef enum { SUM, AVERAGE, PRODUCT, MINIMUM, MAXIMUM, PART, MEAN, OPERATION_COUNT } Operation;
 
 /// One reduction; see `kernel_reduce`.
 typedef struct {
@@ -28,7 +30,13 @@ typedef struct {
     char *const *destinations;
     size_t destination_count;
     size_t count;
+    /// What a wrapped sum of integers is divided by.
     size_t divisor;
+    /// Floating-point averages: what a rank's own part is multiplied by, a power of two; which sources are partial sums of such, and are
+    /// not; and what the sum is divided (AVERAGE) or multiplied (MEAN) by in the end.
+    double scale;
+    uint64_t partials;
+    double finish;
 } KernelCall;
 
 typedef void Kernel(const KernelCall *call);

@@ -21,6 +21,7 @@
 #define COMPUTED float
 #define BITS uint32_t
 #define CANONICAL_NAN 0x7fc00000
+#define LARGEST 0x1.fffffep127f
 #include "type.h"
 
 #define TYPE float64
@@ -29,6 +30,7 @@
 #define COMPUTED double
 #define BITS uint64_t
 #define CANONICAL_NAN 0x7ff8000000000000
+#define LARGEST 0x1.fffffffffffffp1023
 #include "type.h"
 
 #define TYPE float16
@@ -37,6 +39,7 @@
 #define COMPUTED float
 #define BITS uint32_t
 #define CANONICAL_NAN 0x7fc00000
+#define LARGEST 65504.0f
 #include "type.h"
 
 #define TYPE bfloat16
@@ -45,6 +48,7 @@
 #define COMPUTED float
 #define BITS uint32_t
 #define CANONICAL_NAN 0x7fc00000
+#define LARGEST 0x1.fep127f
 #include "type.h"
 
 #define TYPE int8
@@ -127,7 +131,8 @@ static void EXPAND4(SET, copy, streaming, bytes)(char *to, const char *from, siz
     {                                                                                                                         \
         [SUM] = EXPAND4(SET, type, kernel, sum), [AVERAGE] = EXPAND4(SET, type, kernel, average),                             \
         [PRODUCT] = EXPAND4(SET, type, kernel, product), [MINIMUM] = EXPAND4(SET, type, kernel, minimum),                     \
-        [MAXIMUM] = EXPAND4(SET, type, kernel, maximum),                                                                      \
+        [MAXIMUM] = EXPAND4(SET, type, kernel, maximum), [PART] = EXPAND4(SET, type, kernel, part),                           \
+        [MEAN] = EXPAND4(SET, type, kernel, mean),                                                                            \
     }
 #define PASTE2(a, b) a##_##b
 #define EXPAND2(a, b) PASTE2(a, b)

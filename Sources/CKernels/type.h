@@ -3,6 +3,7 @@
 //   FORMAT    how that is read               COMPUTED  what is computed in
 //   BITS      COMPUTED's unsigned twin       QUOTIENT  where integers are divided, if not in their own type
 //   CANONICAL_NAN   the bits of the only NaN that is ever stored, in COMPUTED
+//   LARGEST         the largest number that can be stored, in COMPUTED
 
 #define PASTE4(a, b, c, d) a##_##b##_##c##_##d
 #define EXPAND4(a, b, c, d) PASTE4(a, b, c, d)
@@ -23,13 +24,13 @@
 #include "width.h"
 
 #define STEP(width, vectors) \
-    EXPAND4(SET, TYPE, width, step)(operation, sources, source_count, destinations, destination_count, divisor, index, vectors)
+    EXPAND4(SET, TYPE, width, step)(operation, sources, source_count, destinations, destination_count, call, index, vectors)
 
 /// What is constant among the arguments unrolls the loops over sources and destinations.
 ALWAYS_INLINE void KERNEL(run)(
     Operation operation, const char *const *sources, size_t source_count, char *const *destinations, size_t destination_count,
     const KernelCall *call) {
-    size_t index = 0, count = call->count, divisor = call->divisor;
+    size_t index = 0, count = call->count;
     for (; count - index >= BLOCK_LANES; index += BLOCK_LANES) STEP(vector, BLOCK_VECTORS);
     for (; count - index >= VECTOR_LANES; index += VECTOR_LANES) STEP(vector, 1);
 #pragma clang loop vectorize(disable) unroll(disable)
@@ -59,6 +60,14 @@ static void KERNEL(average)(const KernelCall *call) { KERNEL(specialize)(AVERAGE
 static void KERNEL(product)(const KernelCall *call) { KERNEL(specialize)(PRODUCT, call); }
 static void KERNEL(minimum)(const KernelCall *call) { KERNEL(specialize)(MINIMUM, call); }
 static void KERNEL(maximum)(const KernelCall *call) { KERNEL(specialize)(MAXIMUM, call); }
+#if FORMAT != FORMAT_INTEGER
+static void KERNEL(part)(const KernelCall *call) { KERNEL(specialize)(PART, call); }
+static void KERNEL(mean)(const KernelCall *call) { KERNEL(specialize)(MEAN, call); }
+#else
+// Nobody asks for them: see `average`.
+static void KERNEL(part)(const KernelCall *call) { KERNEL(sum)(call); }
+static void KERNEL(mean)(const KernelCall *call) { KERNEL(average)(call); }
+#endif
 
 #undef STEP
 #undef TYPE
@@ -68,3 +77,4 @@ static void KERNEL(maximum)(const KernelCall *call) { KERNEL(specialize)(MAXIMUM
 #undef BITS
 #undef QUOTIENT
 #undef CANONICAL_NAN
+#undef LARGEST

@@ -86,37 +86,81 @@ ALWAYS_INLINE NAMED(Computed) NAMED(fold)(Operation operation, NAMED(Computed) l
 #endif
 }
 
-/// Rounded to nearest, or truncated where the type is an integer: QUOTIENT is wide enough for the truncated quotient to be exact.
-ALWAYS_INLINE NAMED(Computed) NAMED(divide)(NAMED(Computed) sum, size_t divisor) {
+#if FORMAT == FORMAT_INTEGER
+#define ENTERING(operation, value, call, source) (value)
+
+/// An average truncates: QUOTIENT is wide enough for the truncated quotient to be exact.
+ALWAYS_INLINE void NAMED(finish)(Operation operation, NAMED(Computed) *sums, size_t vectors, const KernelCall *call) {
+    if (operation != AVERAGE) return;
+    for (size_t v = 0; v < vectors; v++) {
 #ifdef QUOTIENT
-    typedef QUOTIENT Quotient __attribute__((ext_vector_type(LANES)));
-    return CONVERT(__builtin_convertvector(sum, Quotient) / (QUOTIENT)divisor, Computed);
+        typedef QUOTIENT Quotient __attribute__((ext_vector_type(LANES)));
+        sums[v] = CONVERT(__builtin_convertvector(sums[v], Quotient) / (QUOTIENT)call->divisor, Computed);
 #else
-    return sum / (COMPUTED)divisor;
+        sums[v] = sums[v] / (COMPUTED)call->divisor;
 #endif
+    }
 }
+#else
+#define ENTERING(operation, value, call, source) NAMED(enter)(operation, value, call, source)
+
+/// A rank's part as it enters an average: scaled, where the source is no partial sum.
+ALWAYS_INLINE NAMED(Computed) NAMED(enter)(Operation operation, NAMED(Computed) value, const KernelCall *call, size_t source) {
+    if (operation != AVERAGE && operation != PART && operation != MEAN) return value;
+    bool is_partial = source < 64 && (call->partials >> source & 1);
+    return value * (is_partial ? (COMPUTED)1 : (COMPUTED)call->scale);
+}
+
+/// The last step of an average. What is finite stays so: an average is no larger than the largest number in it, and only roundings make
+/// it seem so. That is seldom the case, and looked for in all vectors at once. A partial sum has room for it, but a half.
+ALWAYS_INLINE void NAMED(finish)(Operation operation, NAMED(Computed) *sums, size_t vectors, const KernelCall *call) {
+    if (operation != AVERAGE && operation != MEAN && !(operation == PART && FORMAT == FORMAT_FLOAT16)) return;
+    COMPUTED by = operation == PART ? (COMPUTED)1 : (COMPUTED)call->finish;
+    NAMED(Bits) sign = (NAMED(Bits))(NAMED(Computed))(-(COMPUTED)0);
+    NAMED(Computed) results[BLOCK_VECTORS];
+    NAMED(Bits) is_beyond = 0;
+    for (size_t v = 0; v < vectors; v++) {
+        results[v] = operation == AVERAGE ? sums[v] / by : sums[v] * by;
+        is_beyond |= (NAMED(Bits))((NAMED(Computed))((NAMED(Bits))results[v] & ~sign) > (COMPUTED)LARGEST);
+    }
+    bool is_any_beyond = __builtin_reduce_or(is_beyond) != 0;
+    for (size_t v = 0; v < vectors; v++) {
+        if (__builtin_expect(is_any_beyond, false)) {
+            NAMED(Computed) sum = (NAMED(Computed))((NAMED(Bits))sums[v] & ~sign);
+            NAMED(Computed) size = (NAMED(Computed))((NAMED(Bits))results[v] & ~sign);
+            NAMED(Bits) largest = (NAMED(Bits))(NAMED(Computed))LARGEST | ((NAMED(Bits))results[v] & sign);
+            results[v] = SELECT((sum < (COMPUTED)__builtin_inf()) & (size > (COMPUTED)LARGEST), (NAMED(Computed))largest, results[v]);
+        }
+        sums[v] = results[v];
+    }
+}
+#endif
 
 /// So many vectors from element `index` on. Every source is read before the first store, so that a destination may be a source.
 ALWAYS_INLINE void NAMED(step)(
     Operation operation, const char *const *sources, size_t source_count, char *const *destinations, size_t destination_count,
-    size_t divisor, size_t index, size_t vectors) {
+    const KernelCall *call, size_t index, size_t vectors) {
     size_t offset = index * sizeof(STORED);
     NAMED(Computed) results[BLOCK_VECTORS];
-    for (size_t v = 0; v < vectors; v++) results[v] = NAMED(widen)(((const NAMED(Anywhere) *)(sources[0] + offset))[v]);
+    for (size_t v = 0; v < vectors; v++) {
+        results[v] = ENTERING(operation, NAMED(widen)(((const NAMED(Anywhere) *)(sources[0] + offset))[v]), call, 0);
+    }
     for (size_t s = 1; s < source_count; s++) {
         const NAMED(Anywhere) *source = (const NAMED(Anywhere) *)(sources[s] + offset);
-        for (size_t v = 0; v < vectors; v++) results[v] = NAMED(fold)(operation, results[v], NAMED(widen)(source[v]));
+        for (size_t v = 0; v < vectors; v++) {
+            results[v] = NAMED(fold)(operation, results[v], ENTERING(operation, NAMED(widen)(source[v]), call, s));
+        }
     }
     NAMED(Stored) stored[BLOCK_VECTORS];
-    for (size_t v = 0; v < vectors; v++) {
-        stored[v] = NAMED(narrow)(operation == AVERAGE ? NAMED(divide)(results[v], divisor) : results[v]);
-    }
+    NAMED(finish)(operation, results, vectors, call);
+    for (size_t v = 0; v < vectors; v++) stored[v] = NAMED(narrow)(results[v]);
     for (size_t d = 0; d < destination_count; d++) {
         char *destination = destinations[d] + offset;
         for (size_t v = 0; v < vectors; v++) ((NAMED(Anywhere) *)destination)[v] = stored[v];
     }
 }
 
+#undef ENTERING
 #undef CONVERT
 #undef SELECT
 #undef LANES

@@ -80,8 +80,11 @@ public struct Doubling: Equatable, Sendable {
         let (lower, higher) = core < other ? (Slot.own(round), Slot.other(round)) : (.other(round), .own(round))
         let isLast = index == rounds
         let sum = !isLast ? location(.own(index)) : isPaired ? location(.guest) : .output(0)
+        // From the second round on both are sums; in the first, those of hosts.
+        let partials: UInt64 = round > 0 ? 3 : (min(core, other) < guests ? 1 : 0) | (max(core, other) < guests ? 2 : 0)
         return Step(
-            receive: rank(ofCore: other), action: add(location(lower), location(higher), into: sum, isFinal: isLast),
+            receive: rank(ofCore: other),
+            action: add(location(lower), location(higher), into: sum, isFinal: isLast, partials: partials),
             send: !isLast ? swap(index) : isPaired ? send(.guest, to: .guest, of: shape.rank + 1) : nil)
     }
 
@@ -99,8 +102,11 @@ public struct Doubling: Equatable, Sendable {
         shape.count == 0 ? nil : .copy(from: source, to: target, count: shape.count)
     }
 
-    private func add(_ left: Location, _ right: Location, into sum: Location, isFinal: Bool = false) -> Action? {
-        shape.count == 0 ? nil : .fold(Fold(.pair(left, right), into: .location(sum), count: shape.count, isFinal: isFinal))
+    private func add(
+        _ left: Location, _ right: Location, into sum: Location, isFinal: Bool = false, partials: UInt64 = 0
+    ) -> Action? {
+        if shape.count == 0 { return nil }
+        return .fold(Fold(.pair(left, right), into: .location(sum), count: shape.count, isFinal: isFinal, partials: partials))
     }
 
     private func send(_ source: Slot, to target: Slot, of peer: Int) -> Send {

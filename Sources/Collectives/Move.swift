@@ -42,7 +42,7 @@ struct Move {
         var right: UnsafeRawPointer
         var target: UnsafeMutableRawPointer
         var count: Int
-        var divisor: Int
+        var averaging: Averaging
     }
 }
 

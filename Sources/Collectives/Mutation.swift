@@ -23,6 +23,8 @@ package enum Mutation: String, CaseIterable, Sendable {
     case missedCompletion
     /// A rank leaves the machine's memory before the others are done with its own.
     case earlyLeave
+    /// A rank's part enters an average as if it were a partial sum.
+    case unscaledParts
 }
 
 extension StateMachine {

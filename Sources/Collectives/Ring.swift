@@ -135,6 +135,7 @@ public struct Ring: Equatable, Sendable {
     private func station(_ position: Int) -> Int {
         stations == shape.worldSize ? position : shape.topology.rank(local, ofMachine: position)
     }
+    private func size(ofStation position: Int) -> Int { stations == shape.worldSize ? 1 : shape.topology.size(ofMachine: position) }
 
     // MARK: transfers
 
@@ -205,8 +206,10 @@ public struct Ring: Equatable, Sendable {
         }
         let sources: Fold.Sources =
             localSize > 1 ? .machine(partial: slot, start: start, first: 0) : .pair(slot, .input(start))
-        return Step(
-            receive: left, action: .fold(Fold(sources, into: target, count: count, isFinal: isFinal)), channel: transfer.channel)
+        // A station of one rank begins with what that has.
+        let isRaw = transfer.hop == 0 && size(ofStation: (position + stations - 1) % stations) == 1
+        let fold = Fold(sources, into: target, count: count, isFinal: isFinal, partials: isRaw ? 0 : 1)
+        return Step(receive: left, action: .fold(fold), channel: transfer.channel)
     }
 }
 

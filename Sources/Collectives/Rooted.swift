@@ -76,7 +76,7 @@ public struct Chain: Equatable, Sendable {
             action: .fold(
                 Fold(
                     .pair(slot, .input(range.lowerBound)), into: .location(isLast ? .output(range.lowerBound) : slot), count: range.count,
-                    isFinal: isLast)))
+                    isFinal: isLast, partials: place == 1 ? 0 : 1)))
     }
 
     private func send(_ piece: Int) -> Send {
@@ -119,6 +119,14 @@ public struct Tree: Equatable, Sendable {
 
     public subscript(index: Int) -> Step { isReduce ? reduceStep(index) : broadcastStep(index) }
 
+    /// Children that have children of their own send sums; the first source is the own input.
+    private var partials: UInt64 {
+        (0..<children).reduce(0) { partials, child in
+            let child = (place: place + 1 << child, source: UInt64(child + 1))
+            return child.place % 2 == 0 && child.place + 1 < shape.worldSize ? partials | 1 << child.source : partials
+        }
+    }
+
     private func broadcastStep(_ index: Int) -> Step {
         switch index {
         case 0: return isRoot ? Step(action: shape.copyOwn(from: 0, to: 0)) : Step(send: .signal(parent))
@@ -143,7 +151,7 @@ public struct Tree: Equatable, Sendable {
                 action: .fold(
                     Fold(
                         .inputAndSlots(start: 0, slots: children), into: .location(isRoot ? .output(0) : result), count: shape.count,
-                        isFinal: isRoot)))
+                        isFinal: isRoot, partials: partials)))
         case 1: return Step(receive: isRoot ? nil : parent)
         default:
             guard !isRoot else { return Step() }

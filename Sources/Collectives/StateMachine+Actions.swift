@@ -64,7 +64,7 @@ extension StateMachine {
     mutating func perform(_ combination: Move.Combination, _ lane: Int) {
         unsafe Kernels.combine(
             lanes[lane].operation.reduction, lanes[lane].operation.type, combination.left, combination.right, into: combination.target,
-            count: combination.count, divisor: combination.divisor)
+            count: combination.count, averaging: combination.averaging)
     }
 
     /// What a fold of two arrays into one comes to; nil for others, and where somebody wants to know what is touched.
@@ -75,23 +75,22 @@ extension StateMachine {
         else { return nil }
         return unsafe Move.Combination(
             left: scratch.sources[0], right: scratch.sources[1], target: pointer(target, lane), count: fold.count,
-            divisor: divisor(of: fold, lane))
+            averaging: averaging(of: fold))
     }
 
-    private mutating func divisor(of fold: Fold, _ lane: Int) -> Int {
-        fold.isFinal && lanes[lane].operation.reduction == .average ? worldSize : 0
+    private mutating func averaging(of fold: Fold) -> Averaging {
+        Averaging(ranks: worldSize, partials: isMutated(.unscaledParts) ? .max : fold.partials, isFinal: fold.isFinal)
     }
 
     private mutating func perform(_ fold: Fold, _ lane: Int, isStreaming: Bool) {
         guard fold.count > 0 else { return }
         let operation = lanes[lane].operation
-        let divisor = divisor(of: fold, lane)
         let sources = gather(fold.sources, lane)
         let destinations = gather(fold.target, lane)
         unsafe Kernels.reduce(
             operation.reduction, operation.type, sources: UnsafeBufferPointer(rebasing: scratch.sources[..<sources]),
-            destinations: UnsafeBufferPointer(rebasing: scratch.destinations[..<destinations]), count: fold.count, divisor: divisor,
-            streaming: isStreaming)
+            destinations: UnsafeBufferPointer(rebasing: scratch.destinations[..<destinations]), count: fold.count,
+            averaging: averaging(of: fold), streaming: isStreaming)
     }
 
     /// Puts the addresses of a fold's sources into the scratch list.

@@ -79,12 +79,15 @@ public struct Fold: Equatable, Sendable {
     public var count: Int
     /// Whether every rank's part is in: then an average is divided.
     public var isFinal: Bool
+    /// Bit i says that source i, in their order, is the result of a fold that was not final, and no rank's own part; see `Averaging`.
+    public var partials: UInt64
 
-    public init(_ sources: Sources, into target: Target, count: Int, isFinal: Bool) {
+    public init(_ sources: Sources, into target: Target, count: Int, isFinal: Bool, partials: UInt64 = 0) {
         self.sources = sources
         self.target = target
         self.count = count
         self.isFinal = isFinal
+        self.partials = partials
     }
 }
 

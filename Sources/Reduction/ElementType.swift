@@ -52,7 +52,7 @@ public enum ElementType: UInt8, Sendable, CaseIterable, CustomStringConvertible 
 /// signature: append, never renumber.
 public enum ReductionOperation: UInt8, Sendable, CaseIterable, CustomStringConvertible {
     case sum = 0
-    /// The sum, divided once by the number of ranks at the end.
+    /// The sum over the number of ranks. Of numbers that are not integers it fits where they do (`Averaging`); integers' sums wrap first.
     case average = 1
     case product = 2
     case minimum = 3

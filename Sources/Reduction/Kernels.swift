@@ -8,6 +8,7 @@ internal import CKernels
 /// - Each call folds its sources from left to right. `float` and `double` round after each step. `half` and `bfloat16` are folded in
 ///   `float` over all sources of the call, divided there for an average, and rounded once, when stored: the more sources a call has,
 ///   the fewer roundings.
+/// - An average of finite numbers is finite, however it is cut into calls: see `Averaging`.
 /// - Minimum and maximum are those of IEEE 754-2019: a NaN anywhere gives NaN, and -0 is less than +0.
 /// - Whatever NaN went in, the NaN that comes out is the canonical one: quiet, sign and payload zero. It does not tell whose it was.
 /// - Integers wrap. Their average divides the wrapped sum, truncating toward zero.
@@ -23,30 +24,29 @@ public enum Kernels {
     /// - Parameters:
     ///   - sources: at least one array of `count` elements.
     ///   - destinations: arrays of `count` elements.
-    ///   - divisor: for `.average`, what the sum is divided by before it is stored: the number of ranks, or 0 or 1 where the sum is
-    ///     an intermediate one. Other operations ignore it.
+    ///   - averaging: for `.average`, what this call does towards it. Other operations ignore it.
     ///   - streaming: store past the caches. Worth it for destinations that are not sources and that nobody reads soon, where all arrays
     ///     together exceed the last-level cache. Stores plainly nonetheless where a destination is a source, because the reading has
     ///     brought its lines into the cache, or where destinations differ in their place within a cache line. A fence follows, so
     ///     that whoever sees what this thread stores next sees the elements as well.
     public static func reduce(
         _ operation: ReductionOperation, _ type: ElementType, sources: UnsafeBufferPointer<UnsafeRawPointer>,
-        destinations: UnsafeBufferPointer<UnsafeMutableRawPointer>, count: Int, divisor: Int, streaming: Bool
+        destinations: UnsafeBufferPointer<UnsafeMutableRawPointer>, count: Int, averaging: Averaging, streaming: Bool
     ) {
         // SAFETY: the caller vouches for the arrays for the length of the call; the chosen set is a constant of the program.
         unsafe reduce(
-            operation, type, sources: sources, destinations: destinations, count: count, divisor: divisor, streaming: streaming,
+            operation, type, sources: sources, destinations: destinations, count: count, averaging: averaging, streaming: streaming,
             kernels: kernel_set_chosen())
     }
 
     /// `into[i] = left[i] ∘ right[i]` for `i < count`: `reduce` of two sources into one destination. `into` may be `left` or `right`.
     public static func combine(
         _ operation: ReductionOperation, _ type: ElementType, _ left: UnsafeRawPointer, _ right: UnsafeRawPointer,
-        into: UnsafeMutableRawPointer, count: Int, divisor: Int
+        into: UnsafeMutableRawPointer, count: Int, averaging: Averaging
     ) {
-        guard count >= 0, divisor >= 0 else { fatalError("a reduction of \(count) elements with divisor \(divisor)") }
+        guard count >= 0 else { fatalError("a reduction of \(count) elements") }
         // SAFETY: the caller vouches for `count` elements behind each pointer for the length of the call.
-        unsafe kernel_combine(UInt32(operation.rawValue), UInt32(type.rawValue), left, right, into, count, divisor)
+        unsafe kernel_combine(UInt32(operation.rawValue), UInt32(type.rawValue), left, right, into, count, averaging.forKernels)
     }
 
     /// `memcpy`, past the caches where `streaming`; then a fence follows, as in `reduce`. The ranges do not overlap.
@@ -71,11 +71,12 @@ public enum Kernels {
     /// `reduce` by an instruction set that the caller chooses, for tests and benchmarks.
     package static func reduce(
         _ operation: ReductionOperation, _ type: ElementType, sources: UnsafeBufferPointer<UnsafeRawPointer>,
-        destinations: UnsafeBufferPointer<UnsafeMutableRawPointer>, count: Int, divisor: Int, streaming: Bool, on set: InstructionSet
+        destinations: UnsafeBufferPointer<UnsafeMutableRawPointer>, count: Int, averaging: Averaging, streaming: Bool,
+        on set: InstructionSet
     ) {
         // SAFETY: the caller vouches for the arrays for the length of the call.
         unsafe reduce(
-            operation, type, sources: sources, destinations: destinations, count: count, divisor: divisor, streaming: streaming,
+            operation, type, sources: sources, destinations: destinations, count: count, averaging: averaging, streaming: streaming,
             kernels: set.kernels)
     }
 
@@ -89,15 +90,16 @@ public enum Kernels {
 
     private static func reduce(
         _ operation: ReductionOperation, _ type: ElementType, sources: UnsafeBufferPointer<UnsafeRawPointer>,
-        destinations: UnsafeBufferPointer<UnsafeMutableRawPointer>, count: Int, divisor: Int, streaming: Bool, kernels: OpaquePointer
+        destinations: UnsafeBufferPointer<UnsafeMutableRawPointer>, count: Int, averaging: Averaging, streaming: Bool,
+        kernels: OpaquePointer
     ) {
         // SAFETY: the caller vouches for the arrays for the length of the call.
-        guard let from = sources.baseAddress, sources.count > 0, count >= 0, divisor >= 0 else {
-            fatalError("a reduction of \(count) elements from \(sources.count) sources with divisor \(divisor)")
+        guard let from = sources.baseAddress, sources.count > 0, count >= 0 else {
+            fatalError("a reduction of \(count) elements from \(sources.count) sources")
         }
         guard let to = destinations.baseAddress, destinations.count > 0 else { return }
         unsafe kernel_reduce(
-            kernels, UInt32(operation.rawValue), UInt32(type.rawValue), from, sources.count, to, destinations.count, count, divisor,
-            streaming)
+            kernels, UInt32(operation.rawValue), UInt32(type.rawValue), from, sources.count, to, destinations.count, count,
+            averaging.forKernels, streaming)
     }
 }

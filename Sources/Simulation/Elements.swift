@@ -53,6 +53,15 @@ enum Elements {
         }
     }
 
+    /// A power of two of which the type holds 10, and not 40.
+    static func large(_ type: ElementType) -> Double {
+        switch type {
+        case .float16: 0x1p12
+        case .float64: 0x1p1020
+        default: 0x1p124
+        }
+    }
+
     static func append(_ bits: UInt64, _ type: ElementType, to bytes: inout [UInt8]) {
         for index in 0..<type.byteCount { bytes.append(UInt8(truncatingIfNeeded: bits >> UInt64(8 * index))) }
     }

@@ -27,16 +27,22 @@ struct Oracle {
     private static func value(_ draw: UInt64, _ operation: Program.Planned, rank: Int) -> UInt64 {
         let (type, isSigned) = (operation.type, Elements.isSigned(operation.type))
         guard reduces(operation) else { return type.byteCount == 8 ? draw : draw & (1 << UInt64(8 * type.byteCount) - 1) }
+        let size = isLarge(operation) ? Elements.large(type) : 1
         if !operation.isExact {
             let any = Double(Int64(draw % 20_001) - 10_000)
             // Products stay within what every type can hold.
-            return Elements.bytes(operation.reduction == .product ? 1 + any / 25_000 : any / 1009, type)
+            return Elements.bytes(operation.reduction == .product ? 1 + any / 25_000 : any / 1009 * size, type)
         }
         switch operation.reduction {
-        case .sum, .average: return Elements.bytes(Double(Int64(draw % 7) - (isSigned ? 3 : 0)), type)
+        case .sum, .average: return Elements.bytes(Double(Int64(draw % 7) - (isSigned ? 3 : 0)) * size, type)
         case .product: return Elements.bytes(draw % 11 == 0 && rank < 6 ? 2 : isSigned && draw % 3 == 0 ? -1 : 1, type)
         case .minimum, .maximum: return Elements.bytes(Double(Int64(draw % 101) - (isSigned ? 50 : 0)), type)
         }
+    }
+
+    /// Whether the numbers of an average are so large that the sum of a few is infinite.
+    private static func isLarge(_ operation: Program.Planned) -> Bool {
+        operation.reduction == .average && !operation.type.isInteger && operation.number % 2 == 1
     }
 
     static func reduces(_ operation: Program.Planned) -> Bool {
@@ -80,18 +86,23 @@ struct Oracle {
         case .minimum: return Elements.bytes(values.min()!, operation.type)
         case .maximum: return Elements.bytes(values.max()!, operation.type)
         case .average:
-            let sum = values.reduce(0, +)
+            // Of numbers that are smaller by a power of two, so that the sum fits.
+            let size = Self.isLarge(operation) ? Elements.large(operation.type) : 1
+            let sum = values.reduce(0) { $0 + $1 / size }
             let isDouble = operation.type == .float64
-            return Elements.bytes(isDouble ? sum / Double(worldSize) : Double(Float(sum) / Float(worldSize)), operation.type)
+            return Elements.bytes((isDouble ? sum / Double(worldSize) : Double(Float(sum) / Float(worldSize))) * size, operation.type)
         }
     }
 
     /// Whether a result of any numbers is one that roundings explain: one for each rank, of values no larger than the sum of all.
     func isNear(_ result: [UInt8], _ wanted: [UInt8], _ operation: Program.Planned, inputs: [[UInt8]], from first: Int) -> Bool {
+        let size = Self.isLarge(operation) ? Elements.large(operation.type) : 1
         for index in 0..<result.count / operation.type.byteCount {
-            let values = inputs.map { Elements.double(Elements.bits($0, at: first + index, operation.type), operation.type) }
-            let left = Elements.double(Elements.bits(result, at: index, operation.type), operation.type)
-            let right = Elements.double(Elements.bits(wanted, at: index, operation.type), operation.type)
+            func number(_ bytes: [UInt8], _ index: Int) -> Double {
+                Elements.double(Elements.bits(bytes, at: index, operation.type), operation.type) / size
+            }
+            let values = inputs.map { number($0, first + index) }
+            let (left, right) = (number(result, index), number(wanted, index))
             var scale = values.reduce(0) { $0 + abs($1) }
             if operation.reduction == .product { scale = abs(values.reduce(1, *)) + 1e-6 }
             if left.isInfinite && right.isInfinite && left == right { continue }

@@ -9,12 +9,15 @@ protocol Measurable: Element, Equatable {
     static var poison: Self { get }
     /// Exact up to the limit; beyond it whole-number types wrap.
     init(whole: Int)
+    /// So many times a power of two of which the type holds 31 and no more; whole-number types hold what they hold.
+    init(large: Int)
 }
 
 extension Measurable where Self: FixedWidthInteger {
     static var exactLimit: Int { Self.bitWidth > 31 ? 1 << 30 : Int(truncatingIfNeeded: Self.max) }
     static var poison: Self { Self(truncatingIfNeeded: -99) }
     init(whole: Int) { self.init(truncatingIfNeeded: whole) }
+    init(large: Int) { self.init(whole: large) }
 }
 
 extension Measurable where Self: BinaryFloatingPoint {
@@ -22,6 +25,7 @@ extension Measurable where Self: BinaryFloatingPoint {
     static var exactLimit: Int { 1 << min(30, Self.significandBitCount + 1) }
     static var poison: Self { .nan }
     init(whole: Int) { self.init(whole) }
+    init(large: Int) { self = Self(large) * Self(sign: .plus, exponent: Self.greatestFiniteMagnitude.exponent - 4, significand: 1) }
 }
 
 extension Float: Measurable {}
@@ -41,6 +45,7 @@ extension BFloat16: Measurable {
     static var exactLimit: Int { 256 }
     static var poison: BFloat16 { BFloat16(.nan) }
     init(whole: Int) { self.init(Float(whole)) }
+    init(large: Int) { self.init(Float(large: large)) }
 }
 
 extension ElementType {

@@ -7,7 +7,8 @@ import Verbena
 ///   others at others, so that every partial result is exact in eight bits of significand, over any number of ranks;
 ///   whole-number types wrap, which no order changes;
 /// - an average is a whole number: the ranks have it with differences that cancel. Where the number of ranks is beyond what the type
-///   can count (int8 above 127 ranks, uint8 above 255, bfloat16 above 256), it is zero.
+///   can count (int8 above 127 ranks, uint8 above 255, bfloat16 above 256), it is zero. Floating-point numbers are so large (`element`) that
+///   the sum of all is as a rule beyond their type, where the average is not.
 ///
 /// Values repeat every `period` elements of a block, a prime, so that no usual piece of a buffer can stand in for another.
 struct Pattern<E: Measurable> {
@@ -21,6 +22,8 @@ struct Pattern<E: Measurable> {
     static var sumContributors: Int { 16 }
     /// 3 to the 4th is 81.
     static var productContributors: Int { 4 }
+    /// No value of an average is larger.
+    static var largestOfAverage: Int { 31 }
 
     // MARK: input
 
@@ -40,7 +43,7 @@ struct Pattern<E: Measurable> {
             return (rank * 31 + block * 11 + index * 17) % 101 - (E.isSigned ? 50 : 0)
         case .average:
             let average = average(block: block, index: index)
-            let value = average + average * (index % 3) / 2 * share(rank, index)
+            let value = average + min(average, Self.largestOfAverage - average) * (index % 3) / 2 * share(rank, index)
             return E.isSigned && index % 2 == 1 ? -value : value
         }
     }
@@ -58,14 +61,17 @@ struct Pattern<E: Measurable> {
 
     /// Such that the sum over all ranks is exact.
     private func average(block: Int, index: Int) -> Int {
-        (index + block * 5) % (min(16, E.exactLimit / worldSize) + 1)
+        (index + block * 5) % (min(Self.largestOfAverage - 1, E.exactLimit / worldSize) + 1)
     }
+
+    /// What stands for a value, or an answer.
+    func element(_ value: Int) -> E { kind.reduces && operation == .average ? E(large: value) : E(whole: value) }
 
     /// One period of each block of a rank's input; nothing for a rank that gives nothing.
     func input(rank: Int, count: Int) -> [[E]] {
         let blocks = kind.input(rank: rank, ranks: worldSize, root: root, inPlace: false).blocks
         return (0..<blocks).map { block in
-            (0..<min(count, Self.period)).map { E(whole: value(rank: rank, block: block, index: $0)) }
+            (0..<min(count, Self.period)).map { element(value(rank: rank, block: block, index: $0)) }
         }
     }
 
@@ -110,7 +116,7 @@ struct Pattern<E: Measurable> {
 
     /// How many elements of a block of a rank's result are not exactly right.
     func wrongCount(_ elements: UnsafeBufferPointer<E>, rank: Int, block: Int) -> Int {
-        let answers = (0..<min(elements.count, Self.period)).map { E(whole: answer(rank: rank, block: block, index: $0)) }
+        let answers = (0..<min(elements.count, Self.period)).map { element(answer(rank: rank, block: block, index: $0)) }
         var wrong = 0
         // SAFETY: the caller lends the elements for the call.
         for start in stride(from: 0, to: elements.count, by: max(1, answers.count)) {

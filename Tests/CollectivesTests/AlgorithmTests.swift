@@ -8,7 +8,7 @@ import Testing
     /// What every rank has at the end, which must be what the oracle says.
     private func outcome(
         _ collective: Collective, _ algorithm: Algorithm, _ settings: ExecutorSettings, count: Int, type: ElementType,
-        reduction: ReductionOperation = .sum, seed: Int = 1
+        reduction: ReductionOperation = .sum, isMagnified: Bool = false, seed: Int = 1
     ) throws -> [[UInt8]?] {
         let worldSize = settings.worldSize
         let size = max(64, worldSize * count * type.byteCount)
@@ -16,7 +16,10 @@ import Testing
         let operation = Operation(
             collective, input: Place(job.buffers[1]), output: Place(job.buffers[2]), count: count, type: type, reduction: reduction,
             algorithm: algorithm)
-        let inputs = (0..<worldSize).map { Sample.input(operation, number: 3, rank: $0, worldSize: worldSize) }
+        let inputs = (0..<worldSize).map { rank in
+            let values = Sample.input(operation, number: 3, rank: rank, worldSize: worldSize)
+            return isMagnified ? Sample.magnified(values, type) : values
+        }
         for rank in 0..<worldSize {
             unsafe job.bytes(rank, operation.input, count: inputs[rank].count).copyBytes(from: inputs[rank])
             _ = try job.ranks[rank].executor.submit(operation)
@@ -47,6 +50,30 @@ import Testing
         }
     }
 
+    /// Where the sum of the parts overflows, and the average does not: any algorithm gives the average of the numbers as they were, times that
+    /// power of two, exactly.
+    @Test(
+        arguments: Algorithm.allCases,
+        [
+            Topology.apart(worldSize: 2), .apart(worldSize: 4), .apart(worldSize: 6), .apart(worldSize: 9), .oneMachine(worldSize: 3),
+            Topology(machineOfRank: [0, 0, 1, 1]), Topology(machineOfRank: [0, 1, 1, 1, 2]),
+        ])
+    func anAverageThatFitsNeverOverflows(algorithm: Algorithm, topology: Topology) throws {
+        let settings = ExecutorSettings.small(topology, pieceBytes: 64, pieces: 2)
+        for collective in [Collective.allreduce, .reduceScatter, .reduce(root: topology.worldSize - 1)]
+        where algorithm.supports(collective, byteCount: 8, in: settings) {
+            for type in [ElementType.float32, .float64, .float16, .bfloat16] {
+                let count = algorithm == .tree ? 64 / type.byteCount : 45
+                let plain = try outcome(collective, algorithm, settings, count: count, type: type, reduction: .average)
+                let large = try outcome(
+                    collective, algorithm, settings, count: count, type: type, reduction: .average, isMagnified: true)
+                for (plain, large) in zip(plain, large) {
+                    #expect(large == plain.map { Sample.magnified($0, type) }, "\(algorithm) \(collective) of \(type)")
+                }
+            }
+        }
+    }
+
     /// The cost model may choose any of the candidates, so all of them give the same.
     @Test(arguments: ScheduleTests.topologies)
     func candidatesAgreeToTheBit(topology: Topology) throws {
@@ -56,9 +83,14 @@ import Testing
                 for count in [1, 29] {
                     let byteCount = count * type.byteCount
                     let candidates = Algorithm.candidates(for: collective, byteCount: byteCount, type: type, in: settings)
-                    let outcomes = try candidates.map { try outcome(collective, $0, settings, count: count, type: type) }
-                    for index in outcomes.indices {
-                        #expect(outcomes[index] == outcomes[0], "\(candidates[index]) and \(candidates[0]) of \(collective), \(type)")
+                    for (reduction, isMagnified) in [(ReductionOperation.sum, false), (.average, false), (.average, true)] {
+                        let outcomes = try candidates.map {
+                            try outcome(
+                                collective, $0, settings, count: count, type: type, reduction: reduction, isMagnified: isMagnified)
+                        }
+                        for index in outcomes.indices {
+                            #expect(outcomes[index] == outcomes[0], "\(candidates[index]) and \(candidates[0]) of \(collective), \(type)")
+                        }
                     }
                 }
             }

@@ -29,6 +29,23 @@ enum Sample {
         }
     }
 
+    /// The same numbers near the largest of their type, exactly: times the power of two below it.
+    static func magnified(_ values: [UInt8], _ type: ElementType) -> [UInt8] {
+        let size = type.byteCount
+        var result: [UInt8] = []
+        for start in stride(from: 0, to: values.count, by: size) {
+            let bits = values[start..<start + size].reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+            switch type {
+            case .float32: result += bytes((Float(bitPattern: UInt32(bits)) * 0x1p126).bitPattern)
+            case .float64: result += bytes((Double(bitPattern: bits) * 0x1p1022).bitPattern)
+            case .float16: result += bytes((Float16(bitPattern: UInt16(bits)) * 0x1p14).bitPattern)
+            case .bfloat16: result += bytes(BFloat16(BFloat16(bitPattern: UInt16(bits)).float * 0x1p126).bitPattern)
+            default: result += values[start..<start + size]
+            }
+        }
+        return result
+    }
+
     private static func bytes(_ value: some FixedWidthInteger) -> [UInt8] {
         (0..<value.bitWidth / 8).map { UInt8(truncatingIfNeeded: value >> ($0 * 8)) }
     }
@@ -84,7 +101,8 @@ struct Expectation {
         if oracle.algorithm == .doubling {
             let bytes = range.lowerBound * size..<range.upperBound * size
             return oracle.pairwiseSum(
-                { Array(inputs[$0][bytes]) }, { left, right, isLast in fold([left[...], right[...]], isFinal: isLast) })
+                { Part(bytes: inputs[$0][bytes], isSum: false) }, { left, right, isLast in fold([left, right], isFinal: isLast) }
+            ).array
         }
         var result: [UInt8] = []
         var start = range.lowerBound
@@ -93,7 +111,7 @@ struct Expectation {
             var end = start + 1
             while end < range.upperBound, oracle.algorithm == .tree || oracle.order(end) == order { end += 1 }
             let bytes = start * size..<end * size
-            result += oracle.algorithm == .tree ? tree(0, bytes) : inOrder(order, bytes)
+            result += oracle.algorithm == .tree ? tree(0, bytes).array : inOrder(order, bytes)
             start = end
         }
         return result
@@ -107,39 +125,48 @@ struct Expectation {
             let machines = order.map(oracle.topology.machine(of:))
             let starts = order.indices.filter { $0 == 0 || machines[$0] != machines[$0 - 1] } + [order.count]
             return chained(zip(starts, starts.dropFirst()).map { Array(order[$0..<$1]) }, bytes)
-        default: return fold(order.map { inputs[$0][bytes] }, isFinal: true)
+        default: return fold(order.map { Part(bytes: inputs[$0][bytes], isSum: false) }, isFinal: true).array
         }
     }
 
     /// The parts of some ranks at a time, rounded after each.
     private func chained(_ stations: [[Int]], _ bytes: Range<Int>) -> [UInt8] {
-        var sum: [[UInt8]] = []
+        var sum: [Part] = []
         for (index, station) in stations.enumerated() {
-            let parts = sum.map { $0[...] } + station.map { inputs[$0][bytes] }
-            sum = [parts.count == 1 ? Array(parts[0]) : fold(parts, isFinal: index == stations.count - 1)]
+            let parts = sum + station.map { Part(bytes: inputs[$0][bytes], isSum: false) }
+            sum = [parts.count == 1 ? parts[0] : fold(parts, isFinal: index == stations.count - 1)]
         }
-        return sum[0]
+        return sum[0].array
     }
 
-    private func tree(_ place: Int, _ bytes: Range<Int>) -> [UInt8] {
-        var parts = [inputs[(place + operation.collective.root) % ranks][bytes]]
+    private func tree(_ place: Int, _ bytes: Range<Int>) -> Part {
+        var parts = [Part(bytes: inputs[(place + operation.collective.root) % ranks][bytes], isSum: false)]
         var step = 1
         while place & step == 0, place + step < ranks {
-            parts.append(tree(place + step, bytes)[...])
+            parts.append(tree(place + step, bytes))
             step *= 2
         }
-        return parts.count == 1 ? Array(parts[0]) : fold(parts, isFinal: place == 0)
+        return parts.count == 1 ? parts[0] : fold(parts, isFinal: place == 0)
     }
 
-    private func fold(_ parts: [ArraySlice<UInt8>], isFinal: Bool) -> [UInt8] {
-        let byteCount = parts[0].count
+    /// A rank's own part, or a sum of several: an average scales the former.
+    private struct Part {
+        var bytes: ArraySlice<UInt8>
+        var isSum: Bool
+
+        var array: [UInt8] { Array(bytes) }
+    }
+
+    private func fold(_ parts: [Part], isFinal: Bool) -> Part {
+        let byteCount = parts[0].bytes.count
+        let partials = parts.indices.reduce(UInt64(0)) { parts[$1].isSum ? $0 | 1 << UInt64($1) : $0 }
         let sources = UnsafeMutableRawBufferPointer.allocate(byteCount: max(1, parts.count * byteCount), alignment: 64)
         defer { unsafe sources.deallocate() }
         for (index, part) in parts.enumerated() {
-            unsafe part.withUnsafeBytes { unsafe sources.baseAddress!.advanced(by: index * byteCount).copyMemory(from: $0) }
+            unsafe part.bytes.withUnsafeBytes { unsafe sources.baseAddress!.advanced(by: index * byteCount).copyMemory(from: $0) }
         }
         let addresses = unsafe parts.indices.map { unsafe UnsafeRawPointer(sources.baseAddress! + $0 * byteCount) }
-        return unsafe Array(unsafeUninitializedCapacity: byteCount) { target, count in
+        let result = unsafe [UInt8](unsafeUninitializedCapacity: byteCount) { target, count in
             count = byteCount
             let targets = unsafe [UnsafeMutableRawPointer(target.baseAddress!)]
             // SAFETY: the sources live until the end of the function, the target is lent.
@@ -147,10 +174,11 @@ struct Expectation {
                 unsafe targets.withUnsafeBufferPointer { targets in
                     unsafe Kernels.reduce(
                         operation.reduction, operation.type, sources: addresses, destinations: targets, count: byteCount / size,
-                        divisor: isFinal && operation.reduction == .average ? ranks : 0, streaming: false)
+                        averaging: Averaging(ranks: ranks, partials: partials, isFinal: isFinal), streaming: false)
                 }
             }
         }
+        return Part(bytes: result[...], isSum: true)
     }
 }
 

@@ -30,6 +30,8 @@ final class Rehearsal {
     private var links: [Link]
     /// Channels between two ranks, each in order by itself.
     private let channels: Int
+    /// All that ranks gave: no sums.
+    private var givenSymbols: Set<UInt64> = []
 
     private struct Link {
         /// The sender's clock at each message.
@@ -92,6 +94,7 @@ final class Rehearsal {
         // SAFETY: the caller lends the memory.
         while index < symbols.count {
             let isInput = space == 0 && index >= start && index < end
+            if isInput, operation.collective.reduces { givenSymbols.insert(Symbol.input(rank, index - start)) }
             unsafe symbols[index] = isInput ? Symbol.input(rank, index - start) : Symbol.nothing(4 * rank + space, index)
             index += 1
         }
@@ -210,7 +213,7 @@ final class Rehearsal {
                 case .machine(let start): machine(of: rank).map { $0 == rank ? .output(start) : .peerOutput(start, rank: $0) }
                 }
             let (sources, start) = sources(fold.sources, rank)
-            store(sources, targets, fold.count, rank, eagerStart: start, isFinal: fold.isFinal)
+            store(sources, targets, fold.count, rank, eagerStart: start, isFinal: fold.isFinal, partials: fold.partials)
         }
     }
 
@@ -242,7 +245,8 @@ final class Rehearsal {
     }
 
     private func store(
-        _ sources: [Location], _ targets: [Location], _ count: Int, _ rank: Int, eagerStart: Int = 0, isFinal: Bool = false
+        _ sources: [Location], _ targets: [Location], _ count: Int, _ rank: Int, eagerStart: Int = 0, isFinal: Bool = false,
+        partials: UInt64? = nil
     ) {
         guard count > 0 else { return }
         let event = (rank, clocks[rank][rank])
@@ -250,6 +254,10 @@ final class Rehearsal {
         let to = targets.map { touch($0, count, of: rank, by: event, clocks[rank], isWrite: true) }
         guard !from.contains(where: { $0 == nil }), !to.contains(where: { $0 == nil }) else { return }
         // SAFETY: `touch` has checked all ranges.
+        for (number, source) in from.enumerated() where partials != nil {
+            let (isPartial, isGiven) = unsafe (number < 64 && partials! >> number & 1 == 1, givenSymbols.contains(at(source!)[0]))
+            if isPartial == isGiven { fault("rank \(rank) takes \(sources[number]) for \(isPartial ? "a sum" : "a rank's own part")") }
+        }
         let sums = UnsafeMutablePointer<UInt64>.allocate(capacity: count)
         defer { unsafe sums.deallocate() }
         unsafe memcpy(sums, at(from[0]!), count * 8)

@@ -7,6 +7,10 @@ import Verbena
 private protocol Arithmetic: Measurable {
     static func combine(_ left: Self, _ right: Self, _ operation: ReductionOperation) -> Self
     func divided(by ranks: Int) -> Self
+    /// As it enters an average: divided by a power of two, where there is room.
+    func scaled(by power: Int) -> Self
+    /// The end of that: divided by what is left of the number of ranks.
+    func averaged(over ranks: Int, scaledBy power: Int) -> Self
 }
 
 extension Arithmetic where Self: BinaryFloatingPoint {
@@ -20,6 +24,8 @@ extension Arithmetic where Self: BinaryFloatingPoint {
     }
 
     func divided(by ranks: Int) -> Self { self / Self(ranks) }
+    func scaled(by power: Int) -> Self { self / Self(power) }
+    func averaged(over ranks: Int, scaledBy power: Int) -> Self { self / (Self(ranks) / Self(power)) }
 }
 
 extension Arithmetic where Self: FixedWidthInteger {
@@ -33,6 +39,8 @@ extension Arithmetic where Self: FixedWidthInteger {
     }
 
     func divided(by ranks: Int) -> Self { self / Self(ranks) }
+    func scaled(by power: Int) -> Self { self }
+    func averaged(over ranks: Int, scaledBy power: Int) -> Self { divided(by: ranks) }
 }
 
 extension Float: Arithmetic {}
@@ -53,6 +61,8 @@ extension BFloat16: Arithmetic {
     }
 
     func divided(by ranks: Int) -> BFloat16 { BFloat16(float / Float(ranks)) }
+    func scaled(by power: Int) -> BFloat16 { BFloat16(float / Float(power)) }
+    func averaged(over ranks: Int, scaledBy power: Int) -> BFloat16 { BFloat16(float / (Float(ranks) / Float(power))) }
 }
 
 // SAFETY (whole file): the arrays outlive the closures that lend them.
@@ -63,20 +73,26 @@ extension BFloat16: Arithmetic {
     private func reduced<E: Arithmetic>(
         _ pattern: Pattern<E>, block: Int, index: Int, _ generator: inout SplitMix
     ) -> E {
-        var partial = (0..<pattern.worldSize).map { E(whole: pattern.value(rank: $0, block: block, index: index)) }
+        let isAverage = pattern.operation == .average
+        var power = 1
+        while isAverage, !E.elementType.isInteger, power < pattern.worldSize { power *= 2 }
+        var partial = (0..<pattern.worldSize).map {
+            pattern.element(pattern.value(rank: $0, block: block, index: index)).scaled(by: power)
+        }
         while partial.count > 1 {
             let left = partial.remove(at: Int(generator.next() % UInt64(partial.count)))
             let position = Int(generator.next() % UInt64(partial.count))
             partial[position] = E.combine(left, partial[position], pattern.operation)
         }
-        return pattern.operation == .average ? partial[0].divided(by: pattern.worldSize) : partial[0]
+        guard isAverage else { return partial[0] }
+        return partial[0].averaged(over: pattern.worldSize, scaledBy: power)
     }
 
     private func orderDoesNotMatter<E: Arithmetic>(_: E.Type, _ operation: ReductionOperation, ranks: Int) {
         let pattern = Pattern<E>(kind: .allreduce, operation: operation, worldSize: ranks)
         var generator = SplitMix(seed: UInt64(ranks))
         for index in 0..<(ranks > 9 ? 60 : 340) {
-            let answer = E(whole: pattern.answer(rank: 0, block: 0, index: index))
+            let answer = pattern.element(pattern.answer(rank: 0, block: 0, index: index))
             for _ in 0..<2 { #expect(reduced(pattern, block: 0, index: index, &generator) == answer) }
         }
     }
@@ -104,12 +120,12 @@ extension BFloat16: Arithmetic {
         let count = 1200
         for operation in ReductionOperation.allCases {
             let pattern = Pattern<E>(kind: .allreduce, operation: operation, worldSize: ranks)
-            let answers = (0..<count).map { E(whole: pattern.answer(rank: 0, block: 0, index: $0)) }
+            let answers = (0..<count).map { pattern.element(pattern.answer(rank: 0, block: 0, index: $0)) }
             #expect(wrong(answers, pattern, rank: 0, block: 0) == 0)
             #expect(wrong(Array(repeating: E.poison, count: count), pattern, rank: 0, block: 0) > count / 2)
             #expect(wrong(Array(repeating: E(whole: 0), count: count), pattern, rank: 0, block: 0) > count / 2)
             for rank in 0..<ranks {
-                let own = (0..<count).map { E(whole: pattern.value(rank: rank, block: 0, index: $0)) }
+                let own = (0..<count).map { pattern.element(pattern.value(rank: rank, block: 0, index: $0)) }
                 #expect(wrong(own, pattern, rank: 0, block: 0) > 0, "\(E.elementType) \(operation): what rank \(rank) began with")
             }
             // One element late.
@@ -120,6 +136,25 @@ extension BFloat16: Arithmetic {
     @Test("what was left out, not reduced or misplaced shows", arguments: [2, 3, 4, 5])
     func mistakes(ranks: Int) {
         for type in ElementType.allCases { mistakesShow(type.measurable, ranks: ranks) }
+    }
+
+    private func sumsOverflow<E: Arithmetic>(_: E.Type, ranks: Int) {
+        let pattern = Pattern<E>(kind: .allreduce, operation: .average, worldSize: ranks)
+        let results = (0..<Pattern<E>.period).map { index in
+            let values = (0..<ranks).map { pattern.element(pattern.value(rank: $0, block: 0, index: index)) }
+            return values.dropFirst().reduce(values[0]) { E.combine($0, $1, .average) }.divided(by: ranks)
+        }
+        #expect(wrong(results, pattern, rank: 0, block: 0) > 0, "\(E.elementType), \(ranks) ranks")
+        // What goes in fits: 1024 of them are infinite.
+        for rank in 0..<ranks { #expect(!pattern.input(rank: rank, count: 1000)[0].contains(E(large: 1 << 10))) }
+    }
+
+    @Test("an average shows whether the sum of all was taken in its type", arguments: [2, 3, 4, 8, 64])
+    func overflow(ranks: Int) {
+        sumsOverflow(Float.self, ranks: ranks)
+        sumsOverflow(Double.self, ranks: ranks)
+        sumsOverflow(Float16.self, ranks: ranks)
+        sumsOverflow(BFloat16.self, ranks: ranks)
     }
 
     @Test("a rank that is left out shows", arguments: [2, 3, 5, 17, 40], ReductionOperation.allCases)

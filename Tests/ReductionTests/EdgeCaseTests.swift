@@ -8,8 +8,12 @@ import Testing
 
     /// Reduces arrays whose elements are all alike, on every instruction set; the one value that all elements of all results are.
     private func result<E: Reducible & Equatable>(_ operation: ReductionOperation, _ values: [E], divisor: Int = 0) -> E? {
+        result(operation, values, Averaging(ranks: divisor, isFinal: true))
+    }
+
+    private func result<E: Reducible & Equatable>(_ operation: ReductionOperation, _ values: [E], _ averaging: Averaging) -> E? {
         let results = InstructionSet.available.flatMap { set in
-            reduced(operation, values.map { Array(repeating: $0, count: Self.count) }, divisor: divisor, on: set)
+            reduced(operation, values.map { Array(repeating: $0, count: Self.count) }, averaging: averaging, on: set)
         }
         let bits = results.map { bytes(of: $0) }
         return bits.allSatisfy { $0 == bits[0] } ? results[0] : nil
@@ -88,14 +92,69 @@ import Testing
         #expect(result(.sum, [258, 1].map { BFloat16($0) }) == BFloat16(260))
         let largest = BFloat16(bitPattern: 0x7f7f)
         #expect(result(.sum, [largest, largest]) == BFloat16(.infinity))
-        #expect(result(.average, [largest, largest], divisor: 2) == BFloat16(.infinity), "the sum itself is beyond float")
+        #expect(result(.average, [largest, largest], divisor: 2) == largest, "though the sum is beyond float")
+    }
+
+    private func checkLargest<E: Reducible & Comparable>(_ largest: E, _ half: E, _ minus: E, _ infinity: E) throws {
+        for ranks in [2, 3, 4, 5, 64, 100] {
+            let all = Array(repeating: largest, count: ranks)
+            let atOnce = try #require(result(.average, all, divisor: ranks))
+            #expect(atOnce > half && atOnce <= largest)
+            #expect(try #require(result(.average, Array(repeating: minus, count: ranks), divisor: ranks)) >= minus)
+            #expect(result(.average, [infinity] + all.dropFirst(), divisor: ranks) == infinity)
+            // One after the other, as in a ring: what is partial is not scaled again.
+            var sum = largest
+            for rank in 1..<ranks {
+                let averaging = Averaging(ranks: ranks, partials: rank == 1 ? 0 : 1, isFinal: rank == ranks - 1)
+                sum = try #require(result(.average, [sum, largest], averaging))
+            }
+            #expect(sum > half && sum <= largest, "\(ranks) times \(largest)")
+        }
+    }
+
+    /// The average of finite numbers is finite, whatever their sum; an infinite number makes it infinite.
+    @Test func averagesOfTheLargestNumbersFit() throws {
+        try checkLargest(Float.greatestFiniteMagnitude, 0x1p127, -.greatestFiniteMagnitude, .infinity)
+        try checkLargest(Double.greatestFiniteMagnitude, 0x1p1023, -.greatestFiniteMagnitude, .infinity)
+        try checkLargest(Float16.greatestFiniteMagnitude, 0x1p15, -.greatestFiniteMagnitude, .infinity)
+        try checkLargest(BFloat16(bitPattern: 0x7f7f), BFloat16(0x1p127), BFloat16(bitPattern: 0xff7f), BFloat16(.infinity))
+        // Four ranks' 30000, three of them already in.
+        #expect(result(.average, [Float16(22500), 30000], Averaging(ranks: 4, partials: 1, isFinal: true)) == 30000)
+    }
+
+    /// Roundings on the way may lead above the largest number: of 8 ranks, which have one or the other of the two largest, in the order of a ring.
+    @Test func roundingsDoNotMakeAnAverageInfinite() {
+        for mask in 0..<256 {
+            let values = (0..<8).map { Float16(bitPattern: 0x7bff - UInt16(mask >> $0 & 1)) }
+            var sum = values[0]
+            for rank in 1..<8 {
+                sum =
+                    result(
+                        .average, [sum, values[rank]], Averaging(ranks: 8, partials: rank == 1 ? 0 : 1, isFinal: rank == 7)) ?? .nan
+            }
+            #expect(sum.isFinite && sum >= 65408, "\(mask)")
+        }
     }
 
     @Test func subnormalsAreKept() {
         #expect(result(.sum, [Float.leastNonzeroMagnitude, 0]) == .leastNonzeroMagnitude)
-        #expect(result(.average, [Double.leastNonzeroMagnitude, .leastNonzeroMagnitude], divisor: 2) == .leastNonzeroMagnitude)
+        #expect(result(.average, [Double.leastNonzeroMagnitude, 0], divisor: 1) == .leastNonzeroMagnitude)
         #expect(result(.sum, [Float16.leastNonzeroMagnitude, .leastNonzeroMagnitude])?.bitPattern == 2)
         #expect(result(.maximum, [BFloat16(bitPattern: 1), BFloat16(0)])?.bitPattern == 1)
+    }
+
+    /// A part of an average may lose what is below the least subnormal number: see `Averaging`. Halves, whose subnormals are near, are rounded
+    /// once a call.
+    @Test func averagesNearZeroAreWithinTheirLastPlace() {
+        #expect(result(.average, [Double.leastNonzeroMagnitude, .leastNonzeroMagnitude], divisor: 2) == 0)
+        #expect(result(.average, [Double(0x1p-1072), 0x1p-1072], divisor: 2) == 0x1p-1072)
+        #expect(result(.average, [Float(0x1p-146), 0x1p-146, 0x1p-146, 0x1p-146], divisor: 4) == 0x1p-146)
+        #expect(result(.average, [Float16.leastNonzeroMagnitude, .leastNonzeroMagnitude], divisor: 2) == .leastNonzeroMagnitude)
+        let many = Array(repeating: Float16.leastNonzeroMagnitude, count: 64)
+        #expect(result(.average, many, divisor: 64) == .leastNonzeroMagnitude)
+        // A partial sum of halves is rounded to what the average is rounded to: 2 of 64 are nothing, 32 are one half of a place.
+        #expect(result(.average, Array(many[..<2]), Averaging(ranks: 64, isFinal: false)) == 0)
+        #expect(result(.average, Array(many[..<33]), Averaging(ranks: 64, isFinal: false)) == .leastNonzeroMagnitude)
     }
 
     @Test func integersWrapAndTruncate() {
@@ -105,6 +164,8 @@ import Testing
         #expect(result(.sum, [UInt32.max, 2]) == 1)
         #expect(result(.average, [Int32(-3), -4], divisor: 2) == -3)
         #expect(result(.average, [Int8(-100), -100], divisor: 2) == 28, "the sum has wrapped to 56")
+        #expect(result(.average, [Int8(100), 100], divisor: 2) == -28, "the sum has wrapped to -56")
+        #expect(result(.average, [Int8(100), 27], Averaging(ranks: 3, isFinal: false)) == 127, "no division before the end")
         #expect(result(.average, [Int8(-128)], divisor: 128) == -1)
         #expect(result(.average, [Int8(-128)], divisor: 129) == 0)
         #expect(result(.average, [Int64.min], divisor: Int.max) == -1)
@@ -117,6 +178,10 @@ import Testing
 
 /// `Kernels.reduce` of whole arrays into one new array.
 func reduced<E: Reducible>(_ operation: ReductionOperation, _ inputs: [[E]], divisor: Int, on set: InstructionSet) -> [E] {
+    reduced(operation, inputs, averaging: Averaging(ranks: divisor, isFinal: true), on: set)
+}
+
+func reduced<E: Reducible>(_ operation: ReductionOperation, _ inputs: [[E]], averaging: Averaging, on set: InstructionSet) -> [E] {
     var inputs = inputs
     let count = inputs[0].count
     let flat = inputs.flatMap { $0 }
@@ -128,7 +193,7 @@ func reduced<E: Reducible>(_ operation: ReductionOperation, _ inputs: [[E]], div
                 unsafe UnsafeMutableRawPointer(mutating: flat.baseAddress! + $0)
             }
             unsafe reduce(
-                operation, E.elementType, sources, [UnsafeMutableRawPointer(into.baseAddress!)], count: count, divisor: divisor,
+                operation, E.elementType, sources, [UnsafeMutableRawPointer(into.baseAddress!)], count: count, averaging: averaging,
                 streaming: false, on: set)
         }
         initializedCount = count

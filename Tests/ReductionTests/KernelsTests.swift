@@ -66,10 +66,10 @@ import Testing
     private func checkAll<E: Reducible>(_: E.Type, _ operation: ReductionOperation) {
         let type = E.elementType
         for sourceCount in [1, 2, 3, 5] {
-            let divisor = operation == .average ? sourceCount : 7
             let inputs = (0..<sourceCount).map { E.samples(count: Self.mostElements, seed: $0) }
+            let averaging = Averaging(ranks: operation == .average ? sourceCount : 7, isFinal: true)
             let answers = (0..<Self.mostElements).map { index in
-                E.reduced(operation, inputs.map { $0[index] }, divisor: divisor)
+                E.reduced(operation, inputs.map { $0[index] }, averaging: averaging)
             }
             for placement in Placement.allCases {
                 let byteCount = Self.mostElements * type.byteCount
@@ -83,7 +83,7 @@ import Testing
                         for streaming in [false, true] {
                             for index in 0..<destinationCount { destinations.clear(index, byteCount: count * type.byteCount) }
                             unsafe reduce(
-                                operation, type, sources.starts, destinations.starts, count: count, divisor: divisor,
+                                operation, type, sources.starts, destinations.starts, count: count, averaging: averaging,
                                 streaming: streaming, on: set)
                             let isRight = unsafe answers.withUnsafeBytes { answers in
                                 let wanted = unsafe UnsafeRawBufferPointer(rebasing: answers[..<(count * type.byteCount)])
@@ -120,7 +120,8 @@ import Testing
                     arena.clear(3, byteCount: bytes)
                     unsafe reduce(
                         operation, E.elementType, sourceIndices.map { unsafe arena.starts[$0] },
-                        destinationIndices.map { unsafe arena.starts[$0] }, count: count, divisor: 3, streaming: streaming, on: set)
+                        destinationIndices.map { unsafe arena.starts[$0] }, count: count, averaging: Averaging(ranks: 3, isFinal: true),
+                        streaming: streaming, on: set)
                     let isRight = unsafe answers.withUnsafeBytes { answers in
                         let wanted = unsafe UnsafeRawBufferPointer(rebasing: answers[..<bytes])
                         return destinationIndices.allSatisfy { unsafe arena.holds($0, wanted) }
@@ -131,22 +132,35 @@ import Testing
         }
     }
 
+    /// As parts of averages over few and many ranks, own and partial ones, on every instruction set and by the chosen one.
     private func checkCombine<E: Reducible>(_: E.Type) {
         let left = E.samples(count: 67, seed: 20)
         let right = E.samples(count: 67, seed: 21)
         let arena = Arena(byteCount: 67 * E.elementType.byteCount, offsets: [0])
-        for (operation, divisor) in ReductionOperation.allCases.flatMap({ operation in [0, 1, 2, 300].map { (operation, $0) } }) {
-            let answers = zip(left, right).map { E.reduced(operation, [$0, $1], divisor: divisor) }
-            arena.clear(0, byteCount: arena.byteCount)
-            // SAFETY: the arrays outlive the closures, the arena the call.
-            unsafe left.withUnsafeBytes { left in
-                unsafe right.withUnsafeBytes { right in
-                    unsafe Kernels.combine(
-                        operation, E.elementType, left.baseAddress!, right.baseAddress!, into: arena.starts[0], count: 67, divisor: divisor)
+        for operation in ReductionOperation.allCases {
+            for (ranks, isFinal) in [0, 1, 2, 3, 4, 5, 64, 300].flatMap({ ranks in [false, true].map { (ranks, $0) } }) {
+                for partials in UInt64(0)..<4 {
+                    let averaging = Averaging(ranks: ranks, partials: partials, isFinal: isFinal)
+                    let answers = zip(left, right).map { E.reduced(operation, [$0, $1], averaging: averaging) }
+                    arena.clear(0, byteCount: arena.byteCount)
+                    // SAFETY: the arrays outlive the closures, the arena the call.
+                    unsafe left.withUnsafeBytes { left in
+                        unsafe right.withUnsafeBytes { right in
+                            unsafe Kernels.combine(
+                                operation, E.elementType, left.baseAddress!, right.baseAddress!, into: arena.starts[0], count: 67,
+                                averaging: averaging)
+                        }
+                    }
+                    let isRight = unsafe answers.withUnsafeBytes { unsafe arena.holds(0, $0) }
+                    #expect(isRight, "\(operation), \(averaging)")
+                    let onSets = InstructionSet.available.map { reduced(operation, [left, right], averaging: averaging, on: $0) }
+                    // SAFETY: the arrays outlive the closures.
+                    let allAreRight = unsafe answers.withUnsafeBytes { answers in
+                        onSets.allSatisfy { unsafe $0.withUnsafeBytes { unsafe $0.elementsEqual(answers) } }
+                    }
+                    #expect(allAreRight, "\(operation), \(averaging)")
                 }
             }
-            let isRight = unsafe answers.withUnsafeBytes { unsafe arena.holds(0, $0) }
-            #expect(isRight, "\(operation), divisor \(divisor)")
         }
     }
 }
@@ -154,13 +168,13 @@ import Testing
 /// `Kernels.reduce` on arrays of pointers.
 func reduce(
     _ operation: ReductionOperation, _ type: ElementType, _ sources: [UnsafeMutableRawPointer], _ destinations: [UnsafeMutableRawPointer],
-    count: Int, divisor: Int, streaming: Bool, on set: InstructionSet
+    count: Int, averaging: Averaging, streaming: Bool, on set: InstructionSet
 ) {
     // SAFETY: the caller vouches for the memory behind the pointers; the arrays of pointers outlive the closures.
     unsafe sources.map { UnsafeRawPointer($0) }.withUnsafeBufferPointer { sources in
         unsafe destinations.withUnsafeBufferPointer { destinations in
             unsafe Kernels.reduce(
-                operation, type, sources: sources, destinations: destinations, count: count, divisor: divisor, streaming: streaming,
+                operation, type, sources: sources, destinations: destinations, count: count, averaging: averaging, streaming: streaming,
                 on: set)
         }
     }

@@ -6,7 +6,14 @@ protocol Reducible: Element {
     init(bits: UInt64)
     /// One of a size at which sums and products round and stay finite.
     init(moderate: UInt64)
-    static func reduced(_ operation: ReductionOperation, _ values: [Self], divisor: Int) -> Self
+    static func reduced(_ operation: ReductionOperation, _ values: [Self], averaging: Averaging) -> Self
+}
+
+extension Reducible {
+    /// An average over so many ranks, of which these are parts.
+    static func reduced(_ operation: ReductionOperation, _ values: [Self], divisor: Int) -> Self {
+        reduced(operation, values, averaging: Averaging(ranks: divisor, isFinal: true))
+    }
 }
 
 /// Deterministic random numbers: each value is a function of its place.
@@ -25,7 +32,18 @@ extension Reducible {
 }
 
 /// Folds in the type itself: a NaN wins, -0 is below +0, and the NaN that is stored is the canonical one.
-private func folded<F: BinaryFloatingPoint>(_ operation: ReductionOperation, _ values: [F], divisor: Int) -> F {
+/// - Parameters:
+///   - room: how many more powers of two than the ranks need a part of an average is divided by.
+///   - largest: what a finite sum is at most as an average.
+private func folded<F: BinaryFloatingPoint>(
+    _ operation: ReductionOperation, _ values: [F], averaging: Averaging, room: Int = 1, largest: F = .greatestFiniteMagnitude
+) -> F {
+    let isAverage = operation == .average && averaging.ranks > 1
+    var power = F(1)
+    if isAverage { for _ in 0..<Int.bitWidth - (averaging.ranks - 1).leadingZeroBitCount + room { power *= 2 } }
+    let values = values.enumerated().map { index, value in
+        isAverage && !(index < 64 && averaging.partials >> index & 1 == 1) ? value / power : value
+    }
     let result = values.dropFirst().reduce(values[0]) { left, right in
         switch operation {
         case .sum, .average: return left + right
@@ -36,7 +54,8 @@ private func folded<F: BinaryFloatingPoint>(_ operation: ReductionOperation, _ v
             return isLeft == (operation == .minimum) ? left : right
         }
     }
-    let finished = operation == .average && divisor > 1 ? result / F(divisor) : result
+    var finished = isAverage && averaging.isFinal ? result / (F(averaging.ranks) / power) : result
+    if isAverage, result.isFinite { finished = min(max(finished, -largest), largest) }
     return finished.isNaN ? .nan : finished
 }
 
@@ -44,8 +63,8 @@ extension Float: Reducible {
     init(bits: UInt64) { self.init(bitPattern: UInt32(truncatingIfNeeded: bits)) }
     init(moderate: UInt64) { self = (Float(moderate >> 40) - 0x1p23) * 0x1.8p-22 }
 
-    static func reduced(_ operation: ReductionOperation, _ values: [Float], divisor: Int) -> Float {
-        folded(operation, values, divisor: divisor)
+    static func reduced(_ operation: ReductionOperation, _ values: [Float], averaging: Averaging) -> Float {
+        folded(operation, values, averaging: averaging)
     }
 }
 
@@ -53,8 +72,8 @@ extension Double: Reducible {
     init(bits: UInt64) { self.init(bitPattern: bits) }
     init(moderate: UInt64) { self = (Double(moderate >> 11) - 0x1p52) * 0x1.8p-51 }
 
-    static func reduced(_ operation: ReductionOperation, _ values: [Double], divisor: Int) -> Double {
-        folded(operation, values, divisor: divisor)
+    static func reduced(_ operation: ReductionOperation, _ values: [Double], averaging: Averaging) -> Double {
+        folded(operation, values, averaging: averaging)
     }
 }
 
@@ -62,8 +81,8 @@ extension Float16: Reducible {
     init(bits: UInt64) { self.init(bitPattern: UInt16(truncatingIfNeeded: bits)) }
     init(moderate: UInt64) { self.init(Float(moderate: moderate)) }
 
-    static func reduced(_ operation: ReductionOperation, _ values: [Float16], divisor: Int) -> Float16 {
-        let result = Float16(folded(operation, values.map(Float.init), divisor: divisor))
+    static func reduced(_ operation: ReductionOperation, _ values: [Float16], averaging: Averaging) -> Float16 {
+        let result = Float16(folded(operation, values.map(Float.init), averaging: averaging, room: 0, largest: 65504))
         return result.isNaN ? .nan : result
     }
 }
@@ -72,8 +91,8 @@ extension BFloat16: Reducible {
     init(bits: UInt64) { self.init(bitPattern: UInt16(truncatingIfNeeded: bits)) }
     init(moderate: UInt64) { self.init(Float(moderate: moderate)) }
 
-    static func reduced(_ operation: ReductionOperation, _ values: [BFloat16], divisor: Int) -> BFloat16 {
-        BFloat16(folded(operation, values.map(Float.init), divisor: divisor))
+    static func reduced(_ operation: ReductionOperation, _ values: [BFloat16], averaging: Averaging) -> BFloat16 {
+        BFloat16(folded(operation, values.map(Float.init), averaging: averaging, largest: BFloat16(bitPattern: 0x7f7f).float))
     }
 }
 
@@ -84,7 +103,7 @@ extension ReducibleInteger {
     init(bits: UInt64) { self.init(truncatingIfNeeded: bits) }
     init(moderate: UInt64) { self.init(truncatingIfNeeded: moderate >> 59) }
 
-    static func reduced(_ operation: ReductionOperation, _ values: [Self], divisor: Int) -> Self {
+    static func reduced(_ operation: ReductionOperation, _ values: [Self], averaging: Averaging) -> Self {
         let result = values.dropFirst().reduce(values[0]) { left, right in
             switch operation {
             case .sum, .average: left &+ right
@@ -93,7 +112,8 @@ extension ReducibleInteger {
             case .maximum: left < right ? right : left
             }
         }
-        return operation == .average && divisor > 1 ? Self(Int128(result) / Int128(divisor)) : result
+        let divides = operation == .average && averaging.ranks > 1 && averaging.isFinal
+        return divides ? Self(Int128(result) / Int128(averaging.ranks)) : result
     }
 }
 

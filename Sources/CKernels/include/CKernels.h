@@ -3,6 +3,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /// Every kernel, compiled for one instruction set. The sets differ in speed only: each gives the same bits.
 typedef struct KernelSet KernelSet;
@@ -16,18 +17,26 @@ const KernelSet *_Nullable kernel_set_at(size_t index);
 /// "avx512", "avx2", "sse2", "neon" or "portable".
 const char *_Nonnull kernel_set_name(const KernelSet *_Nonnull set);
 
+/// What a fold does towards an average over `ranks`; of one rank it is a sum. Bit i of `partials` says that source i is the result of such a
+/// fold that was not final; sources beyond the 64th are none. See Reduction's `Averaging`.
+typedef struct {
+    size_t ranks;
+    uint64_t partials;
+    bool is_final;
+} KernelAveraging;
+
 /// Folds `count` elements of each source, left to right, and stores the result into each destination.
-/// `operation` and `type` are the raw values of Reduction's `ReductionOperation` and `ElementType`. A divisor of 0 or 1 divides nothing.
+/// `operation` and `type` are the raw values of Reduction's `ReductionOperation` and `ElementType`. Only an average looks at `averaging`.
 /// A destination is the very address of a source, or overlaps none. Where `streaming`, stores go past the caches, and a fence
 /// behind them orders them before what the caller stores next.
 void kernel_reduce(
     const KernelSet *_Nonnull set, unsigned operation, unsigned type, const void *_Nonnull const *_Nonnull sources, size_t source_count,
-    void *_Nonnull const *_Nonnull destinations, size_t destination_count, size_t count, size_t divisor, bool streaming);
+    void *_Nonnull const *_Nonnull destinations, size_t destination_count, size_t count, KernelAveraging averaging, bool streaming);
 
 /// `kernel_reduce` of two sources into one destination by the chosen set.
 void kernel_combine(
     unsigned operation, unsigned type, const void *_Nonnull left, const void *_Nonnull right, void *_Nonnull into, size_t count,
-    size_t divisor);
+    KernelAveraging averaging);
 
 /// Has the caches fetch this memory, which need not exist. Nothing is read.
 static inline void kernel_prefetch(const void *_Nullable start, size_t byte_count) {
