@@ -142,7 +142,9 @@ extension VerbsFabric {
         case .remoteAccess:
             return verdict(.peerDied, "its device knows the region no more: the process ended, or released it too early")
         case .localProtection: return verdict(.outOfBounds, "device \(device.name) refused the source: the region is gone")
-        case .flushed: return verdict(.deviceFailed, stopped(device, kind), isActive(device) ? "" : VerbsError.remedy(for: .portInactive))
+        case .flushed:
+            let (detail, remedy) = stopped(device, kind)
+            return verdict(.deviceFailed, detail, remedy)
         default: return verdict(.deviceFailed, "the queue pair on device \(device.name) stopped")
         }
     }
@@ -155,11 +157,14 @@ extension VerbsFabric {
 
     /// Flushed without a cause of its own. The news of a port that goes down comes after the requests that it flushes; and a peer's write of
     /// several packets into memory that is not offered stops the pair and says no more, on devices that give no event for it.
-    private func stopped(_ device: OpenDevice, _ kind: WorkRequestTag.Kind) -> String {
+    private func stopped(_ device: OpenDevice, _ kind: WorkRequestTag.Kind) -> (detail: String, remedy: String) {
         let text = "the queue pair on device \(device.name) was stopped"
-        if !isActive(device) { return "\(text) and its port \(device.portNumber) is down" }
-        guard kind == .receive else { return text }
-        return "\(text): the device failed, or the peer wrote into memory that this rank does not offer, or offers no more"
+        let remedy = VerbsError.remedy(for: .portInactive)
+        if !isActive(device) { return ("\(text) and its port \(device.portNumber) is down", remedy) }
+        guard kind == .receive else { return (text, remedy) }
+        return (
+            "\(text): its port went down, it failed, or the peer wrote into memory that this rank does not offer, or offers no more", remedy
+        )
     }
 
     private func isActive(_ device: OpenDevice) -> Bool {
