@@ -109,7 +109,7 @@ import Testing
     /// What was started is complete when `close` returns, in the caller's memory too; requests that are asked later say so.
     @Test(arguments: [1, 2, 3]) func closeCompletesWhatWasStarted(ranks: Int) throws {
         let outcomes = LocalRanks.run(ranks, fabric: .sharedMemory) { communicator in
-            let (operations, count) = (30, 20_000)
+            let (operations, count) = (8, 20_000)
             let memory = UnsafeMutableBufferPointer<Int64>.allocate(capacity: operations * count)
             defer { unsafe memory.deallocate() }
             unsafe memory.initialize(repeating: 1)
