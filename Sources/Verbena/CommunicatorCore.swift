@@ -59,7 +59,7 @@ final class CommunicatorCore: Sendable {
             // Whoever has left is taken for lost by those who still have something to do with it.
             _ = try allGather([], label: "close, when all is done")
         } catch {
-            shutDown(orderly: false)
+            shutDown(orderly: false, because: error)
             throw error
         }
         shutDown(orderly: true)
@@ -74,9 +74,10 @@ final class CommunicatorCore: Sendable {
     }
 
     /// Ends the engine and everything that hangs on it; in order where all ranks have come to `close`.
-    func shutDown(orderly: Bool) {
+    /// - Parameter reason: why not, where it is known: what is under way ends with it, if it is a verdict.
+    func shutDown(orderly: Bool, because reason: VerbenaError? = nil) {
         guard !closed.exchange(true, ordering: .acquiringAndReleasing) else { return }
-        endEngines(orderly: orderly)
+        endEngines(orderly: orderly, because: reason)
         membership?.rendezvous.leave()
         membership?.coordinator?.stop(waitingAtMostSeconds: Communicator.leaveTimeoutSeconds)
     }
@@ -84,17 +85,17 @@ final class CommunicatorCore: Sendable {
     /// As a process ends: nobody is told, and the peers see it. For a handle that was dropped without `close`.
     func drop() {
         guard !closed.exchange(true, ordering: .acquiringAndReleasing) else { return }
-        endEngines(orderly: false)
+        endEngines(orderly: false, because: nil)
     }
 
-    private func endEngines(orderly: Bool) {
+    private func endEngines(orderly: Bool, because reason: VerbenaError?) {
         let open = children.withLock { children in
             defer { children = [] }
             return children
         }
-        for child in open { child.shutDown(orderly: false) }
+        for child in open { child.shutDown(orderly: false, because: reason) }
         // After this nobody copies from or into memory that the engine takes with it.
         for memory in staging.withLock({ $0 }) { memory.end() }
-        engine.stop(orderly: orderly)
+        engine.stop(orderly: orderly, because: reason)
     }
 }

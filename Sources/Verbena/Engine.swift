@@ -218,7 +218,9 @@ final class Engine<F: Fabric & ~Copyable>: EngineControl, @unchecked Sendable {
         published.withLock { $0.costs = costs }
     }
 
-    func stop(orderly: Bool) {
+    func stop(orderly: Bool, because reason: VerbenaError?) {
+        // The caller may know the verdict before it has come here.
+        if let reason, reason.cause == .verdict { verdict.withLock { $0 = $0 ?? reason } }
         let isFirst = inbox.withLock { inbox in
             defer { inbox.stop = inbox.stop ?? orderly }
             return inbox.stop == nil

@@ -40,11 +40,14 @@ protocol EngineControl: AnyObject, Sendable {
     func adopt(_ costs: Costs) throws(VerbenaError)
     /// The job is over: everything in flight ends with this verdict. Any thread.
     func deliver(_ verdict: Verdict)
-    /// Ends the progress thread and the fabric; in order where `orderly`, else as a crash looks to the peers. Waits for it.
-    func stop(orderly: Bool)
+    /// Ends the progress thread and the fabric; in order where `orderly`, else as a crash looks to the peers. Waits for it. What is under way
+    /// ends with the verdict, if `reason` is one, else with `.closed`.
+    func stop(orderly: Bool, because reason: VerbenaError?)
 }
 
 extension EngineControl {
+    func stop(orderly: Bool) { stop(orderly: orderly, because: nil) }
+
     /// As `submitWhereRoom`, for a caller that cannot make room.
     func submit(_ operation: Operation) throws(VerbenaError) -> Int {
         guard let ticket = try submitWhereRoom(operation) else { throw .tooManyUnderWay }
