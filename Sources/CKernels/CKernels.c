@@ -65,12 +65,17 @@ static void reduce_streaming(const KernelSet *set, Kernel *kernel, size_t size, 
 /// computed in the range that they are stored in, it is twice as large, and so are no roundings enough for an infinity. A half is computed
 /// in float, which has room; its small numbers are near, and lose no bit more than they must.
 static int averaging_exponent(unsigned type, size_t ranks) {
-    int exponent = 0;
-    while (exponent < 63 && ((size_t)1 << exponent) < ranks) exponent++;
+    int exponent = 64 - __builtin_clzll(ranks - 1);
     return type == TYPE_FLOAT16 ? exponent : exponent + 1;
 }
 
-static double power_of_two(int exponent) { return __builtin_ldexp(1, exponent); }
+/// By its bits, because every call of a kernel asks for it. The exponent is that of a normal number.
+static double power_of_two(int exponent) {
+    uint64_t bits = (uint64_t)(1023 + exponent) << 52;
+    double value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
 
 /// Says in the call what is to be done for an average, and chooses the kernel for it.
 static Operation average(unsigned type, KernelAveraging averaging, KernelCall *call) {

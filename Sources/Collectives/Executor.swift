@@ -27,11 +27,12 @@ public struct Executor<F: Fabric & ~Copyable>: ~Copyable {
                 detail: "queues of \(fabric.arrivalDepth) arrivals and \(fabric.writeDepth) writes, \(settings.arrivalDepth) needed",
                 remedy: "use a device with deeper queues, or fewer ranks")
         }
-        guard worldSize == 1 || settings.leastMessageBytes...fabric.writeByteLimit ~= settings.messageBytes else {
+        let (least, most) = (settings.leastMessageBytes, fabric.writeByteLimit)
+        guard worldSize == 1 || (least <= settings.messageBytes && settings.messageBytes <= most) else {
             throw FabricError(
                 .resource, during: .open,
                 detail:
-                    "messages of at most \(min(settings.messageBytes, fabric.writeByteLimit)) bytes, \(settings.leastMessageBytes) needed",
+                    "messages of at most \(min(settings.messageBytes, most)) bytes, \(least) needed",
                 remedy: "use a device whose port takes longer ones (max_msg_sz of ibv_devinfo -v)")
         }
         var fabric = fabric

@@ -47,6 +47,9 @@ public struct JobOptions: ParsableArguments {
         if let devicesPerRank, !(1...Configuration.mostDevicesPerRank ~= devicesPerRank) {
             throw ValidationError("--devices-per-rank \(devicesPerRank): give a number from 1 to \(Configuration.mostDevicesPerRank)")
         }
+        if let device, device.allSatisfy({ $0 == "," }) {
+            throw ValidationError("--device '\(device)': give a device's name, such as mlx5_0, or leave it out")
+        }
         if fabric == .sharedMemory, device != nil || devicesPerRank != nil {
             throw ValidationError("--fabric shm has no devices; leave out --device and --devices-per-rank, or take --fabric verbs")
         }

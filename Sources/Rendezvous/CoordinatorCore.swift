@@ -95,6 +95,8 @@ final class CoordinatorCore: Sendable {
     /// From now on the ranks are waited for, and missed ones named.
     /// - Parameter place: where they are expected.
     func awaitRanks(at place: String) {
+        // A rank that is alone meets nobody, and does not come.
+        guard job.update({ $0.worldSize }) > 1 else { return }
         _ = after(bounds.joinTimeoutSeconds) { $0.joinDeadlinePassed() }
         giveNotice(WaitingNotice(firstSeconds: bounds.noticeSeconds), waited: 0, place)
     }

@@ -40,7 +40,7 @@ final class Monitor<State: Sendable>: Sendable {
             let stretch = min(remaining, RunningTime.stretchSeconds)
             let start = ContinuousClock.now
             _ = semaphore.wait(timeout: .now() + stretch)
-            remaining -= min(stretch, start.duration(to: .now).seconds)
+            remaining -= RunningTime.counted(start.duration(to: .now).seconds)
         }
     }
 }

@@ -9,7 +9,7 @@ extension Rendezvous {
     /// - Parameters:
     ///   - payload: at most `RendezvousBounds.payloadByteLimit` (16 MiB).
     ///   - label: what this gather is for, such as "layout"; cut at 128 bytes. It is what errors call it.
-    ///   - timeoutSeconds: how long the rank that comes first waits for the last. Each rank gives up by itself 2 s later
+    ///   - timeoutSeconds: how long the rank that comes first waits for the last. Each rank gives up by itself 60 s later
     ///     than its own timeout.
     /// - Throws: `.payloadTooLarge` (nothing was sent), `.labelMismatch`, `.peerLeft`, `.timedOut`, `.closed`, `.verdict`, and
     ///   whatever else has ended the job before.

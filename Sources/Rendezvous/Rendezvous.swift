@@ -44,7 +44,8 @@ public final class Rendezvous: Sendable {
     ///   - host: where the coordinator is, by name or address. It may start later: connecting is tried again until the deadline.
     ///   - version: of the program; all ranks must give the same, at most 64 bytes.
     ///   - joinTimeoutSeconds: for finding the coordinator; after 5 s, and then rarely, a line in the log says where it is looked for. For the other
-    ///     ranks the coordinator's own deadline counts, and its word is waited for 2 s longer; so long may the last attempt to connect take, too.
+    ///     ranks the coordinator's own deadline counts, and its word is waited for 60 s longer. The last attempt to connect may end 7.5 s after
+    ///     the deadline.
     ///   - onVerdict: called at most once, on the connection's thread, as soon as something ends the job after all ranks have
     ///     joined and before this one leaves. It may come before `join` has returned. It must not block.
     /// - Throws: `.unreachable`, `.notACoordinator`, `.wrongSecret`, `.wrongWorldSize`, `.wrongVersion`, `.rankOutOfRange`,

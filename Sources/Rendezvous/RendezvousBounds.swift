@@ -49,9 +49,9 @@ public struct RendezvousBounds: Sendable {
     /// How many failed authentications the coordinator remembers for its message at the join deadline.
     static let rememberedStrangerLimit = 4
 
-    /// Where the coordinator keeps a deadline, a rank waits so much longer before it gives up by itself: the
-    /// coordinator's word is the same for all, and knows more.
-    static let graceSeconds = 2.0
+    /// Where the coordinator keeps a deadline, a rank waits so much longer before it gives up by itself: the coordinator's word is the same for all,
+    /// and knows more. Longer than a coordinator that was paused alone stays unnoticed by default.
+    static let graceSeconds = 60.0
     /// How long ranks wait for each other's verdict, before each keeps its own.
     static let agreementSeconds = 2.0
     /// How long the coordinator waits for the end of a rank's connection, when another rank concludes that its process has ended.

@@ -60,8 +60,11 @@ struct ChildProcesses: ~Copyable {
     /// Ends all that are left, and reaps them.
     mutating func kill() {
         for child in children {
-            Glibc.kill(child.process, SIGKILL)
-            _ = waitpid(child.process, nil, 0)
+            // Of one that somebody else has reaped the number may be another process's by now.
+            if waitpid(child.process, nil, WNOHANG) == 0 {
+                Glibc.kill(child.process, SIGKILL)
+                _ = waitpid(child.process, nil, 0)
+            }
             if child.descriptor >= 0 { close(child.descriptor) }
         }
         children = []

@@ -69,7 +69,7 @@ struct Introduction: Codable, Sendable {
     private var options: String {
         let devices = devicesPerRank == 1 ? "1 device" : "\(devicesPerRank) devices"
         let channels = channelsPerPeer == 0 ? "as many channels as it likes" : "\(channelsPerPeer) channels"
-        return "fabric \(fabric), \(devices) per rank, \(channels) and at most \(landingByteLimit >> 20) MiB of landing memory"
+        return "fabric \(fabric), \(devices) per rank, \(channels) and at most \(landingByteLimit) bytes of landing memory"
     }
 }
 
@@ -180,7 +180,7 @@ struct FabricPlan {
         }
         throw VerbenaError(
             .configuration,
-            "landing memory of at most \(configuration.landingByteLimit) bytes: \(worldSize) ranks need more; "
+            "landing memory of at most \(configuration.landingByteLimit) bytes: \(worldSize == 1 ? "1 rank needs" : "\(worldSize) ranks need") more; "
                 + "give --landing \(least >> 10)K or more")
     }
 

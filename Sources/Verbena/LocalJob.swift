@@ -30,9 +30,15 @@ public enum LocalJob {
     }
 
     /// To be called first in a program that may be a rank: binds its life to the launcher's. Does nothing elsewhere.
+    ///
+    /// A program that a rank starts inherits the rank's variables without being it: it ends with status 1 and a line that says so.
     public static func bindToLauncher() {
         guard let text = ProcessInfo.processInfo.environment[launcherVariable], let parent = Int32(text) else { return }
-        if platform_die_with_parent(parent) != 0 { exit(1) }
+        guard platform_die_with_parent(parent) != 0 else { return }
+        report(
+            "\(launcherVariable) makes this process a rank of process \(parent), which has ended or did not start it; "
+                + "start it without that variable (env -u \(launcherVariable))")
+        exit(1)
     }
 
     /// Runs `ranks` copies of this program with the same arguments and waits for all of them.

@@ -292,12 +292,15 @@ import Testing
         #expect(job.network.mostUnread <= ExecutorSettings.mostUnread + 1, "\(job.network.mostUnread)")
     }
 
-    @Test func aFabricWithShortMessagesIsRefused() throws {
+    /// Whether it is this rank's fabric that takes less, or another's.
+    @Test(arguments: [0, 1, .max]) func aFabricWithShortMessagesIsRefused(ownLimit: Int) throws {
         var settings = Self.settings(3)
-        settings.messageBytes = settings.leastMessageBytes - 1
+        settings.messageBytes = min(ownLimit, settings.leastMessageBytes - 1)
         let network = Network(topology: settings.topology, channels: 1, seed: 1)
         #expect(throws: FabricError.self) {
-            _ = try Executor(fabric: ScrambledFabric(network: network, rank: 0, depth: settings.arrivalDepth), settings: settings)
+            var fabric = ScrambledFabric(network: network, rank: 0, depth: settings.arrivalDepth)
+            fabric.writeByteLimit = ownLimit
+            _ = try Executor(fabric: fabric, settings: settings)
         }
     }
 

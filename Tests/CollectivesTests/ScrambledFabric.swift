@@ -150,6 +150,7 @@ struct ScrambledFabric: Fabric, ~Copyable {
     let network: Network
     let rank: Int
     let depth: Int
+    var writeByteLimit = Int.max
     let name = "scrambled"
     let deviceName = "none"
     var worldSize: Int { network.topology.worldSize }

@@ -42,11 +42,11 @@ import Testing
         let fired = Mutex<ContinuousClock.Instant?>(nil)
         let cancelled = Mutex(false)
         let released = try await loop.submit {
-            // 1.5 s are two stretches; of the pause only the first one counts.
-            _ = RunningTimer(on: loop, afterSeconds: 1.5) { fired.withLock { $0 = .now } }
+            // Of the pause of 4 s two count.
+            _ = RunningTimer(on: loop, afterSeconds: 2.5) { fired.withLock { $0 = .now } }
             let other = RunningTimer(on: loop, afterSeconds: 0.1) { cancelled.withLock { $0 = true } }
             other.cancel()
-            _ = DispatchSemaphore(value: 0).wait(timeout: .now() + 3)
+            _ = DispatchSemaphore(value: 0).wait(timeout: .now() + 4)
             return ContinuousClock.now
         }.get()
         let time = try await offPool { Monitor(()).wait(until: .after(seconds: patience)) { _ in fired.withLock { $0 } } }
