@@ -115,8 +115,8 @@ public final class Communicator: Sendable {
 
     /// Takes leave when every rank has come here: nothing that anybody still needs is taken away. Buffers end with it, and so do the
     /// communicators that `split` made of it: those still open are closed first, in the order of their making. Operations that were started are
-    /// completed before; a `Pending` is good afterwards. A transfer whose other end was not begun ends with `.closed`. Collective. A second call does
-    /// nothing.
+    /// completed before; a `Pending` is good afterwards. A transfer whose other end was not begun ends with `.closed`, and so does what another thread
+    /// begins from here on; what it began before is completed, too. Collective. A second call does nothing.
     /// - Throws: the verdict, when an operation or a rank is lost, or ranks have made different calls; the communicator is closed all the same.
     public func close() throws(VerbenaError) { try core.close() }
 

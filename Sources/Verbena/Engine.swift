@@ -46,6 +46,8 @@ final class Engine<F: Fabric & ~Copyable>: EngineControl, @unchecked Sendable {
     /// Changed by one thread at a time, as collectives are called.
     private let begun = Atomic<UInt64>(0)
     private let ended = DispatchSemaphore(value: 0)
+    /// Signalled whenever the engine is closing and nothing is under way, and at its end.
+    private let drained = DispatchSemaphore(value: 0)
     private let bell: ProgressBell
     /// How often a caller looks before the fabric's `wait`, which reads the clock.
     private let callerLooks: Int
@@ -60,6 +62,8 @@ final class Engine<F: Fabric & ~Copyable>: EngineControl, @unchecked Sendable {
         /// What was taken from the inbox; kept for its capacity.
         var mail = Inbox()
         var stopOrderly: Bool?
+        /// Nothing more is begun: as of the inbox, or because the engine stops.
+        var isClosing = false
         /// The ticket of the operation that its caller runs itself, and that operation's end.
         var ownTicket = UInt64.max
         var ownEnd = OwnEnd.none
@@ -74,6 +78,8 @@ final class Engine<F: Fabric & ~Copyable>: EngineControl, @unchecked Sendable {
         var calls: [Call] = []
         var verdict: Verdict?
         var stop: Bool?
+        /// Nothing more is begun: what ranks have told each other of is all that there will be.
+        var isClosing = false
         var nextSlot = 0
     }
 
@@ -121,17 +127,17 @@ final class Engine<F: Fabric & ~Copyable>: EngineControl, @unchecked Sendable {
             _ = try wait(ticket)
             return
         }
-        count(operation)
         // SAFETY: this thread owns it until `disown`.
         let failure = unsafe runOwned(operation, &owned.pointee)
-        let hasWork = unsafe owned.pointee.executor.hasWork || owned.pointee.stopOrderly != nil
+        // While the engine is closing, the progress thread says when nothing is under way.
+        let hasWork = unsafe owned.pointee.executor.hasWork || owned.pointee.isClosing
         disown(hasWork: hasWork)
         if failure { throw reason }
     }
 
     func submitWhereRoom(_ operation: Operation) throws(VerbenaError) -> Int? {
         let slot = try inbox.withLock { (inbox) throws(VerbenaError) -> Int? in
-            if inbox.stop != nil { throw .communicatorClosed }
+            if inbox.stop != nil || inbox.isClosing { throw .communicatorClosed }
             // As a rule the next in turn; those of operations that take long are passed over.
             guard let slot = slots.take(from: inbox.nextSlot) else { return nil }
             inbox.nextSlot = (slot + 1) % OperationSlots.count
@@ -154,11 +160,11 @@ final class Engine<F: Fabric & ~Copyable>: EngineControl, @unchecked Sendable {
     func release(_ ticket: Int) { slots.free(ticket) }
 
     func finishAll(_ exchange: ([UInt8]) throws(VerbenaError) -> [[UInt8]]) throws(VerbenaError) {
-        let own = try perform { (executor) throws(FabricError) in executor.submitted.bytes }
+        let own = try perform(andClose: true) { (executor) throws(FabricError) in executor.submitted.bytes }
         let all = try exchange(own).map { Submitted(bytes: $0) ?? Submitted() }
         if let other = all.firstIndex(where: { $0.collectives != all[0].collectives }) { throw differs(all, other) }
         try perform { (executor) throws(FabricError) in executor.endUnmatched(all) }
-        slots.waitForAll()
+        drained.wait()  // Bounded: every operation ends within the stall limit, and the engine's end is told, too.
         if let verdict = verdict.withLock({ $0 }) { throw verdict }
     }
 
@@ -238,12 +244,14 @@ final class Engine<F: Fabric & ~Copyable>: EngineControl, @unchecked Sendable {
     }
 
     /// Has `body` carried out by an owner and waits for its answer.
+    /// - Parameter andClose: what was begun before `body` is all that is begun.
     private func perform<R: Sendable>(
-        _ body: @escaping @Sendable (inout Executor<F>) throws(FabricError) -> R
+        andClose: Bool = false, _ body: @escaping @Sendable (inout Executor<F>) throws(FabricError) -> R
     ) throws(VerbenaError) -> R {
         let answer = Answer<R>()
         let isOpen = inbox.withLock { inbox in
             guard inbox.stop == nil else { return false }
+            inbox.isClosing = inbox.isClosing || andClose
             inbox.calls.append { executor in
                 do throws(FabricError) { answer.give(.success(try body(&executor))) } catch { answer.give(.failure(error)) }
             }
@@ -268,7 +276,8 @@ final class Engine<F: Fabric & ~Copyable>: EngineControl, @unchecked Sendable {
     @inline(__always)
     private func runOwned(_ operation: Operation, _ owned: inout Owned) -> Bool {
         if hasMail.load(ordering: .acquiring) { readMail(&owned) }
-        guard owned.stopOrderly == nil else { return true }
+        guard !owned.isClosing else { return true }
+        count(operation)
         do throws(CollectiveError) {
             owned.ownTicket = try owned.executor.submit(operation)
         } catch {
@@ -299,7 +308,10 @@ final class Engine<F: Fabric & ~Copyable>: EngineControl, @unchecked Sendable {
 
     private func progressThread() {
         // Last, when the fabric is gone: whoever waits for the stop finds it so.
-        defer { ended.signal() }
+        defer {
+            drained.signal()
+            ended.signal()
+        }
         while true {
             let seen = bell.count
             if tryOwn() {
@@ -311,6 +323,7 @@ final class Engine<F: Fabric & ~Copyable>: EngineControl, @unchecked Sendable {
                     unsafe owned.deallocate()
                     return
                 }
+                if unsafe owned.pointee.isClosing { drained.signal() }
                 disown(hasWork: false)
             }
             // Between reading the count and here somebody may have rung: then this returns at once.
@@ -318,7 +331,7 @@ final class Engine<F: Fabric & ~Copyable>: EngineControl, @unchecked Sendable {
         }
     }
 
-    /// Drives the executor as long as there is something to do.
+    /// Drives the executor as long as there is something to do, or until the engine stops.
     private func driveOwned(_ owned: inout Owned) {
         var looks = 0
         repeat {
@@ -369,7 +382,7 @@ final class Engine<F: Fabric & ~Copyable>: EngineControl, @unchecked Sendable {
         inbox.withLock { inbox in
             swap(&inbox.requests, &owned.mail.requests)
             swap(&inbox.calls, &owned.mail.calls)
-            (owned.mail.verdict, owned.mail.stop) = (inbox.verdict, inbox.stop)
+            (owned.mail.verdict, owned.mail.stop, owned.mail.isClosing) = (inbox.verdict, inbox.stop, inbox.isClosing)
         }
         if let verdict = owned.mail.verdict { end(&owned, with: verdict) }
         for (operation, slot) in owned.mail.requests { submit(operation, slot: slot, to: &owned) }
@@ -378,6 +391,7 @@ final class Engine<F: Fabric & ~Copyable>: EngineControl, @unchecked Sendable {
         for call in owned.mail.calls { call(&owned.executor) }
         owned.mail.calls.removeAll()
         owned.stopOrderly = owned.stopOrderly ?? owned.mail.stop
+        owned.isClosing = owned.mail.isClosing || owned.stopOrderly != nil
     }
 
     private func submit(_ operation: Operation, slot: Int, to owned: inout Owned) {

@@ -81,18 +81,6 @@ final class OperationSlots: @unchecked Sendable {
     /// Puts a slot back, once for each operation, by whoever submitted it, when it has ended.
     func free(_ slot: Int) { unsafe words[slot].store(State.free.rawValue, ordering: .releasing) }
 
-    /// Waits for the end of every operation that is under way.
-    func waitForAll() {
-        for slot in 0..<Self.count {
-            while isUnderWay(slot) { sleep(on: slot) }
-        }
-    }
-
-    private func isUnderWay(_ slot: Int) -> Bool {
-        let word = unsafe words[slot].load(ordering: .acquiring)
-        return word == State.pending.rawValue || word == State.awaited.rawValue
-    }
-
     /// Sleeps until the operation ends, or a second has passed.
     private func sleep(on slot: Int) {
         // From here on the progress thread must wake us; it may have been quicker.

@@ -32,8 +32,8 @@ protocol EngineControl: AnyObject, Sendable {
     func wait(_ ticket: Int) throws(VerbenaError) -> UInt64
     /// Gives the ticket back: from here on another operation may have it.
     func release(_ ticket: Int)
-    /// Collective: waits until everything that was submitted has ended; nothing more may be. Transfers whose other end no rank has begun end as
-    /// after a `stop`. `exchange` swaps what the ranks have submitted.
+    /// Collective: from here on nothing is begun, on whatever thread; whoever tries is told as after a `stop`. Waits until everything that was begun
+    /// has ended. Transfers whose other end no rank has begun end as after a `stop`. `exchange` swaps what the ranks have begun.
     /// - Throws: where ranks have run different numbers of collectives, and so would wait for each other; the verdict, where there is one.
     func finishAll(_ exchange: ([UInt8]) throws(VerbenaError) -> [[UInt8]]) throws(VerbenaError)
     /// Makes the costs those that algorithms are chosen by; all ranks do so at the same place of the order.

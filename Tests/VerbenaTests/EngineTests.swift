@@ -1,7 +1,8 @@
 import Foundation
 import Synchronization
 import Testing
-import Verbena
+
+@testable import Verbena
 
 /// Who drives the engine when: callers on their own threads, the progress thread, and the end.
 // SAFETY (whole file): each buffer is touched by one thread, between operations only, while its communicator is open.
@@ -125,6 +126,97 @@ import Verbena
                 let ends = try? outcome.get()
                 #expect(ends?.count == 2 && ends?.allSatisfy { $0 == .closed || $0 == .verdict || $0 == .rendezvous } == true, "\(outcome)")
             }
+        }
+    }
+
+    // MARK: closing
+
+    /// What ranks have told each other of is all that there will be, on whatever thread.
+    @Test func whoClosesBeginsNothingMore() throws {
+        let outcomes = LocalRanks.run(2, fabric: .sharedMemory) { communicator in
+            let buffer = try communicator.allocate(Int64.self, count: 10)
+            let other = 1 - communicator.rank
+            let calls: [(String, () throws -> Void)] = [
+                ("startSend", { _ = try communicator.startSend(buffer, count: 1, to: other) }),
+                ("startReceive", { _ = try communicator.startReceive(buffer, count: 1, from: other) }),
+                ("start", { _ = try communicator.start(.allreduce, buffer, count: 1) }),
+                ("send", { try communicator.send(buffer, count: 1, to: other) }),
+                ("receive", { try communicator.receive(buffer, count: 1, from: other) }),
+                ("allreduce", { try communicator.allreduce(buffer) }),
+                ("barrier", { try communicator.barrier() }),
+            ]
+            let begun = communicator.engine.collectivesBegun
+            var refused: [String] = []
+            try communicator.engine.finishAll { (submitted) throws(VerbenaError) in
+                for (name, call) in calls {
+                    guard case .failure(let error as VerbenaError) = Result(catching: call), error.cause == .closed else { break }
+                    refused.append(name)
+                }
+                return try communicator.allGather(submitted, label: "closing")
+            }
+            guard refused == calls.map(\.0) else { throw Wrong("only \(refused) are refused") }
+            guard communicator.engine.collectivesBegun == begun else { throw Wrong("what was refused counts as begun") }
+        }
+        for outcome in outcomes { _ = try outcome.get() }
+    }
+
+    /// An operation that its caller carries out is waited for as one that was started.
+    @Test func closingWaitsForWhatCallersCarryOut() throws {
+        let isClosing = DispatchSemaphore(value: 0)
+        let outcomes = LocalRanks.run(2, fabric: .sharedMemory) { communicator in
+            let buffer = try communicator.allocate(Int64.self, count: 2_000_000)
+            unsafe buffer.elements.update(repeating: 1)
+            let begun = communicator.engine.collectivesBegun
+            try communicator.barrier(label: "memory is there")
+            guard communicator.rank == 0 else {
+                isClosing.wait()
+                return try communicator.allreduce(buffer)
+            }
+            try together([
+                { try communicator.allreduce(buffer) },
+                {
+                    while communicator.engine.collectivesBegun == begun { sched_yield() }
+                    try communicator.engine.finishAll { (submitted) throws(VerbenaError) in
+                        isClosing.signal()
+                        return [submitted, submitted]
+                    }
+                    guard unsafe buffer.elements.allSatisfy({ $0 == 2 }) else { throw Wrong("it is not complete") }
+                },
+            ])
+        }
+        for outcome in outcomes { _ = try outcome.get() }
+    }
+
+    /// Transfers that never stop, on threads of their own: those with two ends are completed, the others end as closed, and nobody is blamed.
+    @Test func closingEndsTheTransfersOfOtherThreads() throws {
+        for attempt in 0..<20 {
+            let outcomes = LocalRanks.run(2, fabric: .sharedMemory) { communicator in
+                let buffers = try (0..<2).map { _ in try communicator.allocate(Int64.self, count: 100_000) }
+                let count = [1, 100_000][attempt / 2 % 2]
+                let other = 1 - communicator.rank
+                let begun = DispatchSemaphore(value: 0)
+                let ends = Mutex<[VerbenaError.Cause]>([])
+                try communicator.barrier(label: "memory is there")
+                try together([
+                    { try endless(begun, ends) { try communicator.send(buffers[0], count: count, to: other) } },
+                    {
+                        try endless(begun, ends) {
+                            if attempt % 2 == 0 {
+                                try communicator.receive(buffers[1], count: count, from: other)
+                            } else {
+                                try communicator.startReceive(buffers[1], count: count, from: other).wait()
+                            }
+                        }
+                    },
+                    {
+                        begun.wait()
+                        begun.wait()
+                        try communicator.close()
+                    },
+                ])
+                return ends.withLock { $0 }
+            }
+            for outcome in outcomes { #expect(try outcome.get() == [.closed, .closed], "attempt \(attempt)") }
         }
     }
 

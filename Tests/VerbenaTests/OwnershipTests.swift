@@ -263,7 +263,6 @@ import Testing
         for failed in [false, true] {
             let slot = slots.take(from: 3)!
             slots.end(slot, failed: failed, at: 17)
-            slots.waitForAll()
             #expect(slots.wait(slot) == (failed, 17))
             slots.free(slot)
             #expect(!slots.hasEnded(slot))
