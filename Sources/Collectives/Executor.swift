@@ -104,9 +104,6 @@ public struct Executor<F: Fabric & ~Copyable>: ~Copyable {
         return ticket
     }
 
-    /// What the next `submit` will answer.
-    public var nextTicket: UInt64 { machine.nextTicket }
-
     /// How many operations were submitted so far, ended ones included.
     public var submitted: Submitted { machine.submitted }
 
@@ -137,17 +134,21 @@ public struct Executor<F: Fabric & ~Copyable>: ~Copyable {
     /// Events that one call of `progress` handles, at most: its caller has mail and verdicts to read, however fast events come.
     @usableFromInline static var mostEvents: Int { 256 }
 
-    /// Handles the fabric's events: all that there are, up to a bound, or until an operation has ended. Call again when `wait` returns.
+    /// Handles the fabric's events: all that there are, up to a bound, or until an operation has ended. Call again when `wait` returns. Writes
+    /// do not wait for that: they are on their way.
     /// - Returns: whether there was any event: call again at once, then.
     @inlinable
     public mutating func progress() -> Bool {
         var events = 0
-        while events < Self.mostEvents, let event = device.poll() {
+        while let event = device.poll() {
             events += 1
             machine.handle(event)
+            let isQuiet = machine.writesCompleteAtOnce || machine.outbox.isEmpty
             postWrites()
             // Who waits for an operation is not to wait for a look at what comes after it; elsewhere that look lets the writes go.
             if machine.hasFinished, machine.writesCompleteAtOnce { break }
+            // Not after a write that has yet to leave: if its operation has ended, nobody need look again.
+            if events >= Self.mostEvents, isQuiet { break }
         }
         return events > 0
     }
@@ -175,8 +176,11 @@ public struct Executor<F: Fabric & ~Copyable>: ~Copyable {
     /// Has the caches fetch what the next event will need; worth it only where thousands of executors take turns on a core.
     public mutating func prefetch() { machine.prefetch() }
 
-    /// The first collective in the order that has waited so long for a peer, as far as `checkStall` has looked; nil where none has.
-    public func longWait(milliseconds: UInt64) -> AwaitedPeer? { machine.longWait(at: device.now(), milliseconds: milliseconds) }
+    /// The first collective in the order that has waited so long for a peer, as far as `checkStall` has looked; nil where none has, and where neither
+    /// its end nor that of one after it is awaited, as `isAwaited` says of a ticket.
+    public func longWait(milliseconds: UInt64, isAwaited: (UInt64) -> Bool) -> AwaitedPeer? {
+        machine.longWait(at: device.now(), milliseconds: milliseconds, isAwaited: isAwaited)
+    }
 
     /// Ends everything if some operation has not moved for longer than the stall limit. Call it now and then, when nothing happens.
     /// - Parameter longestGapMilliseconds: between two calls; time beyond it is time in which this process was stopped, its peers maybe with it.
@@ -203,8 +207,6 @@ public struct Executor<F: Fabric & ~Copyable>: ~Copyable {
 /// A collective that waits for a message, and from which peer.
 public struct AwaitedPeer: Sendable, Equatable {
     public var peer: Int
-    /// Of the operation, as `submit` gave it.
-    public var ticket: UInt64
     /// The operation's place in the order of collectives, from 0 on.
     public var number: UInt64
     public var operation: String

@@ -28,8 +28,8 @@ extension StateMachine {
         }
     }
 
-    /// The first collective in the order that has waited for so long for a message, as far as `findStall` has looked.
-    func longWait(at now: FabricInstant, milliseconds: UInt64) -> AwaitedPeer? {
+    /// See `Executor.longWait`.
+    func longWait(at now: FabricInstant, milliseconds: UInt64, isAwaited: (UInt64) -> Bool) -> AwaitedPeer? {
         var first: AwaitedPeer?
         for lane in lanes.indices where lanes[lane].isActive && lanes[lane].onlySlot < 0 && !lanes[lane].awaitsPrevious {
             guard lanes[lane].progress == lanes[lane].seenProgress, now.since(lanes[lane].seenAt) / 1_000_000 >= milliseconds,
@@ -37,9 +37,14 @@ extension StateMachine {
                 let peer = lanes[lane].step(at: lanes[lane].step).receive
             else { continue }
             if let known = first, known.number < lanes[lane].sequence { continue }
-            first = AwaitedPeer(peer: peer, ticket: lanes[lane].ticket, number: lanes[lane].sequence, operation: name(of: lane))
+            first = AwaitedPeer(peer: peer, number: lanes[lane].sequence, operation: name(of: lane))
         }
-        return first
+        // Who waits for one after it waits for it: that peer has not begun the later one either.
+        guard let first else { return nil }
+        let isBehind = lanes.indices.contains { lane in
+            lanes[lane].isActive && lanes[lane].onlySlot < 0 && lanes[lane].sequence >= first.number && isAwaited(lanes[lane].ticket)
+        }
+        return isBehind || pending.contains(where: isAwaited) ? first : nil
     }
 
     private func stalled(_ lane: Int, seconds: UInt64) -> CollectiveError {

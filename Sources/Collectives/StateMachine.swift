@@ -89,6 +89,9 @@ struct StateMachine: ~Copyable {
 
         var capacity: Int { entries.count }
         var first: (operation: Operation, ticket: UInt64)? { count > 0 ? entries[head] : nil }
+        func contains(where isWanted: (UInt64) -> Bool) -> Bool {
+            (0..<count).contains { isWanted(entries[(head + $0) % entries.count].ticket) }
+        }
         mutating func reserve(_ capacity: Int) { entries.reserveCapacity(capacity) }
         mutating func append(_ operation: Operation, _ ticket: UInt64) {
             if count == entries.count {

@@ -27,14 +27,20 @@ final class CommunicatorCore: Sendable {
 
     var isClosed: Bool { closed.load(ordering: .acquiring) }
 
+    /// Where another thread has ended the communicator in the meantime, and may have looked already: ends the child, too.
     func adopt(_ child: CommunicatorCore) {
         children.withLock { children in
             children.removeAll { $0.isClosed }
             children.append(child)
         }
+        if isClosed { child.shutDown(orderly: false) }
     }
 
-    func adopt(_ memory: StagingMemory) { staging.withLock { $0.append(memory) } }
+    /// As of a child.
+    func adopt(_ memory: StagingMemory) {
+        staging.withLock { $0.append(memory) }
+        if isClosed { memory.end() }
+    }
 
     func adopt(_ operation: StartedOperation) { started.withLock { $0[ObjectIdentifier(operation)] = operation } }
 
@@ -53,7 +59,8 @@ final class CommunicatorCore: Sendable {
     func close() throws(VerbenaError) {
         guard !isClosed else { return }
         do throws(VerbenaError) {
-            // A rank is in one child of a split at most, and splits have the same order on all: nobody waits in a circle.
+            // A rank is in one child of a split at most, and splits have the same order on all: ranks that end their communicators by the same
+            // calls do not wait in a circle. Those that do not, one by `leave` of a child, say, or in another order, may: until a gather's time is over.
             for child in children.withLock({ $0 }) { try child.close() }
             try finishStarted()
             // Whoever has left is taken for lost by those who still have something to do with it.

@@ -351,14 +351,16 @@ final class Engine<F: Fabric & ~Copyable>: EngineControl, @unchecked Sendable {
     }
 
     /// Tells the others for whom a caller waits, every few seconds: that peer may be waiting for this rank in a gather, where the fabric does not
-    /// look. Of an operation for whose end nobody waits yet nothing is told: its caller may be on the way to that gather.
+    /// look. Of operations for whose end nobody waits yet nothing is told: their caller may be on the way to that gather.
     private func tellLongWait(_ owned: inout Owned) {
         let now = platform_now()
         guard now - owned.toldAt >= Self.longWaitMilliseconds * 1_000_000 else { return }
         owned.toldAt = now
-        guard let wait = owned.executor.longWait(milliseconds: Self.longWaitMilliseconds / 2) else { return }
-        let isOwn = owned.ownEnd == .awaited && wait.ticket == owned.ownTicket
-        guard isOwn || owned.tickets.slot(of: wait.ticket).map(slots.isAwaited) ?? false else { return }
+        let (own, tickets) = (owned.ownEnd == .awaited ? owned.ownTicket : nil, owned.tickets)
+        let wait = owned.executor.longWait(milliseconds: Self.longWaitMilliseconds / 2) { ticket in
+            ticket == own || tickets.slot(of: ticket).map(slots.isAwaited) ?? false
+        }
+        guard let wait else { return }
         group.reportWaiting(in: wait.operation, number: wait.number, for: wait.peer)
     }
 
@@ -387,7 +389,9 @@ final class Engine<F: Fabric & ~Copyable>: EngineControl, @unchecked Sendable {
         if let verdict = owned.mail.verdict { end(&owned, with: verdict) }
         for (operation, slot) in owned.mail.requests { submit(operation, slot: slot, to: &owned) }
         owned.mail.requests.removeAll(keepingCapacity: true)
-        // After the requests that came before them: what a call sees or changes has its place in the order.
+        // After the requests that came before them: what a call sees or changes has its place in the order. A failure is told first: by what the
+        // call sees of it, the ranks would blame each other for what only follows from it.
+        if !owned.mail.calls.isEmpty { report(&owned) }
         for call in owned.mail.calls { call(&owned.executor) }
         owned.mail.calls.removeAll()
         owned.stopOrderly = owned.stopOrderly ?? owned.mail.stop

@@ -20,7 +20,8 @@ public final class Pending: Sendable {
     public var isDone: Bool { operation.isDone }
 
     /// Returns when the operation has ended on this rank; a second time at once, with the same outcome.
-    /// - Throws: the verdict, when a rank is lost; `.closed`, where the communicator was left or aborted before the operation's end.
+    /// - Throws: the verdict, when a rank is lost; `.closed`, where the communicator was left or aborted before the operation's end, or
+    ///   closed when its other end was not begun.
     public func wait() throws(VerbenaError) { try operation.wait() }
 }
 

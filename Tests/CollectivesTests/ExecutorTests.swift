@@ -89,6 +89,18 @@ import Testing
         }
     }
 
+    /// The same where one look ends with the very event that makes it write.
+    @Test func whoEndsWithALongLookHoldsNobodyUp() throws {
+        for seed in UInt64(1)...20 {
+            let job = try job(5, seed: seed)
+            job.restsWhenDone = true
+            job.network.leadingCompletions = Executor<ScrambledFabric>.mostEvents - 1
+            for rank in job.ranks { _ = try rank.executor.submit(allreduce(job, 30, .doubling)) }
+            for _ in 0..<500 where job.ranks.contains(where: { $0.executor.hasWork }) { _ = job.step() }
+            #expect(job.ranks.allSatisfy { $0.finished.count == 1 }, "seed \(seed)")
+        }
+    }
+
     /// Whoever drives the executor has mail to read: events that never stop do not keep it.
     @Test(.timeLimit(.minutes(1))) func progressReturnsThoughEventsNeverStop() throws {
         let job = try job(2)
@@ -420,6 +432,29 @@ import Testing
         #expect(failure?.cause == .stalled && failure?.peer == 2)
         job.run()
         #expect(rank.finished.count == 1 && rank.finished.allSatisfy(\.isFailed))
+    }
+
+    /// What holds up an operation that somebody awaits may be one before it that nobody does, on another lane.
+    @Test func aLongWaitIsThatOfWhatIsAwaitedOrAfter() throws {
+        let job = try job(2)
+        let executor = job.ranks[1]
+        let collectives = UInt64(ExecutorSettings.lanes + 3)
+        for _ in 0..<collectives { _ = try executor.executor.submit(allreduce(job, 100)) }
+        let transfer = try executor.executor.submit(Operation(.receive(from: 0), input: Place(job.buffers[1]), count: 1, type: .float32))
+        job.run()
+        func longWait(_ isAwaited: (UInt64) -> Bool) -> AwaitedPeer? {
+            executor.executor.longWait(milliseconds: 2_000, isAwaited: isAwaited)
+        }
+        for clock in [0, 1_999, 2_000] {
+            job.network.clock = UInt64(clock) * 1_000_000
+            executor.executor.checkStall()
+            let isLong = clock == 2_000
+            for ticket in 0..<collectives {
+                let wait = longWait { $0 == ticket }
+                #expect(wait?.number == (isLong ? 0 : nil) && wait?.peer == (isLong ? 0 : nil), "\(ticket)")
+            }
+            #expect(longWait { $0 == transfer } == nil && longWait { _ in false } == nil)
+        }
     }
 
     /// Rank 2 has no ring: the others of its machine, who see what does not move, have the first word.

@@ -44,6 +44,8 @@ final class Network {
     var withholdsCompletions = false
     /// Whether there is always one more event: a completion of nothing.
     var streamsCompletions = false
+    /// How many completions of nothing come before each event; every look sees what there is, then.
+    var leadingCompletions = 0
     /// Writes on their way and arrivals unread on one channel, and writes not completed, at most.
     var mostUnread = 0
     var mostIncomplete = 0
@@ -96,7 +98,7 @@ final class Network {
         unsafe bytes.withUnsafeBytes { unsafe target.baseAddress!.advanced(by: pending.write.destinationOffset).copyMemory(from: $0) }
         tracks[track].delivered += 1
         tracks[track].unread += 1
-        events[receiver].append(.arrival(Channel(peer: sender, index: track % channels), immediate: pending.write.immediate))
+        append(.arrival(Channel(peer: sender, index: track % channels), immediate: pending.write.immediate), to: receiver, from: sender)
         forget(track)
         return true
     }
@@ -108,9 +110,16 @@ final class Network {
         if index >= tracks[track].delivered { tracks[track].writes[index].bytes = bytes(tracks[track].writes[index].write, sender) }
         tracks[track].completed += 1
         let ticket = tracks[track].writes[index].ticket
-        if !completesAtOnce { events[sender].append(.completion(Channel(peer: receiver, index: track % channels), through: ticket)) }
+        if !completesAtOnce {
+            append(.completion(Channel(peer: receiver, index: track % channels), through: ticket), to: sender, from: receiver)
+        }
         forget(track)
         return true
+    }
+
+    private func append(_ event: FabricEvent, to rank: Int, from peer: Int) {
+        for _ in 0..<leadingCompletions { events[rank].append(.completion(Channel(peer: peer), through: 0)) }
+        events[rank].append(event)
     }
 
     /// Drops what is both delivered and completed, some at a time.
@@ -207,7 +216,7 @@ struct ScrambledFabric: Fabric, ~Copyable {
     mutating func poll() -> FabricEvent? {
         if network.streamsCompletions { return .completion(Channel(peer: rank == 0 ? 1 : 0), through: 0) }
         network.release(rank)
-        guard !network.events[rank].isEmpty, !network.random.oneIn(5) else { return nil }
+        guard !network.events[rank].isEmpty, network.leadingCompletions > 0 || !network.random.oneIn(5) else { return nil }
         let event = network.events[rank].removeFirst()
         if case .arrival(let channel, _) = event { network.tracks[network.track(from: channel.peer, to: rank, channel.index)].unread -= 1 }
         return event

@@ -49,14 +49,21 @@ import Verbena
         for outcome in outcomes { expectError(outcome, .verdict, ["another operation"]) }
     }
 
-    /// One in an operation, the other in a call over TCP: neither would end for ten minutes. `isStarted`: the caller waits for the progress thread.
-    @Test(arguments: [false, true]) func whoWaitsForEachOtherInDifferentCallsIsTold(isStarted: Bool) {
+    /// One in an operation, the other in a call over TCP: neither would end for ten minutes. `isStarted`: the caller waits for the progress thread;
+    /// for the last of so many operations.
+    @Test(arguments: [(false, 1), (true, 1), (false, 3)]) func whoWaitsForEachOtherInDifferentCallsIsTold(isStarted: Bool, operations: Int)
+    {
         let outcomes = LocalRanks.run(3, fabric: .sharedMemory) { communicator in
             let buffer = try communicator.allocate(Float.self, count: 1000)
+            let buffers = try (1..<operations).map { _ in try communicator.allocate(Float.self, count: 1000) }
             try communicator.allreduce(buffer)
             if communicator.rank == 1 {
                 try communicator.barrier(label: "end of epoch")
-            } else if isStarted {
+                return
+            }
+            let before = try buffers.map { try communicator.start(.allreduce, $0, count: 1000) }
+            defer { for pending in before { try? pending.wait() } }
+            if isStarted {
                 try communicator.start(.allreduce, buffer, count: 1000).wait()
             } else {
                 try communicator.allreduce(buffer)

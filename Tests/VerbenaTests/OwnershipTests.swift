@@ -271,6 +271,21 @@ import Testing
 
     // MARK: children
 
+    /// A thread registers or splits while another leaves: what it has made is ended as what was there before.
+    @Test func whatAClosedCommunicatorIsGivenEnds() throws {
+        let communicator = try Communicator.join(Configuration(environment: [:]))
+        communicator.leave()
+        let memory = UnsafeMutableRawPointer.allocate(byteCount: 64, alignment: 64)
+        defer { unsafe memory.deallocate() }
+        let staging = unsafe StagingMemory(memory)
+        communicator.core.adopt(staging)
+        try closed { unsafe try staging.use { _ in } }
+        let child = try Communicator.join(Configuration(environment: [:]))
+        communicator.core.adopt(child.core)
+        #expect(child.core.isClosed)
+        try closed { try child.barrier() }
+    }
+
     /// A program may keep the child alone; the parent is in the job as long.
     @Test func aChildKeepsItsParent() throws {
         let outcomes = LocalRanks.runJoining(3, fabric: .sharedMemory) { configuration in
