@@ -63,8 +63,9 @@ public struct ExecutorSettings: Sendable, Equatable {
         let ranks = topology.worldSize
         let lane = landingByteLimit / Self.lanes
         eagerBytes = max(64, min(Self.largestEagerBytes, lane / 8 / (2 * ranks) / 64 * 64))
-        // First fewer pieces, then smaller ones, until (N-1) P of them fit.
-        let perHop = lane * 7 / 8 / max(1, ranks - 1)
+        // First fewer pieces, then smaller ones, until (N-1) P of them and the lane's share of the boxes fit.
+        let boxes = (2 * ranks * Landing.boxBytes + Self.lanes - 1) / Self.lanes
+        let perHop = max(0, lane * 7 / 8 - boxes) / max(1, ranks - 1)
         let most = topology.isOneMachine ? Self.mostPiecesOnOneMachine : Self.mostPieces
         pieces = max(2, min(most, perHop / Self.largestPieceBytes))
         pieceBytes = max(4096, min(Self.largestPieceBytes, perHop / pieces / 64 * 64))
