@@ -127,7 +127,7 @@ let package = Package(
         tests("SimulationTests", ["Collectives", "Fabric", "SimulatedFabric", "Simulation"]),
         tests("TrainerTests", ["CZlib", "Rendezvous", "Trainer", "Verbena", logging]),
         tests("VerbenaCommandTests", ["CommandLineSupport", "Trainer", "verbena", argumentParser]),
-        tests("VerbenaTests", ["Verbena", "Verbs"]),
+        tests("VerbenaTests", ["Collectives", "Verbena", "Verbs"]),
         tests("VerbsTests", ["Fabric", "Verbs", "VerbsFabric"]),
     ]
 )

@@ -1,3 +1,4 @@
+import Collectives
 import Foundation
 import Synchronization
 import Testing
@@ -136,10 +137,12 @@ import Testing
         let outcomes = LocalRanks.run(2, fabric: .sharedMemory) { communicator in
             let buffer = try communicator.allocate(Int64.self, count: 10)
             let other = 1 - communicator.rank
+            // One that was begun is not waited for.
+            var kept: [Pending] = []
             let calls: [(String, () throws -> Void)] = [
-                ("startSend", { _ = try communicator.startSend(buffer, count: 1, to: other) }),
-                ("startReceive", { _ = try communicator.startReceive(buffer, count: 1, from: other) }),
-                ("start", { _ = try communicator.start(.allreduce, buffer, count: 1) }),
+                ("startSend", { kept.append(try communicator.startSend(buffer, count: 1, to: other)) }),
+                ("startReceive", { kept.append(try communicator.startReceive(buffer, count: 1, from: other)) }),
+                ("start", { kept.append(try communicator.start(.allreduce, buffer, count: 1)) }),
                 ("send", { try communicator.send(buffer, count: 1, to: other) }),
                 ("receive", { try communicator.receive(buffer, count: 1, from: other) }),
                 ("allreduce", { try communicator.allreduce(buffer) }),
@@ -162,25 +165,41 @@ import Testing
 
     /// An operation that its caller carries out is waited for as one that was started.
     @Test func closingWaitsForWhatCallersCarryOut() throws {
-        let isClosing = DispatchSemaphore(value: 0)
+        let isWaiting = DispatchSemaphore(value: 0)
+        let isOver = Atomic(false)
         let outcomes = LocalRanks.run(2, fabric: .sharedMemory) { communicator in
-            let buffer = try communicator.allocate(Int64.self, count: 2_000_000)
-            unsafe buffer.elements.update(repeating: 1)
+            let buffers = try (0..<2).map { _ in try communicator.allocate(Int64.self, count: 5) }
             let begun = communicator.engine.collectivesBegun
             try communicator.barrier(label: "memory is there")
             guard communicator.rank == 0 else {
-                isClosing.wait()
-                return try communicator.allreduce(buffer)
+                isWaiting.wait()
+                var isEarly = false
+                for _ in 0..<20_000 where !isEarly {
+                    isEarly = isOver.load(ordering: .acquiring)
+                    sched_yield()
+                }
+                try communicator.allreduce(buffers[0])
+                if isEarly { throw Wrong("it was not waited for") }
+                return
             }
             try together([
-                { try communicator.allreduce(buffer) },
+                { try communicator.allreduce(buffers[0]) },
                 {
+                    defer { isWaiting.signal() }
                     while communicator.engine.collectivesBegun == begun { sched_yield() }
-                    try communicator.engine.finishAll { (submitted) throws(VerbenaError) in
-                        isClosing.signal()
-                        return [submitted, submitted]
-                    }
-                    guard unsafe buffer.elements.allSatisfy({ $0 == 2 }) else { throw Wrong("it is not complete") }
+                    // Ends when the engine knows that nobody joins it: from then on only the other operation is waited for.
+                    let unjoined = try communicator.startReceive(buffers[1], count: 1, from: 1)
+                    try together([
+                        {
+                            while !unjoined.isDone { sched_yield() }
+                            isWaiting.signal()
+                        },
+                        {
+                            let outcome = Result { try finishAlone(communicator) }
+                            isOver.store(true, ordering: .releasing)
+                            try outcome.get()
+                        },
+                    ])
                 },
             ])
         }
@@ -189,8 +208,9 @@ import Testing
 
     /// Transfers that never stop, on threads of their own: those with two ends are completed, the others end as closed, and nobody is blamed.
     @Test func closingEndsTheTransfersOfOtherThreads() throws {
+        let shortStall: @Sendable (inout Configuration, Int) -> Void = { configuration, _ in configuration.stallTimeoutSeconds = 20 }
         for attempt in 0..<20 {
-            let outcomes = LocalRanks.run(2, fabric: .sharedMemory) { communicator in
+            let outcomes = LocalRanks.run(2, fabric: .sharedMemory, configure: shortStall) { communicator in
                 let buffers = try (0..<2).map { _ in try communicator.allocate(Int64.self, count: 100_000) }
                 let count = [1, 100_000][attempt / 2 % 2]
                 let other = 1 - communicator.rank
@@ -216,7 +236,7 @@ import Testing
                 ])
                 return ends.withLock { $0 }
             }
-            for outcome in outcomes { #expect(try outcome.get() == [.closed, .closed], "attempt \(attempt)") }
+            for outcome in outcomes { try #require(try outcome.get() == [.closed, .closed], "attempt \(attempt)") }
         }
     }
 
@@ -241,6 +261,15 @@ import Testing
             // It looks five times a second; who polls is given a core thousands of times.
             #expect(turns < 200)
         }
+    }
+}
+
+/// As if the others had begun the same collectives, and no transfers.
+private func finishAlone(_ communicator: Communicator) throws(VerbenaError) {
+    try communicator.engine.finishAll { (submitted) throws(VerbenaError) in
+        var others = Submitted()
+        others.collectives = Submitted(bytes: submitted)?.collectives ?? 0
+        return (0..<communicator.worldSize).map { $0 == communicator.rank ? submitted : others.bytes }
     }
 }
 
