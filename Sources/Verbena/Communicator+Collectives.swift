@@ -108,9 +108,8 @@ extension Communicator {
     ) throws(VerbenaError) -> Pending {
         if input.isStaged { try input.stageIn(operation.readRange(rank: rank, worldSize: worldSize)) }
         let ticket = try engine.submit(operation)
-        let started = StartedOperation(
-            core, ticket, copiesTo: output.isStaged ? output : nil, operation.writtenRange(rank: rank, worldSize: worldSize))
-        return Pending(started, of: self)
+        return Pending(
+            ticket, of: self, copiesTo: output.isStaged ? output : nil, operation.writtenRange(rank: rank, worldSize: worldSize))
     }
 
     @inline(__always)

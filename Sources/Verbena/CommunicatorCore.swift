@@ -17,7 +17,7 @@ final class CommunicatorCore: Sendable {
     /// The engine's copies of callers' memory.
     private let staging = Mutex<[StagingMemory]>([])
     /// Started operations whose results have to be copied to the callers' memory before the engine's goes.
-    private let started = Mutex<[ObjectIdentifier: StartedOperation]>([:])
+    private let started = Mutex<[ObjectIdentifier: StagedOperation]>([:])
 
     init(group: RankGroup, membership: JobMembership?, engine: any EngineControl) {
         self.group = group
@@ -42,9 +42,9 @@ final class CommunicatorCore: Sendable {
         if isClosed { memory.end() }
     }
 
-    func adopt(_ operation: StartedOperation) { started.withLock { $0[ObjectIdentifier(operation)] = operation } }
+    func adopt(_ operation: StagedOperation) { started.withLock { $0[ObjectIdentifier(operation)] = operation } }
 
-    func forget(_ operation: StartedOperation) { started.withLock { _ = $0.removeValue(forKey: ObjectIdentifier(operation)) } }
+    func forget(_ operation: StagedOperation) { started.withLock { _ = $0.removeValue(forKey: ObjectIdentifier(operation)) } }
 
     /// See `Communicator.allGather`.
     func allGather(_ payload: [UInt8], label: String) throws(VerbenaError) -> [[UInt8]] {

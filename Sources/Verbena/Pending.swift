@@ -6,27 +6,57 @@ internal import Synchronization
 /// communicator stays as long as its operations, and `close` completes them.
 public final class Pending: Sendable {
     private let operation: StartedOperation
+    /// The operation instead, where `close` may have to copy its result.
+    private let staged: StagedOperation?
     /// Not used: kept.
     private let communicator: Communicator
 
-    init(_ operation: StartedOperation, of communicator: Communicator) {
-        self.operation = operation
+    /// - Parameter output: where the result has to be copied to the caller's memory.
+    init(_ ticket: Int, of communicator: Communicator, copiesTo output: (any StagedOutput)?, _ writtenRange: Range<Int>) {
+        operation = StartedOperation(communicator.core, ticket)
+        staged = output.map { StagedOperation(communicator.core, ticket, copiesTo: $0, writtenRange) }
         self.communicator = communicator
     }
 
-    deinit { try? operation.wait() }
+    deinit { try? wait() }
 
     /// Whether the operation has ended: `wait` would return at once, but for the copy of a staged buffer.
-    public var isDone: Bool { operation.isDone }
+    public var isDone: Bool { staged?.isDone ?? operation.isDone }
 
     /// Returns when the operation has ended on this rank; a second time at once, with the same outcome.
-    /// - Throws: the verdict, when a rank is lost; `.closed`, where the communicator was left or aborted before the operation's end, or
-    ///   closed when its other end was not begun.
-    public func wait() throws(VerbenaError) { try operation.wait() }
+    /// - Throws: the verdict, when a rank is lost; `.closed`, where the communicator was left or aborted before the operation's end, or closed and
+    ///   the other end of a transfer was not begun.
+    public func wait() throws(VerbenaError) {
+        if let staged { try staged.wait() } else { try operation.wait {} }
+    }
 }
 
-/// A started operation and how it ended: held by the caller's `Pending`, and by the communicator where `close` has something left to do for it.
-final class StartedOperation: Sendable {
+/// A started operation whose result has to be copied to the caller's memory: held by the caller's `Pending`, and by the communicator, which waits for
+/// it in `close`.
+final class StagedOperation: Sendable {
+    private let operation: StartedOperation
+    private let core: CommunicatorCore
+    private let output: any StagedOutput
+    private let writtenRange: Range<Int>
+
+    init(_ core: CommunicatorCore, _ ticket: Int, copiesTo output: any StagedOutput, _ writtenRange: Range<Int>) {
+        operation = StartedOperation(core, ticket)
+        self.core = core
+        self.output = output
+        self.writtenRange = writtenRange
+        core.adopt(self)
+    }
+
+    var isDone: Bool { operation.isDone }
+
+    func wait() throws(VerbenaError) {
+        defer { core.forget(self) }
+        try operation.wait { () throws(VerbenaError) in try output.stageOut(writtenRange) }
+    }
+}
+
+/// A started operation and how it ended. A part of the object that holds it, so that starting one allocates no more than that.
+struct StartedOperation: ~Copyable, Sendable {
     private enum Outcome {
         case open, done
         case failed(VerbenaError)
@@ -34,20 +64,14 @@ final class StartedOperation: Sendable {
 
     private let core: CommunicatorCore
     private let ticket: Int
-    /// Where the result has to be copied to the caller's memory.
-    private let stagedOutput: (any StagedOutput)?
-    private let writtenRange: Range<Int>
     /// Held by the thread that waits; others wait for that.
     private let outcome = Mutex(Outcome.open)
     /// Whether there is an outcome. Set before the ticket is given back.
     private let isSettled = Atomic(false)
 
-    init(_ core: CommunicatorCore, _ ticket: Int, copiesTo stagedOutput: (any StagedOutput)?, _ writtenRange: Range<Int>) {
+    init(_ core: CommunicatorCore, _ ticket: Int) {
         self.core = core
         self.ticket = ticket
-        self.stagedOutput = stagedOutput
-        self.writtenRange = writtenRange
-        if stagedOutput != nil { core.adopt(self) }
     }
 
     var isDone: Bool {
@@ -56,7 +80,8 @@ final class StartedOperation: Sendable {
         return isSettled.load(ordering: .acquiring)
     }
 
-    func wait() throws(VerbenaError) {
+    /// - Parameter copyOut: what is left to do when the operation has ended well; once.
+    func wait(_ copyOut: () throws(VerbenaError) -> Void) throws(VerbenaError) {
         try outcome.withLock { (outcome) throws(VerbenaError) in
             switch outcome {
             case .done: return
@@ -66,11 +91,10 @@ final class StartedOperation: Sendable {
             defer {
                 isSettled.store(true, ordering: .releasing)
                 core.engine.release(ticket)
-                if stagedOutput != nil { core.forget(self) }
             }
             do throws(VerbenaError) {
                 _ = try core.engine.wait(ticket)
-                try stagedOutput?.stageOut(writtenRange)
+                try copyOut()
                 outcome = .done
             } catch {
                 outcome = .failed(error)
