@@ -61,6 +61,11 @@ final class ClientHandler: ChannelDuplexHandler {
         guard let challenge = Wire.decode(Handshake.Challenge.self, from: json), challenge.name == Handshake.protocolName,
             challenge.nonce.count == Handshake.nonceByteCount
         else { return fail(.notACoordinator(identity), context) }
+        let isAbandoned = state.update { state in
+            state.hasSaidHello = !state.isAbandoned
+            return state.isAbandoned
+        }
+        guard !isAbandoned else { return context.close(promise: nil) }
         nonces.coordinator = challenge.nonce
         let hello = Handshake.Hello(
             protocolVersion: Handshake.protocolVersion, version: identity.version, rank: identity.rank, worldSize: identity.worldSize,

@@ -9,6 +9,10 @@ struct ClientState: Sendable {
     var welcome: Handshake.Welcome?
     /// All ranks are here.
     var hasStarted = false
+    /// The coordinator may count this rank as joined: to close the connection would look like its end.
+    var hasSaidHello = false
+    /// The attempt was given up before its hello, which must not be said any more.
+    var isAbandoned = false
     /// Why this connection will not do; the next attempt may.
     var attemptProblem: String?
     /// The end of the job, or of this attempt for good. The first one stays.

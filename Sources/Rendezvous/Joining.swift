@@ -25,6 +25,8 @@ struct Joining {
     let timeoutSeconds: Double
     let logger: Logger
     let announce: @Sendable (Verdict) -> Void
+    /// How long whoever accepts the connection may take to say that it is a coordinator.
+    var handshakeTimeoutSeconds = RendezvousBounds().handshakeTimeoutSeconds
 
     /// Blocks until all ranks are here.
     func run() throws(RendezvousError) -> Joined {
@@ -105,13 +107,14 @@ struct Joining {
         if let local = channel.localAddress, local == channel.remoteAddress {
             return .failure(Retry(reason: "nobody listens there"))
         }
-        let answerDeadline = min(deadline, .after(seconds: RendezvousBounds().handshakeTimeoutSeconds))
-        let answer = state.wait(until: answerDeadline) { state -> Result<Handshake.Welcome, AttemptEnd>? in
+        func answer(_ state: inout ClientState) -> Result<Handshake.Welcome, AttemptEnd>? {
             if let failure = state.failure { return .failure(.final(failure)) }
             if let problem = state.attemptProblem { return .failure(.retry(problem)) }
             return state.welcome.map { .success($0) }
         }
-        switch answer {
+        var outcome = state.wait(until: min(deadline, .after(seconds: handshakeTimeoutSeconds)), answer)
+        if outcome == nil { outcome = try answerToHello(state, until: deadline, answer) }
+        switch outcome {
         case nil: return .failure(Retry(reason: "it accepted the connection, but did not answer"))
         case .failure(.retry(let reason)): return .failure(Retry(reason: reason))
         case .failure(.final(let error)): throw error
@@ -119,6 +122,23 @@ struct Joining {
             try awaitStart(state, channel, atMostSeconds: welcome.joinTimeoutSeconds)
             return .success(Joined(channel: channel, state: state, welcome: welcome))
         }
+    }
+
+    /// What comes later than is usual, if this rank has said who it is: then the coordinator may count it as joined, and to try again would look
+    /// like its end. Otherwise nil, and it is not said any more.
+    private func answerToHello<Answer: Sendable>(
+        _ state: Monitor<ClientState>, until deadline: ContinuousClock.Instant, _ answer: (inout ClientState) -> Answer?
+    ) throws(RendezvousError) -> Answer? {
+        let hasSaidHello = state.update { state in
+            state.isAbandoned = !state.hasSaidHello
+            return state.hasSaidHello
+        }
+        guard hasSaidHello else { return nil }
+        if let late = state.wait(until: deadline, answer) { return late }
+        throw RendezvousError(
+            .timedOut,
+            "the coordinator at \(identity.host) port \(identity.port) did not answer rank \(identity.rank) within \(seconds(timeoutSeconds))",
+            remedy: "see the log of rank 0, or allow more time")
     }
 
     private enum AttemptEnd: Error {

@@ -1,3 +1,4 @@
+import NIOPosix
 import Testing
 
 @testable import Rendezvous
@@ -168,6 +169,41 @@ import Testing
         let found = await onThreads(1) { _ throws(RendezvousError) in try ranks[0].barrier(label: "quiet", timeoutSeconds: 3) }
         #expect(try errors(found)[0].cause == .timedOut, "\(found)")
         world.end(ranks)
+    }
+
+    /// A busy coordinator counts a rank as joined before that one hears of it. To give up and connect again would then look like the rank's death.
+    @Test func anAnswerThatComesLateIsWaitedFor() async throws {
+        let listener = try RawListener()
+        let handshake = Handshake(secret: "late")
+        let identity = ClientIdentity(rank: 0, worldSize: 1, host: "127.0.0.1", port: listener.port, version: "1", handshake: handshake)
+        let joining = onThreadsLater(1) { _ throws(RendezvousError) in
+            let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+            defer { group.end() }
+            var joining = Joining(identity: identity, group: group, timeoutSeconds: patience, logger: quiet, announce: { _ in })
+            joining.handshakeTimeoutSeconds = 0.2
+            _ = try joining.run()
+        }
+        let challenge = Handshake.Challenge(
+            name: Handshake.protocolName, protocolVersion: Handshake.protocolVersion, nonce: Handshake.nonce())
+        var connection: RawConnection
+        var hello: [UInt8]?
+        repeat {
+            // A connection on which the challenge came too late is given up, rightly.
+            connection = try listener.accept()
+            connection.sendFrame(Wire.encode(challenge))
+            hello = try? connection.receiveFrame()
+        } while hello == nil
+        let json = try #require(Handshake.split(hello ?? [])).json
+        let rankNonce = try #require(Wire.decode(Handshake.Hello.self, from: json)).nonce
+        let nonces = Handshake.Nonces(coordinator: challenge.nonce, rank: rankNonce)
+        // Longer than the rank waits for a stranger.
+        _ = try await offPool { Monitor(()).wait(until: .after(seconds: 1)) { _ -> Bool? in nil } }
+        let welcome = Handshake.Welcome(
+            sessionNonce: Handshake.nonce(), host: 0, livenessTimeoutSeconds: patience, joinTimeoutSeconds: patience)
+        connection.sendFrame(handshake.sign(Wire.encode(Handshake.Answer.welcome(welcome)), as: "answer", nonces: nonces))
+        var seal = handshake.seals(nonces: nonces).fromCoordinator
+        for part in seal.seal(Envelope(.started).body) { connection.send(Array(part.readableBytesView)) }
+        for result in await joining.value { try result.get() }
     }
 
     @Test func aCoordinatorThatGoesSilentIsDeclaredStopped() async throws {
