@@ -27,6 +27,8 @@ struct Joining {
     let announce: @Sendable (Verdict) -> Void
     /// How long whoever accepts the connection may take to say that it is a coordinator.
     var handshakeTimeoutSeconds = RendezvousBounds().handshakeTimeoutSeconds
+    /// How much longer than the coordinator's deadline its word is waited for.
+    var graceSeconds = RendezvousBounds.graceSeconds
 
     /// Blocks until all ranks are here.
     func run() throws(RendezvousError) -> Joined {
@@ -150,7 +152,7 @@ struct Joining {
     private func awaitStart(
         _ state: Monitor<ClientState>, _ channel: any Channel, atMostSeconds timeoutSeconds: Double
     ) throws(RendezvousError) {
-        let deadline = ContinuousClock.Instant.after(seconds: timeoutSeconds + RendezvousBounds.graceSeconds)
+        let deadline = ContinuousClock.Instant.after(seconds: timeoutSeconds + graceSeconds)
         let outcome = state.wait(until: deadline) { state -> Result<Void, RendezvousError>? in
             if let failure = state.failure { return .failure(failure) }
             return state.hasStarted ? .success(()) : nil

@@ -1,5 +1,6 @@
 import Foundation
 import Logging
+import NIOPosix
 import Synchronization
 import Testing
 
@@ -60,7 +61,17 @@ import Testing
     @Test func theCoordinatorsTimeoutsCountForAll() async throws {
         // By its own the rank would give up after 1 s and the grace of 2 s.
         let world = try World(2, bounds: RendezvousBounds(joinTimeoutSeconds: 4))
-        let found = try errors(await onThreads(1) { _ throws(RendezvousError) in try world.join(0, timeoutSeconds: 1) })
+        let identity = ClientIdentity(
+            rank: 0, worldSize: 2, host: "127.0.0.1", port: world.coordinator.port, version: "1.2.3",
+            handshake: Handshake(secret: world.secret))
+        let found = try errors(
+            await onThreads(1) { _ throws(RendezvousError) in
+                let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+                defer { group.end() }
+                var joining = Joining(identity: identity, group: group, timeoutSeconds: 1, logger: quiet, announce: { _ in })
+                joining.graceSeconds = 2
+                _ = try joining.run()
+            })
         #expect(found[0].cause == .ranksMissing && found[0].verdict?.rank == 1, "\(found)")
         world.coordinator.stop()
     }
