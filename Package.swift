@@ -18,19 +18,17 @@ let nio: [Target.Dependency] = [
     .product(name: "NIOPosix", package: "swift-nio"),
 ]
 
-func module(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
-    .target(name: name, dependencies: dependencies, swiftSettings: rules)
+/// - Parameters:
+///   - path: below Sources; the module's name by default.
+///   - without: folders below it that are modules of their own.
+func module(_ name: String, at path: String? = nil, without folders: [String] = [], _ dependencies: [Target.Dependency] = []) -> Target {
+    .target(name: name, dependencies: dependencies, path: "Sources/\(path ?? name)", exclude: folders, swiftSettings: rules)
 }
 
 func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
     .testTarget(name: name, dependencies: dependencies, swiftSettings: rules)
 }
 
-// One direction, left may import right (docs/ARCHITECTURE.md):
-//
-//     executables > Verbena > Gradients > Collectives > {Reduction, Fabric}
-//     Verbena > {MixedFabric, VerbsFabric, SharedMemoryFabric} > Fabric        Verbena > Rendezvous
-//     VerbsFabric > Verbs > CVerbs     Reduction > CKernels       verbena > Trainer > {Verbena, COpenBLAS}
 let package = Package(
     name: "verbena",
     products: [
@@ -46,46 +44,57 @@ let package = Package(
     ],
     targets: [
         // The pure core: no clock, thread, socket or random number.
-        module("Fabric"),
-        .target(name: "CKernels"),
-        module("Reduction", ["CKernels"]),
+        module("Fabric", without: ["Verbs", "SharedMemory", "Mixed", "Simulated"]),
+        .target(name: "CKernels", path: "Sources/Reduction/CKernels"),
+        module("Reduction", without: ["CKernels"], ["CKernels"]),
         module("Collectives", ["Fabric", "Reduction"]),
         module("Gradients", ["Collectives"]),
 
-        // The fabrics.
-        .target(name: "CPlatform"),
-        module("SharedMemoryFabric", ["Fabric", "CPlatform"]),
-        module("SimulatedFabric", ["Fabric"]),
+        // The one home of system calls, and what they say of the host.
+        .target(name: "CPlatform", path: "Sources/Platform/CPlatform"),
+        module("Platform", without: ["CPlatform"], ["CPlatform"]),
+
+        // What fulfils the contract.
         .systemLibrary(
-            name: "CVerbs", pkgConfig: "libibverbs librdmacm",
+            name: "CVerbs", path: "Sources/Verbs/CVerbs", pkgConfig: "libibverbs librdmacm",
             providers: [.apt(["libibverbs-dev", "librdmacm-dev"])]),
-        module("Verbs", ["CVerbs"]),
-        module("VerbsFabric", ["Fabric", "Verbs"]),
-        module("MixedFabric", ["Fabric"]),
+        module("Verbs", without: ["CVerbs"], ["CVerbs"]),
+        module("VerbsFabric", at: "Fabric/Verbs", ["Fabric", "Verbs"]),
+        module("SharedMemoryFabric", at: "Fabric/SharedMemory", ["Fabric", "CPlatform"]),
+        module("MixedFabric", at: "Fabric/Mixed", ["Fabric"]),
+        module("SimulatedFabric", at: "Fabric/Simulated", ["Fabric"]),
+
+        // Ranks find each other, and agree on who has failed.
+        module("Membership", nio + [crypto, logging]),
+
+        // Who drives the executor.
+        module(
+            "Engine",
+            ["Collectives", "CPlatform", "Fabric", "Gradients", "Membership", "MixedFabric", "SharedMemoryFabric", "VerbsFabric"]),
 
         // The core in virtual time, against an oracle.
         module("Simulation", ["Collectives", "Fabric", "Gradients", "Reduction", "SimulatedFabric"]),
 
-        // Ranks find each other.
-        module("Rendezvous", nio + [crypto, logging]),
-
-        // The composition root and public face.
+        // The public face.
         module(
             "Verbena",
             [
-                "Collectives", "CPlatform", "Fabric", "Gradients", "MixedFabric", "Reduction", "Rendezvous", "SharedMemoryFabric",
-                "VerbsFabric", "Verbs", logging,
+                "Collectives", "CPlatform", "Engine", "Fabric", "Gradients", "Membership", "MixedFabric", "Platform", "Reduction",
+                "SharedMemoryFabric", "VerbsFabric", logging,
             ]),
 
         // The included trainer: a user of the public face like any other.
         // Loads the library at run time.
-        .target(name: "COpenBLAS"),
-        .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
-        module("Trainer", ["COpenBLAS", "CZlib", "Verbena", crypto]),
+        .target(name: "COpenBLAS", path: "Sources/Trainer/COpenBLAS"),
+        .systemLibrary(name: "CZlib", path: "Sources/Trainer/CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+        module("Trainer", without: ["COpenBLAS", "CZlib"], ["COpenBLAS", "CZlib", "Verbena", crypto]),
 
-        module("CommandLineSupport", ["Verbena", argumentParser, logging]),
+        // For the executables: starting local ranks, and what is wrong with a machine.
+        module("Launch", ["CPlatform", "Engine", "Membership", "Platform", "Verbena", logging]),
+        module("Diagnosis", ["Membership", "Platform", "Verbena", "Verbs"]),
+        module("CommandLineSupport", ["Launch", "Verbena", argumentParser, logging]),
         .executableTarget(
-            name: "verbena", dependencies: ["CommandLineSupport", "Simulation", "Trainer", "Verbena", argumentParser],
+            name: "verbena", dependencies: ["CommandLineSupport", "Diagnosis", "Simulation", "Trainer", "Verbena", argumentParser],
             swiftSettings: rules),
         .executableTarget(
             name: "rdma-allreduce", dependencies: ["CommandLineSupport", "Verbena", argumentParser], swiftSettings: rules),
@@ -106,7 +115,7 @@ let package = Package(
             swiftSettings: rules),
         // How often operations allocate memory: Tests/end-to-end/allocations.
         .executableTarget(
-            name: "allocation-check", dependencies: ["Verbena"], path: "Benchmarks/AllocationCheck", swiftSettings: rules),
+            name: "allocation-check", dependencies: ["Launch", "Verbena"], path: "Benchmarks/AllocationCheck", swiftSettings: rules),
         // What the element kernels move: Benchmarks/kernels.
         .executableTarget(
             name: "kernel-bench", dependencies: ["Reduction"], path: "Benchmarks/KernelBench", swiftSettings: rules),
@@ -122,12 +131,12 @@ let package = Package(
         tests("HouseStyleTests", ["HouseStyle"]),
         tests("RdmaAllreduceTests", ["CommandLineSupport", "Verbena", "rdma-allreduce"]),
         tests("ReductionTests", ["Reduction"]),
-        tests("RendezvousTests", ["Rendezvous"]),
+        tests("MembershipTests", ["Membership"]),
         tests("SharedMemoryFabricTests", ["Fabric", "SharedMemoryFabric"]),
         tests("SimulationTests", ["Collectives", "Fabric", "SimulatedFabric", "Simulation"]),
-        tests("TrainerTests", ["CZlib", "Rendezvous", "Trainer", "Verbena", logging]),
+        tests("TrainerTests", ["CZlib", "Launch", "Membership", "Trainer", "Verbena", logging]),
         tests("VerbenaCommandTests", ["CommandLineSupport", "Trainer", "verbena", argumentParser]),
-        tests("VerbenaTests", ["Collectives", "Verbena", "Verbs"]),
+        tests("VerbenaTests", ["Collectives", "Diagnosis", "Engine", "Launch", "Platform", "Verbena", "Verbs"]),
         tests("VerbsTests", ["Fabric", "Verbs", "VerbsFabric"]),
     ]
 )

@@ -1,4 +1,5 @@
 import Foundation
+internal import Launch
 import Verbena
 
 /// Counts how often operations allocate memory, on all threads of each rank, and fails where they do more than is said below.

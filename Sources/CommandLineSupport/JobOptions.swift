@@ -1,5 +1,6 @@
 public import ArgumentParser
 internal import Foundation
+internal import Launch
 public import Verbena
 
 extension FabricChoice: ExpressibleByArgument {}

@@ -1,5 +1,6 @@
 public import ArgumentParser
 internal import Foundation
+internal import Launch
 internal import Logging
 internal import Verbena
 

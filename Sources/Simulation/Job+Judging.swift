@@ -1,5 +1,4 @@
 internal import Collectives
-internal import SimulatedFabric
 
 // Whether those failed who had to, for the right reason, and nobody else.
 extension Job {

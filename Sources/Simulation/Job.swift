@@ -2,45 +2,10 @@ internal import Collectives
 internal import Fabric
 internal import SimulatedFabric
 
-/// How a scenario went wrong: nil for the parts of the world that kept their promises.
-struct Finding: Error, CustomStringConvertible {
-    enum Kind: String {
-        /// The network saw a promise broken.
-        case broken
-        /// A result is not what the oracle says.
-        case wrongResult
-        /// An operation failed without a cause, or for the wrong one; or did not fail with one.
-        case wrongFailure
-        /// Something had not ended in its time, or was left under way.
-        case unfinished
-        /// Set-up was refused.
-        case refused
-    }
-
-    var kind: Kind
-    var detail: String
-    var trace: [String] = []
-    /// Where it is `broken`: which promise.
-    var violation: Violation.Kind?
-
-    func isSameKind(as other: Finding) -> Bool { (kind, violation) == (other.kind, other.violation) }
-
-    var description: String { "\(kind.rawValue): \(detail)" }
-}
-
 extension Finding {
     fileprivate init(_ violation: Violation) {
         self.init(kind: .broken, detail: "\(violation)", trace: violation.trace, violation: violation.kind)
     }
-}
-
-/// What a scenario took.
-struct Tally {
-    var operations = 0
-    var failures = 0
-    var events = 0
-    var virtualNanoseconds: UInt64 = 0
-    var fingerprint: UInt64 = 0
 }
 
 /// One scenario, carried out: a simulated network, an executor for each rank and for each member of a group, and the coordinator that passes verdicts

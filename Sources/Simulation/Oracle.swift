@@ -1,5 +1,3 @@
-internal import Collectives
-internal import Reduction
 internal import SimulatedFabric
 
 /// What goes into operations and what is to come out, computed plainly: no pieces, no order, no fabric.

@@ -1,43 +1,6 @@
 internal import Collectives
 internal import SimulatedFabric
 
-/// What may be drawn, and what of a drawn scenario is left out: the second makes a failing one shorter.
-struct Limits: Equatable, Sendable {
-    /// Nil: one to twelve.
-    var ranks: Int?
-    var faults = FaultKind.all
-    /// Groups by number; nil for all, empty for none.
-    var groups: Set<Int>?
-    /// Operations by number; nil for all.
-    var operations: Set<Int>?
-    /// Faults by number; nil for all.
-    var keptFaults: Set<Int>?
-    var hasTraining = true
-    /// Worlds of more than three channels are drawn.
-    var hasManyChannels = true
-    /// Counts are halved so often.
-    var halvings = 0
-    /// No jitter, no delays, nothing held back.
-    var isCalm = false
-    /// A deliberate fault of the protocol, by name; debug builds only.
-    var mutation: String?
-}
-
-/// What goes wrong, as the command line names it.
-enum FaultKind: String, CaseIterable, Sendable {
-    case crash
-    case machineDeath = "machine-death"
-    case pause
-    case slowRank = "slow-rank"
-    case cut
-    case flap
-    case slowCable = "slow-cable"
-    case receiverNotReady = "receiver-not-ready"
-    case disagreement
-
-    static let all = Set(allCases)
-}
-
 extension Scenario {
     /// The same for the same seed and limits. Draws do not depend on what is left out, so that what remains stays as it was.
     init(seed: UInt64, limits: Limits) {

@@ -1,4 +1,3 @@
-internal import Collectives
 internal import SimulatedFabric
 
 /// Everything that a seed decides: a world, what its ranks do, and what goes wrong.

@@ -1,7 +1,5 @@
 internal import Collectives
 internal import Fabric
-internal import Gradients
-internal import Reduction
 internal import SimulatedFabric
 
 /// One rank's part in a program: submits the plan's operations in order, each at its own time, and looks at every result the moment that it is

@@ -1,6 +1,4 @@
-internal import Collectives
 internal import Foundation
-internal import SimulatedFabric
 internal import Synchronization
 
 /// What a seed came to.

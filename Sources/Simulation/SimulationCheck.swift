@@ -1,6 +1,4 @@
-internal import Collectives
 internal import Foundation
-internal import SimulatedFabric
 internal import Synchronization
 
 /// Random worlds from seeds, run through the engine's own code and held against a plain oracle: `verbena simulate check`.

@@ -1,5 +1,4 @@
 internal import Collectives
-internal import Fabric
 internal import Reduction
 internal import SimulatedFabric
 

@@ -1,7 +1,7 @@
 public import Collectives
-internal import Fabric
+public import Engine
+internal import Membership
 public import Reduction
-internal import Rendezvous
 
 // What all ranks do together. Every call is made by every rank of the communicator, in the same order and with the same arguments, transfers between two
 // ranks excepted; one thread at a time. Buffers are the engine's from the call to its end.
@@ -177,36 +177,4 @@ extension Communicator {
             throw refuse("'\(asked.rawValue)' cannot carry it out with \(byteCount) bytes a rank here; possible: \(names)")
         }
     }
-}
-
-/// Which algorithm carries out a collective, and why.
-public struct Explanation: Sendable, CustomStringConvertible {
-    public let algorithm: Algorithm
-    public let predictedMicroseconds: Double
-    /// What else came into question, with what it should take in microseconds; the best first.
-    public let alternatives: [(Algorithm, Double)]
-    public let why: String
-
-    init(_ choice: Choice, _ settings: ExecutorSettings) {
-        algorithm = choice.algorithm
-        predictedMicroseconds = choice.predictions[0].microseconds
-        alternatives = choice.predictions.dropFirst().map { ($0.algorithm, $0.microseconds) }
-        let topology = settings.topology
-        let world = "\(topology.worldSize) ranks on \(topology.machineCount) machine\(topology.machineCount == 1 ? "" : "s")"
-        let rivals = alternatives.map { "\($0.0.rawValue) \(Self.text($0.1))" }.joined(separator: ", ")
-        why = rivals.isEmpty ? "what the size decides for \(world)" : "\(world); instead of \(rivals)"
-    }
-
-    private static func text(_ microseconds: Double) -> String { "\((microseconds * 10).rounded() / 10) us" }
-
-    /// One line.
-    public var description: String { "\(algorithm.rawValue): \(Self.text(predictedMicroseconds)) predicted; \(why)" }
-}
-
-/// Memory of a rank beyond its buffers.
-public struct MemoryReport: Sendable {
-    /// Where peers write what is to be reduced or passed on.
-    public let landingByteCount: Int
-    /// What it may be at most.
-    public let limitByteCount: Int
 }

@@ -1,5 +1,4 @@
-internal import Collectives
-internal import Fabric
+public import Engine
 public import Reduction
 
 extension Communicator {

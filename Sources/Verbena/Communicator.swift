@@ -1,8 +1,7 @@
-internal import Collectives
-internal import Fabric
+public import Engine
 internal import Foundation
+internal import Membership
 public import Reduction
-internal import Rendezvous
 internal import Synchronization
 
 /// A group of ranks that exchange data: joining it is all the set-up that there is.

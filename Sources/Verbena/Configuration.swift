@@ -1,16 +1,8 @@
 internal import Collectives
+public import Engine
 internal import Fabric
 public import Foundation
-internal import Rendezvous
 internal import VerbsFabric
-
-/// Which fabric carries the data.
-public enum FabricChoice: String, Sendable, CaseIterable {
-    /// Shared memory when all ranks are on one machine, verbs otherwise.
-    case automatic = "auto"
-    case verbs
-    case sharedMemory = "shm"
-}
 
 /// How this process joins its job. The initial values are right in the common case: who it is comes from the variables that launchers
 /// set (`RANK`, `WORLD_SIZE`, ... of torchrun; those of mpirun, srun and mlx.launch; none: a world of one).

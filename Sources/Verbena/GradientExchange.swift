@@ -1,7 +1,7 @@
 internal import CPlatform
 internal import Collectives
+public import Engine
 public import Gradients
-internal import Reduction
 
 /// Averages a model's fp32 gradients over all ranks while backprop still runs.
 ///

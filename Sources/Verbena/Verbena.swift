@@ -1,4 +1,5 @@
 public import Collectives
+public import Engine
 public import Gradients
 public import Reduction
 
@@ -12,6 +13,7 @@ public typealias Element = Reduction.Element
 public typealias ElementType = Reduction.ElementType
 public typealias ReductionOperation = Reduction.ReductionOperation
 public typealias ParameterLayout = Gradients.ParameterLayout
+public typealias VerbenaError = Engine.VerbenaError
 public typealias StepReport = Gradients.StepReport
 
 /// Foundation has another.

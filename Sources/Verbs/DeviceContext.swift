@@ -52,34 +52,6 @@ extension DeviceContext {
     }
 }
 
-/// What a device can do at most.
-public struct DeviceLimits: Sendable {
-    public var nodeGUID: UInt64
-    public var queuePairs: Int
-    public var workRequestsPerQueue: Int
-    public var completionsPerQueue: Int
-    public var memoryRegions: Int
-    public var regionByteCount: UInt64
-    public var ports: Int
-}
-
-/// Something that the device says by itself, not by a completion. Source: ibv_get_async_event(3).
-public enum DeviceEvent: Sendable, Equatable {
-    case deviceFailed
-    case portFailed(Int)
-    case portActive(Int)
-    /// It took more completions than it has room for, or broke otherwise: completions are lost.
-    case completionQueueFailed
-    /// The pair with this number met with a failure that no completion tells.
-    case queuePairFailed(UInt32)
-    /// A peer asked the pair with this number for memory that is not offered.
-    case accessRefused(UInt32)
-    /// The addresses or the keys of a port changed. Connections may go on, or not.
-    case portChanged(Int, String)
-    /// Of no consequence.
-    case other(String)
-}
-
 extension DeviceContext {
     /// Readable when `nextEvent` has something.
     public var asyncDescriptor: Int32 { unsafe raw.pointee.async_fd }  // SAFETY: the context is open as long as this object lives.
@@ -101,36 +73,6 @@ extension DeviceContext {
             return .portChanged(Int(unsafe event.element.port_num), unsafe String(cString: ibv_event_type_str(event.event_type)))
         default: return .other(unsafe String(cString: ibv_event_type_str(event.event_type)))
         }
-    }
-}
-
-/// The list of devices while it is looked at.
-@safe
-final class DeviceList {
-    private let raw: UnsafeMutablePointer<UnsafeMutablePointer<ibv_device>?>?
-    private let count: Int
-
-    /// A kernel without RDMA (`ENOSYS`) has an empty list: that is an answer, not an error.
-    init() throws(VerbsError) {
-        var count: Int32 = 0
-        // SAFETY: the list is this object's until deinit.
-        unsafe raw = ibv_get_device_list(&count)
-        self.count = Int(count)
-        if unsafe raw == nil, errno != ENOSYS, errno != ENOENT {
-            throw VerbsError(call: "ibv_get_device_list", errno: errno, detail: "listing the RDMA devices")
-        }
-    }
-
-    deinit {
-        // SAFETY: ours since init, freed once.
-        if let raw = unsafe raw { unsafe ibv_free_device_list(raw) }
-    }
-
-    /// Good as long as the list lives.
-    var devices: [UnsafeMutablePointer<ibv_device>] {
-        // SAFETY: the library says how many entries there are.
-        guard let raw = unsafe raw else { return unsafe [] }
-        return unsafe (0..<count).compactMap { unsafe raw[$0] }
     }
 }
 

@@ -36,68 +36,6 @@ public struct InternetAddress: Hashable, Sendable, CustomStringConvertible {
     }
 }
 
-/// An address and how many of its first bits a neighbour's begins with as well: `10.10.0.1/24`.
-public struct Subnet: Hashable, Sendable, CustomStringConvertible {
-    public var address: InternetAddress
-    public var prefixLength: Int
-
-    public init(address: InternetAddress, prefixLength: Int) {
-        self.address = address
-        self.prefixLength = prefixLength
-    }
-
-    /// - Returns: nil unless it is an address, which stands for itself, or an address and a prefix length: `10.10.0.0/24`.
-    public init?(text: String) {
-        let parts = text.split(separator: "/", omittingEmptySubsequences: false)
-        guard parts.count <= 2, let address = InternetAddress(text: String(parts[0])) else { return nil }
-        let most = 8 * address.bytes.count
-        guard let length = parts.count == 2 ? Int(parts[1]) : most, 0...most ~= length else { return nil }
-        self.init(address: address, prefixLength: length)
-    }
-
-    public func contains(_ other: InternetAddress) -> Bool {
-        guard other.bytes.count == address.bytes.count else { return false }
-        for index in 0..<prefixLength where (other.bytes[index / 8] ^ address.bytes[index / 8]) >> (7 - index % 8) & 1 == 1 { return false }
-        return true
-    }
-
-    public var description: String { prefixLength == 8 * address.bytes.count ? "\(address)" : "\(address)/\(prefixLength)" }
-}
-
-/// An address and a port of rdma_cm's TCP port space.
-public struct SocketAddress: Hashable, Sendable, CustomStringConvertible {
-    public var address: InternetAddress
-    public var port: UInt16
-
-    public init(address: InternetAddress, port: UInt16) {
-        self.address = address
-        self.port = port
-    }
-
-    public var description: String { address.isVersion4 ? "\(address):\(port)" : "[\(address)]:\(port)" }
-
-    /// Lends the address in the form of the sockets API for the time of the call.
-    func withSocketAddress<R>(_ body: (UnsafeMutablePointer<sockaddr>) throws(VerbsError) -> R) throws(VerbsError) -> R {
-        var storage = sockaddr_storage()
-        // SAFETY: sockaddr_storage is large and aligned enough for every family (RFC 3493); it is a local that outlives the body.
-        return unsafe try withUnsafeMutablePointer(to: &storage) { (storage) throws(VerbsError) -> R in
-            let raw = UnsafeMutableRawPointer(storage)
-            if address.isVersion4 {
-                let internet = unsafe raw.assumingMemoryBound(to: sockaddr_in.self)
-                unsafe internet.pointee.sin_family = sa_family_t(AF_INET)
-                unsafe internet.pointee.sin_port = port.bigEndian
-                unsafe withUnsafeMutableBytes(of: &internet.pointee.sin_addr) { unsafe $0.copyBytes(from: address.bytes) }
-            } else {
-                let internet = unsafe raw.assumingMemoryBound(to: sockaddr_in6.self)
-                unsafe internet.pointee.sin6_family = sa_family_t(AF_INET6)
-                unsafe internet.pointee.sin6_port = port.bigEndian
-                unsafe withUnsafeMutableBytes(of: &internet.pointee.sin6_addr) { unsafe $0.copyBytes(from: address.bytes) }
-            }
-            return unsafe try body(raw.assumingMemoryBound(to: sockaddr.self))
-        }
-    }
-}
-
 /// The addresses of a network interface that other machines can use.
 func addresses(ofInterface name: String) -> [InternetAddress] {
     interfaceAddresses().filter { $0.interface == name && !isLinkLocal($0.subnet.address.bytes) }.map(\.subnet.address)

@@ -1,68 +1,6 @@
 internal import CVerbs
 import Glibc
 
-/// Groups what may work together: queue pairs reach the memory regions of their own domain only.
-///
-/// Threads: one at a time. Ends with its last dependant: regions and queue pairs hold it.
-@safe
-public final class ProtectionDomain {
-    let raw: UnsafeMutablePointer<ibv_pd>
-    /// Freed after the domain, because the domain holds it.
-    public let device: DeviceContext
-
-    /// - Throws: `.resource` where the device has no more domains.
-    public init(on device: DeviceContext) throws(VerbsError) {
-        // SAFETY: the context is open as long as `device` lives, and this object holds it.
-        unsafe raw = try notNull("ibv_alloc_pd", "on \(device.name)") { unsafe ibv_alloc_pd(device.raw) }
-        self.device = device
-    }
-
-    deinit {
-        // SAFETY: every dependant holds this object, so none is left.
-        reportingFailure { () throws(VerbsError) in try errnoValue("ibv_dealloc_pd", "on \(device.name)", unsafe ibv_dealloc_pd(raw)) }
-    }
-}
-
-/// Says to our own device which memory a work request means. Never travels.
-public struct LocalKey: Hashable, Sendable {
-    let rawValue: UInt32
-}
-
-/// Lets a peer's device write into our memory. Its own type: soft-RoCE gives both keys the same value, and would hide a mix-up.
-public struct RemoteKey: Hashable, Sendable {
-    /// As it travels to the peer.
-    public let rawValue: UInt32
-
-    public init(rawValue: UInt32) { self.rawValue = rawValue }
-}
-
-/// How memory is registered that a device does not take as a whole: soft-RoCE takes 1 GiB at most, whatever it says in `max_mr_size`.
-///
-/// Pieces begin every 2^`strideExponent` bytes and overlap: each is `overlapByteCount` longer than the stride. So a request of up to that
-/// length lies in one piece wholly, the one in which it begins, and none is ever cut. What two pieces share counts twice against the limit
-/// of locked memory.
-public struct RegistrationPieces: Sendable, Equatable {
-    /// Of memory that was registered as a whole: everything begins in piece 0.
-    public static let wholeExponent = 62
-
-    public var strideExponent: Int
-    public var overlapByteCount: Int
-    /// Memory that is longer is not offered to the device as a whole; nil asks the device.
-    public var wholeByteLimit: Int?
-
-    /// Pieces of 768 MiB: less than soft-RoCE takes, and half as much again is pinned as there is memory.
-    public init(strideExponent: Int = 29, overlapByteCount: Int = 256 << 20, wholeByteLimit: Int? = nil) {
-        self.strideExponent = strideExponent
-        self.overlapByteCount = overlapByteCount
-        self.wholeByteLimit = wholeByteLimit
-    }
-
-    var pieceByteCount: Int { 1 << strideExponent + overlapByteCount }
-
-    /// One more than begin in the memory where its end is the beginning of one: a request of no bytes may be there.
-    public static func count(byteCount: Int, strideExponent: Int) -> Int { byteCount >> strideExponent + 1 }
-}
-
 /// Pinned memory that a device may write into, from here and from afar: of its own, page-aligned and zeroed, lent by somebody else, or
 /// another region's, for a second device.
 ///

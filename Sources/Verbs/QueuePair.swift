@@ -1,16 +1,5 @@
 internal import CVerbs
 
-/// How many work requests of each kind may be posted and not yet be completed.
-public struct QueueDepths: Sendable, Equatable {
-    public var sends: Int
-    public var receives: Int
-
-    public init(sends: Int, receives: Int) {
-        self.sends = sends
-        self.receives = receives
-    }
-}
-
 /// A reliable connected queue pair: one ordered channel to one peer.
 ///
 /// The connection takes it through its states. Sends are gathered in a *chain*, which goes to the device in one call

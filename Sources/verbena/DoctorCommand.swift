@@ -1,5 +1,6 @@
 import ArgumentParser
 import CommandLineSupport
+internal import Diagnosis
 import Trainer
 import Verbena
 

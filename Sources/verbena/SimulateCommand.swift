@@ -1,6 +1,7 @@
 import ArgumentParser
 import CommandLineSupport
 import Foundation
+internal import Platform
 import Simulation
 import Verbena
 

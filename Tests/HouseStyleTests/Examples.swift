@@ -61,11 +61,6 @@ extension Example {
     ]
 
     private static let modules = [
-        Example("c-module-owner", "Sources/Verbena/A.swift", "import CVerbs", kept: "import Verbs"),
-        Example("c-module-owner", "Tests/VerbsTests/A.swift", "@testable import CVerbs", kept: "@testable import Verbs"),
-        Example("c-module-owner", "Sources/Collectives/A.swift", "import CKernels", kept: "import Reduction"),
-        Example("c-module-owner", "Sources/Verbs/A.swift", "import CPlatform", kept: "import CVerbs"),
-        Example("c-module-owner", "Sources/Verbena/A.swift", "import COpenBLAS", kept: "import CPlatform"),
         Example(
             "verbs-signature", "Sources/Verbs/A.swift", "public func a(\n    b: ibv_mtu\n) {}",
             kept: "func a(b: ibv_mtu) {}\npublic func c() { ibv_d() }"),
@@ -74,11 +69,8 @@ extension Example {
             kept: "private var open: ibv_qp { package(public: ibv_a) }"),
         Example("verbs-signature", "Sources/Verbs/A.swift", "package var a: rdma_cm_id", kept: "private var a: rdma_cm_id"),
         Example("verbs-signature", "Sources/Verbs/A.swift", "public import CVerbs", kept: "internal import CVerbs"),
-        Example("dependency-direction", "Sources/Verbs/A.swift", "import Fabric", kept: "import Foundation"),
-        Example(
-            "dependency-direction", "Sources/Collectives/A.swift", "public import struct Verbena.A", kept: "public import struct Fabric.A"),
-        Example("dependency-direction", "Sources/Trainer/A.swift", "import Gradients", kept: "import Verbena"),
-        Example("dependency-direction", "Sources/Fabric/A.swift", "import Foundation", kept: "// import Foundation"),
+        Example("pure-core", "Sources/Fabric/A.swift", "import Foundation", kept: "// import Foundation"),
+        Example("pure-core", "Sources/Collectives/A.swift", "public import struct Verbena.A", kept: "public import struct Fabric.A"),
         Example("pure-core", "Sources/Collectives/A.swift", "let a = ContinuousClock.now", kept: "let a = fabric.now()"),
         Example("pure-core", "Sources/Gradients/A.swift", "let a = Int.random(in: 0..<3)", kept: "let a = random(seed)"),
         Example("pure-core", "Sources/Reduction/A.swift", "let a = Thread(block: b)", kept: "/// Thread(s): one.\nlet a = workThread(b)"),

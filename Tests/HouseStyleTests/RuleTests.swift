@@ -68,9 +68,9 @@ func breaches(_ path: String, _ text: String) -> [String] {
         #expect(found.map(\.problem) == ["the file has 1048577 bytes, the limit is 1048576"])
     }
 
-    @Test func aModuleOutsideTheTableIsFound() {
-        #expect(breaches("Sources/Novelty/A.swift", "let a = 1\n") == ["dependency-direction:1"])
-        #expect(breaches("Benchmarks/Novelty/A.swift", "let a = 1\n") == [])
+    @Test func fabricsAreNotTheCore() {
+        #expect(breaches("Sources/Fabric/A.swift", "import Glibc\n") == ["pure-core:1"])
+        #expect(breaches("Sources/Fabric/Verbs/A.swift", "import Glibc\n") == [])
     }
 
     @Test func aFindingIsOneLineThatEditorsCanFollow() throws {

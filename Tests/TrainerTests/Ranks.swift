@@ -1,8 +1,9 @@
 import Foundation
 import Logging
-import Rendezvous
 import Trainer
 
+@testable import Launch
+@testable import Membership
 @testable import Verbena
 
 private let quiet = Logger(label: "trainer tests", factory: { _ in SwiftLogNoOpLogHandler() })

@@ -1,5 +1,7 @@
 import Testing
 
+@testable import Diagnosis
+@testable import Platform
 @testable import Verbena
 @testable import Verbs
 

@@ -1,6 +1,7 @@
 import Foundation
 import Testing
 
+@testable import Platform
 @testable import Verbena
 
 /// A folder that looks like `/` to `ControlGroups`; gone with the test.

@@ -1,10 +1,11 @@
 import Fabric
 import Foundation
 import Glibc
-import Rendezvous
 import Synchronization
 import Testing
 
+@testable import Launch
+@testable import Membership
 @testable import Verbena
 
 /// The launcher in a host program that has children and signals of its own.

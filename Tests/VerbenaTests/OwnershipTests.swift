@@ -2,6 +2,7 @@ import Foundation
 import Synchronization
 import Testing
 
+@testable import Engine
 @testable import Verbena
 
 /// What belongs to whom, and for how long: buffers to communicators, started operations to both, children to their parents.

@@ -1,13 +1,5 @@
 extension Rule {
     static let modules: [Rule] = [
-        Rule("c-module-owner", "Each C module is imported by its owner only: CVerbs by Verbs.") { file in
-            file.imports.compactMap { line, imported in
-                guard let owners = Module.owners[imported],
-                    !owners.contains(where: { file.isUnder("Sources/\($0)") || file.isUnder("Tests/\($0)") })
-                else { return nil }
-                return file.finding(line, "`import \(imported)` outside \(owners.joined(separator: " and "))", "use the owner's safe types")
-            }
-        },
         Rule("verbs-signature", "No `ibv_` or `rdma_` name in a public or package signature, no public import of a C module.") { file in
             guard file.language == .swift, file.isUnder("Sources") else { return [] }
             return file.lines.indices.compactMap { index in
@@ -19,28 +11,14 @@ extension Rule {
                 return file.finding(index, "`\(name)` in a public or package declaration", "give it a Swift type of our own")
             }
         },
-        Rule("dependency-direction", "A module imports only what stands to its right (docs/ARCHITECTURE.md).") { file in
-            guard file.language == .swift, file.isUnder("Sources") else { return [] }
-            let folder = file.folders(2).last.map(String.init) ?? ""
-            guard let module = Module.all.first(where: { $0.name == folder }) else {
-                return [file.finding(0, "module `\(folder)` is not in the table of modules", "add it to HouseStyle's Modules.swift")]
+        Rule("pure-core", "The core has no library, clock, thread, lock, socket or random number of its own.") { file in
+            guard file.language == .swift, Core.contains(file) else { return [] }
+            let imports = file.imports.filter { !Core.imports.contains($0.module) }.map { line, imported in
+                file.finding(line, "`import \(imported)` in the core", "let the caller hand in what it is needed for")
             }
-            return file.imports.compactMap { line, imported in
-                if Module.names.contains(imported) {
-                    guard !module.imports.contains(imported), Module.owners[imported] == nil else { return nil }
-                    return file.finding(line, "\(module.name) imports \(imported), against the direction", "see docs/ARCHITECTURE.md")
-                }
-                guard module.isCore, !module.libraries.contains(imported) else { return nil }
-                return file.finding(
-                    line, "`import \(imported)` in the core", "the core has no library, clock, thread or socket: let its caller hand it in")
-            }
-        },
-        Rule("pure-core", "The core has no clock, thread, lock, socket or random number of its own.") { file in
-            guard file.language == .swift, Module.all.contains(where: { $0.isCore && file.isUnder("Sources/\($0.name)") }) else {
-                return []
-            }
-            return file.findings(
-                ofCode: Module.wordsForbiddenInCore, { "`\($0)` in the core" }, "let the caller hand in the time, the bytes or the seed")
+            return imports
+                + file.findings(
+                    ofCode: Core.forbiddenWords, { "`\($0)` in the core" }, "let the caller hand in the time, the bytes or the seed")
         },
     ]
 
@@ -54,7 +32,7 @@ extension Rule {
     }
 
     private static func isOpenImport(of name: String, _ names: [String]) -> Bool {
-        names.contains("import") && Module.owners[name] != nil
+        names.contains("import") && ["CVerbs", "CKernels", "CPlatform", "COpenBLAS", "CZlib"].contains(name)
     }
 
     /// The declaration's head that begins on this line: up to its body, its value, or its end.

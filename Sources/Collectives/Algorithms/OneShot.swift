@@ -1,0 +1,75 @@
+/// Small messages: every rank writes its part to all others at once, and each takes what it needs from what has come: one message
+/// of delay, and nobody is asked first.
+///
+/// *Eager slots.* A rank may write before the others have begun. It is never ahead of any by more than one such operation on a lane, because it
+/// cannot finish without a message from each: two sets of slots, used in turn, are enough (`Landing`). The same holds for
+/// `Logarithmic` and `Doubling`, which share the slots.
+///
+/// *Sources.* Between machines an allreduce sends from a copy in the own slot: the operation ends without waiting for completions, which come a round trip
+/// later (`Lane.endsBeforeWrites`), and in place the result may replace what was sent. Where ranks see each other's memory a write has left by the
+/// time that it is posted, and in place waiting for its completion costs less than the copy.
+///
+/// *Bits.* Sums are taken in the order of the ring: segment s begins with rank s; in a nested world (`Topology`) in the order of the
+/// hierarchical ring.
+public struct OneShot: Equatable, Sendable {
+    let shape: Shape
+
+    init(_ shape: Shape) { self.shape = shape }
+
+    private var others: Int { shape.worldSize - 1 }
+    private func peer(_ index: Int) -> Int { (shape.rank + 1 + index) % shape.worldSize }
+    private var isReducing: Bool { shape.count > 0 && shape.collective == .allreduce }
+    private var copiesFirst: Bool { isReducing && !shape.topology.isOneMachine }
+
+    public var count: Int { 1 + others + others + 1 + work }
+
+    public subscript(index: Int) -> Step {
+        var index = index
+        if index == 0 {
+            return Step(action: copiesFirst ? .copy(from: .input(0), to: .eager(rank: shape.rank), count: shape.count) : nil)
+        }
+        index -= 1
+        if index < others { return Step(send: send(to: peer(index))) }
+        index -= others
+        if index < others { return Step(receive: peer(index)) }
+        index -= others
+        if index == 0 { return Step(drain: isReducing && shape.isInPlace && !copiesFirst) }
+        return Step(action: action(index - 1))
+    }
+
+    private func send(to peer: Int) -> Send {
+        guard shape.count > 0, shape.collective != .barrier else { return .signal(peer) }
+        let source: Location =
+            switch shape.collective {
+            case .reduceScatter, .allToAll: .input(peer * shape.count)
+            default: copiesFirst ? .eager(rank: shape.rank) : .input(0)
+            }
+        return Send(peer: peer, from: source, to: .eager(rank: shape.rank), count: shape.count)
+    }
+
+    private var work: Int {
+        switch shape.collective {
+        case .allreduce: Folding(shape).count
+        case .reduceScatter: 1
+        case .allgather, .allToAll: shape.worldSize
+        default: 0
+        }
+    }
+
+    private func action(_ index: Int) -> Action? {
+        let (rank, count) = (shape.rank, shape.count)
+        switch shape.collective {
+        case .allreduce: return Folding(shape)[index]
+        case .reduceScatter:
+            return .fold(
+                Fold(
+                    .eager(first: (rank + 1) % shape.worldSize, start: 0, inputStart: rank * count), into: .location(.output(0)),
+                    count: count, isFinal: true))
+        case .allgather where index < others, .allToAll where index < others:
+            return .copy(from: .eager(rank: peer(index)), to: .output(peer(index) * count), count: count)
+        case .allgather: return shape.copyOwn(from: 0, to: rank * count)
+        case .allToAll: return shape.copyOwn(from: rank * count, to: rank * count)
+        default: return nil
+        }
+    }
+}

@@ -1,0 +1,7 @@
+/// A collective that waits for a message, and from which peer.
+public struct AwaitedPeer: Sendable, Equatable {
+    public var peer: Int
+    /// The operation's place in the order of collectives, from 0 on.
+    public var number: UInt64
+    public var operation: String
+}

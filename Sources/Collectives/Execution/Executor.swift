@@ -1,0 +1,205 @@
+public import Fabric
+
+/// Carries out schedules on a fabric: hands the fabric's events to the state machine, and the machine's writes to the fabric.
+///
+/// Life: `init` with a connected fabric; every rank adds the same buffers in the same order, swaps the descriptors (that of `SharedBuffer.landing`,
+/// which `init` allocates, too) and attaches the peers'; then `submit` and `progress`. Collectives are matched across ranks by order of
+/// submission, transfers between two ranks by their own order between these two.
+///
+/// Threads: one at a time. Blocking: `wait` and `close` only. Errors: the first one ends everything, see `CollectiveError`.
+/// Ownership: the input and output of a submitted operation belong to the executor until it is reported finished.
+public struct Executor<F: Fabric & ~Copyable>: ~Copyable {
+    @usableFromInline var device: F
+    @usableFromInline var machine: StateMachine
+
+    /// Operations submitted and not yet taken as finished, at most; `submit` traps beyond it.
+    public static var mostPending: Int { StateMachine.mostPending }
+
+    /// - Parameters:
+    ///   - fabric: connected to `peers`, with `arrivalDepth` and `writeDepth` of at least what the settings say.
+    ///   - peers: nil for all other ranks; fewer where it is known that no algorithm will need more.
+    public init(fabric: consuming F, settings: ExecutorSettings, peers: [Int]? = nil) throws(FabricError) {
+        let (rank, worldSize) = (fabric.rank, fabric.worldSize)
+        invariant(settings.worldSize == worldSize, "the settings are those of this world")
+        guard worldSize == 1 || min(fabric.arrivalDepth, fabric.writeDepth) >= settings.arrivalDepth else {
+            throw FabricError(
+                .resource, during: .open,
+                detail: "queues of \(fabric.arrivalDepth) arrivals and \(fabric.writeDepth) writes, \(settings.arrivalDepth) needed",
+                remedy: "use a device with deeper queues, or fewer ranks")
+        }
+        let (least, most) = (settings.leastMessageBytes, fabric.writeByteLimit)
+        guard worldSize == 1 || (least <= settings.messageBytes && settings.messageBytes <= most) else {
+            throw FabricError(
+                .resource, during: .open,
+                detail:
+                    "messages of at most \(min(settings.messageBytes, most)) bytes, \(least) needed",
+                remedy: "use a device whose port takes longer ones (max_msg_sz of ibv_devinfo -v)")
+        }
+        var fabric = fabric
+        let landing = try fabric.allocate(byteCount: settings.landing.byteCount)
+        machine = StateMachine(
+            settings, rank: rank, peers: peers ?? (0..<worldSize).filter { $0 != rank }, landing: landing, writeDepth: fabric.writeDepth,
+            writesCompleteAtOnce: fabric.writesCompleteAtOnce)
+        device = fabric
+    }
+
+    public var settings: ExecutorSettings { machine.settings }
+    /// What has ended the executor.
+    public var failure: CollectiveError? { machine.failure }
+    /// Whether there is a `failure`.
+    @inlinable
+    public var hasFailed: Bool { machine.hasFailed }
+    public var fabricName: String { device.name }
+    public var deviceName: String { device.deviceName }
+
+    /// Ends another thread's `wait`.
+    public func waker() -> Waker { device.waker() }
+
+    // MARK: buffers
+
+    /// Allocates a buffer that peers may write into. Every rank adds the same buffers in the same order.
+    /// - Returns: its number, and its memory, good as long as the executor lives.
+    public mutating func addBuffer(byteCount: Int) throws(FabricError) -> (SharedBuffer, Region) {
+        let region = try device.allocate(byteCount: byteCount)
+        return (machine.add(region), region)
+    }
+
+    /// Registers memory of the caller's own as a buffer; see `Fabric.register`.
+    /// - Returns: nil where peers cannot reach such memory.
+    public mutating func addBuffer(_ memory: UnsafeMutableRawPointer, byteCount: Int) throws(FabricError) -> SharedBuffer? {
+        // SAFETY: the caller keeps the memory, as `register` asks.
+        guard let region = unsafe try device.register(memory, byteCount: byteCount) else { return nil }
+        return machine.add(region)
+    }
+
+    /// Takes back the buffer that was added last, where some rank could not add its part. Nobody has attached it.
+    public mutating func removeLastBuffer() {
+        guard let region = machine.removeLastBuffer() else { return }
+        device.release(region)
+    }
+
+    /// What the other ranks need in order to attach this rank's part of a buffer.
+    public func descriptor(of buffer: SharedBuffer) -> [UInt8] { device.descriptor(of: machine.buffers[buffer.index].region) }
+
+    /// - Parameter descriptors: every rank's, by rank; only the peers' are used.
+    public mutating func attach(_ buffer: SharedBuffer, descriptors: [[UInt8]]) throws(FabricError) {
+        for (slot, peer) in machine.peers.enumerated() {
+            let remote = try device.attach(descriptors[peer], of: peer)
+            machine.buffers[buffer.index].remotes[slot] = remote
+            // SAFETY: valid until `detach`, which nobody calls before the executor's end.
+            unsafe machine.buffers[buffer.index].mapped[slot] = device.address(of: remote)
+        }
+    }
+
+    // MARK: operations
+
+    /// Puts an operation in the order. It starts at once if its lane is free.
+    /// - Returns: its ticket, from 0 on.
+    /// - Throws: what has ended the executor; nothing is submitted then. A range outside the buffers, or an algorithm that cannot carry out the
+    ///   collective (`canCarryOut`), traps.
+    @inlinable
+    public mutating func submit(_ operation: Operation) throws(CollectiveError) -> UInt64 {
+        let ticket = try machine.submit(operation)
+        postWrites()
+        return ticket
+    }
+
+    /// How many operations were submitted so far, ended ones included.
+    public var submitted: Submitted { machine.submitted }
+
+    /// Ends, as failed, transfers that no rank will ever join; for ranks that submit nothing any more and have told each other how much they did.
+    /// - Parameter submitted: of every rank, by rank.
+    public mutating func endUnmatched(_ submitted: [Submitted]) { machine.endUnmatched(submitted) }
+
+    /// Whether the algorithm that an operation asks for can carry it out here.
+    public func canCarryOut(_ operation: Operation) -> Bool { machine.canCarryOut(operation) }
+
+    /// Makes these the costs that algorithms are chosen by. Every rank does so at the same place of the order.
+    public mutating func adopt(_ costs: Costs) { machine.adopt(costs) }
+
+    /// Operations not yet reported as finished.
+    public var hasWork: Bool { machine.unfinished > 0 }
+
+    /// What to call the present in a message: the oldest operation under way, or the last one.
+    public var currentOperation: String { machine.currentOperation }
+
+    /// Whether `takeFinished` has anything.
+    @inlinable
+    public var hasFinished: Bool { machine.hasFinished }
+
+    /// Takes what has ended and was not taken yet, one at a time, in the order in which it ended; nil where there is no more.
+    @inlinable
+    public mutating func takeFinished() -> Finished? { machine.takeFinished() }
+
+    /// Events that one call of `progress` handles, at most: its caller has mail and verdicts to read, however fast events come.
+    @usableFromInline static var mostEvents: Int { 256 }
+
+    /// Handles the fabric's events: all that there are, up to a bound, or until an operation has ended. Call again when `wait` returns. Writes
+    /// do not wait for that: they are on their way.
+    /// - Returns: whether there was any event: call again at once, then.
+    @inlinable
+    public mutating func progress() -> Bool {
+        var events = 0
+        while let event = device.poll() {
+            events += 1
+            machine.handle(event)
+            let isQuiet = machine.writesCompleteAtOnce || machine.outbox.isEmpty
+            postWrites()
+            // Who waits for an operation is not to wait for a look at what comes after it; elsewhere that look lets the writes go.
+            if machine.hasFinished, machine.writesCompleteAtOnce { break }
+            // Not after a write that has yet to leave: if its operation has ended, nobody need look again.
+            if events >= Self.mostEvents, isQuiet { break }
+        }
+        return events > 0
+    }
+
+    /// Gives the fabric what the machine wants written. A refusal ends everything: the machine keeps to the queues' depths.
+    @inlinable
+    mutating func postWrites() {
+        if machine.settings.countsTouchedBytes {
+            device.didTouch(byteCount: machine.touchedBytes)
+            machine.touchedBytes = 0
+        }
+        while !machine.outbox.isEmpty {
+            for index in 0..<machine.outbox.count {
+                do throws(FabricError) {
+                    _ = try device.write(machine.outbox[index])
+                } catch {
+                    return machine.refuse(error)
+                }
+            }
+            // A lane may have waited for this, and want more.
+            machine.outboxPosted()
+        }
+    }
+
+    /// Has the caches fetch what the next event will need; worth it only where thousands of executors take turns on a core.
+    public mutating func prefetch() { machine.prefetch() }
+
+    /// The first collective in the order that has waited so long for a peer, as far as `checkStall` has looked; nil where none has, and where neither
+    /// its end nor that of one after it is awaited, as `isAwaited` says of a ticket.
+    public func longWait(milliseconds: UInt64, isAwaited: (UInt64) -> Bool) -> AwaitedPeer? {
+        machine.longWait(at: device.now(), milliseconds: milliseconds, isAwaited: isAwaited)
+    }
+
+    /// Ends everything if some operation has not moved for longer than the stall limit. Call it now and then, when nothing happens.
+    /// - Parameter longestGapMilliseconds: between two calls; time beyond it is time in which this process was stopped, its peers maybe with it.
+    public mutating func checkStall(longestGapMilliseconds: UInt64 = .max) {
+        machine.findStall(at: device.now(), longestGapMilliseconds: longestGapMilliseconds)
+    }
+
+    /// Sleeps until the fabric may have an event, its waker was used, or the time is over.
+    public mutating func wait(milliseconds: UInt64) { device.wait(until: device.now().advanced(milliseconds: milliseconds)) }
+
+    /// Takes leave of the peers, for at most so long, when the writes have completed. No operation may be under way.
+    public mutating func close(milliseconds: UInt64) {
+        let deadline = device.now().advanced(milliseconds: milliseconds)
+        while machine.hasWritesUnderWay, !hasFailed, device.now() < deadline {
+            if !progress() { device.wait(until: deadline) }
+        }
+        device.close(deadline: deadline)
+    }
+
+    /// Ends everything in flight with `error`, for instance a verdict that was agreed elsewhere.
+    public mutating func fail(_ error: CollectiveError) { machine.fail(error) }
+}

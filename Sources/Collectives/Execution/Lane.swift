@@ -1,0 +1,135 @@
+internal import Fabric
+internal import Reduction
+
+/// One of the executor's tracks: at most one operation under way.
+///
+/// Collectives take the lanes in turn, so the next on the same lane comes `ExecutorSettings.lanes` places later. Transfers between two ranks
+/// have a lane of their own for each peer and direction.
+struct Lane {
+    /// The number of the operation that runs here, or that will be the next to, in the order that all its ranks share.
+    var sequence: UInt64
+    /// How far its successor on this lane is.
+    let stride: UInt64
+    /// The first of the channels to each peer that carry this lane, and how many there are.
+    let channel: Int
+    let channels: Int
+    /// The links of peers follow from here, each with one for every channel. A transfer's lane has one link only.
+    let firstLink: Int
+    /// The one peer of a transfer's lane, -1 for collectives.
+    let onlySlot: Int
+    let kind: Immediate.Kind
+
+    var isActive = false
+    /// The present one, or the last.
+    var operation: Operation
+    var ticket: UInt64 = 0
+    var schedule: Schedule
+    var stepCount = 0
+    /// The steps of a short schedule, worked out once and kept for the next operation of the same kind; empty for a long one.
+    var program: [Step] = []
+    var programKey: ProgramKey?
+    /// The moves that stand for the program, for one set of eager slots and then for the other; or that of the present step alone.
+    var moves: FixedArray<Move>
+    var keepsMoves = false
+    /// Whether that of the present step is there.
+    var isResolved = false
+    /// First step that is not done, and which of its parts are.
+    var step = 0
+    var hasReceived = false
+    var hasActed = false
+    var signature: UInt32 = 0
+    /// Which set of eager slots the operation uses, if it does; they are used in turn.
+    var usesEager = false
+    var eagerSet = 0
+    /// Whether all this was worked out for `operation`.
+    var isPrepared = false
+    var operationHash: UInt64 = 0
+    /// Stopped only because a write was not with the fabric yet.
+    var waitsForOutbox = false
+    /// Links whose last write has not completed.
+    var incomplete = 0
+    /// Whether the operation may end before its writes have completed: all they read is the machine's own memory.
+    var endsBeforeWrites = false
+    /// The operation before has left writes under way; the next one begins when they have completed. What they read is changed by the next but one
+    /// at the earliest, the eager slots being used in turn; but a link keeps account of the writes of one operation only.
+    var awaitsPrevious = false
+    /// Whether actions store past the caches.
+    var isStreaming = false
+    /// In bytes: where this rank's own input and output begin in their buffers.
+    var inputOffset = 0
+    var outputOffset = 0
+    /// Steps done by this lane, ever; and how many there were when `checkStall` last saw it move, and when that was.
+    var progress: UInt64 = 0
+    var seenProgress: UInt64 = .max
+    var seenAt = FabricInstant(nanoseconds: 0)
+
+    init(
+        sequence: UInt64, stride: UInt64, channel: Int, channels: Int, firstLink: Int, onlySlot: Int, kind: Immediate.Kind, idle: Schedule,
+        filler: Move
+    ) {
+        self.sequence = sequence
+        self.stride = stride
+        self.channel = channel
+        self.channels = channels
+        self.firstLink = firstLink
+        self.onlySlot = onlySlot
+        self.kind = kind
+        operation = Operation(.barrier, input: Place(SharedBuffer(index: 0)), count: 0, type: .float32)
+        schedule = idle
+        moves = FixedArray([filler])
+    }
+
+    /// What a schedule depends on, besides what an executor never changes.
+    struct ProgramKey: Equatable {
+        var collective: Collective
+        var count: Int
+        var type: ElementType
+        var isInPlace: Bool
+        var algorithm: Algorithm
+    }
+
+    /// Schedules of up to so many steps are kept.
+    static let mostProgramSteps = 256
+    /// Moves of programs of up to so many steps are kept, too.
+    static let mostKeptMoves = 64
+
+    /// Works the steps out, without those in which there is nothing to do; a wait is joined with what follows it.
+    mutating func setProgram(_ key: ProgramKey) {
+        programKey = key
+        program.removeAll(keepingCapacity: true)
+        guard stepCount <= Self.mostProgramSteps else { return }
+        for index in 0..<stepCount {
+            let step = schedule[index]
+            if step == Step() { continue }
+            if let last = program.last, last.channel == step.channel, last.action == nil, last.send == nil,
+                last.receive == nil || step.receive == nil
+            {
+                program[program.count - 1] = Step(
+                    drain: last.drain || step.drain, receive: last.receive ?? step.receive, action: step.action, send: step.send,
+                    channel: step.channel)
+                program[program.count - 1].isPatient = last.isPatient || step.isPatient
+            } else {
+                program.append(step)
+            }
+        }
+        stepCount = program.count
+    }
+
+    /// Step `index` of the operation.
+    func step(at index: Int) -> Step { program.isEmpty ? schedule[index] : program[index] }
+
+    /// The place of the present step's move.
+    var presentMove: Int { keepsMoves ? step + (eagerSet == 0 ? 0 : moves.count / 2) : 0 }
+
+    /// The link to a peer by one of the fabric's channels.
+    func link(_ slot: Int, channel: Int) -> Int { onlySlot < 0 ? firstLink + slot * channels + channel : firstLink }
+
+    /// The operation is over; the next one may come.
+    mutating func turn() {
+        isActive = false
+        step = 0
+        if usesEager { eagerSet ^= 1 }
+        awaitsPrevious = incomplete > 0
+        sequence += stride
+    }
+}

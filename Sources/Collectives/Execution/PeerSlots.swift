@@ -1,0 +1,28 @@
+/// The place of each rank in a list of peers, -1 for those that are not in it. A list of few, as in a simulated ring of thousands, is searched: a table for
+/// all ranks would be a page of memory a rank.
+struct PeerSlots {
+    private let table: FixedArray<Int32>
+    private let isTable: Bool
+
+    /// Lists of up to so many are searched, where the world is larger.
+    private static let mostSearched = 16
+
+    init(_ peers: [Int], worldSize: Int) {
+        isTable = worldSize <= 4 * Self.mostSearched || peers.count > Self.mostSearched
+        guard isTable else {
+            table = FixedArray(peers.map { Int32($0) })
+            return
+        }
+        var slots = Array(repeating: Int32(-1), count: worldSize)
+        for (slot, peer) in peers.enumerated() { slots[peer] = Int32(slot) }
+        table = FixedArray(slots)
+    }
+
+    subscript(peer: Int) -> Int32 {
+        if isTable { return table[peer] }
+        for slot in table.indices where Int(table[slot]) == peer { return Int32(truncatingIfNeeded: slot) }
+        return -1
+    }
+
+    func prefetch() { if !isTable { table.prefetch(table.indices) } }
+}

@@ -1,0 +1,161 @@
+internal import Reduction
+
+// SAFETY (whole file): the fabric owns all regions as long as the executor lives, and keeps the peers' mappings; an operation's ranges were checked
+// at submission, slots lie in the landing memory by its layout; and the schedule does nothing before a message said that it may.
+extension StateMachine {
+    mutating func perform(_ action: Action, _ lane: Int) {
+        let size = lanes[lane].operation.type.byteCount
+        let isStreaming = lanes[lane].isStreaming
+        if settings.countsTouchedBytes { touchedBytes += arrays(touchedBy: action) * action.count * size }
+        guard settings.touchesMemory else { return }
+        switch action {
+        case .copy(let from, let to, let count):
+            unsafe Kernels.copy(
+                from: UnsafeRawPointer(pointer(from, lane)), to: pointer(to, lane), byteCount: count * size, streaming: isStreaming)
+        case .spread(let start, let count):
+            let source = unsafe pointer(.output(start), lane)
+            let machine = settings.topology.machine(of: rank)
+            for local in 0..<settings.topology.size(ofMachine: machine) {
+                let peer = settings.topology.rank(local, ofMachine: machine)
+                if peer == rank { continue }
+                unsafe Kernels.copy(
+                    from: UnsafeRawPointer(source), to: pointer(.peerOutput(start, rank: peer), lane), byteCount: count * size,
+                    streaming: isStreaming)
+            }
+        case .fold(let fold): perform(fold, lane, isStreaming: isStreaming)
+        }
+    }
+
+    /// How many arrays an action reads and writes.
+    private mutating func arrays(touchedBy action: Action) -> Int {
+        let machine = settings.topology.size(ofMachine: settings.topology.machine(of: rank))
+        guard case .fold(let fold) = action else {
+            if case .spread = action { return machine }
+            return 2
+        }
+        let targets = if case .machine = fold.target { machine } else { 1 }
+        switch fold.sources {
+        case .pair: return targets + 2
+        case .machine(let partial, _, _): return targets + machine + (partial == nil ? 0 : 1)
+        case .eager, .eagerMachines: return targets + worldSize
+        case .inputAndSlots(_, let slots): return targets + 1 + slots
+        }
+    }
+
+    mutating func perform(_ combination: Move.Combination, _ lane: Int) {
+        unsafe Kernels.combine(
+            lanes[lane].operation.reduction, lanes[lane].operation.type, combination.left, combination.right, into: combination.target,
+            count: combination.count, averaging: combination.averaging)
+    }
+
+    /// What a fold of two arrays into one comes to; nil for others, and where somebody wants to know what is touched.
+    mutating func combination(of fold: Fold, _ lane: Int) -> Move.Combination? {
+        let isPair = if case .pair = fold.sources { true } else { false }
+        guard case .location(let target) = fold.target, fold.count > 0, settings.touchesMemory, !settings.countsTouchedBytes,
+            isPair || !lanes[lane].isStreaming, gather(fold.sources, lane) == 2
+        else { return nil }
+        return unsafe Move.Combination(
+            left: scratch.sources[0], right: scratch.sources[1], target: pointer(target, lane), count: fold.count,
+            averaging: averaging(of: fold))
+    }
+
+    private mutating func averaging(of fold: Fold) -> Averaging {
+        Averaging(ranks: worldSize, partials: isMutated(.unscaledParts) ? .max : fold.partials, isFinal: fold.isFinal)
+    }
+
+    private mutating func perform(_ fold: Fold, _ lane: Int, isStreaming: Bool) {
+        guard fold.count > 0 else { return }
+        let operation = lanes[lane].operation
+        let sources = gather(fold.sources, lane)
+        let destinations = gather(fold.target, lane)
+        unsafe Kernels.reduce(
+            operation.reduction, operation.type, sources: UnsafeBufferPointer(rebasing: scratch.sources[..<sources]),
+            destinations: UnsafeBufferPointer(rebasing: scratch.destinations[..<destinations]), count: fold.count,
+            averaging: averaging(of: fold), streaming: isStreaming)
+    }
+
+    /// Puts the addresses of a fold's sources into the scratch list.
+    /// - Returns: how many.
+    private mutating func gather(_ sources: Fold.Sources, _ lane: Int) -> Int {
+        let topology = settings.topology
+        var count = 0
+        func add(_ address: UnsafeMutableRawPointer) {
+            unsafe scratch.sources[count] = UnsafeRawPointer(address)
+            count += 1
+        }
+        switch sources {
+        case .pair(let left, let right):
+            unsafe add(pointer(left, lane))
+            unsafe add(pointer(right, lane))
+        case .machine(let partial, let start, let first):
+            if let partial { unsafe add(pointer(partial, lane)) }
+            let machine = topology.machine(of: rank)
+            let ranks = topology.size(ofMachine: machine)
+            for turn in 0..<ranks {
+                let peer = topology.rank((first + turn) % ranks, ofMachine: machine)
+                unsafe add(pointer(peer == rank ? .input(start) : .peerInput(start, rank: peer), lane))
+            }
+        case .eager(let first, let start, let inputStart):
+            for turn in 0..<worldSize {
+                let peer = (first + turn) % worldSize
+                unsafe add(peer == rank ? pointer(.input(inputStart), lane) : eagerPointer(peer, start, lane))
+            }
+        case .eagerMachines(let first, let start):
+            for turn in 0..<topology.machineCount {
+                let machine = (first + turn) % topology.machineCount
+                for local in 0..<topology.size(ofMachine: machine) {
+                    let peer = topology.rank(local, ofMachine: machine)
+                    unsafe add(peer == rank ? pointer(.input(start), lane) : eagerPointer(peer, start, lane))
+                }
+            }
+        case .inputAndSlots(let start, let slots):
+            unsafe add(pointer(.input(start), lane))
+            for slot in 0..<slots { unsafe add(pointer(.gated(slot: slot), lane)) }
+        }
+        return count
+    }
+
+    private mutating func gather(_ target: Fold.Target, _ lane: Int) -> Int {
+        switch target {
+        case .location(let location):
+            unsafe scratch.destinations[0] = pointer(location, lane)
+            return 1
+        case .machine(let start):
+            let machine = settings.topology.machine(of: rank)
+            let ranks = settings.topology.size(ofMachine: machine)
+            for local in 0..<ranks {
+                let peer = settings.topology.rank(local, ofMachine: machine)
+                unsafe scratch.destinations[local] = pointer(peer == rank ? .output(start) : .peerOutput(start, rank: peer), lane)
+            }
+            return ranks
+        }
+    }
+
+    private mutating func eagerPointer(_ peer: Int, _ start: Int, _ lane: Int) -> UnsafeMutableRawPointer {
+        unsafe pointer(.eager(rank: peer), lane) + start * lanes[lane].operation.type.byteCount
+    }
+
+    private mutating func pointer(_ location: Location, _ lane: Int) -> UnsafeMutableRawPointer {
+        let operation = lanes[lane].operation
+        let size = operation.type.byteCount
+        switch location {
+        case .input(let start): return unsafe buffers[operation.input.buffer.index].region.base + lanes[lane].inputOffset + start * size
+        case .output(let start): return unsafe buffers[operation.output.buffer.index].region.base + lanes[lane].outputOffset + start * size
+        case .gated(let slot): return unsafe buffers[0].region.base + gatedOffset(lane, slot)
+        case .eager(let rank): return unsafe buffers[0].region.base + eagerOffset(lane, rank: rank)
+        case .peerInput(let start, let peer):
+            let offset = operation.input.byteOffset + (operation.inputStart(of: peer) + start) * size
+            return unsafe mapped(operation.input, peer) + offset
+        case .peerOutput(let start, let peer):
+            let offset = operation.output.byteOffset + (operation.outputStart(of: peer) + start) * size
+            return unsafe mapped(operation.output, peer) + offset
+        }
+    }
+
+    private mutating func mapped(_ place: Place, _ peer: Int) -> UnsafeMutableRawPointer {
+        guard let address = unsafe buffers[place.buffer.index].mapped[Int(slots[peer])] else {
+            invariantFailure("ranks of one machine see each other's memory")
+        }
+        return unsafe address
+    }
+}

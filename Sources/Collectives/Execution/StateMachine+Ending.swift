@@ -1,0 +1,52 @@
+extension StateMachine {
+    var submitted: Submitted {
+        var submitted = Submitted()
+        submitted.collectives = nextToStart + UInt64(pending.count)
+        for (slot, peer) in peers.enumerated() {
+            let lane = ExecutorSettings.lanes + 2 * slot
+            let count = Submitted.Transfers(sent: submittedTransfers(lane), received: submittedTransfers(lane + 1))
+            if count.sent + count.received > 0 { submitted.transfers[peer] = count }
+        }
+        return submitted
+    }
+
+    private func submittedTransfers(_ lane: Int) -> UInt64 {
+        let waiting = pendingTransfers.count { transferLane(of: $0.operation) == lane }
+        return lanes[lane].sequence + (lanes[lane].isActive ? 1 : 0) + UInt64(waiting)
+    }
+
+    /// Ends, as failed, the transfers whose other end no rank has begun, and none will. Nothing of theirs has moved.
+    /// - Parameter submitted: of every rank, by rank.
+    mutating func endUnmatched(_ submitted: [Submitted]) {
+        for (slot, peer) in peers.enumerated() {
+            let theirs = submitted[peer].transfers[rank]
+            let lane = ExecutorSettings.lanes + 2 * slot
+            endTransfers(lane, from: theirs?.received ?? 0)
+            endTransfers(lane + 1, from: theirs?.sent ?? 0)
+        }
+    }
+
+    private mutating func endTransfers(_ lane: Int, from first: UInt64) {
+        var number = lanes[lane].sequence
+        if lanes[lane].isActive {
+            if number >= first {
+                finished.append(Finished(ticket: lanes[lane].ticket, isFailed: true))
+                lanes[lane].isActive = false
+            }
+            number += 1
+        }
+        var index = 0
+        while index < pendingTransfers.count {
+            guard transferLane(of: pendingTransfers[index].operation) == lane else {
+                index += 1
+                continue
+            }
+            if number >= first {
+                finished.append(Finished(ticket: pendingTransfers.remove(at: index).ticket, isFailed: true))
+            } else {
+                index += 1
+            }
+            number += 1
+        }
+    }
+}

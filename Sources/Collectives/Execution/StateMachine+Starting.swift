@@ -1,0 +1,112 @@
+extension ExecutorSettings {
+    /// What an operation's schedule is computed from.
+    func shape(of operation: Operation, rank: Int, layout: Landing) -> Shape {
+        let size = operation.type.byteCount
+        return Shape(
+            rank: rank, topology: topology, collective: operation.collective, count: operation.count, isInPlace: operation.isInPlace,
+            pieceElements: pieceBytes / size, leastPieceElements: Self.smallestPieceBytes / size, mostPieces: pieces,
+            gatedSlots: layout.gatedSlots, channels: channelsPerPeer, messageElements: messageBytes / size)
+    }
+}
+
+extension StateMachine {
+    /// Moves waiting collectives onto free lanes, in order.
+    mutating func startPending() {
+        while !hasFailed, let next = pending.first {
+            let lane = Int(nextToStart % UInt64(ExecutorSettings.lanes))
+            guard !lanes[lane].isActive else { return }
+            pending.removeFirst()
+            nextToStart += 1
+            start(next.operation, ticket: next.ticket, on: lane)
+        }
+    }
+
+    /// The same for transfers; each waits for those before it between the same two ranks only.
+    mutating func startTransfers() {
+        var index = 0
+        while !hasFailed, index < pendingTransfers.count {
+            let (operation, ticket) = pendingTransfers[index]
+            let lane = transferLane(of: operation)
+            if lanes[lane].isActive {
+                index += 1
+            } else {
+                pendingTransfers.remove(at: index)
+                start(operation, ticket: ticket, on: lane)
+            }
+        }
+    }
+
+    func transferLane(of operation: Operation) -> Int {
+        guard let peer = operation.collective.peer, 0..<worldSize ~= peer, slots[peer] >= 0 else {
+            invariantFailure("a transfer's other rank is a connected peer")
+        }
+        let isSend = operation.collective == .send(to: peer)
+        return ExecutorSettings.lanes + 2 * Int(slots[peer]) + (isSend ? 0 : 1)
+    }
+
+    @inline(__always)
+    mutating func start(_ operation: Operation, ticket: UInt64, on lane: Int) {
+        // SAFETY: as `StateMachine+Steps.swift` says of lanes.
+        let state = unsafe lanes.address(of: lane)
+        let comesAgain = unsafe state.pointee.isPrepared && state.pointee.operation.isSame(as: operation)
+        if !comesAgain { prepare(operation, on: lane) }
+        unsafe state.pointee.ticket = ticket
+        unsafe state.pointee.isActive = true
+        // From here on a failure reports the operation.
+        if comesAgain, unsafe !state.pointee.keepsMoves { keepMoves(lane) }
+        // Spreads the place in the order over the bits that travel.
+        let hash = unsafe (state.pointee.operationHash ^ state.pointee.sequence) &* 0x9E37_79B9_7F4A_7C15
+        unsafe state.pointee.signature = UInt32(truncatingIfNeeded: hash >> 48)
+        unsafe state.pointee.seenProgress = .max
+        advance(lane)
+    }
+
+    /// Works out what depends on the operation alone; done again only when the lane gets another one.
+    private mutating func prepare(_ operation: Operation, on lane: Int) {
+        check(operation)
+        let algorithm = operation.collective.peer == nil ? choices.algorithm(for: operation, in: settings) : .pairwise
+        let key = Lane.ProgramKey(
+            collective: operation.collective, count: operation.count, type: operation.type, isInPlace: operation.isInPlace,
+            algorithm: algorithm)
+        if lanes[lane].programKey != key {
+            lanes[lane].schedule = Schedule(algorithm, settings.shape(of: operation, rank: rank, layout: layout))
+            lanes[lane].stepCount = lanes[lane].schedule.count
+            lanes[lane].setProgram(key)
+            if isMutated(.earlyLeave), algorithm == .direct { lanes[lane].stepCount -= min(1, lanes[lane].stepCount) }
+        }
+        let size = operation.type.byteCount
+        lanes[lane].operation = operation
+        lanes[lane].isPrepared = true
+        lanes[lane].keepsMoves = false
+        let larger = max(operation.inputExtent(worldSize: worldSize), operation.outputExtent(worldSize: worldSize)) * size
+        let machine = settings.topology.size(ofMachine: settings.topology.machine(of: rank))
+        // A reduction in place has just read the lines that it stores into: they are in the cache, and past it the way is longer.
+        let isOverwriting = operation.isInPlace && operation.collective.reduces
+        lanes[lane].isStreaming = !isOverwriting && larger * machine * (operation.isInPlace ? 1 : 2) > settings.cacheBytes
+        lanes[lane].usesEager = algorithm.isEager
+        // A schedule too long for a program is none of small messages.
+        lanes[lane].endsBeforeWrites =
+            lanes[lane].usesEager && !lanes[lane].program.isEmpty && lanes[lane].program.allSatisfy { $0.send?.readsOwnMemory ?? true }
+        lanes[lane].inputOffset = operation.input.byteOffset + operation.inputStart(of: rank) * size
+        lanes[lane].outputOffset = operation.output.byteOffset + operation.outputStart(of: rank) * size
+        lanes[lane].operationHash = operation.hash(algorithm: algorithm)
+    }
+
+    /// Resolves a short program, since the same operation has come again.
+    private mutating func keepMoves(_ lane: Int) {
+        let program = lanes[lane].program
+        guard !program.isEmpty, program.count <= Lane.mostKeptMoves else { return }
+        let set = lanes[lane].eagerSet
+        defer { lanes[lane].eagerSet = set }
+        var moves: [Move] = []
+        for eagerSet in 0..<2 {
+            lanes[lane].eagerSet = eagerSet
+            for step in program {
+                guard let move = resolve(step, lane) else { return }
+                moves.append(move)
+            }
+        }
+        lanes[lane].moves = FixedArray(moves)
+        lanes[lane].keepsMoves = true
+    }
+}

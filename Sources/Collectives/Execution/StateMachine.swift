@@ -1,0 +1,284 @@
+public import Fabric
+
+/// The executor without its fabric: a pure state machine that is given operations, arrivals and completions, and answers with writes.
+///
+/// *One rule* keeps every peer's writes apart: a rank writes to another only what that one has asked for in the same operation, or what
+/// lands in an eager slot (`Landing`). So whatever the peer is doing, it can be ahead by one operation of a lane that concerns both.
+///
+/// Nothing here is generic, so that it is compiled once, and nothing allocates once an operation's like has been seen.
+///
+/// What an event passes through is `mutating` even where it changes nothing: the machine is then handed on by its address, where a borrowed one
+/// is copied (768 bytes).
+@usableFromInline
+struct StateMachine: ~Copyable {
+    @usableFromInline private(set) var settings: ExecutorSettings
+    /// Operations submitted and not yet taken as finished, at most.
+    static let mostPending = 1024
+    /// Writes that the machine hands over at once; more wait for the next look.
+    static let mostInOutbox = 64
+
+    @usableFromInline private(set) var failure: CollectiveError?
+    /// Whether there is one: asked all the time.
+    @usableFromInline private(set) var hasFailed = false
+
+    let rank: Int
+    let worldSize: Int
+    let layout: Landing
+    /// Connected ranks; the place in this list is the peer's slot. -1 in `slots` for the others.
+    let peers: [Int]
+    let slots: PeerSlots
+    /// Writes that a channel may hold before one has completed.
+    let writeDepth: UInt64
+    /// The source of a write is free as soon as the fabric has it.
+    @usableFromInline let writesCompleteAtOnce: Bool
+    /// By number; the first is the landing memory.
+    var buffers: [Buffer]
+    let lanes: FixedArray<Lane>
+    let links: FixedArray<Link>
+    /// Tickets given out and completed, by slot and channel.
+    let posted: FixedArray<UInt64>
+    let completed: FixedArray<UInt64>
+    /// A write that stands for none.
+    let nothing: Write
+    /// Writes to be posted, in order.
+    @usableFromInline var outbox: Batch<Write>
+    /// Some lane waits for the outbox to be posted.
+    var isOutboxAwaited = false
+    /// What actions have read and written since somebody last asked.
+    @usableFromInline var touchedBytes = 0
+    /// Submitted collectives, and transfers, that are not on a lane.
+    var pending = Queue()
+    var pendingTransfers: [(operation: Operation, ticket: UInt64)] = []
+    var nextTicket: UInt64 = 0
+    /// Place of the next collective that starts.
+    var nextToStart: UInt64 = 0
+    var unfinished = 0
+    var lookedForStallAt = FabricInstant(nanoseconds: 0)
+    var finished: Batch<Finished>
+    private var finishedTaken = 0
+    var closedPeer: Int?
+    var choices = ChoiceCache()
+    let scratch: FoldScratch
+    /// For messages.
+    var lastFinished: (operation: Operation, sequence: UInt64)?
+
+    // SAFETY: each mapping is the fabric's, which lives as long as the executor; only actions follow it.
+    @safe
+    struct Buffer {
+        var region: Region
+        /// By slot.
+        var remotes: [RemoteRegion?]
+        /// Where this process sees the peers' memory, by slot.
+        var mapped: [UnsafeMutableRawPointer?]
+
+        init(_ region: Region, peers: Int) {
+            self.region = region
+            remotes = Array(repeating: nil, count: peers)
+            unsafe mapped = Array(repeating: nil, count: peers)
+        }
+    }
+
+    /// First in, first out: a ring that grows to the most that ever waited at once, and no further.
+    struct Queue {
+        /// `entries[(head + i) mod capacity]` is the i-th of `count`; what is beyond those is old.
+        private var entries: [(operation: Operation, ticket: UInt64)] = []
+        private var head = 0
+        /// Kept here: it is asked at every event, when the entries are in nobody's cache.
+        private(set) var count = 0
+
+        var capacity: Int { entries.count }
+        var first: (operation: Operation, ticket: UInt64)? { count > 0 ? entries[head] : nil }
+        func contains(where isWanted: (UInt64) -> Bool) -> Bool {
+            (0..<count).contains { isWanted(entries[(head + $0) % entries.count].ticket) }
+        }
+        mutating func reserve(_ capacity: Int) { entries.reserveCapacity(capacity) }
+        mutating func append(_ operation: Operation, _ ticket: UInt64) {
+            if count == entries.count {
+                rotate()
+                entries.append((operation, ticket))
+            } else {
+                let place = head + count
+                entries[place < entries.count ? place : place - entries.count] = (operation, ticket)
+            }
+            count += 1
+        }
+        mutating func removeFirst() {
+            count -= 1
+            head = count > 0 && head + 1 < entries.count ? head + 1 : 0
+        }
+
+        /// Puts the oldest first, so that a new place follows the youngest; in place, for the capacity.
+        private mutating func rotate() {
+            guard head > 0 else { return }
+            entries[..<head].reverse()
+            entries[head...].reverse()
+            entries.reverse()
+            head = 0
+        }
+    }
+
+    init(_ settings: ExecutorSettings, rank: Int, peers: [Int], landing: Region, writeDepth: Int, writesCompleteAtOnce: Bool) {
+        self.settings = settings
+        self.rank = rank
+        self.writeDepth = UInt64(writeDepth)
+        self.writesCompleteAtOnce = writesCompleteAtOnce
+        worldSize = settings.worldSize
+        layout = settings.landing
+        self.peers = peers
+        slots = PeerSlots(peers, worldSize: settings.worldSize)
+        buffers = [Buffer(landing, peers: peers.count)]
+        posted = FixedArray(Array(repeating: 0, count: peers.count * settings.channelsPerPeer))
+        completed = FixedArray(Array(repeating: 0, count: peers.count * settings.channelsPerPeer))
+        nothing = Write(
+            channel: Channel(peer: rank), source: landing, sourceOffset: 0,
+            destination: RemoteRegion(peer: rank, identifier: 0, byteCount: 0), destinationOffset: 0, byteCount: 0, immediate: 0)
+        lanes = FixedArray(Self.lanes(settings, rank: rank, peers: peers.count, filler: Move(write: nothing)))
+        links = FixedArray(
+            Array(repeating: Link(), count: (ExecutorSettings.lanes * settings.channelsPerPeer + 2) * peers.count))
+        outbox = Batch(capacity: Self.mostInOutbox, filler: nothing)
+        finished = Batch(capacity: Self.mostPending + lanes.count, filler: Finished(ticket: 0, isFailed: false))
+        scratch = FoldScratch(capacity: settings.worldSize + 1)
+        pending.reserve(Self.mostPending)
+    }
+
+    /// Those of collectives first; then for each peer that of transfers to it, and that of transfers from it.
+    private static func lanes(_ settings: ExecutorSettings, rank: Int, peers: Int, filler: Move) -> [Lane] {
+        let shape = settings.shape(
+            of: Operation(.barrier, input: Place(.landing), count: 0, type: .float32), rank: rank, layout: settings.landing)
+        let idle = Schedule.alone(Alone(shape))
+        let count = ExecutorSettings.lanes
+        let collectives = (0..<count).map {
+            Lane(
+                sequence: UInt64($0), stride: UInt64(count), channel: $0 % settings.channelsPerPeer, channels: settings.channelsPerPeer,
+                firstLink: $0 * peers * settings.channelsPerPeer, onlySlot: -1,
+                kind: .collective, idle: idle, filler: filler)
+        }
+        let transfers = (0..<2 * peers).map {
+            Lane(
+                sequence: 0, stride: 1, channel: 0, channels: 1, firstLink: count * peers * settings.channelsPerPeer + $0, onlySlot: $0 / 2,
+                kind: $0 % 2 == 0 ? .toSender : .toReceiver,
+                idle: idle, filler: filler)
+        }
+        return collectives + transfers
+    }
+
+    mutating func add(_ region: Region) -> SharedBuffer {
+        buffers.append(Buffer(region, peers: peers.count))
+        return SharedBuffer(index: buffers.count - 1)
+    }
+
+    /// - Returns: its memory; nil where only the landing memory is left.
+    mutating func removeLastBuffer() -> Region? { buffers.count > 1 ? buffers.removeLast().region : nil }
+
+    mutating func adopt(_ costs: Costs) {
+        settings.costs = costs
+        choices = ChoiceCache()
+        for lane in lanes.indices { lanes[lane].isPrepared = false }
+    }
+
+    // MARK: operations
+
+    /// See `Executor.submit`.
+    @usableFromInline
+    mutating func submit(_ operation: Operation) throws(CollectiveError) -> UInt64 {
+        if hasFailed, let failure { throw failure }
+        invariant(unfinished < Self.mostPending, "operations not yet taken as finished are bounded by the caller")
+        if let closedPeer {
+            throw CollectiveError(
+                .fabric(.peerClosed), peer: closedPeer, operation: operation.name(sequence: nextToStart + UInt64(pending.count)),
+                detail: "it has left the job", remedy: "all ranks must run the same number of collectives")
+        }
+        let ticket = nextTicket
+        nextTicket += 1
+        unfinished += 1
+        if operation.collective.peer != nil {
+            check(operation)
+            pendingTransfers.append((operation, ticket))
+            startTransfers()
+        } else {
+            let lane = Int(nextToStart % UInt64(ExecutorSettings.lanes))
+            if pending.count == 0, !lanes[lane].isActive {
+                nextToStart += 1
+                start(operation, ticket: ticket, on: lane)
+            } else {
+                check(operation)
+                pending.append(operation, ticket)
+            }
+        }
+        return ticket
+    }
+
+    @usableFromInline var hasFinished: Bool { !finished.isEmpty }
+
+    /// Whether a lane knows of writes that have not completed.
+    var hasWritesUnderWay: Bool { lanes.indices.contains { lanes[$0].incomplete > 0 } }
+
+    /// See `Executor.takeFinished`.
+    @usableFromInline
+    mutating func takeFinished() -> Finished? {
+        guard finishedTaken < finished.count else { return nil }
+        let next = finished[finishedTaken]
+        finishedTaken += 1
+        unfinished -= 1
+        if finishedTaken == finished.count {
+            finished.removeAll()
+            finishedTaken = 0
+        }
+        return next
+    }
+
+    /// See `Executor.canCarryOut`.
+    func canCarryOut(_ operation: Operation) -> Bool {
+        guard let algorithm = operation.algorithm else { return true }
+        return algorithm.supports(operation.collective, byteCount: operation.count * operation.type.byteCount, in: settings)
+    }
+
+    /// Once for an operation that comes again on its lane.
+    mutating func check(_ operation: Operation) {
+        let size = operation.type.byteCount
+        func holds(_ place: Place, _ extent: Int) -> Bool {
+            place.byteOffset >= 0 && place.byteOffset % size == 0
+                && extent <= (buffers[place.buffer.index].region.byteCount - place.byteOffset) / size
+        }
+        invariant(
+            operation.count >= 0 && holds(operation.input, operation.inputExtent(worldSize: worldSize))
+                && holds(operation.output, operation.outputExtent(worldSize: worldSize)), "the operation's ranges lie in its buffers")
+        invariant(
+            operation.collective != .allToAll || !operation.isInPlace || operation.count == 0, "an all-to-all has two places")
+        invariant(canCarryOut(operation), "the algorithm can carry out the collective")
+    }
+
+    /// See `Executor.currentOperation`.
+    var currentOperation: String {
+        if let lane = lanes.indices.filter({ lanes[$0].isActive }).min(by: { lanes[$0].ticket < lanes[$1].ticket }) {
+            return name(of: lane)
+        }
+        return lastFinished.map { "after \($0.operation.name(sequence: $0.sequence))" } ?? "before the first operation"
+    }
+
+    /// Ends everything in flight with `error`.
+    mutating func fail(_ error: CollectiveError) {
+        guard !hasFailed else { return }
+        failure = error
+        hasFailed = true
+        for lane in lanes.indices where lanes[lane].isActive {
+            finished.append(Finished(ticket: lanes[lane].ticket, isFailed: true))
+            lanes[lane].isActive = false
+        }
+        while let first = pending.first {
+            finished.append(Finished(ticket: first.ticket, isFailed: true))
+            pending.removeFirst()
+        }
+        for transfer in pendingTransfers { finished.append(Finished(ticket: transfer.ticket, isFailed: true)) }
+        pendingTransfers.removeAll(keepingCapacity: true)
+        outbox.removeAll()
+    }
+}
+
+/// A condition that only a programmer's error can break. Traps with its message in every build.
+@inline(__always)
+func invariant(_ condition: @autoclosure () -> Bool, _ message: StaticString) {
+    if !condition() { invariantFailure(message) }
+}
+
+func invariantFailure(_ message: StaticString) -> Never { fatalError("broken invariant: \(message)") }

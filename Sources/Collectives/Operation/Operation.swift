@@ -1,0 +1,111 @@
+public import Reduction
+
+/// One collective, or one end of a transfer between two ranks, on shared buffers.
+///
+/// In place, where input and output are the same place: that is where the larger of the two begins; a rank's own part of it is block
+/// `rank` (allgather and gather read it, reduceScatter and scatter leave the result in it). An all-to-all cannot be in place.
+/// Out of place, the two must not overlap.
+public struct Operation: Sendable, Equatable {
+    public var collective: Collective
+    public var input: Place
+    public var output: Place
+    /// In elements; see `Collective`.
+    public var count: Int
+    public var type: ElementType
+    public var reduction: ReductionOperation
+    /// Nil: the one that the cost model chooses, the same on every rank.
+    public var algorithm: Algorithm?
+
+    public init(
+        _ collective: Collective, input: Place, output: Place? = nil, count: Int, type: ElementType, reduction: ReductionOperation = .sum,
+        algorithm: Algorithm? = nil
+    ) {
+        self.collective = collective
+        self.input = input
+        self.output = output ?? input
+        self.count = count
+        self.type = type
+        self.reduction = reduction
+        self.algorithm = algorithm
+    }
+
+    public var isInPlace: Bool { input == output }
+
+    /// Whether all bits are the same: what `==` says, at a quarter of its cost.
+    @inline(__always)
+    func isSame(as other: Operation) -> Bool {
+        // SAFETY: a case's associated value and its tag take 9 bytes, all of them used; were they others, this would trap.
+        let (mine, others) = unsafe (
+            unsafeBitCast(collective, to: (UInt64, UInt8).self), unsafeBitCast(other.collective, to: (UInt64, UInt8).self)
+        )
+        return mine == others && count == other.count && input == other.input && output == other.output && type == other.type
+            && reduction == other.reduction && algorithm == other.algorithm
+    }
+
+    /// Elements from the beginning of `input` that the operation may touch, on any rank.
+    public func inputExtent(worldSize: Int) -> Int {
+        switch collective {
+        case .allreduce, .broadcast, .reduce, .send: count
+        case .reduceScatter, .allToAll, .scatter: worldSize * count
+        case .allgather, .gather: isInPlace ? worldSize * count : count
+        case .barrier, .receive: 0
+        }
+    }
+
+    /// The same of `output`.
+    public func outputExtent(worldSize: Int) -> Int {
+        switch collective {
+        case .allreduce, .broadcast, .reduce, .receive: count
+        case .allgather, .allToAll, .gather: worldSize * count
+        case .reduceScatter, .scatter: isInPlace ? worldSize * count : count
+        case .barrier, .send: 0
+        }
+    }
+
+    /// Where a rank's own input begins, in elements from `input`.
+    func inputStart(of rank: Int) -> Int {
+        switch collective {
+        case .allgather where isInPlace, .gather where isInPlace: rank * count
+        default: 0
+        }
+    }
+
+    /// Where a rank's own output begins, in elements from `output`.
+    func outputStart(of rank: Int) -> Int {
+        switch collective {
+        case .reduceScatter where isInPlace, .scatter where isInPlace: rank * count
+        default: 0
+        }
+    }
+
+    /// All that ranks must agree on, but the place in the order, as a hash (FNV-1a).
+    func hash(algorithm: Algorithm) -> UInt64 {
+        var hash: UInt64 = 0xcbf2_9ce4_8422_2325
+        func mix(_ value: Int) {
+            hash = (hash ^ UInt64(truncatingIfNeeded: value)) &* 0x100_0000_01b3
+            hash ^= hash >> 29
+        }
+        mix(Int(type.rawValue) << 8 | Int(reduction.rawValue))
+        mix(count)
+        // Between two ranks, each end has a place of its own.
+        if collective.peer != nil { return hash }
+        mix(collective.code << 8 | Int(algorithm.code))
+        mix(input.buffer.index << 32 | output.buffer.index)
+        mix(input.byteOffset)
+        mix(output.byteOffset)
+        return hash
+    }
+
+    /// For messages: `allreduce #12 (sum of 1024 float)`.
+    func name(sequence: UInt64) -> String {
+        switch collective {
+        case .barrier: "barrier #\(sequence)"
+        case .allreduce, .reduceScatter: "\(collective) #\(sequence) (\(reduction) of \(count) \(type))"
+        case .reduce(let root): "\(collective) #\(sequence) (\(reduction) of \(count) \(type) to rank \(root))"
+        case .broadcast(let root), .gather(let root), .scatter(let root): "\(collective) #\(sequence) (\(count) \(type), root \(root))"
+        case .send(let peer): "send #\(sequence) of \(count) \(type) to rank \(peer)"
+        case .receive(let peer): "receive #\(sequence) of \(count) \(type) from rank \(peer)"
+        case .allgather, .allToAll: "\(collective) #\(sequence) (\(count) \(type))"
+        }
+    }
+}

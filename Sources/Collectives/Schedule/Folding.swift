@@ -1,0 +1,27 @@
+/// The folds that turn everyone's input, in the eager slots, into an allreduce's result.
+struct Folding: Equatable, Sendable {
+    let shape: Shape
+
+    init(_ shape: Shape) { self.shape = shape }
+
+    /// Two ranks' order makes no difference; else one fold a segment, in its own order.
+    private var segments: Int { shape.worldSize == 2 ? min(1, shape.count) : min(shape.worldSize, shape.count) }
+    private var machines: Int { shape.topology.machineCount }
+    private var slices: Int { shape.topology.places }
+
+    var count: Int { shape.count > 0 && shape.topology.isNested ? slices * machines : segments }
+
+    subscript(index: Int) -> Action {
+        guard shape.topology.isNested else {
+            let range = part(index, of: segments, in: 0..<shape.count)
+            return fold(.eager(first: index, start: range.lowerBound, inputStart: range.lowerBound), range)
+        }
+        let (slice, segment) = index.quotientAndRemainder(dividingBy: machines)
+        let range = part(segment, of: machines, in: part(slice, of: slices, in: 0..<shape.count))
+        return fold(.eagerMachines(first: segment, start: range.lowerBound), range)
+    }
+
+    private func fold(_ sources: Fold.Sources, _ range: Range<Int>) -> Action {
+        .fold(Fold(sources, into: .location(.output(range.lowerBound)), count: range.count, isFinal: true))
+    }
+}

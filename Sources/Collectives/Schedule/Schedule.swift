@@ -1,0 +1,67 @@
+/// A rank's part in one operation, computed step by step on demand: a few integers, whatever the size of world and buffer.
+public enum Schedule: Equatable, Sendable {
+    case alone(Alone)
+    case ring(Ring)
+    case chain(Chain)
+    case direct(Direct)
+    case oneShot(OneShot)
+    case logarithmic(Logarithmic)
+    case doubling(Doubling)
+    case tree(Tree)
+    case pairwise(Pairwise)
+    case transfer(Transfer)
+
+    /// - Parameter algorithm: one that `Algorithm.supports` says is possible.
+    public init(_ algorithm: Algorithm, _ shape: Shape) {
+        if shape.collective.peer != nil {
+            self = .transfer(Transfer(shape))
+        } else if shape.worldSize == 1 {
+            self = .alone(Alone(shape))
+        } else {
+            switch algorithm {
+            case .ring:
+                switch shape.collective {
+                case .broadcast, .reduce: self = .chain(Chain(shape))
+                default: self = .ring(Ring(shape, isHierarchical: false))
+                }
+            case .hierarchical: self = .ring(Ring(shape, isHierarchical: true))
+            case .direct: self = .direct(Direct(shape))
+            case .oneShot: self = .oneShot(OneShot(shape))
+            case .logarithmic: self = .logarithmic(Logarithmic(shape))
+            case .doubling: self = .doubling(Doubling(shape))
+            case .tree: self = .tree(Tree(shape))
+            case .pairwise: self = .pairwise(Pairwise(shape))
+            }
+        }
+    }
+
+    public var count: Int {
+        switch self {
+        case .alone(let schedule): schedule.count
+        case .ring(let schedule): schedule.count
+        case .chain(let schedule): schedule.count
+        case .direct(let schedule): schedule.count
+        case .oneShot(let schedule): schedule.count
+        case .logarithmic(let schedule): schedule.count
+        case .doubling(let schedule): schedule.count
+        case .tree(let schedule): schedule.count
+        case .pairwise(let schedule): schedule.count
+        case .transfer(let schedule): schedule.count
+        }
+    }
+
+    public subscript(index: Int) -> Step {
+        switch self {
+        case .alone(let schedule): schedule[index]
+        case .ring(let schedule): schedule[index]
+        case .chain(let schedule): schedule[index]
+        case .direct(let schedule): schedule[index]
+        case .oneShot(let schedule): schedule[index]
+        case .logarithmic(let schedule): schedule[index]
+        case .doubling(let schedule): schedule[index]
+        case .tree(let schedule): schedule[index]
+        case .pairwise(let schedule): schedule[index]
+        case .transfer(let schedule): schedule[index]
+        }
+    }
+}

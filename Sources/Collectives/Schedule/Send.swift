@@ -1,0 +1,35 @@
+/// A write to a peer. A count of 0 is a signal: only the fact travels.
+public struct Send: Equatable, Sendable {
+    public enum Target: Equatable, Sendable {
+        case gated(slot: Int)
+        /// The slot of this rank, or of the one whose data it passes on; of `Doubling` as in `Location`.
+        case eager(rank: Int)
+        /// Counted from where the peer's own output begins.
+        case output(Int)
+        /// Tells the sender of a transfer where to write.
+        case invitation
+        /// Where the peer's invitation said, so many elements further.
+        case invited(Int)
+    }
+
+    public var peer: Int
+    public var source: Location
+    public var target: Target
+    public var count: Int
+
+    public init(peer: Int, from source: Location, to target: Target, count: Int) {
+        self.peer = peer
+        self.source = source
+        self.target = target
+        self.count = count
+    }
+
+    /// Whether it reads nothing, or memory that is not the user's.
+    var readsOwnMemory: Bool {
+        if case .eager = source { return true }
+        return count == 0
+    }
+
+    /// Says to a peer: I have come so far.
+    public static func signal(_ peer: Int) -> Send { Send(peer: peer, from: .input(0), to: .output(0), count: 0) }
+}

@@ -1,0 +1,84 @@
+/// What a machine and its wire cost, measured at the start or loaded; the same table on every rank.
+public struct Costs: Sendable, Equatable, Codable {
+    /// Of a message between two ranks: microseconds until it is there, and microseconds for each byte of it.
+    public struct Link: Sendable, Equatable, Codable {
+        public var latency: Double
+        public var perByte: Double
+
+        public init(latency: Double, perByte: Double) {
+            self.latency = latency
+            self.perByte = perByte
+        }
+    }
+
+    /// Between ranks that see each other's memory.
+    public var near: Link
+    /// Between machines.
+    public var far: Link
+    /// Microseconds to reduce a byte from each of two sources.
+    public var reducePerByte: Double
+
+    public init(near: Link, far: Link, reducePerByte: Double) {
+        self.near = near
+        self.far = far
+        self.reducePerByte = reducePerByte
+    }
+
+    /// Whether every figure is one that could have been measured.
+    public var isPlausible: Bool {
+        [near.latency, near.perByte, far.latency, far.perByte, reducePerByte].allSatisfy { $0.isFinite && $0 > 0 }
+    }
+
+    /// Round figures of a present-day machine and a 100 Gb/s network.
+    public static let typical = Costs(
+        near: Link(latency: 0.2, perByte: 1 / 15_000), far: Link(latency: 3, perByte: 1 / 11_000), reducePerByte: 1 / 20_000)
+
+    /// Microseconds that the algorithm should take: latency times messages in a row, bytes over the wire, bytes to reduce.
+    ///
+    /// Source: Thakur, Rabenseifner and Gropp, "Optimization of collective communication operations in MPICH", IJHPCA 19 (2005).
+    /// - Parameter byteCount: of one rank's part.
+    public func microseconds(_ algorithm: Algorithm, _ collective: Collective, byteCount: Int, in topology: Topology) -> Double {
+        let ranks = Double(topology.worldSize)
+        let bytes = Double(byteCount)
+        guard ranks > 1 else { return bytes * near.perByte }
+        let link = topology.isOneMachine ? near : far
+        let others = ranks - 1
+        let rounds = ranks.logarithm
+        let everyone = collective == .allreduce || collective == .reduce(root: collective.root) ? 1 : ranks
+        switch algorithm {
+        case .direct:
+            // Each rank reads and writes its share of all buffers; two signals.
+            return 2 * signals(link, others) + bytes * everyone * (near.perByte + reducePerByte)
+        case .oneShot:
+            return signals(link, others) + others * bytes * (link.perByte + reducePerByte)
+        case .logarithmic:
+            return rounds * signals(link, 1) + others * bytes * (link.perByte + reducePerByte)
+        case .doubling:
+            return Double(Doubling.hops(worldSize: topology.worldSize)) * (link.latency + bytes * (link.perByte + reducePerByte))
+        case .ring:
+            if collective.root >= 0 { return others * (link.latency + bytes / 32 * link.perByte) + bytes * link.perByte }
+            let hops = collective == .allreduce ? 2 * others : others
+            let block = bytes * everyone / ranks
+            let reduced = collective == .allgather ? 0 : others * block * reducePerByte
+            return link.latency + hops * (link.latency + block * link.perByte) + reduced
+        case .tree: return link.latency + rounds * (link.latency + bytes * link.perByte)
+        case .pairwise: return link.latency + others * (link.latency + bytes * link.perByte)
+        case .hierarchical:
+            let machines = Double(topology.machineCount)
+            let places = Double(topology.places)
+            // The largest one has the most to add, and the last word.
+            let local = Double((0..<topology.machineCount).map(topology.size(ofMachine:)).max() ?? 1)
+            let slice = bytes / places
+            let ring = 2 * (machines - 1) * (far.latency + slice / machines * (far.perByte + reducePerByte))
+            return 2 * signals(near, local - 1) + far.latency + ring + slice * local * (near.perByte + reducePerByte)
+        }
+    }
+
+    /// A message to each of so many ranks, posted one after the other.
+    private func signals(_ link: Link, _ peers: Double) -> Double { link.latency * (1 + 0.25 * max(0, peers - 1)) }
+}
+
+extension Double {
+    /// ceil(log2), of a number from 2 on.
+    fileprivate var logarithm: Double { Double(Int.bitWidth - (Int(self) - 1).leadingZeroBitCount) }
+}

@@ -1,0 +1,53 @@
+package import Collectives
+package import Fabric
+package import Membership
+
+/// What the public face asks of the engine, whatever its fabric.
+package protocol EngineControl: AnyObject, Sendable {
+    var fabricName: String { get }
+    var deviceName: String { get }
+    /// Of the executor; the costs may be adopted later.
+    var settings: ExecutorSettings { get }
+    /// Collective: allocates on every rank and attaches the peers'. `exchange` swaps descriptors.
+    func addBuffer(
+        byteCount: Int, exchange: ([UInt8]) throws(VerbenaError) -> [[UInt8]]
+    ) throws(VerbenaError) -> (SharedBuffer, Region)
+    /// Collective: the same with the caller's memory, which stays there as long as the engine. An empty descriptor says that a rank cannot.
+    /// - Returns: nil where some rank's peers could not reach it.
+    func addBuffer(
+        _ memory: UnsafeMutableRawPointer, byteCount: Int, exchange: ([UInt8]) throws(VerbenaError) -> [[UInt8]]
+    ) throws(VerbenaError) -> SharedBuffer?
+    /// How many collectives were begun; transfers do not count. For the thread that begins them.
+    var collectivesBegun: UInt64 { get }
+    /// Queues an operation for the progress thread; `release` must be called once for each ticket, when the operation has ended.
+    /// - Returns: its ticket; nil, and nothing is queued, where as many are under way as may be.
+    func submitWhereRoom(_ operation: Operation) throws(VerbenaError) -> Int?
+    /// Whether `wait` would return at once.
+    func hasEnded(_ ticket: Int) -> Bool
+    /// Waits for the operation's end.
+    /// - Returns: when it ended, in nanoseconds of the monotonic clock.
+    func wait(_ ticket: Int) throws(VerbenaError) -> UInt64
+    /// Gives the ticket back: from here on another operation may have it.
+    func release(_ ticket: Int)
+    /// Collective: from here on nothing is begun, on whatever thread; whoever tries is told as after a `stop`. Waits until everything that was begun
+    /// has ended. Transfers whose other end no rank has begun end as after a `stop`. `exchange` swaps what the ranks have begun.
+    /// - Throws: where ranks have run different numbers of collectives, and so would wait for each other; the verdict, where there is one.
+    func finishAll(_ exchange: ([UInt8]) throws(VerbenaError) -> [[UInt8]]) throws(VerbenaError)
+    /// Makes the costs those that algorithms are chosen by; all ranks do so at the same place of the order.
+    func adopt(_ costs: Costs) throws(VerbenaError)
+    /// The job is over: everything in flight ends with this verdict. Any thread.
+    func deliver(_ verdict: Verdict)
+    /// Ends the progress thread and the fabric; in order where `orderly`, else as a crash looks to the peers. Waits for it. What is under way
+    /// ends with the verdict, if `reason` is one, else with `.closed`.
+    func stop(orderly: Bool, because reason: VerbenaError?)
+}
+
+extension EngineControl {
+    package func stop(orderly: Bool) { stop(orderly: orderly, because: nil) }
+
+    /// As `submitWhereRoom`, for a caller that cannot make room.
+    package func submit(_ operation: Operation) throws(VerbenaError) -> Int {
+        guard let ticket = try submitWhereRoom(operation) else { throw .tooManyUnderWay }
+        return ticket
+    }
+}

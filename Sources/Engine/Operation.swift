@@ -1,0 +1,4 @@
+package import Collectives
+
+/// Foundation has another.
+package typealias Operation = Collectives.Operation

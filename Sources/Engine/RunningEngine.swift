@@ -1,0 +1,38 @@
+internal import Collectives
+package import MixedFabric
+package import SharedMemoryFabric
+package import VerbsFabric
+
+/// The engine on one of the fabrics that there are. What is called for every operation is called through it and not through the protocol: so the
+/// compiler makes code for that very fabric.
+package enum RunningEngine {
+    case sharedMemory(ProgressEngine<SharedMemoryFabric>)
+    case verbs(ProgressEngine<VerbsFabric>)
+    case mixed(ProgressEngine<MixedFabric<SharedMemoryFabric, VerbsFabric>>)
+
+    package var control: any EngineControl {
+        switch self {
+        case .sharedMemory(let engine): engine
+        case .verbs(let engine): engine
+        case .mixed(let engine): engine
+        }
+    }
+
+    /// Starts the progress thread; called once.
+    package func start() {
+        switch self {
+        case .sharedMemory(let engine): engine.start()
+        case .verbs(let engine): engine.start()
+        case .mixed(let engine): engine.start()
+        }
+    }
+
+    /// See `Engine.run`.
+    package func run(_ operation: Operation) throws(VerbenaError) {
+        switch self {
+        case .sharedMemory(let engine): try engine.run(operation)
+        case .verbs(let engine): try engine.run(operation)
+        case .mixed(let engine): try engine.run(operation)
+        }
+    }
+}

@@ -1,0 +1,44 @@
+/// What one family says of this process.
+struct LauncherClaim {
+    let family: VariableFamily
+    let rank: Int
+    let worldSize: Int
+
+    init(_ family: VariableFamily, in variables: [String: String]) throws(RendezvousError) {
+        self.family = family
+        worldSize = try Self.worldSize(family, in: variables)
+        rank = try Self.rank(family, worldSize: worldSize, in: variables)
+    }
+
+    private static func worldSize(_ family: VariableFamily, in variables: [String: String]) throws(RendezvousError) -> Int {
+        guard let (name, value) = try JobEnvironment.number(family.worldSize, in: variables) else {
+            let remedy =
+                switch family.source {
+                case .torchrun: "set WORLD_SIZE to the number of ranks, or unset RANK"
+                case .mlx: "set MLX_WORLD_SIZE to the number of ranks"
+                case .pmix: "start the ranks with mpirun or srun, or set WORLD_SIZE to their number (prterun -x WORLD_SIZE=2 -np 2 ...)"
+                default: "set \(family.worldSize[0]) to the number of ranks"
+                }
+            let lacking = family.source == .pmix ? "no variable tells the number of ranks" : "\(family.worldSize[0]) is not"
+            throw .environment("\(family.rank) is set, but \(lacking)", remedy: remedy)
+        }
+        guard (1...JobEnvironment.worldSizeLimit).contains(value) else {
+            throw .environment("\(name)=\(value) is no number of ranks", remedy: "set \(name) to 1 ... \(JobEnvironment.worldSizeLimit)")
+        }
+        return value
+    }
+
+    private static func rank(
+        _ family: VariableFamily, worldSize: Int, in variables: [String: String]
+    ) throws(RendezvousError) -> Int {
+        guard let (name, value) = try JobEnvironment.number([family.rank], in: variables) else {
+            throw .environment("\(family.rank) is not set", remedy: "set \(family.rank) to 0 ... \(worldSize - 1)")
+        }
+        guard (0..<worldSize).contains(value) else {
+            throw .environment(
+                "\(name)=\(value) is outside a world of \(worldSize)",
+                remedy: "set \(name) to 0 ... \(worldSize - 1), or raise \(family.worldSize[0])")
+        }
+        return value
+    }
+}

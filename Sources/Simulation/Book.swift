@@ -1,0 +1,85 @@
+/// What the ranks of one program share: the oracle's answers, worked out once, and who has begun what.
+final class Book {
+    let program: Program
+    let oracle: Oracle
+    let layout: MemoryLayoutPlan
+    private var inputs: [Int: [[UInt8]]] = [:]
+    private var results: [Int: [UInt8]] = [:]
+    /// The first result of any numbers, which all others must equal to the bit.
+    private var precedents: [Int: [Int: [UInt8]]] = [:]
+    private(set) var begun: [Int: Int] = [:]
+
+    init(_ program: Program) {
+        self.program = program
+        layout = MemoryLayoutPlan(program)
+        oracle = Oracle(seed: program.seed, worldSize: program.worldSize)
+    }
+
+    func begin(_ operation: Program.Planned) { begun[operation.number, default: 0] += 1 }
+
+    /// Whether no rank can be done with an operation that one rank does otherwise.
+    func isEveryonesBusiness(_ number: Int) -> Bool {
+        guard let operation = program.operations.first(where: { $0.number == number }) else { return false }
+        switch operation.kind {
+        case .collective(.allreduce), .collective(.reduceScatter), .collective(.allgather), .collective(.allToAll):
+            return operation.count > 0
+        default: return false
+        }
+    }
+
+    /// Every rank's own input.
+    func inputs(_ operation: Program.Planned) -> [[UInt8]] {
+        if let known = inputs[operation.number] { return known }
+        let extent = inputExtent(operation)
+        let all = (0..<program.worldSize).map { oracle.input(operation, rank: $0, extent: extent) }
+        inputs[operation.number] = all
+        return all
+    }
+
+    /// In elements: what a rank puts in.
+    func inputExtent(_ operation: Program.Planned) -> Int {
+        switch operation.kind {
+        case .collective(.reduceScatter), .collective(.allToAll), .collective(.scatter): operation.count * program.worldSize
+        case .collective(.barrier): 0
+        default: operation.count
+        }
+    }
+
+    private func reduced(_ operation: Program.Planned) -> [UInt8] {
+        if let known = results[operation.number] { return known }
+        let bytes = oracle.reduced(operation, inputs: inputs(operation), extent: inputExtent(operation))
+        results[operation.number] = bytes
+        return bytes
+    }
+
+    /// What a rank's output is to hold; nil where it gets none.
+    func output(_ operation: Program.Planned, rank: Int) -> [UInt8]? {
+        let block = operation.count * operation.type.byteCount
+        let own = rank * block..<(rank + 1) * block
+        switch operation.kind {
+        case .transfer(let from, let to): return rank == to ? inputs(operation)[from] : nil
+        case .collective(let collective):
+            switch collective {
+            case .allreduce: return reduced(operation)
+            case .reduce(let root): return rank == root ? reduced(operation) : nil
+            case .reduceScatter: return Array(reduced(operation)[own])
+            case .allgather: return inputs(operation).flatMap { $0 }
+            case .gather(let root): return rank == root ? inputs(operation).flatMap { $0 } : nil
+            case .broadcast(let root): return inputs(operation)[root]
+            case .scatter(let root): return Array(inputs(operation)[root][own])
+            case .allToAll: return inputs(operation).flatMap { Array($0[own]) }
+            case .barrier, .send, .receive: return nil
+            }
+        }
+    }
+
+    /// Whether a rank's result is right: to the bit where numbers are exact; else near, and to the bit what the first rank had.
+    func accepts(_ result: [UInt8], wanted: [UInt8], _ operation: Program.Planned, rank: Int) -> Bool {
+        if operation.isExact || !Oracle.reduces(operation) { return result == wanted }
+        let isScattered = operation.kind == .collective(.reduceScatter)
+        let first = isScattered ? rank * operation.count : 0
+        if let precedent = precedents[operation.number]?[first] { return precedent == result }
+        precedents[operation.number, default: [:]][first] = result
+        return oracle.isNear(result, wanted, operation, inputs: inputs(operation), from: first)
+    }
+}

@@ -1,0 +1,14 @@
+/// What goes wrong, as the command line names it.
+enum FaultKind: String, CaseIterable, Sendable {
+    case crash
+    case machineDeath = "machine-death"
+    case pause
+    case slowRank = "slow-rank"
+    case cut
+    case flap
+    case slowCable = "slow-cable"
+    case receiverNotReady = "receiver-not-ready"
+    case disagreement
+
+    static let all = Set(allCases)
+}

@@ -1,0 +1,117 @@
+internal import CPlatform
+internal import Collectives
+internal import Engine
+internal import Foundation
+internal import Membership
+internal import Reduction
+
+extension Configuration {
+    /// The costs of the file, if one is named.
+    var loadedCosts: Costs? {
+        get throws(VerbenaError) {
+            guard let costsFile else { return nil }
+            guard let data = FileManager.default.contents(atPath: costsFile) else {
+                throw VerbenaError(
+                    .configuration, "cannot read the costs in \(costsFile); give a file that `rdma-allreduce --save-costs` wrote")
+            }
+            guard let costs = try? JSONDecoder().decode(Costs.self, from: data), costs.isPlausible else {
+                throw VerbenaError(
+                    .configuration, "\(costsFile) holds no table of costs; give a file that `rdma-allreduce --save-costs` wrote")
+            }
+            return costs
+        }
+    }
+}
+
+extension Communicator {
+    /// Bytes that are moved to learn what a byte costs.
+    private static let probeBytes = 32 << 10
+
+    /// Memory that measuring takes on each rank, for as long as the communicator lives.
+    static func probeByteCount(ranks: Int) -> Int { probeBytes * (ranks + 1) }
+
+    /// Measures what messages and bytes cost between these ranks, in a few milliseconds, and has all ranks agree on the table. Collective.
+    ///
+    /// Near and far are told apart by what the job has: where all ranks share a machine, or none do, there is one kind of link only, and the
+    /// other keeps its typical cost. Of each figure the greatest of all ranks counts.
+    static func measuredCosts(
+        _ engine: RunningEngine, _ group: RankGroup, _ plan: FabricPlan
+    ) throws(VerbenaError) -> Costs? {
+        guard group.worldSize > 1 else { return nil }
+        let ranks = group.worldSize
+        let (buffer, _) = try engine.control.addBuffer(byteCount: probeByteCount(ranks: ranks)) { (descriptor) throws(VerbenaError) in
+            try wrapping { () throws(RendezvousError) in
+                try group.allGather(descriptor, label: "probe memory", timeoutSeconds: stageTimeoutSeconds)
+            }
+        }
+        let bytes = min(probeBytes, plan.settings.eagerBytes)
+        let empty = try time(engine, Operation(.barrier, input: Place(.landing), count: 0, type: .uint8, algorithm: .logarithmic))
+        // The same messages with something in them; neither waits for completions.
+        let full = try time(
+            engine,
+            Operation(
+                .allgather, input: Place(buffer), output: Place(buffer, byteOffset: probeBytes), count: bytes, type: .uint8,
+                algorithm: .logarithmic))
+        let rounds = Double(Int.bitWidth - (ranks - 1).leadingZeroBitCount)
+        let latency = max(0.01, empty / rounds)
+        let perByte = max(1e-7, (full - empty) / Double(bytes) / Double(ranks - 1))
+        let own = [latency, perByte, reducePerByte()]
+        let all = try agree(on: own, group)
+        var costs = Costs.typical
+        costs.reducePerByte = all[2]
+        let link = Costs.Link(latency: all[0], perByte: all[1])
+        if plan.kind == .sharedMemory { costs.near = link } else { costs.far = link }
+        return costs
+    }
+
+    /// The median of some runs, in microseconds, after one that is not counted.
+    private static func time(_ engine: RunningEngine, _ operation: Operation) throws(VerbenaError) -> Double {
+        var times: [UInt64] = []
+        for run in 0..<12 {
+            let start = platform_now()
+            try engine.run(operation)
+            if run > 0 { times.append(platform_now() - start) }
+        }
+        return Double(times.sorted()[times.count / 2]) / 1000
+    }
+
+    /// Microseconds a byte to add an array to another.
+    private static func reducePerByte() -> Double {
+        let count = 1 << 16
+        let left = UnsafeMutableRawPointer.allocate(byteCount: 4 * count, alignment: 64)
+        let right = UnsafeMutableRawPointer.allocate(byteCount: 4 * count, alignment: 64)
+        // SAFETY: both hold `count` floats, and are freed when the last kernel has returned.
+        defer {
+            unsafe left.deallocate()
+            unsafe right.deallocate()
+        }
+        unsafe left.initializeMemory(as: UInt8.self, repeating: 0, count: 4 * count)
+        unsafe right.initializeMemory(as: UInt8.self, repeating: 0, count: 4 * count)
+        var least = UInt64.max
+        for _ in 0..<5 {
+            let start = platform_now()
+            unsafe Kernels.combine(
+                .sum, .float32, UnsafeRawPointer(left), UnsafeRawPointer(right), into: left, count: count, averaging: .none)
+            least = min(least, platform_now() - start)
+        }
+        return Double(max(1, least)) / 1000 / Double(4 * count)
+    }
+
+    /// The greatest of each figure over all ranks.
+    private static func agree(on own: [Double], _ group: RankGroup) throws(VerbenaError) -> [Double] {
+        let encoded = own.map { "\($0)" }.joined(separator: " ")
+        let gathered = try wrapping { () throws(RendezvousError) in
+            try group.allGather(Array(encoded.utf8), label: "costs", timeoutSeconds: stageTimeoutSeconds)
+        }
+        var greatest = own
+        for (rank, bytes) in zip(group.jobRanks, gathered) {
+            let figures = String(decoding: bytes, as: UTF8.self).split(separator: " ").compactMap { Double($0) }
+            guard figures.count == own.count else {
+                throw VerbenaError(
+                    .rendezvous, rank: rank, "rank \(rank) measured costs in another format; run the same build on all ranks")
+            }
+            for index in figures.indices { greatest[index] = max(greatest[index], figures[index]) }
+        }
+        return greatest
+    }
+}

@@ -1,0 +1,17 @@
+internal import Logging
+internal import Membership
+
+/// What every communicator of a job is made from.
+struct JobFacts: Sendable {
+    /// Of all ranks of the job.
+    let introductions: [Introduction]
+    let configuration: Configuration
+    let verdicts: VerdictBox
+    let logger: Logger
+}
+
+/// This process's place in the job: ended by the communicator of all ranks.
+struct JobMembership: Sendable {
+    let rendezvous: Rendezvous
+    let coordinator: Coordinator?
+}

@@ -1,0 +1,25 @@
+internal import Engine
+
+/// A started operation whose result has to be copied to the caller's memory: held by the caller's `Pending`, and by the communicator, which waits for
+/// it in `close`.
+final class StagedOperation: Sendable {
+    private let operation: StartedOperation
+    private let core: CommunicatorCore
+    private let output: any StagedOutput
+    private let writtenRange: Range<Int>
+
+    init(_ core: CommunicatorCore, _ ticket: Int, copiesTo output: any StagedOutput, _ writtenRange: Range<Int>) {
+        operation = StartedOperation(core, ticket)
+        self.core = core
+        self.output = output
+        self.writtenRange = writtenRange
+        core.adopt(self)
+    }
+
+    var isDone: Bool { operation.isDone }
+
+    func wait() throws(VerbenaError) {
+        defer { core.forget(self) }
+        try operation.wait { () throws(VerbenaError) in try output.stageOut(writtenRange) }
+    }
+}
