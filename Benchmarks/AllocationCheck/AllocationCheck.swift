@@ -11,7 +11,7 @@ import Verbena
 /// Fewer operations are for soft-RoCE, where each takes long; then the largest size is left out as well.
 @main
 struct AllocationCheck {
-    static let mostOperations = 1_000
+    static let maxOperations = 1_000
     /// For all operations of a kind: what the rest of the process does meanwhile, such as signs of life to the rendezvous.
     static let othersLimit = 20
     /// Of which the best counts.
@@ -25,9 +25,9 @@ struct AllocationCheck {
             try fail("usage: allocation-check RANKS [OPERATIONS [MACHINES]]")
         }
         let ranks = numbers[0]
-        if ranks > 1, !LocalJob.isRank { exit(try LocalJob.run(ranks: ranks, machines: numbers.count > 2 ? numbers[2] : 1)) }
+        if ranks > 1, !LocalJob.isRank { exit(try LocalJob.run(ranks: ranks, nodes: numbers.count > 2 ? numbers[2] : 1)) }
         let communicator = try Communicator.join(Configuration())
-        let isRight = try measureAll(communicator, count, operations: numbers.count > 1 ? numbers[1] : mostOperations)
+        let isRight = try measureAll(communicator, count, operations: numbers.count > 1 ? numbers[1] : maxOperations)
         try communicator.close()
         exit(isRight ? 0 : 1)
     }
@@ -40,11 +40,11 @@ struct AllocationCheck {
     private static func measureAll(_ communicator: Communicator, _ count: AllocationCount, operations: Int) throws -> Bool {
         let ranks = communicator.worldSize
         var isRight = true
-        for size in operations < mostOperations ? [1, 1_000] : [1, 1_000, 100_000] {
+        for size in operations < maxOperations ? [1, 1_000] : [1, 1_000, 100_000] {
             let input = try communicator.allocate(Float.self, count: ranks * size)
             let output = try communicator.allocate(Float.self, count: ranks * size)
             let collectives: [Collective] = [
-                .allreduce, .reduceScatter, .allgather, .allToAll, .broadcast(root: 0), .reduce(root: 0), .gather(root: 0),
+                .allReduce, .reduceScatter, .allGather, .allToAll, .broadcast(root: 0), .reduce(root: 0), .gather(root: 0),
                 .scatter(root: 0), .barrier,
             ]
             for collective in collectives {

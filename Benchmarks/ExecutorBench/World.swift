@@ -24,7 +24,7 @@ final class World {
 
     init(ranks count: Int) throws {
         self.count = count
-        let settings = ExecutorSettings(topology: .oneMachine(worldSize: count))
+        let settings = ExecutorSettings(topology: .oneNode(worldSize: count))
         var endpoints: [Int: [UInt8]] = [:]
         let boxes = try (0..<count).map { rank in
             var configuration = SharedMemoryConfiguration(rank: rank, worldSize: count, arrivalDepth: settings.arrivalDepth, jobKey: [])
@@ -43,7 +43,7 @@ final class World {
         var added: [SharedBuffer] = []
         for rank in 0..<count { added.append(unsafe try executors[rank].addBuffer(byteCount: 4096).0) }
         buffer = added[0]
-        for buffer in [.landing, buffer] {
+        for buffer in [.receiveBuffers, buffer] {
             let descriptors = (0..<count).map { unsafe executors[$0].descriptor(of: buffer) }
             for rank in 0..<count { unsafe try executors[rank].attach(buffer, descriptors: descriptors) }
         }

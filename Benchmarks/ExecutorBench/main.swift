@@ -6,9 +6,9 @@ for ranks in [2, 4] {
     print("\(ranks) ranks")
     let world = try World(ranks: ranks)
     try world.report("barrier", .barrier, byteCount: 0)
-    for algorithm in [Algorithm.oneShot, .logarithmic, .doubling, .direct, .ring] where ranks >= 4 || algorithm != .doubling {
-        try world.report("8 B allreduce, \(algorithm.rawValue)", .allreduce, byteCount: 8, algorithm)
+    for algorithm in [Algorithm.oneShot, .bruck, .recursiveDoubling, .direct, .ring] where ranks >= 4 || algorithm != .recursiveDoubling {
+        try world.report("8 B allreduce, \(algorithm.rawValue)", .allReduce, byteCount: 8, algorithm)
     }
-    // Each of the 2 (N - 1) turns receives a piece, sums or copies it, and sends one.
-    try world.report("a ring's turn", .allreduce, byteCount: 8, .ring, dividedBy: 2 * (ranks - 1))
+    // Each of the 2 (N - 1) turns receives a chunk, sums or copies it, and sends one.
+    try world.report("a ring's turn", .allReduce, byteCount: 8, .ring, dividedBy: 2 * (ranks - 1))
 }

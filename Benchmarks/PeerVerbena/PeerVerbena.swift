@@ -35,7 +35,7 @@ struct PeerVerbena: Program {
             // SAFETY: the subject and the buffer outlive the call, and so do the process's arguments, the last of which `check` saw these to be.
             return withExtendedLifetime(subject) {
                 unsafe measure(
-                    Int32(communicator.rank), Int32(communicator.worldSize), { _, count in Subject.allreduce(count) },
+                    Int32(communicator.rank), Int32(communicator.worldSize), { _, count in Subject.allReduce(count) },
                     buffer.elements.baseAddress, Int32(arguments.count), CommandLine.unsafeArgv + Int(CommandLine.argc) - arguments.count)
             }
         }
@@ -54,14 +54,14 @@ final class Subject {
 
     /// - Returns: nonzero after a failure, as the loop wants it.
     // SAFETY: as said of `current`.
-    static func allreduce(_ count: Int) -> Int32 {
+    static func allReduce(_ count: Int) -> Int32 {
         guard let current = unsafe current else { return 1 }
-        return unsafe current._withUnsafeGuaranteedRef { $0.allreduce(count) }
+        return unsafe current._withUnsafeGuaranteedRef { $0.allReduce(count) }
     }
 
-    private func allreduce(_ count: Int) -> Int32 {
+    private func allReduce(_ count: Int) -> Int32 {
         do {
-            try communicator.perform(.allreduce, buffer, count: count)
+            try communicator.perform(.allReduce, buffer, count: count)
             return 0
         } catch {
             FileHandle.standardError.write(Data("peer-verbena: \(error)\n".utf8))

@@ -15,6 +15,9 @@ public struct JobOptions: ParsableArguments {
     @Option(
         parsing: .unconditional,
         help: "With --ranks: let them act as if they were on so many machines, that is, use verbs between these. For tests.")
+    public var nodes: Int?
+    /// The old spelling.
+    @Option(parsing: .unconditional, help: .hidden)
     public var machines: Int?
 
     @Option(help: "What carries the data: auto (shared memory inside a machine, verbs between machines), verbs or shm.")
@@ -34,19 +37,23 @@ public struct JobOptions: ParsableArguments {
     @Option(
         parsing: .unconditional,
         help: "Memory for what peers send beyond the buffers, at most, such as 8M: less means smaller messages. 64M by default.")
+    public var receiveBuffers: ByteCount?
+    /// The old spelling.
+    @Option(parsing: .unconditional, help: .hidden)
     public var landing: ByteCount?
 
     public init() {}
 
     public mutating func validate() throws {
-        if let ranks, !(1...LocalJob.mostRanks ~= ranks) {
-            throw ValidationError("--ranks \(ranks): give a number from 1 to \(LocalJob.mostRanks)")
+        if let ranks, !(1...LocalJob.maxRanks ~= ranks) {
+            throw ValidationError("--ranks \(ranks): give a number from 1 to \(LocalJob.maxRanks)")
         }
-        if let machines, !(1...(ranks ?? 1) ~= machines) {
-            throw ValidationError("--machines \(machines): give a number from 1 to that of --ranks")
+        (nodes, receiveBuffers) = (nodes ?? machines, receiveBuffers ?? landing)
+        if let nodes, !(1...(ranks ?? 1) ~= nodes) {
+            throw ValidationError("--nodes \(nodes): give a number from 1 to that of --ranks")
         }
-        if let devicesPerRank, !(1...Configuration.mostDevicesPerRank ~= devicesPerRank) {
-            throw ValidationError("--devices-per-rank \(devicesPerRank): give a number from 1 to \(Configuration.mostDevicesPerRank)")
+        if let devicesPerRank, !(1...Configuration.maxDevicesPerRank ~= devicesPerRank) {
+            throw ValidationError("--devices-per-rank \(devicesPerRank): give a number from 1 to \(Configuration.maxDevicesPerRank)")
         }
         if let device, device.allSatisfy({ $0 == "," }) {
             throw ValidationError("--device '\(device)': give a device's name, such as mlx5_0, or leave it out")
@@ -72,14 +79,14 @@ public struct JobOptions: ParsableArguments {
     ) throws -> Int32 {
         var configuration = try Configuration(fabric: fabric, devices: device.map { $0.split(separator: ",").map(String.init) })
         configuration.devicesPerRank = devicesPerRank ?? configuration.devicesPerRank
-        if let landing { configuration.landingByteLimit = landing.value }
+        if let receiveBuffers { configuration.receiveBufferByteLimit = receiveBuffers.value }
         // A world of one is wanted: whatever a launcher's variables may mean is no matter.
         if ranks == 1 { configuration.environment = [:] }
         configuring(&configuration)
         if let ranks, startsRanks {
             try configuration.checkFabric()
             return try LocalJob.run(
-                ranks: ranks, machines: machines ?? 1, joinTimeoutSeconds: configuration.joinTimeoutSeconds,
+                ranks: ranks, nodes: nodes ?? 1, joinTimeoutSeconds: configuration.joinTimeoutSeconds,
                 livenessTimeoutSeconds: configuration.livenessTimeoutSeconds)
         }
         let communicator = try Communicator.join(configuration)

@@ -102,14 +102,14 @@ extension DoctorReport {
     private static func openFiles(_ facts: MachineFacts) -> Finding {
         guard let limits = facts.openFiles else { return Finding(.note, "open files", "the system does not tell the limit") }
         let detail = "the soft limit of \(limits.soft) is raised to the hard one of \(limits.hard) when a rank joins"
-        guard limits.hard < leastOpenFiles else { return Finding(.ok, "open files", detail) }
+        guard limits.hard < minOpenFiles else { return Finding(.ok, "open files", detail) }
         return Finding(
             .lack, "open files", "\(detail), and many ranks or buffers take more",
             remedy: "a nofile line in /etc/security/limits.conf, LimitNOFILE= of the service, or `--ulimit nofile=65536` for a container")
     }
 
     /// Each rank of a machine, and each buffer, takes one or two.
-    static let leastOpenFiles: UInt64 = 1024
+    static let minOpenFiles: UInt64 = 1024
 
     private static func memoryLock(_ facts: MachineFacts) -> Finding {
         let subject = "locked memory"
@@ -117,14 +117,14 @@ extension DoctorReport {
         let amount = "the limit is \(limit >> 10) KiB"
         if facts.mayExceedMemoryLock { return Finding(.ok, subject, "\(amount), and this process is not held to it (CAP_IPC_LOCK)") }
         guard !facts.kernelDevices.isEmpty else { return Finding(.note, subject, "\(amount); only RDMA devices ask for more") }
-        guard limit < leastMemoryLockBytes else { return Finding(.ok, subject, amount) }
+        guard limit < minMemoryLockBytes else { return Finding(.ok, subject, amount) }
         return Finding(
             .lack, subject, "\(amount), registered buffers take more",
             remedy: "`ulimit -l unlimited`, a memlock line in /etc/security/limits.conf, or `--ulimit memlock=-1` for a container")
     }
 
-    /// Below this not even small models can be registered: landing memory alone may take 16 MiB, and gradients come on top.
-    static let leastMemoryLockBytes: UInt64 = 64 << 20
+    /// Below this not even small models can be registered: receive buffers alone may take 16 MiB, and gradients come on top.
+    static let minMemoryLockBytes: UInt64 = 64 << 20
 
     private static func softRoCE(_ facts: MachineFacts) -> Finding {
         let subject = "soft-RoCE"

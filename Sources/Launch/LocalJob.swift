@@ -13,7 +13,7 @@ public enum LocalJob {
     /// Set for the ranks: the launcher's process number.
     static let launcherVariable = JobEnvironment.localLauncherVariable
     /// Ranks of one machine, at most; more is surely a mistake.
-    public static let mostRanks = 1024
+    public static let maxRanks = 1024
     /// How long ranks may go on after one has failed, before they are ended.
     static let graceSeconds: Double = 10
     /// After how long it is said that ranks are waited for.
@@ -49,16 +49,16 @@ public enum LocalJob {
     /// Call it on the main thread: the ranks are bound to the thread that starts them. Other children of this process, and a handler that it has for
     /// SIGCHLD, are left alone; where it ignores SIGCHLD, it does so again afterwards.
     /// - Parameters:
-    ///   - machines: how many machines the ranks are to act as if they were on; see `Configuration.machine`.
+    ///   - nodes: how many machines the ranks are to act as if they were on; see `Configuration.node`.
     ///   - joinTimeoutSeconds: as in `Configuration`; these two count for all ranks, whatever their own say.
     /// - Returns: the exit status for the launcher: 0 if every rank's was, else the first other one that a rank gave; 1 for a rank
     ///   that a signal ended.
     public static func run(
-        ranks: Int, machines: Int = 1, joinTimeoutSeconds: Double = Configuration.defaultJoinTimeoutSeconds,
+        ranks: Int, nodes: Int = 1, joinTimeoutSeconds: Double = Configuration.defaultJoinTimeoutSeconds,
         livenessTimeoutSeconds: Double = Configuration.defaultLivenessTimeoutSeconds, logger: Logger = Logger(label: "verbena")
     ) throws(VerbenaError) -> Int32 {
-        guard 1...mostRanks ~= ranks else {
-            throw VerbenaError(.configuration, "--ranks \(ranks): give a number from 1 to \(mostRanks)")
+        guard 1...maxRanks ~= ranks else {
+            throw VerbenaError(.configuration, "--ranks \(ranks): give a number from 1 to \(maxRanks)")
         }
         // A connection to each rank, and a descriptor of its process.
         if let shortage = OpenFiles.shortage(forRanks: ranks, filesPerRank: 2) { throw VerbenaError(.configuration, shortage) }
@@ -81,7 +81,7 @@ public enum LocalJob {
                 masterPort: coordinator.port, secret: secret, source: .torchrun)
             do throws(VerbenaError) {
                 // Consecutive ranks share a machine, as launchers place them.
-                let machine = machines > 1 ? ["VERBENA_MACHINE": "\(rank * machines / ranks)"] : [:]
+                let machine = nodes > 1 ? ["VERBENA_NODE": "\(rank * nodes / ranks)"] : [:]
                 children.add(try spawn(job.variables.merging(machine) { $1 }), rank: rank)
             } catch {
                 children.kill()

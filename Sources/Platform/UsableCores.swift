@@ -15,9 +15,9 @@ public struct UsableCores: Sendable, Equatable, Codable {
 
     /// Those of this process; of the calling thread, as far as the mask goes.
     package static func ofThisProcess(_ groups: ControlGroups = .ofThisProcess()) -> UsableCores {
-        var words = [UInt64](repeating: 0, count: mostWords)
+        var words = [UInt64](repeating: 0, count: maxWords)
         // SAFETY: the pointer to the array is used during the call only, which writes as many words as it is told.
-        let known = unsafe platform_usable_cores(&words, Int32(mostWords))
+        let known = unsafe platform_usable_cores(&words, Int32(maxWords))
         let mask = known > 0 ? Array(words.prefix(Int(known))) : Self.first(ProcessInfo.processInfo.activeProcessorCount)
         return UsableCores(mask: mask, quotas: groups.quotas)
     }
@@ -26,7 +26,7 @@ public struct UsableCores: Sendable, Equatable, Codable {
     public static var count: Int { ofThisProcess().wholeCount }
 
     /// Of 8,192 cores.
-    private static let mostWords = 128
+    private static let maxWords = 128
 
     /// The first `count` cores.
     package static func first(_ count: Int) -> [UInt64] {

@@ -21,7 +21,7 @@ final class Book {
     func isEveryonesBusiness(_ number: Int) -> Bool {
         guard let operation = program.operations.first(where: { $0.number == number }) else { return false }
         switch operation.kind {
-        case .collective(.allreduce), .collective(.reduceScatter), .collective(.allgather), .collective(.allToAll):
+        case .collective(.allReduce), .collective(.reduceScatter), .collective(.allGather), .collective(.allToAll):
             return operation.count > 0
         default: return false
         }
@@ -57,13 +57,13 @@ final class Book {
         let block = operation.count * operation.type.byteCount
         let own = rank * block..<(rank + 1) * block
         switch operation.kind {
-        case .transfer(let from, let to): return rank == to ? inputs(operation)[from] : nil
+        case .pointToPoint(let from, let to): return rank == to ? inputs(operation)[from] : nil
         case .collective(let collective):
             switch collective {
-            case .allreduce: return reduced(operation)
+            case .allReduce: return reduced(operation)
             case .reduce(let root): return rank == root ? reduced(operation) : nil
             case .reduceScatter: return Array(reduced(operation)[own])
-            case .allgather: return inputs(operation).flatMap { $0 }
+            case .allGather: return inputs(operation).flatMap { $0 }
             case .gather(let root): return rank == root ? inputs(operation).flatMap { $0 } : nil
             case .broadcast(let root): return inputs(operation)[root]
             case .scatter(let root): return Array(inputs(operation)[root][own])

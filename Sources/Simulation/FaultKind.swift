@@ -1,7 +1,7 @@
 /// What goes wrong, as the command line names it.
 enum FaultKind: String, CaseIterable, Sendable {
     case crash
-    case machineDeath = "machine-death"
+    case nodeDeath = "node-death"
     case pause
     case slowRank = "slow-rank"
     case cut

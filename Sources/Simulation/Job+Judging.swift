@@ -42,10 +42,10 @@ extension Job {
         return scenario.faults.contains { fault in
             switch fault.kind {
             case .crash: blamed == fault.rank
-            case .machineDeath: world.machine(of: blamed) == world.machine(of: fault.rank)
+            case .nodeDeath: world.node(of: blamed) == world.node(of: fault.rank)
             case .cableCut:
-                // Whoever is at one end of the cable loses whoever is not on its machine, and is lost by them.
-                if let witness, scenario.isFatal(fault), world.machine(of: witness) != world.machine(of: blamed) {
+                // Whoever is at one end of the cable loses whoever is not on its node, and is lost by them.
+                if let witness, scenario.isFatal(fault), world.node(of: witness) != world.node(of: blamed) {
                     [witness, blamed].contains { world.nic(of: $0) == world.nic(of: fault.rank) }
                 } else {
                     false

@@ -60,7 +60,7 @@ final class Job {
             members.append(
                 Seat(place: place, rank: rank, try Executor(fabric: fabrics[rank].take(), settings: settings), book, network))
         }
-        try attach(.landing, of: members)
+        try attach(.receiveBuffers, of: members)
         for byteCount in book.layout.bufferBytes {
             for seat in members { try seat.addBuffer(byteCount: byteCount) }
             try attach(members[0].buffers[members[0].buffers.count - 1], of: members)

@@ -1,6 +1,6 @@
 internal import SimulatedFabric
 
-/// What goes into operations and what is to come out, computed plainly: no pieces, no order, no fabric.
+/// What goes into operations and what is to come out, computed plainly: no chunks, no order, no fabric.
 struct Oracle {
     let seed: UInt64
     let worldSize: Int
@@ -45,7 +45,7 @@ struct Oracle {
 
     static func reduces(_ operation: Program.Planned) -> Bool {
         switch operation.kind {
-        case .collective(.allreduce), .collective(.reduceScatter), .collective(.reduce): true
+        case .collective(.allReduce), .collective(.reduceScatter), .collective(.reduce): true
         default: false
         }
     }

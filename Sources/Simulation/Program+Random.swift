@@ -29,14 +29,14 @@ extension Program {
         var algorithm: Algorithm?
         if case .collective(let collective) = kind {
             // What came later is drawn last, so that a seed keeps the rest of its world.
-            let possible = settings.algorithms(for: collective, byteCount: count * type.byteCount).filter { $0 != .doubling }
+            let possible = settings.algorithms(for: collective, byteCount: count * type.byteCount).filter { $0 != .recursiveDoubling }
             if wish < 800, !possible.isEmpty { algorithm = possible[wish % possible.count] }
         }
         let isExact = type.isInteger || random.chance(perMille: 700)
-        if kind == .collective(.allreduce), random.chance(perMille: 250),
-            settings.algorithms(for: .allreduce, byteCount: count * type.byteCount).contains(.doubling)
+        if kind == .collective(.allReduce), random.chance(perMille: 250),
+            settings.algorithms(for: .allReduce, byteCount: count * type.byteCount).contains(.recursiveDoubling)
         {
-            algorithm = .doubling
+            algorithm = .recursiveDoubling
         }
         return Planned(
             number: number, kind: kind, type: type, reduction: reduction, count: count, isInPlace: isInPlace, algorithm: algorithm,
@@ -46,7 +46,7 @@ extension Program {
     /// Whether input or output is as many times the count as there are ranks.
     private static func multiplies(_ kind: Planned.Kind) -> Bool {
         switch kind {
-        case .collective(.allreduce), .collective(.broadcast), .collective(.reduce), .transfer: false
+        case .collective(.allReduce), .collective(.broadcast), .collective(.reduce), .pointToPoint: false
         default: true
         }
     }
@@ -55,9 +55,9 @@ extension Program {
         let (first, second) = (random.below(1 << 20), random.below(1 << 20))
         let root = first % worldSize
         switch random.below(16) {
-        case 0..<5: return .collective(.allreduce)
+        case 0..<5: return .collective(.allReduce)
         case 5: return .collective(.reduceScatter)
-        case 6: return .collective(.allgather)
+        case 6: return .collective(.allGather)
         case 7: return .collective(.allToAll)
         case 8: return .collective(.barrier)
         case 9: return .collective(.broadcast(root: root))
@@ -65,8 +65,8 @@ extension Program {
         case 11: return .collective(.gather(root: root))
         case 12: return .collective(.scatter(root: root))
         default:
-            guard worldSize > 1 else { return .collective(.allreduce) }
-            return .transfer(from: root, to: (root + 1 + second % (worldSize - 1)) % worldSize)
+            guard worldSize > 1 else { return .collective(.allReduce) }
+            return .pointToPoint(from: root, to: (root + 1 + second % (worldSize - 1)) % worldSize)
         }
     }
 

@@ -25,7 +25,7 @@ struct Program {
     struct Planned {
         enum Kind: Equatable {
             case collective(Collective)
-            case transfer(from: Int, to: Int)
+            case pointToPoint(from: Int, to: Int)
         }
 
         /// Its place in the whole plan, whatever is left out of it. No two programs have the same.
@@ -69,21 +69,21 @@ struct Program {
     var messageCount: Int {
         let trained = (training?.steps ?? 0) * (training.map { $0.plan.elementCount * 4 } ?? 0)
         let bytes = operations.reduce(trained) { $0 + $1.count * $1.type.byteCount }
-        return 4 * bytes / settings.pieceBytes + 8 * worldSize * (operations.count + 20)
+        return 4 * bytes / settings.chunkBytes + 8 * worldSize * (operations.count + 20)
     }
 }
 
 extension Program: CustomStringConvertible {
     var description: String {
         var lines = [
-            "\(settings.pieces) pieces of \(settings.pieceBytes) bytes, \(settings.eagerBytes) bytes eager\(isBlocking ? ", blocking" : "")"
+            "\(settings.chunks) chunks of \(settings.chunkBytes) bytes, \(settings.eagerBytes) bytes eager\(isBlocking ? ", blocking" : "")"
         ]
         if let group { lines[0] = "group \(group) of ranks \(members.map(String.init).joined(separator: ", ")): \(lines[0])" }
         for operation in operations {
             let name =
                 switch operation.kind {
                 case .collective(let collective): "\(collective)" + (collective.root >= 0 ? " root \(collective.root)" : "")
-                case .transfer(let from, let to): "transfer \(from) to \(to)"
+                case .pointToPoint(let from, let to): "transfer \(from) to \(to)"
                 }
             lines.append(
                 "operation \(operation.number): \(name), \(operation.count) \(operation.type) \(operation.reduction)"

@@ -4,10 +4,10 @@ internal import SimulatedFabric
 // Groups of ranks that do something of their own while the world does, as communicators made by `split`.
 extension Scenario {
     /// A seed has so many splits and, of each, so many groups at most.
-    private static let mostSplits = 2
-    private static let mostColours = 4
+    private static let maxSplits = 2
+    private static let maxColours = 4
     /// Of a group, so many at most. Numbers of operations are those of the world, from 0 on, then those of group 0, 1, ...
-    private static let mostOperations = 8
+    private static let maxOperations = 8
     private static let firstNumbers = 100
 
     mutating func drawChannels(_ random: inout SeededRandom, limits: Limits) {
@@ -19,12 +19,12 @@ extension Scenario {
     }
 
     mutating func drawGroups(_ random: inout SeededRandom, limits: Limits) {
-        let splits = random.pick([0, 0, 1, 1, Self.mostSplits])
+        let splits = random.pick([0, 0, 1, 1, Self.maxSplits])
         for split in 0..<splits {
             var draw = SeededRandom(seed: random.next())
-            let seeds = (0..<Self.mostColours).map { _ in draw.next() }
+            let seeds = (0..<Self.maxColours).map { _ in draw.next() }
             for (colour, members) in drawMembers(&draw).enumerated() {
-                let number = split * Self.mostColours + colour
+                let number = split * Self.maxColours + colour
                 guard !members.isEmpty, limits.groups?.contains(number) ?? true else { continue }
                 add(number, members, seed: seeds[colour], limits: limits)
             }
@@ -33,21 +33,21 @@ extension Scenario {
 
     /// Ranks by colour, each list in the order of the keys; some ranks may have no colour.
     private func drawMembers(_ random: inout SeededRandom) -> [[Int]] {
-        let (kind, colours, order) = (random.below(4), random.within(1...Self.mostColours - 1), random.below(3))
-        let perMachine = world.ranksPerMachine
-        var members = Array(repeating: [Int](), count: Self.mostColours)
+        let (kind, colours, order) = (random.below(4), random.within(1...Self.maxColours - 1), random.below(3))
+        let perMachine = world.ranksPerNode
+        var members = Array(repeating: [Int](), count: Self.maxColours)
         var keys: [Int] = []
         for rank in 0..<worldSize {
             let any = random.below(1 << 20)
             let colour =
                 switch kind {
-                case 0: rank / perMachine  // A machine's ranks.
-                case 1: rank % perMachine  // One of each machine.
+                case 0: rank / perMachine  // A node's ranks.
+                case 1: rank % perMachine  // One of each node.
                 case 2: any % colours
                 default: any % (colours + 1)  // The last: none.
                 }
             keys.append(order == 0 ? rank : order == 1 ? -rank : random.below(1 << 20))
-            if colour < (kind == 3 ? colours : Self.mostColours) { members[colour].append(rank) }
+            if colour < (kind == 3 ? colours : Self.maxColours) { members[colour].append(rank) }
         }
         return members.map { $0.sorted { (keys[$0], $0) < (keys[$1], $1) } }
     }
@@ -55,11 +55,11 @@ extension Scenario {
     private mutating func add(_ number: Int, _ members: [Int], seed: UInt64, limits: Limits) {
         var random = SeededRandom(seed: seed)
         var settings = ExecutorSettings(
-            topology: Topology(machineOfRank: members.map { $0 / world.ranksPerMachine }), epoch: program.settings.epoch,
+            topology: Topology(nodeOfRank: members.map { $0 / world.ranksPerNode }), epoch: program.settings.epoch,
             channelsPerPeer: world.channelsPerPeer, stallMilliseconds: program.settings.stallMilliseconds)
         settings.countsTouchedBytes = true
-        settings.pieces = random.within(2...6)
-        settings.pieceBytes = 64 * random.within(1...4)
+        settings.chunks = random.within(2...6)
+        settings.chunkBytes = 64 * random.within(1...4)
         settings.eagerBytes = 64 * random.within(1...8)
         #if DEBUG
             settings.mutation = program.settings.mutation
@@ -68,7 +68,7 @@ extension Scenario {
         group.startNanoseconds = random.pick([0, 0, 20_000, 500_000])
         group.paceNanoseconds = random.pick([0, 0, 1000, 30_000, 300_000])
         group.isBlocking = random.chance(perMille: 200)
-        group.drawOperations(&random, first: (number + 1) * Self.firstNumbers, most: Self.mostOperations, limits: limits)
+        group.drawOperations(&random, first: (number + 1) * Self.firstNumbers, most: Self.maxOperations, limits: limits)
         group.drawTraining(&random, limits: limits)
         let (disagrees, rank, pick) = (random.chance(perMille: 30), random.below(members.count), random.below(1 << 20))
         let noticed = group.noticedOperations
@@ -78,8 +78,8 @@ extension Scenario {
         var place = SimulationOptions.Group(number: number, members: members)
         place.writeDepth = settings.arrivalDepth
         place.arrivalDepth = settings.arrivalDepth
-        // Where a group is on one machine it is in shared memory, whatever the world is in.
-        place.writesCompleteAtOnce = settings.topology.isOneMachine && random.chance(perMille: 500)
+        // Where a group is on one node it is in shared memory, whatever the world is in.
+        place.writesCompleteAtOnce = settings.topology.isOneNode && random.chance(perMille: 500)
         groups.append(group)
         world.groups.append(place)
     }

@@ -9,13 +9,13 @@ extension Scenario {
         let ranks = limits.ranks ?? drawn
         var world = SimulationOptions(seed: random.next(), worldSize: ranks)
         Self.drawWorld(&world, &random, limits: limits)
-        let perMachine = world.ranksPerMachine
+        let perMachine = world.ranksPerNode
         var settings = ExecutorSettings(
-            topology: Topology(machineOfRank: (0..<ranks).map { $0 / perMachine }), epoch: UInt32(1 + random.below(5)),
+            topology: Topology(nodeOfRank: (0..<ranks).map { $0 / perMachine }), epoch: UInt32(1 + random.below(5)),
             channelsPerPeer: world.channelsPerPeer, stallMilliseconds: 3000)
         settings.countsTouchedBytes = true
-        settings.pieces = random.within(2...6)
-        settings.pieceBytes = 64 * random.within(1...4)
+        settings.chunks = random.within(2...6)
+        settings.chunkBytes = 64 * random.within(1...4)
         #if DEBUG
             settings.mutation = limits.mutation.flatMap { Mutation(rawValue: $0) }
         #endif
@@ -43,11 +43,11 @@ extension Scenario {
     private static let streamDraws: UInt64 = 0x7374_7265_616d
 
     private static func drawWorld(_ world: inout SimulationOptions, _ random: inout SeededRandom, limits: Limits) {
-        world.ranksPerMachine = random.pick([1, 1, 2, 2, 3, 4, world.worldSize, world.worldSize])
-        world.nicsPerMachine = random.within(1...2)
+        world.ranksPerNode = random.pick([1, 1, 2, 2, 3, 4, world.worldSize, world.worldSize])
+        world.nicsPerNode = random.within(1...2)
         world.channelsPerPeer = random.within(1...3)
         if random.chance(perMille: 300) {
-            world.topology = .fatTree(machinesPerLeaf: random.within(1...3), oversubscription: Double(random.within(1...4)))
+            world.topology = .fatTree(nodesPerLeaf: random.within(1...3), oversubscription: Double(random.within(1...4)))
         }
         world.retryNanoseconds = 100_000_000
         world.payload = random.pick([.mixed, .mixed, .early, .late])
@@ -62,7 +62,7 @@ extension Scenario {
         world.touchNanosecondsPerByte = random.pick([0, 0.1, 1])
         world.holdsWrites = random.chance(perMille: 500)
         let isShared = random.chance(perMille: 500)
-        world.writesCompleteAtOnce = isShared && world.ranksPerMachine == world.worldSize
+        world.writesCompleteAtOnce = isShared && world.ranksPerNode == world.worldSize
         let isSlow = random.chance(perMille: 150)
         if isSlow, limits.faults.contains(.receiverNotReady) { world.receiverNotReadyPerMille = 50 }
         if limits.isCalm {
@@ -93,7 +93,7 @@ extension Scenario {
         let pick = random.below(1 << 20)
         switch kind {
         case .crash: faults.append(Fault(.crash, rank: rank, atNanoseconds: at))
-        case .machineDeath: faults.append(Fault(.machineDeath, rank: rank, atNanoseconds: at))
+        case .nodeDeath: faults.append(Fault(.nodeDeath, rank: rank, atNanoseconds: at))
         case .pause: faults.append(Fault(.pause, rank: rank, atNanoseconds: at, forNanoseconds: duration))
         case .slowRank: faults.append(Fault(.slowness(factor: 20), rank: rank, atNanoseconds: at, forNanoseconds: duration))
         case .cut: faults.append(Fault(.cableCut, rank: rank, atNanoseconds: at, forNanoseconds: 10 * world.retryNanoseconds))

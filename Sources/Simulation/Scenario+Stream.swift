@@ -36,7 +36,7 @@ extension Program {
 
     private func small(_ number: Int, _ random: inout SeededRandom, halvings: Int) -> Planned {
         let collective: Collective = random.pick([
-            .allreduce, .allreduce, .allreduce, .allreduce, .allgather, .reduceScatter, .allToAll, .barrier,
+            .allReduce, .allReduce, .allReduce, .allReduce, .allGather, .reduceScatter, .allToAll, .barrier,
         ])
         let type = random.pick(ElementType.allCases)
         let reduction = random.pick(ReductionOperation.allCases)

@@ -18,7 +18,7 @@ struct Scenario {
 
     func isFatal(_ fault: Fault) -> Bool {
         switch fault.kind {
-        case .crash, .machineDeath: true
+        case .crash, .nodeDeath: true
         case .cableCut: fault.forNanoseconds >= world.retryNanoseconds / 2
         case .pause, .slowness, .slowCable, .flippedBit: false
         }
@@ -43,7 +43,7 @@ struct Scenario {
 extension Scenario: CustomStringConvertible {
     var description: String {
         var lines = [
-            "\(worldSize) ranks, \(world.ranksPerMachine) a machine, \(world.channelsPerPeer) channels; payload \(world.payload), jitter "
+            "\(worldSize) ranks, \(world.ranksPerNode) a node, \(world.channelsPerPeer) channels; payload \(world.payload), jitter "
                 + "\(world.wire.jitterNanoseconds), arrivals \(world.arrivalDelayNanoseconds), completions "
                 + "\(world.completionDelayNanoseconds), wake \(world.wakeJitterNanoseconds) ns, receiver not ready "
                 + "\(world.receiverNotReadyPerMille) of 1000\(world.holdsWrites ? ", writes held" : "")\(world.writesCompleteAtOnce ? ", complete at once" : "")"

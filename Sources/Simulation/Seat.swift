@@ -43,7 +43,7 @@ final class Seat {
         self.network = network
         random = SeededRandom(seed: program.seed &+ UInt64(rank) &* 0x5851_F42D_4C95_7F2D)
         operations = program.operations.filter {
-            if case .transfer(let from, let to) = $0.kind { from == rank || to == rank } else { true }
+            if case .pointToPoint(let from, let to) = $0.kind { from == rank || to == rank } else { true }
         }
         trainee = program.training.map { Trainee($0, rank: rank, worldSize: program.worldSize, seed: program.seed) }
         nextSubmission = FabricInstant(nanoseconds: 0)
@@ -149,7 +149,7 @@ final class Seat {
         let collective: Collective =
             switch planned.kind {
             case .collective(let collective): collective
-            case .transfer(let from, let to): from == rank ? .send(to: to) : .receive(from: from)
+            case .pointToPoint(let from, let to): from == rank ? .send(to: to) : .receive(from: from)
             }
         return Operation(
             collective, input: input, output: output, count: planned.count, type: planned.type, reduction: planned.reduction,
@@ -159,7 +159,7 @@ final class Seat {
     /// Where the rank's own input begins in its place, in bytes.
     private func inputStart(_ planned: Program.Planned) -> Int {
         switch planned.kind {
-        case .collective(.allgather) where planned.isInPlace, .collective(.gather) where planned.isInPlace:
+        case .collective(.allGather) where planned.isInPlace, .collective(.gather) where planned.isInPlace:
             rank * planned.count * planned.type.byteCount
         default: 0
         }
@@ -175,7 +175,7 @@ final class Seat {
 
     private func isInputRead(_ planned: Program.Planned) -> Bool {
         switch planned.kind {
-        case .transfer(let from, _): from == rank
+        case .pointToPoint(let from, _): from == rank
         case .collective(.broadcast(let root)), .collective(.scatter(let root)): root == rank
         default: true
         }
@@ -271,7 +271,7 @@ final class Seat {
             for bucket in try trainee?.announceSome(&random) ?? [] {
                 guard let range = trainee?.range(of: bucket) else { continue }
                 let operation = Operation(
-                    .allreduce, input: Place(buffers[2], byteOffset: 4 * range.lowerBound), count: range.count, type: .float32,
+                    .allReduce, input: Place(buffers[2], byteOffset: 4 * range.lowerBound), count: range.count, type: .float32,
                     reduction: .average)
                 gradientTickets[try executor.submit(operation)] = bucket
             }

@@ -42,7 +42,7 @@ public struct SimulationCheck: Sendable {
     }
 
     /// Findings after which no new seed is begun.
-    private static let mostFindings = 5
+    private static let maxFindings = 5
 
     /// Runs every seed of the range, on so many threads.
     /// - Parameter willBegin: is told of each seed before its world begins, by the thread that runs it: all that is known of one that traps.
@@ -52,7 +52,7 @@ public struct SimulationCheck: Sendable {
         DispatchQueue.concurrentPerform(iterations: max(1, threads)) { _ in
             while true {
                 let seed = next.add(1, ordering: .relaxed).oldValue
-                guard seed <= seeds.upperBound, seed >= seeds.lowerBound, summary.withLock({ $0.failing.count }) < Self.mostFindings else {
+                guard seed <= seeds.upperBound, seed >= seeds.lowerBound, summary.withLock({ $0.failing.count }) < Self.maxFindings else {
                     return
                 }
                 willBegin(seed)

@@ -6,15 +6,15 @@ internal import SimulatedFabric
 public struct TimedAllreduce: Sendable {
     public var ranks: Int
     public var byteCount: Int
-    /// Ranks of each machine, which see each other's memory: more than one makes it hierarchical, with a NIC for each.
-    public var ranksPerMachine = 1
-    /// Of a message between machines, and its rate (bytes per nanosecond are GB/s).
+    /// Ranks of each node, which see each other's memory: more than one makes it hierarchical, with a NIC for each.
+    public var ranksPerNode = 1
+    /// Of a message between nodes, and its rate (bytes per nanosecond are GB/s).
     public var latencyNanoseconds: UInt64 = 2_000
     public var bytesPerNanosecond = 12.5
     /// Of adding one array to another, for each byte of one of them.
     public var reduceNanosecondsPerByte = 0.02
     /// See `ExecutorSettings`: address space only, since no bytes move.
-    public var landingByteLimit = 64 << 20
+    public var receiveBufferByteLimit = 64 << 20
     /// Carries bytes and checks everything: for small worlds, to see that it makes no difference.
     public var movesBytes = false
 
@@ -26,8 +26,8 @@ public struct TimedAllreduce: Sendable {
     public struct Result: Sendable, Equatable {
         public var virtualNanoseconds: UInt64
         public var events: Int
-        /// Pieces of a segment that are under way together, and rounds.
-        public var pieces: Int
+        /// Chunks of a segment that are under way together, and rounds.
+        public var chunks: Int
         public var rounds: Int
     }
 
@@ -38,27 +38,27 @@ public struct TimedAllreduce: Sendable {
         return 2 * others * Double(latencyNanoseconds) + 2 * share / bytesPerNanosecond + share * reduceNanosecondsPerByte
     }
 
-    /// The same with P pieces a segment in flight: a rank adds a piece while the next one comes in, so that a hop costs the slower of both, or where
-    /// P pieces are too few to fill the way, the way itself. docs/SIMULATION.md derives it.
+    /// The same with P chunks a segment in flight: a rank adds a chunk while the next one comes in, so that a hop costs the slower of both, or where
+    /// P chunks are too few to fill the way, the way itself. docs/SIMULATION.md derives it.
     public func pipelinedNanoseconds(_ result: Result) -> Double {
         let (others, segment) = (Double(ranks - 1), Double(byteCount) / Double(ranks))
-        let pieces = Double(result.pieces * result.rounds)
-        let piece = segment / pieces
-        let (wire, add) = (piece / bytesPerNanosecond, piece * reduceNanosecondsPerByte)
+        let chunks = Double(result.chunks * result.rounds)
+        let chunk = segment / chunks
+        let (wire, add) = (chunk / bytesPerNanosecond, chunk * reduceNanosecondsPerByte)
         let latency = Double(latencyNanoseconds)
-        // A piece's way over one hop, and P pieces one after the other: what is longer sets the pace of a hop.
-        let reducing = max(Double(result.pieces) * max(wire, add), latency + wire + add)
-        let gathering = max(Double(result.pieces) * wire, latency + wire)
+        // A chunk's way over one hop, and P chunks one after the other: what is longer sets the pace of a hop.
+        let reducing = max(Double(result.chunks) * max(wire, add), latency + wire + add)
+        let gathering = max(Double(result.chunks) * wire, latency + wire)
         let hops = Double(result.rounds) * others * (reducing + gathering)
-        // The invitation, and the last pieces of the last hop.
+        // The invitation, and the last chunks of the last hop.
         return 2 * latency + hops + wire
     }
 
     /// - Throws: what could not be set up, as text.
     public func run() throws -> Result {
-        let isNested = ranksPerMachine > 1
-        let machines = (0..<ranks).map { $0 / ranksPerMachine }
-        var settings = ExecutorSettings(topology: Topology(machineOfRank: machines), landingByteLimit: landingByteLimit)
+        let isNested = ranksPerNode > 1
+        let nodes = (0..<ranks).map { $0 / ranksPerNode }
+        var settings = ExecutorSettings(topology: Topology(nodeOfRank: nodes), receiveBufferByteLimit: receiveBufferByteLimit)
         settings.touchesMemory = movesBytes
         settings.countsTouchedBytes = true
         let network = SimulatedNetwork(world(settings))
@@ -71,7 +71,7 @@ public struct TimedAllreduce: Sendable {
             for seat in seats { try seat.executor.attach(buffer, descriptors: descriptors) }
         }
         let operation = Operation(
-            .allreduce, input: Place(seats[0].buffer), count: byteCount / 4, type: .float32, algorithm: isNested ? .hierarchical : .ring)
+            .allReduce, input: Place(seats[0].buffer), count: byteCount / 4, type: .float32, algorithm: isNested ? .hierarchical : .ring)
         for seat in seats { _ = try seat.executor.submit(operation) }
         // SAFETY: `seats` keeps them, and does not change. Without a reference count, whose line is in no cache.
         let runners = unsafe seats.map { unsafe Unmanaged.passUnretained($0) }
@@ -86,8 +86,8 @@ public struct TimedAllreduce: Sendable {
         if let violation = network.violation { throw violation }
         guard seats.allSatisfy({ $0.isDone }) else { throw Finding(kind: .unfinished, detail: "some ranks have not ended") }
         let end = seats.map(\.endNanoseconds).max() ?? 0
-        let (pieces, rounds) = settings.ringPieces(of: operation)
-        return Result(virtualNanoseconds: end, events: network.eventCount, pieces: pieces, rounds: rounds)
+        let (chunks, rounds) = settings.ringChunks(of: operation)
+        return Result(virtualNanoseconds: end, events: network.eventCount, chunks: chunks, rounds: rounds)
     }
 
     private func world(_ settings: ExecutorSettings) -> SimulationOptions {
@@ -97,8 +97,8 @@ public struct TimedAllreduce: Sendable {
         world.traceDepth = movesBytes ? 256 : 0
         world.writesPerCompletion = 16
         world.wire = .init(latencyNanoseconds: latencyNanoseconds, bytesPerNanosecond: bytesPerNanosecond)
-        world.ranksPerMachine = ranksPerMachine
-        world.nicsPerMachine = ranksPerMachine
+        world.ranksPerNode = ranksPerNode
+        world.nicsPerNode = ranksPerNode
         // Two arrays are read and one is written.
         world.touchNanosecondsPerByte = reduceNanosecondsPerByte / 3
         world.writeDepth = settings.arrivalDepth
@@ -108,10 +108,10 @@ public struct TimedAllreduce: Sendable {
 
     /// Those that the algorithm writes to or hears from.
     private func peers(of rank: Int) -> [Int] {
-        let (machine, local) = rank.quotientAndRemainder(dividingBy: ranksPerMachine)
-        let machines = ranks / ranksPerMachine
-        var peers = Set((0..<ranksPerMachine).map { machine * ranksPerMachine + $0 })
-        for step in [1, machines - 1] { peers.insert((machine + step) % machines * ranksPerMachine + local) }
+        let (node, local) = rank.quotientAndRemainder(dividingBy: ranksPerNode)
+        let nodes = ranks / ranksPerNode
+        var peers = Set((0..<ranksPerNode).map { node * ranksPerNode + $0 })
+        for step in [1, nodes - 1] { peers.insert((node + step) % nodes * ranksPerNode + local) }
         peers.remove(rank)
         return peers.sorted()
     }
@@ -122,7 +122,7 @@ private final class TimedSeat {
     let rank: Int
     let network: SimulatedNetwork
     var executor: Executor<SimulatedFabric>
-    private(set) var buffer = SharedBuffer.landing
+    private(set) var buffer = SharedBuffer.receiveBuffers
     private(set) var isDone = false
     private(set) var endNanoseconds: UInt64 = 0
 

@@ -94,11 +94,11 @@ extension Operation {
     func readRange(rank: Int, worldSize: Int) -> Range<Int> {
         let first = input.byteOffset / type.byteCount
         switch collective {
-        case .allreduce, .reduce, .send: return first..<first + count
+        case .allReduce, .reduce, .send: return first..<first + count
         case .reduceScatter, .allToAll: return first..<first + worldSize * count
         case .broadcast(let root): return first..<first + (rank == root ? count : 0)
         case .scatter(let root): return first..<first + (rank == root ? worldSize * count : 0)
-        case .allgather, .gather:
+        case .allGather, .gather:
             let start = first + (isInPlace ? rank * count : 0)
             return start..<start + count
         case .barrier, .receive: return 0..<0
@@ -109,8 +109,8 @@ extension Operation {
     func writtenRange(rank: Int, worldSize: Int) -> Range<Int> {
         let first = output.byteOffset / type.byteCount
         switch collective {
-        case .allreduce, .broadcast, .receive: return first..<first + count
-        case .allgather, .allToAll: return first..<first + worldSize * count
+        case .allReduce, .broadcast, .receive: return first..<first + count
+        case .allGather, .allToAll: return first..<first + worldSize * count
         case .reduce(let root): return first..<first + (rank == root ? count : 0)
         case .gather(let root): return first..<first + (rank == root ? worldSize * count : 0)
         case .reduceScatter, .scatter:

@@ -33,16 +33,16 @@ extension Communicator {
     public func start<E: Element>(
         _ collective: Collective, _ input: Buffer<E>, into output: Buffer<E>? = nil, count: Int, _ reduction: ReductionOperation = .sum,
         algorithm: Algorithm? = nil
-    ) throws(VerbenaError) -> Pending {
+    ) throws(VerbenaError) -> Request {
         try begin(try operation(collective, input, output, count, reduction, algorithm), input, output ?? input)
     }
 
     /// Reduces the first `count` elements over all ranks, in place.
     /// - Parameter count: nil for the whole buffer.
-    public func allreduce<E: Element>(
+    public func allReduce<E: Element>(
         _ buffer: Buffer<E>, count: Int? = nil, _ reduction: ReductionOperation = .sum
     ) throws(VerbenaError) {
-        try perform(.allreduce, buffer, count: count ?? buffer.count, reduction)
+        try perform(.allReduce, buffer, count: count ?? buffer.count, reduction)
     }
 
     /// Returns once every rank has called it.
@@ -64,13 +64,13 @@ extension Communicator {
     }
 
     /// The same, begun only: so a rank can send and receive at once.
-    public func startSend<E: Element>(_ buffer: Buffer<E>, offset: Int = 0, count: Int, to rank: Int) throws(VerbenaError) -> Pending {
+    public func startSend<E: Element>(_ buffer: Buffer<E>, offset: Int = 0, count: Int, to rank: Int) throws(VerbenaError) -> Request {
         try begin(try transfer(.send(to: rank), buffer, offset, count), buffer, buffer)
     }
 
     public func startReceive<E: Element>(
         _ buffer: Buffer<E>, offset: Int = 0, count: Int, from rank: Int
-    ) throws(VerbenaError) -> Pending {
+    ) throws(VerbenaError) -> Request {
         try begin(try transfer(.receive(from: rank), buffer, offset, count), buffer, buffer)
     }
 
@@ -93,22 +93,22 @@ extension Communicator {
     /// What the engine holds beyond the caller's buffers.
     public var memory: MemoryReport {
         let settings = engine.settings
-        return MemoryReport(landingByteCount: settings.landingByteCount, limitByteCount: settings.landingByteLimit)
+        return MemoryReport(receiveBufferByteCount: settings.receiveBufferByteCount, limitByteCount: settings.receiveBufferByteLimit)
     }
 
     // MARK: arguments
 
     /// More than any memory holds, and few enough that bytes of all ranks can be counted.
-    private static let mostElements = 1 << 38
+    private static let maxElements = 1 << 38
 
-    static var barrierOperation: Operation { Operation(.barrier, input: Place(.landing), count: 0, type: .uint8) }
+    static var barrierOperation: Operation { Operation(.barrier, input: Place(.receiveBuffers), count: 0, type: .uint8) }
 
     private func begin<E: Element>(
         _ operation: Operation, _ input: Buffer<E>, _ output: Buffer<E>
-    ) throws(VerbenaError) -> Pending {
+    ) throws(VerbenaError) -> Request {
         if input.isStaged { try input.stageIn(operation.readRange(rank: rank, worldSize: worldSize)) }
         let ticket = try engine.submit(operation)
-        return Pending(
+        return Request(
             ticket, of: self, copiesTo: output.isStaged ? output : nil, operation.writtenRange(rank: rank, worldSize: worldSize))
     }
 
@@ -156,7 +156,7 @@ extension Communicator {
     private func check(_ operation: Operation, _ inputCount: Int, _ outputCount: Int) throws(VerbenaError) {
         let collective = operation.collective
         func refuse(_ why: String) -> VerbenaError { VerbenaError(.configuration, "\(collective): \(why)") }
-        guard 0...Self.mostElements ~= operation.count else { throw refuse("\(operation.count) elements") }
+        guard 0...Self.maxElements ~= operation.count else { throw refuse("\(operation.count) elements") }
         let (input, output) = (operation.inputExtent(worldSize: worldSize), operation.outputExtent(worldSize: worldSize))
         guard input <= inputCount else { throw refuse("it reads \(input) elements, and the input has \(inputCount)") }
         guard output <= outputCount else { throw refuse("it writes \(output) elements, and the output has \(outputCount)") }

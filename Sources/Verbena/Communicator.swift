@@ -12,7 +12,7 @@ internal import Synchronization
 ///
 ///     let communicator = try Communicator.join(Configuration())
 ///     let buffer = try communicator.allocate(Float.self, count: 1 << 20)
-///     try communicator.allreduce(buffer, .sum)
+///     try communicator.allReduce(buffer, .sum)
 ///     try communicator.close()
 ///
 /// `split` makes further communicators of it. Errors and verdicts name ranks by their numbers in the job, those of `join`; where a message speaks of
@@ -68,7 +68,7 @@ public final class Communicator: Sendable {
     /// The device that carries it: `rxe0`, `mlx5_0`, `memory`.
     public var deviceName: String { engine.deviceName }
     /// Memory that peers write into, beyond the caller's buffers, in bytes.
-    public var landingByteCount: Int { engine.settings.landingByteCount }
+    public var receiveBufferByteCount: Int { engine.settings.receiveBufferByteCount }
 
     // MARK: memory
 
@@ -114,7 +114,7 @@ public final class Communicator: Sendable {
 
     /// Takes leave when every rank has come here: nothing that anybody still needs is taken away. Buffers end with it, and so do the
     /// communicators that `split` made of it: those still open are closed first, in the order of their making. Operations that were started are
-    /// completed before; a `Pending` is good afterwards. A transfer whose other end was not begun ends with `.closed`, and so does what another thread
+    /// completed before; a `Request` is good afterwards. A transfer whose other end was not begun ends with `.closed`, and so does what another thread
     /// begins from here on; what it began before is completed, too. Collective. A second call does nothing.
     /// - Throws: the verdict, when an operation or a rank is lost, or ranks have made different calls; the communicator is closed all the same.
     public func close() throws(VerbenaError) { try core.close() }

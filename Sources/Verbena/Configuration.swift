@@ -11,12 +11,12 @@ public struct Configuration: Sendable {
     /// RDMA devices to use, in turn by local rank; empty for every usable one. Only verbs looks at it. After an @ the address of the device to
     /// take, or a prefix of it: `mlx5_0@10.1.0.7`, `mlx5_0@10.1.0.0/16`; else the two that reach each other without a router are taken.
     public var devices: [String]
-    /// How many RDMA devices each rank uses, 1 to `mostDevicesPerRank`, the same number on all ranks: for ranks that are fewer than the
+    /// How many RDMA devices each rank uses, 1 to `maxDevicesPerRank`, the same number on all ranks: for ranks that are fewer than the
     /// devices of their machine. Of `devices`, or of the usable ones, each rank of a machine takes the next so many. Messages are spread over
     /// all of them; the first of one rank reaches the first of another, and so on. Memory counts against the limit of locked memory once for each.
     public var devicesPerRank = 1
     /// More than any machine has for one rank.
-    public static let mostDevicesPerRank = 16
+    public static let maxDevicesPerRank = 16
     /// Ordered connections (QPs) to each other rank; nil for as many as the fabric gains by.
     public var channelsPerPeer: Int?
     /// How long the ranks may take to find each other. Of this and the next, those of the process that hosts the rendezvous count for all: rank 0, or
@@ -30,10 +30,10 @@ public struct Configuration: Sendable {
     public var stallTimeoutSeconds: Double = 600
     /// Memory that peers write into beyond the caller's buffers, at most, in bytes: of each communicator. Less of it means smaller messages. Of less than
     /// the default, what the ranks cannot do with is refused; see `MemoryReport`.
-    public var landingByteLimit = ExecutorSettings.landingByteLimit
+    public var receiveBufferByteLimit = ExecutorSettings.receiveBufferByteLimit
     /// The machine that this rank is to be taken as part of, where that is less than the host that it runs on: ranks of other names are reached by
-    /// verbs, though their memory could be mapped. For tests of what happens between machines.
-    public var machine: String?
+    /// verbs, though their memory could be mapped. For tests of what happens between nodes.
+    public var node: String?
     /// A file of what algorithms are chosen by: a `Costs` as JSON, as `rdma-allreduce --save-costs` writes it, the same for all ranks. Nil for what is
     /// measured when the ranks have joined.
     public var costsFile: String?
@@ -41,7 +41,7 @@ public struct Configuration: Sendable {
     public var environment: [String: String]
 
     /// `VERBENA_FABRIC` (auto, verbs, shm) and `VERBENA_DEVICE` (names, separated by commas) stand in for values not given;
-    /// `VERBENA_DEVICES_PER_RANK`, `VERBENA_MACHINE` and `VERBENA_COSTS` (a file) set `devicesPerRank`, `machine` and `costsFile`.
+    /// `VERBENA_DEVICES_PER_RANK`, `VERBENA_NODE` and `VERBENA_COSTS` (a file) set `devicesPerRank`, `node` and `costsFile`.
     public init(
         fabric: FabricChoice? = nil, devices: [String]? = nil, environment: [String: String] = ProcessInfo.processInfo.environment
     ) throws(VerbenaError) {
@@ -53,12 +53,12 @@ public struct Configuration: Sendable {
                 "VERBENA_FABRIC is '\(named)'; set it to one of \(FabricChoice.allCases.map(\.rawValue).joined(separator: ", "))")
         }
         self.fabric = fabric ?? named.flatMap(FabricChoice.init(rawValue:)) ?? .automatic
-        machine = environment["VERBENA_MACHINE"].flatMap { $0.isEmpty ? nil : $0 }
+        node = environment["VERBENA_NODE"].flatMap { $0.isEmpty ? nil : $0 }
         costsFile = environment["VERBENA_COSTS"].flatMap { $0.isEmpty ? nil : $0 }
         if let number = environment["VERBENA_DEVICES_PER_RANK"], !number.isEmpty {
-            guard let count = Int(number), 1...Self.mostDevicesPerRank ~= count else {
+            guard let count = Int(number), 1...Self.maxDevicesPerRank ~= count else {
                 throw VerbenaError(
-                    .configuration, "VERBENA_DEVICES_PER_RANK is '\(number)'; set it to a number from 1 to \(Self.mostDevicesPerRank)")
+                    .configuration, "VERBENA_DEVICES_PER_RANK is '\(number)'; set it to a number from 1 to \(Self.maxDevicesPerRank)")
             }
             devicesPerRank = count
         }

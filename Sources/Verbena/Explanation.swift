@@ -13,7 +13,7 @@ public struct Explanation: Sendable, CustomStringConvertible {
         predictedMicroseconds = choice.predictions[0].microseconds
         alternatives = choice.predictions.dropFirst().map { ($0.algorithm, $0.microseconds) }
         let topology = settings.topology
-        let world = "\(topology.worldSize) ranks on \(topology.machineCount) machine\(topology.machineCount == 1 ? "" : "s")"
+        let world = "\(topology.worldSize) ranks on \(topology.nodeCount) machine\(topology.nodeCount == 1 ? "" : "s")"
         let rivals = alternatives.map { "\($0.0.rawValue) \(Self.text($0.1))" }.joined(separator: ", ")
         why = rivals.isEmpty ? "what the size decides for \(world)" : "\(world); instead of \(rivals)"
     }

@@ -11,7 +11,7 @@ public import Gradients
 /// Belongs to one thread. Every rank makes the same calls; the order of announcements inside a step may differ.
 public final class GradientExchange {
     /// Buckets under way at once, at most; the next waits for the oldest.
-    static let mostBucketsInFlight = 256
+    static let maxBucketsInFlight = 256
 
     public let plan: BucketPlan
     private let communicator: Communicator
@@ -68,10 +68,10 @@ public final class GradientExchange {
     /// Starts the buckets whose turn it is. One that cannot start keeps its turn.
     private func startBuckets() throws(VerbenaError) {
         while let bucket = readiness.next {
-            if inFlight.count - firstInFlight >= Self.mostBucketsInFlight { try makeRoom() }
+            if inFlight.count - firstInFlight >= Self.maxBucketsInFlight { try makeRoom() }
             let range = plan.buckets[bucket].range
             let request = Operation(
-                .allreduce, input: Place(memory.shared, byteOffset: range.lowerBound * MemoryLayout<Float>.stride), count: range.count,
+                .allReduce, input: Place(memory.shared, byteOffset: range.lowerBound * MemoryLayout<Float>.stride), count: range.count,
                 type: .float32, reduction: .average)
             let start = platform_now()
             var ticket = try communicator.engine.submitWhereRoom(request)

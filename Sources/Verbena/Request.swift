@@ -4,7 +4,7 @@ public import Engine
 ///
 /// Wait for it before the buffers are touched again. One that is dropped without waiting is waited for then. Any thread may ask and wait; the
 /// communicator stays as long as its operations, and `close` completes them.
-public final class Pending: Sendable {
+public final class Request: Sendable {
     private let operation: StartedOperation
     /// The operation instead, where `close` may have to copy its result.
     private let staged: StagedOperation?

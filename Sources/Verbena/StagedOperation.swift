@@ -1,6 +1,6 @@
 internal import Engine
 
-/// A started operation whose result has to be copied to the caller's memory: held by the caller's `Pending`, and by the communicator, which waits for
+/// A started operation whose result has to be copied to the caller's memory: held by the caller's `Request`, and by the communicator, which waits for
 /// it in `close`.
 final class StagedOperation: Sendable {
     private let operation: StartedOperation

@@ -52,9 +52,9 @@ extension CollectiveKind: Named {
 
     var otherNames: [String] {
         switch self {
-        case .allreduce: ["all_reduce", "all-reduce"]
+        case .allReduce: ["all_reduce", "all-reduce"]
         case .reduceScatter: ["reducescatter", "reduce-scatter"]
-        case .allgather: ["all_gather", "all-gather"]
+        case .allGather: ["all_gather", "all-gather"]
         case .allToAll: ["all_to_all", "all-to-all"]
         case .broadcast: ["bcast"]
         case .sendReceive: ["send_recv", "sendreceive"]

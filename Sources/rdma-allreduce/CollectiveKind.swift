@@ -2,9 +2,9 @@ import Verbena
 
 /// What can be measured: the collectives, and sending in a ring.
 enum CollectiveKind: String, CaseIterable, Sendable {
-    case allreduce
+    case allReduce = "allreduce"
     case reduceScatter = "reduce_scatter"
-    case allgather
+    case allGather = "allgather"
     case broadcast
     case reduce
     case allToAll = "alltoall"
@@ -20,14 +20,14 @@ enum CollectiveKind: String, CaseIterable, Sendable {
         var blocks: Int
     }
 
-    var reduces: Bool { self == .allreduce || self == .reduceScatter || self == .reduce }
+    var reduces: Bool { self == .allReduce || self == .reduceScatter || self == .reduce }
     var hasRoot: Bool { self == .broadcast || self == .reduce || self == .gather || self == .scatter }
 
     /// Whether a buffer holds a block for each rank: `count` is then the elements of one block, as in nccl-tests.
     var isBlocked: Bool {
         switch self {
-        case .reduceScatter, .allgather, .allToAll, .gather, .scatter: true
-        case .allreduce, .broadcast, .reduce, .sendReceive, .barrier: false
+        case .reduceScatter, .allGather, .allToAll, .gather, .scatter: true
+        case .allReduce, .broadcast, .reduce, .sendReceive, .barrier: false
         }
     }
 
@@ -41,8 +41,8 @@ enum CollectiveKind: String, CaseIterable, Sendable {
     func busFactor(ranks: Int) -> Double {
         let others = Double(ranks - 1) / Double(max(1, ranks))
         switch self {
-        case .allreduce: return 2 * others
-        case .reduceScatter, .allgather, .allToAll, .gather, .scatter: return others
+        case .allReduce: return 2 * others
+        case .reduceScatter, .allGather, .allToAll, .gather, .scatter: return others
         case .broadcast, .reduce, .sendReceive: return 1
         case .barrier: return 0
         }
@@ -51,11 +51,11 @@ enum CollectiveKind: String, CaseIterable, Sendable {
     /// Where a rank's input lies: in its own buffer, or, in place, in the buffer of the result.
     func input(rank: Int, ranks: Int, root: Int, inPlace: Bool) -> Extent {
         switch self {
-        case .allreduce, .reduce, .sendReceive: Extent(first: 0, blocks: 1)
+        case .allReduce, .reduce, .sendReceive: Extent(first: 0, blocks: 1)
         case .broadcast: Extent(first: 0, blocks: rank == root ? 1 : 0)
         case .reduceScatter, .allToAll: Extent(first: 0, blocks: ranks)
         case .scatter: Extent(first: 0, blocks: rank == root ? ranks : 0)
-        case .allgather, .gather: Extent(first: inPlace ? rank : 0, blocks: 1)
+        case .allGather, .gather: Extent(first: inPlace ? rank : 0, blocks: 1)
         case .barrier: Extent(first: 0, blocks: 0)
         }
     }
@@ -63,10 +63,10 @@ enum CollectiveKind: String, CaseIterable, Sendable {
     /// Where a rank's result lies; ranks that get none have no blocks.
     func output(rank: Int, ranks: Int, root: Int, inPlace: Bool) -> Extent {
         switch self {
-        case .allreduce, .broadcast, .sendReceive: Extent(first: 0, blocks: 1)
+        case .allReduce, .broadcast, .sendReceive: Extent(first: 0, blocks: 1)
         case .reduce: Extent(first: 0, blocks: rank == root ? 1 : 0)
         case .reduceScatter, .scatter: Extent(first: inPlace ? rank : 0, blocks: 1)
-        case .allgather, .allToAll: Extent(first: 0, blocks: ranks)
+        case .allGather, .allToAll: Extent(first: 0, blocks: ranks)
         case .gather: Extent(first: 0, blocks: rank == root ? ranks : 0)
         case .barrier: Extent(first: 0, blocks: 0)
         }
@@ -75,9 +75,9 @@ enum CollectiveKind: String, CaseIterable, Sendable {
     /// The engine's name for it; nil for what is no single operation of the engine.
     func collective(root: Int) -> Collective? {
         switch self {
-        case .allreduce: .allreduce
+        case .allReduce: .allReduce
         case .reduceScatter: .reduceScatter
-        case .allgather: .allgather
+        case .allGather: .allGather
         case .broadcast: .broadcast(root: root)
         case .reduce: .reduce(root: root)
         case .allToAll: .allToAll

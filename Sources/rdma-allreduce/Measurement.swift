@@ -120,7 +120,7 @@ struct Measurement<E: Measurable> {
     }
 
     /// Begins one operation, which may have two halves: sending to the right and receiving from the left.
-    func start(_ place: Place, _ target: Buffer<E>, count: Int) throws -> [Pending] {
+    func start(_ place: Place, _ target: Buffer<E>, count: Int) throws -> [Request] {
         let (input, output) = operands(place, target, count: count)
         if let collective = kind.collective(root: pattern.root) {
             return [

@@ -4,9 +4,9 @@ import Verbena
 /// What a rank takes of its machine, in bytes; averages over ranks.
 struct MemoryUse: Codable, Equatable {
     /// What the engine holds beyond the buffers of its caller.
-    var landingBytes: Int?
+    var receiveBufferBytes: Int?
     /// What that may be at most.
-    var landingLimitBytes: Int?
+    var receiveBufferLimitBytes: Int?
     /// The buffers that were measured with.
     var bufferBytes: Int?
     /// What is resident, program and libraries included; a page that several ranks map counts for each in part. Absent where the kernel
@@ -17,7 +17,7 @@ struct MemoryUse: Codable, Equatable {
     static func measured(_ communicator: Communicator, bufferBytes: Int) throws -> MemoryUse {
         let resident = try communicator.gathered(residentBytes(), label: "memory").compactMap(\.self)
         return MemoryUse(
-            landingBytes: communicator.memory.landingByteCount, landingLimitBytes: communicator.memory.limitByteCount,
+            receiveBufferBytes: communicator.memory.receiveBufferByteCount, receiveBufferLimitBytes: communicator.memory.limitByteCount,
             bufferBytes: bufferBytes,
             residentBytes: resident.count == communicator.worldSize ? resident.reduce(0, +) / resident.count : nil)
     }

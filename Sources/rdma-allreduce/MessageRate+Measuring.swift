@@ -11,7 +11,7 @@ extension MessageRate {
         var buffers: [Buffer<Int64>] = []
         for _ in 0..<window { buffers.append(try communicator.allocate(count: 1)) }
         func batch() throws {
-            let pending = try buffers.map { try communicator.start(.allreduce, $0, count: 1, .maximum, algorithm: .oneShot) }
+            let pending = try buffers.map { try communicator.start(.allReduce, $0, count: 1, .maximum, algorithm: .oneShot) }
             for operation in pending { try operation.wait() }
         }
         let clock = ContinuousClock()

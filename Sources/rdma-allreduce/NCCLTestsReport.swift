@@ -189,9 +189,9 @@ extension NCCLTestsReport {
         var device: String
         var average: TimeOf
         var algorithm: String?
-        var lanes: Int?
+        var queuePairs: Int?
         var dirty: Bool
-        var landingBytes: Int
+        var receiveBufferBytes: Int
         /// One for each of the table, if something of them was asked for.
         var results: [OwnLine]?
         var messageRate: MessageRate?
@@ -201,8 +201,8 @@ extension NCCLTestsReport {
             let settings = report.config
             (version, collective, ranks) = (settings.version, settings.collective, settings.ranks)
             (fabric, device, average) = (settings.fabric, settings.device, settings.average)
-            (algorithm, lanes, dirty) = (settings.algorithm, settings.lanes, settings.dirty)
-            landingBytes = settings.landingBytes
+            (algorithm, queuePairs, dirty) = (settings.algorithm, settings.queuePairs, settings.dirty)
+            receiveBufferBytes = settings.receiveBufferBytes
             let lines = report.results.map(OwnLine.init)
             results = lines.contains { !$0.isEmpty } ? lines : nil
             (messageRate, memory) = (report.messageRate, report.memory)

@@ -32,7 +32,7 @@ extension RdmaAllreduce {
             ("-o", subject.operations.map(\.name).joined(separator: ",")),
             ("-r", subject.roots(worldSize: worldSize).map(String.init).joined(separator: ",")),
             ("--algorithm", subject.algorithm?.value.name ?? "of its own choice"), ("-b", "\(sizes.least.value)"),
-            ("-e", "\(sizes.mostBytes)"),
+            ("-e", "\(sizes.maxBytes)"),
             sizes.factor.map { ("-f", "\($0)") } ?? ("-i", "\(sizes.step.value)"), ("-n", "\(timing.iterations)"),
             ("-w", "\(timing.warmups)"),
             ("-m", "\(timing.aggregated)"), ("-c", "\(timing.checks)"), ("-N", "\(timing.cycles)"), ("--dirty", text(timing.dirty)),

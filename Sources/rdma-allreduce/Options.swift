@@ -5,7 +5,7 @@ import Verbena
 /// What is measured.
 struct SubjectOptions: ParsableArguments {
     @Option(help: "What is measured.")
-    var collective = Only(CollectiveKind.allreduce)
+    var collective = Only(CollectiveKind.allReduce)
 
     @Option(name: [.customShort("d", allowingJoined: true), .customLong("datatype")], help: "Element type.")
     var type = Choice.one(ElementType.float32)
@@ -21,11 +21,15 @@ struct SubjectOptions: ParsableArguments {
     @Option(help: "Take this algorithm for every size instead of what the cost model chooses.")
     var algorithm: Only<Algorithm>?
 
-    @Option(parsing: .unconditional, help: "Lanes (queue pairs) to each neighbour.")
+    @Option(parsing: .unconditional, help: "Queue pairs to each neighbour.")
+    var queuePairs: Int?
+    /// The old spelling.
+    @Option(parsing: .unconditional, help: .hidden)
     var lanes: Int?
 
     mutating func validate() throws {
-        if let lanes, !(1...64 ~= lanes) { throw ValidationError("--lanes \(lanes): give a number from 1 to 64") }
+        queuePairs = queuePairs ?? lanes
+        if let queuePairs, !(1...64 ~= queuePairs) { throw ValidationError("--queue-pairs \(queuePairs): give a number from 1 to 64") }
     }
 
     /// What there is to measure one after the other; a barrier has neither type nor reduction.
@@ -59,10 +63,10 @@ struct SizeOptions: ParsableArguments {
     mutating func validate() throws {
         if let factor, factor < 2 { throw ValidationError("-f \(factor): give a factor of at least 2, or a step with -i") }
         if factor == nil, step.value < 1 { throw ValidationError("-i 0: give a step of at least 1 byte") }
-        if mostBytes < least.value { throw ValidationError("-e is less than -b; give -e at least \(least.value)") }
+        if maxBytes < least.value { throw ValidationError("-e is less than -b; give -e at least \(least.value)") }
     }
 
-    var mostBytes: Int { most?.value ?? max(least.value, 32 << 20) }
+    var maxBytes: Int { most?.value ?? max(least.value, 32 << 20) }
 }
 
 /// How it is measured, as in nccl-tests as far as they have it.

@@ -25,8 +25,8 @@ extension Measurement {
     /// What of an asynchronous operation hides behind as much computation as it takes time itself; out of place, averages over ranks.
     func overlap(count: Int) throws -> Overlap {
         let clock = ContinuousClock()
-        func finish(_ operation: [Pending]) throws { for part in operation { try part.wait() } }
-        func begin() throws -> [Pending] { try start(.outOfPlace, targets[0], count: count) }
+        func finish(_ operation: [Request]) throws { for part in operation { try part.wait() } }
+        func begin() throws -> [Request] { try start(.outOfPlace, targets[0], count: count) }
         /// The average over ranks and iterations, in microseconds; every iteration begins together.
         func average(_ body: () throws -> Void) throws -> Double {
             var passed = Duration.zero

@@ -80,9 +80,9 @@ struct Pattern<E: Measurable> {
     /// What `rank` must have at this place of this block of its result.
     func answer(rank: Int, block: Int, index: Int) -> Int {
         switch kind {
-        case .allreduce, .reduce: reduced(block: 0, index: index)
+        case .allReduce, .reduce: reduced(block: 0, index: index)
         case .reduceScatter: reduced(block: rank, index: index)
-        case .allgather, .gather: value(rank: block, block: 0, index: index)
+        case .allGather, .gather: value(rank: block, block: 0, index: index)
         case .broadcast: value(rank: root, block: 0, index: index)
         case .scatter: value(rank: root, block: rank, index: index)
         case .allToAll: value(rank: block, block: rank, index: index)

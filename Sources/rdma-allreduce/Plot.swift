@@ -24,7 +24,7 @@ struct Plot {
     private static let top = 50.0
     private static let bottom = 420.0
     private static let legendStep = 18.0
-    private static let mostSizeLabels = 12
+    private static let maxSizeLabels = 12
     private static let gridColor = "#dddddd"
     /// One for each type. The first seven differ for the colour-blind too (Okabe and Ito).
     private static let colors = [
@@ -105,7 +105,7 @@ struct Plot {
 
     private func sizeAxis() -> [String] {
         let range = exponents
-        let every = (range.count + Self.mostSizeLabels - 1) / Self.mostSizeLabels
+        let every = (range.count + Self.maxSizeLabels - 1) / Self.maxSizeLabels
         let labels = range.filter { ($0 - range.lowerBound) % every == 0 }.flatMap { exponent in
             let place = x(1 << exponent)
             return [

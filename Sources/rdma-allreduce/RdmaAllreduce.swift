@@ -25,7 +25,7 @@ struct RdmaAllreduce: Program {
     @OptionGroup(title: "Of nccl-tests, where there is no choice here") var neighbours: NCCLTestsOptions
 
     /// What -I 1 can hold of a size.
-    static let mostIterationsApart = 10_000
+    static let maxIterationsApart = 10_000
 
     static func main() { runProgram(RdmaAllreduce.self) }
 
@@ -36,8 +36,8 @@ struct RdmaAllreduce: Program {
             if reports.explain { throw ValidationError("--explain: nothing is chosen for sendrecv; give another --collective") }
         }
         if timing.skippedIterations > 0, !reports.wantsIterations { throw ValidationError("-K: it says what -I 1 leaves out; give -I 1") }
-        if reports.wantsIterations, timing.iterations > Self.mostIterationsApart {
-            throw ValidationError("-I 1 with -n \(timing.iterations): give at most -n \(Self.mostIterationsApart)")
+        if reports.wantsIterations, timing.iterations > Self.maxIterationsApart {
+            throw ValidationError("-I 1 with -n \(timing.iterations): give at most -n \(Self.maxIterationsApart)")
         }
         if kind == .barrier, reports.plot != nil { throw ValidationError("--plot: a barrier has no bandwidth; give another --collective") }
     }
@@ -51,7 +51,7 @@ struct RdmaAllreduce: Program {
 
     func work() throws -> Int32 {
         try job.run(measureAll) {
-            $0.channelsPerPeer = subject.lanes ?? $0.channelsPerPeer
+            $0.channelsPerPeer = subject.queuePairs ?? $0.channelsPerPeer
             if timing.timeoutSeconds > 0 { $0.stallTimeoutSeconds = Double(timing.timeoutSeconds) }
         }
     }
@@ -64,7 +64,7 @@ struct RdmaAllreduce: Program {
         var report = Report(config: settings(communicator), startTime: Self.timestamp())
         report.processes = try communicator.gathered(ProcessIdentity.own, label: "processes")
         try sayOnce(communicator) { Table.header(report.config, timestamps: reports.timestamps) }
-        let memory = try (0...timing.aggregated).map { _ in try communicator.allocate(UInt8.self, count: sizes.mostBytes) }
+        let memory = try (0...timing.aggregated).map { _ in try communicator.allocate(UInt8.self, count: sizes.maxBytes) }
         for type in subject.types {
             try report.results += measure(type.measurable, communicator, memory)
         }
@@ -154,22 +154,23 @@ extension RdmaAllreduce {
         let kind = subject.collective.value
         if kind == .barrier { return [0] }
         let sweep = SizeSweep(
-            least: sizes.least.value, most: sizes.mostBytes, step: sizes.step.value, factor: sizes.factor,
+            least: sizes.least.value, most: sizes.maxBytes, step: sizes.step.value, factor: sizes.factor,
             elementBytes: type.byteCount * kind.blocks(ranks: ranks))
         return sweep.elementCounts
     }
 
-    private var bufferBytes: Int { (1 + timing.aggregated) * sizes.mostBytes }
+    private var bufferBytes: Int { (1 + timing.aggregated) * sizes.maxBytes }
 
     private func settings(_ communicator: Communicator) -> Report.Settings {
         Report.Settings(
             version: Communicator.version, collective: subject.collective.value.name, ranks: communicator.worldSize,
             fabric: communicator.fabricName, device: communicator.deviceName, minimumBytes: sizes.least.value,
-            maximumBytes: sizes.mostBytes, stepBytes: sizes.factor == nil ? sizes.step.value : nil, stepFactor: sizes.factor,
+            maximumBytes: sizes.maxBytes, stepBytes: sizes.factor == nil ? sizes.step.value : nil, stepFactor: sizes.factor,
             iterations: timing.iterations, warmupIterations: timing.warmups, aggregatedIterations: timing.aggregated,
-            checkIterations: timing.checks, average: timing.timeOf, algorithm: subject.algorithm?.value.name, lanes: subject.lanes,
+            checkIterations: timing.checks, average: timing.timeOf, algorithm: subject.algorithm?.value.name,
+            queuePairs: subject.queuePairs,
             iterationsApart: reports.wantsIterations, skippedIterations: timing.skippedIterations,
-            dirty: method.rewrites, landingBytes: communicator.memory.landingByteCount,
+            dirty: method.rewrites, receiveBufferBytes: communicator.memory.receiveBufferByteCount,
             environment: Report.environment(ProcessInfo.processInfo.environment))
     }
 

@@ -74,11 +74,11 @@ struct Report {
         var checkIterations: Int
         var average: TimeOf
         var algorithm: String?
-        var lanes: Int?
+        var queuePairs: Int?
         var iterationsApart = false
         var skippedIterations = 0
         var dirty: Bool
-        var landingBytes: Int
+        var receiveBufferBytes: Int
         var environment: [String: String]
     }
 
@@ -103,7 +103,7 @@ struct Report {
     /// The variables that change what is measured. All others stay out: an environment has secrets in it.
     static func environment(_ variables: [String: String]) -> [String: String] {
         let told: Set<String> = [
-            "VERBENA_COSTS", "VERBENA_DEVICE", "VERBENA_DEVICES_PER_RANK", "VERBENA_FABRIC", "VERBENA_LOG", "VERBENA_MACHINE",
+            "VERBENA_COSTS", "VERBENA_DEVICE", "VERBENA_DEVICES_PER_RANK", "VERBENA_FABRIC", "VERBENA_LOG", "VERBENA_NODE",
         ]
         return variables.filter { told.contains($0.key) }
     }

@@ -5,7 +5,8 @@ enum Table {
     static func header(_ settings: Report.Settings, timestamps: Bool) -> String {
         let step = settings.stepFactor.map { "\($0)(factor)" } ?? "\(settings.stepBytes ?? 0)(bytes)"
         let options = [
-            "collective \(settings.collective)", "algorithm \(settings.algorithm ?? "auto")", settings.lanes.map { "lanes \($0)" },
+            "collective \(settings.collective)", "algorithm \(settings.algorithm ?? "auto")",
+            settings.queuePairs.map { "queue pairs \($0)" },
             settings.dirty ? "dirty" : nil,
         ]
         let (samples, units, places) = settings.iterationsApart ? iterationHeadings : headings
@@ -139,10 +140,10 @@ enum FurtherTables {
 
     /// What the engine holds besides the caller's buffers, and what the processes really take.
     static func memory(_ memory: MemoryUse) -> String {
-        let figures = [memory.landingBytes, memory.landingLimitBytes, memory.bufferBytes, memory.residentBytes]
+        let figures = [memory.receiveBufferBytes, memory.receiveBufferLimitBytes, memory.bufferBytes, memory.residentBytes]
         return aligned(
             ["Memory (bytes a rank): the engine's own and its limit, the buffers of this run, and what is resident, program included"],
-            [["landing", "limit", "buffers", "resident"], figures.map { $0.map(String.init) ?? "N/A" }])
+            [["receive", "limit", "buffers", "resident"], figures.map { $0.map(String.init) ?? "N/A" }])
     }
 
     private static let nameColumns = ["size", "type", "redop", "root"]

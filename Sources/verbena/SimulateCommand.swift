@@ -102,41 +102,43 @@ struct SimulateTimeCommand: Program {
 
     @Option(
         parsing: .unconditional,
-        help: "Ranks of each machine; from 2 on they sum through its memory, and a ring for each runs between machines.")
-    var ranksPerMachine = 1
+        help: "Ranks of each node; from 2 on they sum through its memory, and a ring for each runs between nodes.")
+    var ranksPerNode = 1
 
-    @Option(parsing: .unconditional, help: "Of a message between machines, in microseconds.")
+    @Option(parsing: .unconditional, help: "Of a message between nodes, in microseconds.")
     var latency = 2.0
 
     @Option(parsing: .unconditional, help: "Of each direction of a NIC's cable, in GB/s.")
     var bandwidth = 12.5
 
-    @Option(parsing: .unconditional, help: "Landing memory of a rank: larger pieces, fewer events; suffixes K, M, G.")
-    var landing = ByteCount(64 << 20)
+    @Option(parsing: .unconditional, help: "Receive buffers of a rank: larger chunks, fewer events; suffixes K, M, G.")
+    var receiveBuffers = ByteCount(64 << 20)
 
     func check() throws {
-        guard 2...16_384 ~= ranks, ranksPerMachine >= 1, ranks % ranksPerMachine == 0, ranks / ranksPerMachine > 1 else {
+        guard 2...16_384 ~= ranks, ranksPerNode >= 1, ranks % ranksPerNode == 0, ranks / ranksPerNode > 1 else {
             throw ValidationError(
-                "--ranks \(ranks), --ranks-per-machine \(ranksPerMachine): give 2 to 16384 ranks on at least two full machines")
+                "--ranks \(ranks), --ranks-per-node \(ranksPerNode): give 2 to 16384 ranks on at least two full nodes")
         }
         guard 0...1e6 ~= latency else { throw ValidationError("--latency \(latency): give microseconds from 0 to 1000000") }
         // Virtual time is counted in whole nanoseconds.
         guard 1e-3...1e6 ~= bandwidth else { throw ValidationError("--bandwidth \(bandwidth): give GB/s from 0.001 to 1000000") }
         guard 4...(4 << 30) ~= bytes.value else { throw ValidationError("--bytes \(bytes.value): give 4 to 4G") }
-        guard (1 << 20)...(4 << 30) ~= landing.value else { throw ValidationError("--landing \(landing.value): give 1M to 4G") }
+        guard (1 << 20)...(4 << 30) ~= receiveBuffers.value else {
+            throw ValidationError("--receive-buffers \(receiveBuffers.value): give 1M to 4G")
+        }
     }
 
     func work() throws -> Int32 {
         var timed = TimedAllreduce(ranks: ranks, byteCount: bytes.value)
-        timed.ranksPerMachine = ranksPerMachine
+        timed.ranksPerNode = ranksPerNode
         timed.latencyNanoseconds = UInt64(latency * 1000)
         timed.bytesPerNanosecond = bandwidth
-        timed.landingByteLimit = landing.value
+        timed.receiveBufferByteLimit = receiveBuffers.value
         let result = try timed.run()
         let microseconds = Double(result.virtualNanoseconds) / 1000
         try say(
             """
-            \(ranks) ranks, \(ranksPerMachine) a machine, \(bytes.value) bytes, \(result.pieces) pieces at a time in \(result.rounds) rounds
+            \(ranks) ranks, \(ranksPerNode) a node, \(bytes.value) bytes, \(result.chunks) chunks at a time in \(result.rounds) rounds
             virtual time \(Int(microseconds.rounded())) us; a flat ring without pipelining \(Int((timed.formulaNanoseconds / 1000).rounded())) us
             \(result.events) events
             """)

@@ -36,10 +36,10 @@ import Testing
 
     @Test(
         arguments: Algorithm.allCases,
-        [Topology.apart(worldSize: 3), .oneMachine(worldSize: 3), Topology(machineOfRank: [0, 0, 1, 1]), .apart(worldSize: 6)])
+        [Topology.apart(worldSize: 3), .oneNode(worldSize: 3), Topology(nodeOfRank: [0, 0, 1, 1]), .apart(worldSize: 6)])
     func everyTypeAndReduction(algorithm: Algorithm, topology: Topology) throws {
-        let settings = ExecutorSettings.small(topology, pieceBytes: 64, pieces: 2)
-        for collective in [Collective.allreduce, .reduceScatter, .reduce(root: 1)]
+        let settings = ExecutorSettings.small(topology, chunkBytes: 64, chunks: 2)
+        for collective in [Collective.allReduce, .reduceScatter, .reduce(root: 1)]
         where algorithm.supports(collective, byteCount: 8, in: settings) {
             for type in ElementType.allCases {
                 for reduction in ReductionOperation.allCases {
@@ -55,12 +55,12 @@ import Testing
     @Test(
         arguments: Algorithm.allCases,
         [
-            Topology.apart(worldSize: 2), .apart(worldSize: 4), .apart(worldSize: 6), .apart(worldSize: 9), .oneMachine(worldSize: 3),
-            Topology(machineOfRank: [0, 0, 1, 1]), Topology(machineOfRank: [0, 1, 1, 1, 2]),
+            Topology.apart(worldSize: 2), .apart(worldSize: 4), .apart(worldSize: 6), .apart(worldSize: 9), .oneNode(worldSize: 3),
+            Topology(nodeOfRank: [0, 0, 1, 1]), Topology(nodeOfRank: [0, 1, 1, 1, 2]),
         ])
     func anAverageThatFitsNeverOverflows(algorithm: Algorithm, topology: Topology) throws {
-        let settings = ExecutorSettings.small(topology, pieceBytes: 64, pieces: 2)
-        for collective in [Collective.allreduce, .reduceScatter, .reduce(root: topology.worldSize - 1)]
+        let settings = ExecutorSettings.small(topology, chunkBytes: 64, chunks: 2)
+        for collective in [Collective.allReduce, .reduceScatter, .reduce(root: topology.worldSize - 1)]
         where algorithm.supports(collective, byteCount: 8, in: settings) {
             for type in [ElementType.float32, .float64, .float16, .bfloat16] {
                 let count = algorithm == .tree ? 64 / type.byteCount : 45
@@ -77,8 +77,8 @@ import Testing
     /// The cost model may choose any of the candidates, so all of them give the same.
     @Test(arguments: ScheduleTests.topologies)
     func candidatesAgreeToTheBit(topology: Topology) throws {
-        let settings = ExecutorSettings.small(topology, pieceBytes: 256, pieces: 3)
-        for collective in [Collective.allreduce, .reduceScatter, .reduce(root: topology.worldSize - 1), .allgather, .allToAll] {
+        let settings = ExecutorSettings.small(topology, chunkBytes: 256, chunks: 3)
+        for collective in [Collective.allReduce, .reduceScatter, .reduce(root: topology.worldSize - 1), .allGather, .allToAll] {
             for type in [ElementType.float32, .bfloat16, .float16] {
                 for count in [1, 29] {
                     let byteCount = count * type.byteCount
@@ -100,9 +100,9 @@ import Testing
     /// Sizes at which ranks do not split evenly, in other orders of events.
     @Test(arguments: 0..<10)
     func theSeedMakesNoDifference(seed: Int) throws {
-        let settings = ExecutorSettings.small(.apart(worldSize: 4), pieceBytes: 64, pieces: 2)
-        let first = try outcome(.allreduce, .ring, settings, count: 103, type: .bfloat16, seed: 0)
-        let other = try outcome(.allreduce, .ring, settings, count: 103, type: .bfloat16, seed: seed + 1)
+        let settings = ExecutorSettings.small(.apart(worldSize: 4), chunkBytes: 64, chunks: 2)
+        let first = try outcome(.allReduce, .ring, settings, count: 103, type: .bfloat16, seed: 0)
+        let other = try outcome(.allReduce, .ring, settings, count: 103, type: .bfloat16, seed: seed + 1)
         #expect(first == other)
     }
 }
@@ -110,9 +110,11 @@ import Testing
 /// The choice as a function.
 @Suite struct ChoiceTests {
     static let settings = [1, 2, 3, 4, 8, 9, 64, 1000].flatMap { worldSize in
-        [Topology.apart(worldSize: worldSize), .oneMachine(worldSize: worldSize), Topology(machineOfRank: (0..<worldSize).map { $0 / 2 })]
+        [Topology.apart(worldSize: worldSize), .oneNode(worldSize: worldSize), Topology(nodeOfRank: (0..<worldSize).map { $0 / 2 })]
             .flatMap { topology in
-                [1 << 16, 1 << 20, ExecutorSettings.landingByteLimit].map { ExecutorSettings(topology: topology, landingByteLimit: $0) }
+                [1 << 16, 1 << 20, ExecutorSettings.receiveBufferByteLimit].map {
+                    ExecutorSettings(topology: topology, receiveBufferByteLimit: $0)
+                }
             }
     }
     static let sizes = [0, 1, 4, 64, 1000, 4096, 4097, 8192, 8193, 65536, 65537, 1 << 20, 1 << 28, 1 << 31, 1 << 34]
@@ -128,7 +130,7 @@ import Testing
                                 prediction.algorithm.supports(collective, byteCount: size, in: settings),
                                 "\(prediction.algorithm) \(collective) of \(size) bytes, \(settings.worldSize) ranks")
                         }
-                        let isWhole = [.tree, .oneShot, .logarithmic, .doubling].contains(choice.algorithm)
+                        let isWhole = [.tree, .oneShot, .bruck, .recursiveDoubling].contains(choice.algorithm)
                         #expect(
                             !isWhole || collective == .barrier || size <= settings.messageBytes,
                             "\(choice.algorithm) writes \(size) bytes at once")
@@ -156,27 +158,27 @@ import Testing
     /// Small ones by what has few messages, large ones by what moves few bytes.
     @Test func sizeDecides() {
         let apart = ExecutorSettings(topology: .apart(worldSize: 8))
-        #expect(apart.choice(for: .allreduce, byteCount: 8, type: .float32).algorithm != .ring)
-        #expect(apart.choice(for: .allreduce, byteCount: 1 << 24, type: .float32).algorithm == .ring)
-        #expect(apart.choice(for: .allreduce, byteCount: 4096, type: .float32).algorithm == .doubling)
+        #expect(apart.choice(for: .allReduce, byteCount: 8, type: .float32).algorithm != .ring)
+        #expect(apart.choice(for: .allReduce, byteCount: 1 << 24, type: .float32).algorithm == .ring)
+        #expect(apart.choice(for: .allReduce, byteCount: 4096, type: .float32).algorithm == .recursiveDoubling)
         let many = ExecutorSettings(topology: .apart(worldSize: 512))
-        #expect(many.choice(for: .allreduce, byteCount: 1 << 14, type: .float32).algorithm == .doubling)
-        #expect(many.choice(for: .barrier, byteCount: 0, type: .float32).algorithm == .logarithmic)
-        let machine = ExecutorSettings(topology: .oneMachine(worldSize: 8))
-        #expect(machine.choice(for: .allreduce, byteCount: 1 << 24, type: .float32).algorithm == .direct)
-        for (machines, algorithm) in [
+        #expect(many.choice(for: .allReduce, byteCount: 1 << 14, type: .float32).algorithm == .recursiveDoubling)
+        #expect(many.choice(for: .barrier, byteCount: 0, type: .float32).algorithm == .bruck)
+        let node = ExecutorSettings(topology: .oneNode(worldSize: 8))
+        #expect(node.choice(for: .allReduce, byteCount: 1 << 24, type: .float32).algorithm == .direct)
+        for (nodes, algorithm) in [
             ([0, 0, 0, 0, 1, 1, 1, 1], .hierarchical), ([0, 0, 0, 0, 1, 1, 1], .hierarchical), ([0, 0, 0, 0, 1, 1], .hierarchical),
             ([0, 0, 0, 0, 0, 1, 1], .ring), ([0, 0, 1, 1, 2], .ring), ([0, 1, 2], .ring),
         ] as [([Int], Algorithm)] {
-            let settings = ExecutorSettings(topology: Topology(machineOfRank: machines))
-            #expect(settings.choice(for: .allreduce, byteCount: 1 << 24, type: .float32).algorithm == algorithm, "\(machines)")
+            let settings = ExecutorSettings(topology: Topology(nodeOfRank: nodes))
+            #expect(settings.choice(for: .allReduce, byteCount: 1 << 24, type: .float32).algorithm == algorithm, "\(nodes)")
         }
     }
 
     /// Where algorithms round differently, measurement has no say.
     @Test func costsDoNotDecideAboutRounding() {
         var random = SplitMix(state: 3)
-        for settings in Self.settings where !settings.topology.isOneMachine {
+        for settings in Self.settings where !settings.topology.isOneNode {
             for size in Self.sizes {
                 var chosen: Set<[Int]> = []
                 for _ in 0..<5 {
@@ -186,9 +188,9 @@ import Testing
                         near: .init(latency: number(), perByte: number()), far: .init(latency: number(), perByte: number()),
                         reducePerByte: number())
                     func order(_ type: ElementType) -> Int {
-                        switch other.choice(for: .allreduce, byteCount: size, type: type).algorithm {
-                        case .doubling: 2
-                        case .oneShot, .logarithmic: type.byteCount == 2 ? 1 : 0
+                        switch other.choice(for: .allReduce, byteCount: size, type: type).algorithm {
+                        case .recursiveDoubling: 2
+                        case .oneShot, .bruck: type.byteCount == 2 ? 1 : 0
                         default: 0
                         }
                     }
@@ -200,15 +202,17 @@ import Testing
     }
 
     /// Nothing overlaps, and memory keeps to the limit where that leaves a world room.
-    @Test func landingMemoryIsBounded() {
+    @Test func receiveBuffersAreBounded() {
         for settings in Self.settings where settings.worldSize > 1 && settings.worldSize <= 64 {
-            let layout = settings.landing
-            if settings.landingByteLimit >= 64 << 20 { #expect(layout.byteCount <= settings.landingByteLimit + 4096 * settings.worldSize) }
+            let layout = settings.receiveBuffers
+            if settings.receiveBufferByteLimit >= 64 << 20 {
+                #expect(layout.byteCount <= settings.receiveBufferByteLimit + 4096 * settings.worldSize)
+            }
             var end = 0
             for lane in 0..<ExecutorSettings.lanes {
                 for slot in 0..<layout.gatedSlots {
                     #expect(layout.gated(lane: lane, slot: slot) == end)
-                    end += settings.pieceBytes
+                    end += settings.chunkBytes
                 }
                 for set in 0..<2 {
                     #expect(layout.eager(lane: lane, set: set) == end)
@@ -216,8 +220,8 @@ import Testing
                 }
             }
             for rank in 0..<settings.worldSize {
-                #expect(layout.invitation(from: rank) == end && layout.invitation(to: rank) == end + Landing.boxBytes)
-                end += 2 * Landing.boxBytes
+                #expect(layout.invitation(from: rank) == end && layout.invitation(to: rank) == end + ReceiveBuffers.boxBytes)
+                end += 2 * ReceiveBuffers.boxBytes
             }
             #expect(layout.byteCount == end)
         }

@@ -7,7 +7,7 @@ import Testing
 /// What the executor promises besides results: bounds, order, and errors that say who and why.
 @Suite struct ExecutorTests {
     static func settings(_ worldSize: Int) -> ExecutorSettings {
-        var settings = ExecutorSettings.small(.apart(worldSize: worldSize), pieceBytes: 64, pieces: 3)
+        var settings = ExecutorSettings.small(.apart(worldSize: worldSize), chunkBytes: 64, chunks: 3)
         settings.stallMilliseconds = 5000
         return settings
     }
@@ -16,8 +16,8 @@ import Testing
         try Job(Self.settings(worldSize), seed: seed, bufferBytes: [byteCount])
     }
 
-    private func allreduce(_ job: Job, _ count: Int, _ algorithm: Algorithm = .ring) -> Operation {
-        Operation(.allreduce, input: Place(job.buffers[1]), count: count, type: .float32, algorithm: algorithm)
+    private func allReduce(_ job: Job, _ count: Int, _ algorithm: Algorithm = .ring) -> Operation {
+        Operation(.allReduce, input: Place(job.buffers[1]), count: count, type: .float32, algorithm: algorithm)
     }
 
     // MARK: bounds
@@ -26,7 +26,7 @@ import Testing
         for seed in UInt64(1)...20 {
             let job = try job(2, seed: seed)
             job.network.completesLate = true
-            for rank in job.ranks { _ = try rank.executor.submit(allreduce(job, 100)) }
+            for rank in job.ranks { _ = try rank.executor.submit(allReduce(job, 100)) }
             job.onFinish = { [network = job.network] rank, _ in
                 let track = network.tracks[network.track(from: rank, to: 1 - rank, 0)]
                 #expect(track.writes.count == track.completed)
@@ -36,13 +36,13 @@ import Testing
         }
     }
 
-    /// But for small messages, which leave from memory of the machine's own: only the next operation on the lane waits.
-    @Test(arguments: [Algorithm.oneShot, .logarithmic, .doubling])
+    /// But for small messages, which leave from memory of the node's own: only the next operation on the lane waits.
+    @Test(arguments: [Algorithm.oneShot, .bruck, .recursiveDoubling])
     func smallOperationsEndBeforeTheirWrites(algorithm: Algorithm) throws {
-        let job = try job(algorithm == .doubling ? 4 : 2)
+        let job = try job(algorithm == .recursiveDoubling ? 4 : 2)
         let lanes = ExecutorSettings.lanes
         for rank in job.ranks {
-            for _ in 0...lanes { _ = try rank.executor.submit(allreduce(job, 100, algorithm)) }
+            for _ in 0...lanes { _ = try rank.executor.submit(allReduce(job, 100, algorithm)) }
         }
         job.network.withholdsCompletions = true
         job.run()
@@ -61,7 +61,7 @@ import Testing
     @Test func aPauseOfTheProcessIsNoStall() throws {
         let job = try job(2)
         let executor = job.ranks[1]
-        _ = try executor.executor.submit(allreduce(job, 100))
+        _ = try executor.executor.submit(allReduce(job, 100))
         job.run()
         var milliseconds: UInt64 = 10_000
         func look(after passed: UInt64) {
@@ -77,12 +77,12 @@ import Testing
     }
 
     /// What a rank has to write leaves even where its own operation has ended, and nobody looks at its fabric any more.
-    @Test(arguments: [Algorithm.oneShot, .logarithmic, .ring, .doubling])
+    @Test(arguments: [Algorithm.oneShot, .bruck, .ring, .recursiveDoubling])
     func whoHasEndedHoldsNobodyUp(algorithm: Algorithm) throws {
         for seed in UInt64(1)...300 {
-            let job = try job(algorithm == .doubling ? 5 : 3, seed: seed)
+            let job = try job(algorithm == .recursiveDoubling ? 5 : 3, seed: seed)
             job.restsWhenDone = true
-            for rank in job.ranks { _ = try rank.executor.submit(allreduce(job, 30, algorithm)) }
+            for rank in job.ranks { _ = try rank.executor.submit(allReduce(job, 30, algorithm)) }
             // Not until nothing moves: the events of those who rest stay.
             for _ in 0..<500 where job.ranks.contains(where: { $0.executor.hasWork }) { _ = job.step() }
             #expect(job.ranks.allSatisfy { $0.finished.count == 1 }, "seed \(seed)")
@@ -94,8 +94,8 @@ import Testing
         for seed in UInt64(1)...20 {
             let job = try job(5, seed: seed)
             job.restsWhenDone = true
-            job.network.leadingCompletions = Executor<ScrambledFabric>.mostEvents - 1
-            for rank in job.ranks { _ = try rank.executor.submit(allreduce(job, 30, .doubling)) }
+            job.network.leadingCompletions = Executor<ScrambledFabric>.maxEvents - 1
+            for rank in job.ranks { _ = try rank.executor.submit(allReduce(job, 30, .recursiveDoubling)) }
             for _ in 0..<500 where job.ranks.contains(where: { $0.executor.hasWork }) { _ = job.step() }
             #expect(job.ranks.allSatisfy { $0.finished.count == 1 }, "seed \(seed)")
         }
@@ -114,33 +114,33 @@ import Testing
     /// What waits for a lane takes as much memory as waits at once, however many have passed.
     @Test func theQueueOfTheWaitingStaysSmall() throws {
         var queue = StateMachine.Queue()
-        let operation = Operation(.barrier, input: Place(.landing), count: 0, type: .uint8)
-        let mostWaiting = 9
+        let operation = Operation(.barrier, input: Place(.receiveBuffers), count: 0, type: .uint8)
+        let maxWaiting = 9
         var next: UInt64 = 0
         for round in 0..<1_000_000 {
             // Never empty, and now and then full.
-            while queue.count < (round % 1000 == 0 ? mostWaiting : 3) {
+            while queue.count < (round % 1000 == 0 ? maxWaiting : 3) {
                 queue.append(operation, next)
                 next += 1
             }
             guard queue.first?.ticket == next - UInt64(queue.count) else { return #expect(Bool(false), "out of order in round \(round)") }
             queue.removeFirst()
         }
-        #expect(queue.capacity == mostWaiting && next > 1_000_000)
+        #expect(queue.capacity == maxWaiting && next > 1_000_000)
 
-        // The same through the machine: 9 under way all the time, of which 4 have lanes.
+        // The same through the node: 9 under way all the time, of which 4 have lanes.
         let job = try job(2)
         var submitted = [0, 0]
         while submitted[0] < 3000 || submitted[1] < 3000 {
             for rank in 0..<2 {
-                while submitted[rank] - job.ranks[rank].finished.count < mostWaiting, submitted[rank] < 3000 {
-                    _ = try job.ranks[rank].executor.submit(allreduce(job, 3))
+                while submitted[rank] - job.ranks[rank].finished.count < maxWaiting, submitted[rank] < 3000 {
+                    _ = try job.ranks[rank].executor.submit(allReduce(job, 3))
                     submitted[rank] += 1
                 }
             }
             _ = job.step()
         }
-        for rank in job.ranks { #expect(rank.executor.machine.pending.capacity <= mostWaiting) }
+        for rank in job.ranks { #expect(rank.executor.node.pending.capacity <= maxWaiting) }
     }
 
     @Test func sameOperationsAreEqualAndOthersAreNot() {
@@ -149,7 +149,7 @@ import Testing
         var others = [Operation](repeating: base, count: 12)
         others[0].collective = .reduce(root: 2)
         others[1].collective = .broadcast(root: 1)
-        others[2].collective = .allreduce
+        others[2].collective = .allReduce
         others[3].collective = .send(to: 1)
         others[4].input.buffer = buffers[1]
         others[5].input.byteOffset = 4
@@ -174,11 +174,11 @@ import Testing
         job.network.completesLate = true
         for rank in job.ranks.indices {
             unsafe job.floats(rank, 1).update(repeating: Float(rank + 1))
-            for _ in 0..<3 { _ = try job.ranks[rank].executor.submit(allreduce(job, 0)) }
-            _ = try job.ranks[rank].executor.submit(allreduce(job, count))
+            for _ in 0..<3 { _ = try job.ranks[rank].executor.submit(allReduce(job, 0)) }
+            _ = try job.ranks[rank].executor.submit(allReduce(job, count))
         }
         job.run()
-        #expect(job.network.mostIncomplete == Self.settings(worldSize).arrivalDepth)
+        #expect(job.network.maxIncomplete == Self.settings(worldSize).arrivalDepth)
         for rank in job.ranks.indices {
             #expect(job.ranks[rank].finished.count == 4 && job.ranks[rank].finished.allSatisfy { !$0.isFailed })
             let sum = Float(worldSize * (worldSize + 1) / 2)
@@ -189,12 +189,12 @@ import Testing
     /// Where writes complete at once there is no event that says so: who waits to overwrite what it sent goes on when that is with the fabric.
     @Test func nothingIsWaitedForThatWillNotCome() throws {
         let job = try Job(
-            .small(.oneMachine(worldSize: 2), pieceBytes: 64, pieces: 2), bufferBytes: [4096], completesAtOnce: true)
+            .small(.oneNode(worldSize: 2), chunkBytes: 64, chunks: 2), bufferBytes: [4096], completesAtOnce: true)
         for rank in [0, 1] {
             for number in 0..<8 {
                 let place = Place(job.buffers[1], byteOffset: 64 * number)
                 _ = try job.ranks[rank].executor.submit(
-                    Operation(.allreduce, input: place, count: 4, type: .int32, algorithm: .oneShot))
+                    Operation(.allReduce, input: place, count: 4, type: .int32, algorithm: .oneShot))
             }
             job.run()
         }
@@ -202,7 +202,7 @@ import Testing
     }
 
     /// The number of an operation travels in 12 bits: around the end, for collectives and for transfers.
-    @Test(arguments: [Algorithm.oneShot, .logarithmic, .ring])
+    @Test(arguments: [Algorithm.oneShot, .bruck, .ring])
     func operationNumbersGoAround(algorithm: Algorithm) throws {
         let (operations, worldSize) = (Int(Immediate.operations) * 9 / 8, 2)
         let job = try job(worldSize)
@@ -216,7 +216,7 @@ import Testing
                 let operation =
                     isTransfer
                     ? Operation(rank == 0 ? .send(to: 1) : .receive(from: 0), input: place, count: 1, type: .float32)
-                    : Operation(.allreduce, input: place, count: 1, type: .int32, reduction: .maximum, algorithm: algorithm)
+                    : Operation(.allReduce, input: place, count: 1, type: .int32, reduction: .maximum, algorithm: algorithm)
                 _ = try job.ranks[rank].executor.submit(operation)
                 submitted[rank] += 1
             }
@@ -239,15 +239,15 @@ import Testing
     /// An operation that comes again on its lane is not worked out again: its results are as new, whichever slots and lanes it takes, and
     /// what came between.
     @Test(arguments: [
-        Topology.apart(worldSize: 2), .apart(worldSize: 3), .oneMachine(worldSize: 2), .oneMachine(worldSize: 4),
-        Topology(machineOfRank: [0, 0, 1, 1]),
+        Topology.apart(worldSize: 2), .apart(worldSize: 3), .oneNode(worldSize: 2), .oneNode(worldSize: 4),
+        Topology(nodeOfRank: [0, 0, 1, 1]),
     ])
     func anOperationComesAgain(topology: Topology) throws {
-        var settings = ExecutorSettings.small(topology, pieceBytes: 64, pieces: 3)
+        var settings = ExecutorSettings.small(topology, chunkBytes: 64, chunks: 3)
         settings.stallMilliseconds = 5000
         let job = try Job(settings, seed: 7, bufferBytes: [4096])
         let count = 12
-        let algorithms = settings.algorithms(for: .allreduce, byteCount: 4 * count)
+        let algorithms = settings.algorithms(for: .allReduce, byteCount: 4 * count)
         #expect(algorithms.count >= 3)
         var round = 0
         // Once on every lane but one, so that both sets of eager slots are met; then over and over.
@@ -257,7 +257,7 @@ import Testing
                     round += 1
                     for rank in job.ranks.indices {
                         unsafe job.floats(rank, 1).update(repeating: Float(100 * round + rank))
-                        _ = try job.ranks[rank].executor.submit(allreduce(job, count, algorithm))
+                        _ = try job.ranks[rank].executor.submit(allReduce(job, count, algorithm))
                         _ = job.step()
                     }
                     job.run()
@@ -292,7 +292,7 @@ import Testing
     /// In 70 messages, which is more than may be unread.
     @Test(arguments: 1...4) func aLongTransferGoesInWindows(seed: UInt64) throws {
         var settings = Self.settings(2)
-        settings.messageBytes = settings.leastMessageBytes
+        settings.messageBytes = settings.minMessageBytes
         let count = settings.messageBytes / 4 * 70 - 1
         let job = try Job(settings, seed: seed, bufferBytes: [4 * count])
         for index in 0..<count { unsafe job.floats(0, 1)[index] = Float(index) }
@@ -301,13 +301,13 @@ import Testing
         job.run()
         #expect(job.ranks.allSatisfy { $0.finished.count == 1 })
         #expect((0..<count).allSatisfy { unsafe job.floats(1, 1)[$0] == Float($0) })
-        #expect(job.network.mostUnread <= ExecutorSettings.mostUnread + 1, "\(job.network.mostUnread)")
+        #expect(job.network.maxUnread <= ExecutorSettings.maxUnread + 1, "\(job.network.maxUnread)")
     }
 
     /// Whether it is this rank's fabric that takes less, or another's.
     @Test(arguments: [0, 1, .max]) func aFabricWithShortMessagesIsRefused(ownLimit: Int) throws {
         var settings = Self.settings(3)
-        settings.messageBytes = min(ownLimit, settings.leastMessageBytes - 1)
+        settings.messageBytes = min(ownLimit, settings.minMessageBytes - 1)
         let network = Network(topology: settings.topology, channels: 1, seed: 1)
         #expect(throws: FabricError.self) {
             var fabric = ScrambledFabric(network: network, rank: 0, depth: settings.arrivalDepth)
@@ -319,19 +319,19 @@ import Testing
     /// One operation's messages, and those of its successor that may come before it ends, are within the bound, in whatever order they come.
     @Test(arguments: 2...9)
     func arrivalsAreBounded(worldSize: Int) {
-        for topology in [Topology.apart(worldSize: worldSize), .oneMachine(worldSize: worldSize)] {
+        for topology in [Topology.apart(worldSize: worldSize), .oneNode(worldSize: worldSize)] {
             var (most, early) = (0, 0)
             let settings = ExecutorSettings(topology: topology)
             for collective in Collective.all(worldSize: worldSize) where collective.root <= 0 {
                 for algorithm in Algorithm.allCases {
-                    for count in collective == .allreduce ? [0, 20 * worldSize] : [0, 5, 40, 100] {
-                        let cutting = ScheduleTests.Cutting(piece: 1, least: 1, pieces: settings.pieces)
+                    for count in collective == .allReduce ? [0, 20 * worldSize] : [0, 5, 40, 100] {
+                        let cutting = ScheduleTests.Cutting(chunk: 1, least: 1, chunks: settings.chunks)
                         guard
                             let rehearsal = ScheduleTests.rehearse(
                                 collective, algorithm, topology, count, inPlace: false, cutting, messageElements: 1, window: nil)
                         else { continue }
-                        most = max(most, rehearsal.mostUnread)
-                        early = max(early, rehearsal.mostEarly)
+                        most = max(most, rehearsal.maxUnread)
+                        early = max(early, rehearsal.maxEarly)
                     }
                 }
             }
@@ -355,7 +355,7 @@ import Testing
         for (left, right) in [(100, 99), (1000, 1035), (0, 1)] {
             let job = try job(2, seed: 3)
             for rank in [1 - lateRank, lateRank] {
-                _ = try? job.ranks[rank].executor.submit(allreduce(job, rank == 0 ? left : right))
+                _ = try? job.ranks[rank].executor.submit(allReduce(job, rank == 0 ? left : right))
                 job.run()
             }
             let failure = job.ranks[lateRank].executor.failure
@@ -404,20 +404,20 @@ import Testing
     @Test func lostPeerEndsEverything() throws {
         let job = try job(3)
         let rank = job.ranks[0]
-        for _ in 0..<6 { _ = try rank.executor.submit(allreduce(job, 100)) }
+        for _ in 0..<6 { _ = try rank.executor.submit(allReduce(job, 100)) }
         _ = try rank.executor.submit(Operation(.receive(from: 1), input: Place(job.buffers[1]), count: 1, type: .float32))
         job.network.events[0].append(.failure(FabricError(.peerDied, during: .write, peer: 2, detail: "gone")))
         job.run()
         #expect(rank.finished.count == 7 && rank.finished.allSatisfy(\.isFailed))
         let failure = rank.executor.failure
         #expect(failure?.cause == .fabric(.peerDied) && failure?.peer == 2)
-        #expect(throws: CollectiveError.self) { try rank.executor.submit(allreduce(job, 1)) }
+        #expect(throws: CollectiveError.self) { try rank.executor.submit(allReduce(job, 1)) }
     }
 
     @Test func standstillIsBounded() throws {
         let job = try job(3)
         let rank = job.ranks[1]
-        _ = try rank.executor.submit(allreduce(job, 100))
+        _ = try rank.executor.submit(allReduce(job, 100))
         job.run()
         // Long ago is not long if nobody looked.
         job.network.clock = 100_000 * 1_000_000
@@ -439,7 +439,7 @@ import Testing
         let job = try job(2)
         let executor = job.ranks[1]
         let collectives = UInt64(ExecutorSettings.lanes + 3)
-        for _ in 0..<collectives { _ = try executor.executor.submit(allreduce(job, 100)) }
+        for _ in 0..<collectives { _ = try executor.executor.submit(allReduce(job, 100)) }
         let transfer = try executor.executor.submit(Operation(.receive(from: 0), input: Place(job.buffers[1]), count: 1, type: .float32))
         job.run()
         func longWait(_ isAwaited: (UInt64) -> Bool) -> AwaitedPeer? {
@@ -457,12 +457,12 @@ import Testing
         }
     }
 
-    /// Rank 2 has no ring: the others of its machine, who see what does not move, have the first word.
+    /// Rank 2 has no ring: the others of its node, who see what does not move, have the first word.
     @Test func whoOnlyWaitsForOthersWorkIsPatient() throws {
-        var settings = ExecutorSettings.small(Topology(machineOfRank: [0, 0, 0, 1, 1]), pieceBytes: 64, pieces: 3)
+        var settings = ExecutorSettings.small(Topology(nodeOfRank: [0, 0, 0, 1, 1]), chunkBytes: 64, chunks: 3)
         settings.stallMilliseconds = 5000
         let job = try Job(settings, bufferBytes: [8192])
-        for rank in job.ranks[..<3] { _ = try rank.executor.submit(allreduce(job, 100, .hierarchical)) }
+        for rank in job.ranks[..<3] { _ = try rank.executor.submit(allReduce(job, 100, .hierarchical)) }
         job.run()
         for rank in job.ranks { rank.executor.checkStall() }
         func failure(of rank: Int, after milliseconds: UInt64) -> CollectiveError? {
@@ -478,7 +478,7 @@ import Testing
 
     @Test func unacknowledgedWritesNameTheReceiver() throws {
         let job = try job(2)
-        for rank in job.ranks { _ = try rank.executor.submit(allreduce(job, 100)) }
+        for rank in job.ranks { _ = try rank.executor.submit(allReduce(job, 100)) }
         // Everything is delivered, and nothing is said to be complete.
         var moved = true
         while moved {

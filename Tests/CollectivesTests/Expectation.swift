@@ -82,10 +82,10 @@ struct Expectation {
     func output(of rank: Int) -> [UInt8]? {
         let (count, blockBytes) = (operation.count, operation.count * size)
         switch operation.collective {
-        case .allreduce: return reduced(0..<count)
+        case .allReduce: return reduced(0..<count)
         case .reduceScatter: return reduced(rank * count..<(rank + 1) * count)
         case .reduce(let root): return root == rank ? reduced(0..<count) : nil
-        case .allgather: return inputs.flatMap { $0 }
+        case .allGather: return inputs.flatMap { $0 }
         case .gather(let root): return root == rank ? inputs.flatMap { $0 } : nil
         case .allToAll: return inputs.flatMap { $0[rank * blockBytes..<(rank + 1) * blockBytes] }
         case .broadcast(let root): return inputs[root]
@@ -98,7 +98,7 @@ struct Expectation {
     /// In runs of elements that are summed in the same order.
     private func reduced(_ range: Range<Int>) -> [UInt8] {
         if ranks == 1 { return inputs[0] }
-        if oracle.algorithm == .doubling {
+        if oracle.algorithm == .recursiveDoubling {
             let bytes = range.lowerBound * size..<range.upperBound * size
             return oracle.pairwiseSum(
                 { Part(bytes: inputs[$0][bytes], isSum: false) }, { left, right, isLast in fold([left, right], isFinal: isLast) }
@@ -117,13 +117,13 @@ struct Expectation {
         return result
     }
 
-    /// An algorithm rounds what it stores: a ring after each rank, a hierarchical one after each machine, the others once.
+    /// An algorithm rounds what it stores: a ring after each rank, a hierarchical one after each node, the others once.
     private func inOrder(_ order: [Int], _ bytes: Range<Int>) -> [UInt8] {
         switch oracle.algorithm {
         case .ring: return chained(order.map { [$0] }, bytes)
         case .hierarchical:
-            let machines = order.map(oracle.topology.machine(of:))
-            let starts = order.indices.filter { $0 == 0 || machines[$0] != machines[$0 - 1] } + [order.count]
+            let nodes = order.map(oracle.topology.node(of:))
+            let starts = order.indices.filter { $0 == 0 || nodes[$0] != nodes[$0 - 1] } + [order.count]
             return chained(zip(starts, starts.dropFirst()).map { Array(order[$0..<$1]) }, bytes)
         default: return fold(order.map { Part(bytes: inputs[$0][bytes], isSum: false) }, isFinal: true).array
         }

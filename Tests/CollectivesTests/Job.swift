@@ -16,7 +16,7 @@ final class Job {
 
     let network: Network
     let ranks: [Rank]
-    /// By number, the landing memory first.
+    /// By number, the receive buffers first.
     private(set) var buffers: [SharedBuffer] = []
     /// Whether a rank whose operations have all ended lets its fabric alone.
     var restsWhenDone = false
@@ -30,8 +30,8 @@ final class Job {
         ranks = try (0..<topology.worldSize).map {
             Rank(try Executor(fabric: ScrambledFabric(network: network, rank: $0, depth: settings.arrivalDepth), settings: settings))
         }
-        try attach(.landing)
-        for rank in ranks { rank.regions.append(rank.executor.machine.buffers[0].region) }
+        try attach(.receiveBuffers)
+        for rank in ranks { rank.regions.append(rank.executor.node.buffers[0].region) }
         for byteCount in bufferBytes {
             let added = try ranks.map { try $0.executor.addBuffer(byteCount: byteCount) }
             for (rank, buffer) in zip(ranks, added) { rank.regions.append(buffer.1) }

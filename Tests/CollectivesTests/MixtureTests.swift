@@ -104,7 +104,7 @@ import Testing
 
     static func settings(_ topology: Topology, _ random: inout SplitMix) -> ExecutorSettings {
         var settings = ExecutorSettings.small(
-            topology, pieceBytes: 64 << random.below(2), pieces: 2 + random.below(4), eagerBytes: 64 << random.below(4),
+            topology, chunkBytes: 64 << random.below(2), chunks: 2 + random.below(4), eagerBytes: 64 << random.below(4),
             channels: 1 + random.below(3))
         func number() -> Double { Double(1 + random.below(1000)) / 100 }
         settings.costs = Costs(
@@ -181,7 +181,7 @@ import Testing
             #expect(!rank.executor.hasWork && failure == nil)
         }
         let depth = mixture.job.ranks[0].executor.settings.arrivalDepth
-        #expect(mixture.job.network.mostUnread <= depth)
+        #expect(mixture.job.network.maxUnread <= depth)
     }
 }
 

@@ -18,8 +18,8 @@ final class Rehearsal {
     let ranks: Int
     private(set) var faults: [String] = []
     /// Messages on one channel unread at once, at most, whatever the order; and those of them that a rank may get before it begins.
-    private(set) var mostUnread = 0
-    private(set) var mostEarly = 0
+    private(set) var maxUnread = 0
+    private(set) var maxEarly = 0
 
     private let schedules: [Schedule]
     /// Four for each rank: input, output (unused in place), gated and eager slots.
@@ -72,7 +72,7 @@ final class Rehearsal {
             let extents = [
                 max(operation.inputExtent(worldSize: ranks), operation.isInPlace ? operation.outputExtent(worldSize: ranks) : 0),
                 operation.isInPlace ? 0 : operation.outputExtent(worldSize: ranks),
-                shapes[rank].gatedSlots * shapes[rank].pieceElements, ranks * operation.count,
+                shapes[rank].gatedSlots * shapes[rank].chunkElements, ranks * operation.count,
             ]
             for (space, extent) in extents.enumerated() {
                 let symbols = UnsafeMutableBufferPointer<UInt64>.allocate(capacity: extent)
@@ -89,7 +89,7 @@ final class Rehearsal {
     /// What lies in a memory at first: the rank's input, where it belongs, and else nothing of use.
     private func fill(_ symbols: UnsafeMutableBufferPointer<UInt64>, _ rank: Int, _ space: Int) {
         let start = operation.inputStart(of: rank)
-        let end = operation.collective == .allgather || isGather ? start + operation.count : Int.max
+        let end = operation.collective == .allGather || isGather ? start + operation.count : Int.max
         var index = 0
         // SAFETY: the caller lends the memory.
         while index < symbols.count {
@@ -175,8 +175,8 @@ final class Rehearsal {
         if send.peer == rank { fault("rank \(rank) writes to itself") }
         links[link].messages.append(clocks[rank])
         let known = clocks[rank][send.peer]
-        mostUnread = max(mostUnread, number + 1 - links[link].consumedAt.count { $0 <= known })
-        if known == 0 { mostEarly = max(mostEarly, number + 1) }
+        maxUnread = max(maxUnread, number + 1 - links[link].consumedAt.count { $0 <= known })
+        if known == 0 { maxEarly = max(maxEarly, number + 1) }
         guard send.count > 0 else { return }
         if send.count > shapes[rank].messageElements { fault("a message of \(send.count) elements") }
         // In flight: after everything that the sender knows, and after what was posted on the channel before.
@@ -204,40 +204,40 @@ final class Rehearsal {
         switch action {
         case .copy(let from, let to, let count): store([from], [to], count, rank)
         case .spread(let start, let count):
-            let others = machine(of: rank).filter { $0 != rank }
+            let others = node(of: rank).filter { $0 != rank }
             store([.output(start)], others.map { .peerOutput(start, rank: $0) }, count, rank)
         case .fold(let fold):
             let targets: [Location] =
                 switch fold.target {
                 case .location(let location): [location]
-                case .machine(let start): machine(of: rank).map { $0 == rank ? .output(start) : .peerOutput(start, rank: $0) }
+                case .node(let start): node(of: rank).map { $0 == rank ? .output(start) : .peerOutput(start, rank: $0) }
                 }
             let (sources, start) = sources(fold.sources, rank)
             store(sources, targets, fold.count, rank, eagerStart: start, isFinal: fold.isFinal, partials: fold.partials)
         }
     }
 
-    private func machine(of rank: Int) -> [Int] {
-        let machine = topology.machine(of: rank)
-        return (0..<topology.size(ofMachine: machine)).map { topology.rank($0, ofMachine: machine) }
+    private func node(of rank: Int) -> [Int] {
+        let node = topology.node(of: rank)
+        return (0..<topology.size(ofNode: node)).map { topology.rank($0, ofNode: node) }
     }
 
     /// What a fold adds up, in order; and from which element on of eager slots.
     private func sources(_ sources: Fold.Sources, _ rank: Int) -> ([Location], Int) {
         switch sources {
         case .pair(let left, let right): return ([left, right], 0)
-        case .machine(let partial, let start, let first):
-            let members = machine(of: rank)
+        case .node(let partial, let start, let first):
+            let members = node(of: rank)
             let inputs = members.indices.map { members[(first + $0) % members.count] }
                 .map { $0 == rank ? Location.input(start) : .peerInput(start, rank: $0) }
             return ((partial.map { [$0] } ?? []) + inputs, 0)
         case .eager(let first, let start, let inputStart):
             return ((0..<ranks).map { (first + $0) % ranks }.map { $0 == rank ? .input(inputStart) : .eager(rank: $0) }, start)
-        case .eagerMachines(let first, let start):
-            let machines = topology.machineCount
-            let order = (0..<machines).flatMap { turn in
-                let machine = (first + turn) % machines
-                return (0..<topology.size(ofMachine: machine)).map { topology.rank($0, ofMachine: machine) }
+        case .eagerNodes(let first, let start):
+            let nodes = topology.nodeCount
+            let order = (0..<nodes).flatMap { turn in
+                let node = (first + turn) % nodes
+                return (0..<topology.size(ofNode: node)).map { topology.rank($0, ofNode: node) }
             }
             return (order.map { $0 == rank ? .input(start) : .eager(rank: $0) }, start)
         case .inputAndSlots(let start, let slots): return ([.input(start)] + (0..<slots).map { .gated(slot: $0) }, 0)
@@ -289,7 +289,7 @@ final class Rehearsal {
             switch location {
             case .input(let start): (rank, Space.input, operation.inputStart(of: rank) + start)
             case .output(let start): (rank, outputSpace, operation.outputStart(of: rank) + start)
-            case .gated(let slot): (rank, Space.gated, slot * shapes[rank].pieceElements)
+            case .gated(let slot): (rank, Space.gated, slot * shapes[rank].chunkElements)
             case .eager(let other): (rank, Space.eager, other * operation.count + eagerStart)
             case .peerInput(let start, let peer): (peer, Space.input, operation.inputStart(of: peer) + start)
             case .peerOutput(let start, let peer): (peer, outputSpace, operation.outputStart(of: peer) + start)
@@ -300,10 +300,10 @@ final class Rehearsal {
             fault("rank \(rank) touches \(location), \(count) elements: beyond its end")
             return nil
         }
-        if space == .gated, count > shapes[rank].pieceElements { fault("\(count) elements in a slot") }
+        if space == .gated, count > shapes[rank].chunkElements { fault("\(count) elements in a slot") }
         // Eager slots take what comes before the rank has begun; nothing else does.
         if space != .eager, clock[owner] == 0 { fault("\(location) of rank \(owner) is touched, which may not have begun") }
-        if owner != rank, topology.machine(of: owner) != topology.machine(of: rank) { fault("rank \(rank) does not see \(location)") }
+        if owner != rank, topology.node(of: owner) != topology.node(of: rank) { fault("rank \(rank) does not see \(location)") }
         check(memory[place].writes, range, clock) { "\(isWrite ? "write" : "read") of \(location) and an earlier write" }
         if isWrite {
             check(memory[place].reads, range, clock) { "write of \(location) and an earlier read" }
@@ -348,7 +348,7 @@ final class Rehearsal {
     /// Says where the memory is not what it should be.
     func compare(with oracle: Oracle) {
         // An allreduce's output is everyone's.
-        let common = operation.collective == .allreduce ? oracle.output(of: 0) : nil
+        let common = operation.collective == .allReduce ? oracle.output(of: 0) : nil
         for rank in 0..<ranks {
             let output = (common ?? oracle.output(of: rank)) ?? []
             for space in 0..<2 {

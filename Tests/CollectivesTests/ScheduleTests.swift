@@ -13,17 +13,17 @@ import Testing
         Set([0, 1, 2, 3, worldSize - 1, worldSize, worldSize + 1, 17, 64, 100, 257]).sorted()
     }
 
-    /// Elements of a piece, of the least one worth a message, and how many travel together.
+    /// Elements of a chunk, of the least one worth a message, and how many travel together.
     struct Cutting {
-        var piece: Int
+        var chunk: Int
         var least: Int
-        var pieces: Int
-        /// Channels that pieces take in turn.
-        var channels: Int { pieces % 3 == 0 ? 2 : 1 }
+        var chunks: Int
+        /// Channels that chunks take in turn.
+        var channels: Int { chunks % 3 == 0 ? 2 : 1 }
     }
 
-    static let cuttings = [1, 3, 64].flatMap { piece in
-        (1...8).map { Cutting(piece: piece, least: piece == 3 ? 1 : max(1, piece / 4), pieces: $0) }
+    static let cuttings = [1, 3, 64].flatMap { chunk in
+        (1...8).map { Cutting(chunk: chunk, least: chunk == 3 ? 1 : max(1, chunk / 4), chunks: $0) }
     }
 
     /// - Parameter window: messages that may be unread where their number grows with the buffer; nil for what the settings say.
@@ -31,16 +31,16 @@ import Testing
         _ collective: Collective, _ algorithm: Algorithm, _ topology: Topology, _ count: Int, inPlace: Bool, _ cutting: Cutting,
         messageElements: Int = 50, window: Int? = 4
     ) -> Rehearsal? {
-        let settings = ExecutorSettings.small(topology, pieceBytes: cutting.piece * 4, pieces: cutting.pieces, channels: cutting.channels)
+        let settings = ExecutorSettings.small(topology, chunkBytes: cutting.chunk * 4, chunks: cutting.chunks, channels: cutting.channels)
         let operation = Operation(
             collective, input: Place(SharedBuffer(index: 1)), output: Place(SharedBuffer(index: inPlace ? 1 : 2)), count: count,
             type: .float32)
         guard algorithm.supports(collective, byteCount: 4 * count, in: settings) else { return nil }
         let shapes = (0..<topology.worldSize).map { rank in
-            var shape = settings.shape(of: operation, rank: rank, layout: settings.landing)
-            shape.leastPieceElements = cutting.least
+            var shape = settings.shape(of: operation, rank: rank, layout: settings.receiveBuffers)
+            shape.minChunkElements = cutting.least
             if isCut(collective, algorithm) { shape.messageElements = messageElements }
-            if let window { shape.mostUnread = window }
+            if let window { shape.maxUnread = window }
             return shape
         }
         let rehearsal = Rehearsal(operation, algorithm, topology, shapes: shapes)
@@ -59,7 +59,7 @@ import Testing
     @Test(arguments: [2, 3, 5])
     func longBuffersGoInWindows(worldSize: Int) {
         let topology = Topology.apart(worldSize: worldSize)
-        let cutting = Cutting(piece: 1, least: 1, pieces: 4)
+        let cutting = Cutting(chunk: 1, least: 1, chunks: 4)
         for (collective, algorithm) in [
             (Collective.broadcast(root: 1), Algorithm.ring), (.allToAll, .pairwise), (.gather(root: 0), .pairwise),
             (.scatter(root: 1), .pairwise),
@@ -71,7 +71,7 @@ import Testing
                             collective, algorithm, topology, count, inPlace: false, cutting, messageElements: message)
                     else { return #expect(Bool(false), "\(algorithm) \(collective) is possible") }
                     #expect(rehearsal.faults.isEmpty, "\(algorithm) \(collective) of \(count) in messages of \(message)")
-                    #expect(rehearsal.mostUnread <= 4 + 2, "\(algorithm) \(collective) of \(count) in messages of \(message)")
+                    #expect(rehearsal.maxUnread <= 4 + 2, "\(algorithm) \(collective) of \(count) in messages of \(message)")
                 }
             }
         }
@@ -87,7 +87,7 @@ import Testing
                     collective, input: Place(SharedBuffer(index: 1)), output: Place(SharedBuffer(index: 2)), count: longest / 4,
                     type: .float32)
                 for rank in 0..<4 {
-                    let schedule = Schedule(algorithm, settings.shape(of: operation, rank: rank, layout: settings.landing))
+                    let schedule = Schedule(algorithm, settings.shape(of: operation, rank: rank, layout: settings.receiveBuffers))
                     let sends = (0..<schedule.count).compactMap { schedule[$0].send?.count }
                     #expect(sends.allSatisfy { 4 * $0 <= settings.messageBytes }, "\(algorithm) \(collective)")
                 }
@@ -125,7 +125,7 @@ import Testing
         turn += 7  // Relatively prime to the number of cuttings.
         let index = turn % cuttings.count
         let isRootInside = collective.root > 0 && collective.root < worldSize - 1
-        let isLong = count * worldSize > 700 * cuttings[index].piece
+        let isLong = count * worldSize > 700 * cuttings[index].chunk
         let isLeftOut = isRootInside ? count > 3 && count != worldSize : isLong || turn / 7 % max(1, worldSize - 3) > 0
         return isLeftOut ? [] : cuttings[index...index]
     }

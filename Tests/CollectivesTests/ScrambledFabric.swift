@@ -47,8 +47,8 @@ final class Network {
     /// How many completions of nothing come before each event; every look sees what there is, then.
     var leadingCompletions = 0
     /// Writes on their way and arrivals unread on one channel, and writes not completed, at most.
-    var mostUnread = 0
-    var mostIncomplete = 0
+    var maxUnread = 0
+    var maxIncomplete = 0
 
     init(topology: Topology, channels: Int, seed: UInt64, completesAtOnce: Bool = false) {
         self.topology = topology
@@ -142,8 +142,8 @@ final class Network {
             tracks[track].completed = count
             tracks[track].left = count
         }
-        mostUnread = max(mostUnread, count - tracks[track].delivered + tracks[track].unread)
-        mostIncomplete = max(mostIncomplete, count - tracks[track].completed)
+        maxUnread = max(maxUnread, count - tracks[track].delivered + tracks[track].unread)
+        maxIncomplete = max(maxIncomplete, count - tracks[track].completed)
         return tracks[track].tickets
     }
 
@@ -184,7 +184,7 @@ struct ScrambledFabric: Fabric, ~Copyable {
     mutating func detach(_ region: RemoteRegion) {}
 
     @unsafe func address(of region: RemoteRegion) -> UnsafeMutableRawPointer? {
-        let isNear = network.topology.machine(of: rank) == network.topology.machine(of: region.peer)
+        let isNear = network.topology.node(of: rank) == network.topology.node(of: region.peer)
         return unsafe isNear ? network.memory[region.peer][Int(region.identifier)].baseAddress : nil
     }
 

@@ -36,23 +36,23 @@ struct Oracle {
         case .reduce(let root): return around(from: root + 1)
         default: break
         }
-        let followsMachines = algorithm == .hierarchical || (topology.isNested && (algorithm == .oneShot || algorithm == .logarithmic))
+        let followsMachines = algorithm == .hierarchical || (topology.isNested && (algorithm == .oneShot || algorithm == .bruck))
         guard followsMachines else {
             return around(from: place(of: index, in: 0..<count, parts: ranks))
         }
-        let machines = topology.machineCount
+        let nodes = topology.nodeCount
         let slice = slice(of: index)
-        let first = place(of: index, in: slice, parts: machines)
-        return (0..<machines).flatMap { turn in
-            let machine = (first + turn) % machines
-            return (0..<topology.size(ofMachine: machine)).map { topology.rank($0, ofMachine: machine) }
+        let first = place(of: index, in: slice, parts: nodes)
+        return (0..<nodes).flatMap { turn in
+            let node = (first + turn) % nodes
+            return (0..<topology.size(ofNode: node)).map { topology.rank($0, ofNode: node) }
         }
     }
 
     private func around(from first: Int) -> [Int] { (0..<ranks).map { (first + $0) % ranks } }
 
     private func slice(of index: Int) -> Range<Int> {
-        let places = (0..<topology.machineCount).map(topology.size(ofMachine:)).min()!
+        let places = (0..<topology.nodeCount).map(topology.size(ofNode:)).min()!
         return part(place(of: index, in: 0..<count, parts: places), of: places, in: 0..<count)
     }
 
@@ -67,7 +67,7 @@ struct Oracle {
     func reduced(_ index: Int) -> UInt64 {
         if ranks == 1 { return Symbol.input(0, index) }
         if algorithm == .tree { return Symbol.finished(treeSum(0, index)) }
-        if algorithm == .doubling {
+        if algorithm == .recursiveDoubling {
             return Symbol.finished(pairwiseSum({ Symbol.input($0, index) }, { left, right, _ in Symbol.sum(left, right) }))
         }
         let order = order(index)
@@ -99,10 +99,10 @@ struct Oracle {
     /// What a rank's own output holds at the end, from where it begins; nil where nothing is written.
     func output(of rank: Int) -> [UInt64]? {
         switch operation.collective {
-        case .allreduce: return (0..<count).map(reduced)
+        case .allReduce: return (0..<count).map(reduced)
         case .reduceScatter: return (rank * count..<(rank + 1) * count).map(reduced)
         case .reduce(let root): return root == rank ? (0..<count).map(reduced) : nil
-        case .allgather: return (0..<ranks).flatMap { from in (0..<count).map { Symbol.input(from, $0) } }
+        case .allGather: return (0..<ranks).flatMap { from in (0..<count).map { Symbol.input(from, $0) } }
         case .gather(let root):
             return root == rank ? (0..<ranks).flatMap { from in (0..<count).map { Symbol.input(from, $0) } } : nil
         case .allToAll: return (0..<ranks).flatMap { from in (rank * count..<(rank + 1) * count).map { Symbol.input(from, $0) } }

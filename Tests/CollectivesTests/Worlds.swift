@@ -16,25 +16,25 @@ extension Topology {
             case 9: [[0, 0, 0, 1, 1, 1, 2, 2, 2], [0, 1, 2, 2, 1, 0, 0, 1, 2], [0, 1, 0, 0, 1, 0, 1, 2, 2]]
             default: []
             }
-        let simple = worldSize == 1 ? [Topology.apart(worldSize: 1)] : [.apart(worldSize: worldSize), .oneMachine(worldSize: worldSize)]
-        return simple + nested.map { Topology(machineOfRank: $0) }
+        let simple = worldSize == 1 ? [Topology.apart(worldSize: 1)] : [.apart(worldSize: worldSize), .oneNode(worldSize: worldSize)]
+        return simple + nested.map { Topology(nodeOfRank: $0) }
     }
 }
 
 extension Collective {
     /// All but transfers, with every root.
     static func all(worldSize: Int) -> [Collective] {
-        [.allreduce, .reduceScatter, .allgather, .allToAll, .barrier]
+        [.allReduce, .reduceScatter, .allGather, .allToAll, .barrier]
             + (0..<worldSize).flatMap { [.broadcast(root: $0), .reduce(root: $0), .gather(root: $0), .scatter(root: $0)] }
     }
 }
 
 extension ExecutorSettings {
-    /// Small pieces, so that small buffers already need several rounds.
-    static func small(_ topology: Topology, pieceBytes: Int, pieces: Int, eagerBytes: Int = 4096, channels: Int = 1) -> ExecutorSettings {
+    /// Small chunks, so that small buffers already need several rounds.
+    static func small(_ topology: Topology, chunkBytes: Int, chunks: Int, eagerBytes: Int = 4096, channels: Int = 1) -> ExecutorSettings {
         var settings = ExecutorSettings(topology: topology, channelsPerPeer: channels)
-        settings.pieceBytes = pieceBytes
-        settings.pieces = pieces
+        settings.chunkBytes = chunkBytes
+        settings.chunks = chunks
         settings.eagerBytes = eagerBytes
         return settings
     }

@@ -18,7 +18,7 @@ import Testing
             options.arrivalDelayNanoseconds = 20_000
             options.completionDelayNanoseconds = 100_000
             options.receiverNotReadyPerMille = 100
-            options.ranksPerMachine = 2
+            options.ranksPerNode = 2
             options.memory.jitterNanoseconds = 20_000
         }
         return SimulatedNetwork(options, driving: .threaded)

@@ -89,7 +89,7 @@ extension BFloat16: Arithmetic {
     }
 
     private func orderDoesNotMatter<E: Arithmetic>(_: E.Type, _ operation: ReductionOperation, ranks: Int) {
-        let pattern = Pattern<E>(kind: .allreduce, operation: operation, worldSize: ranks)
+        let pattern = Pattern<E>(kind: .allReduce, operation: operation, worldSize: ranks)
         var generator = SplitMix(seed: UInt64(ranks))
         for index in 0..<(ranks > 9 ? 60 : 340) {
             let answer = pattern.element(pattern.answer(rank: 0, block: 0, index: index))
@@ -119,7 +119,7 @@ extension BFloat16: Arithmetic {
     private func mistakesShow<E: Measurable>(_: E.Type, ranks: Int) {
         let count = 1200
         for operation in ReductionOperation.allCases {
-            let pattern = Pattern<E>(kind: .allreduce, operation: operation, worldSize: ranks)
+            let pattern = Pattern<E>(kind: .allReduce, operation: operation, worldSize: ranks)
             let answers = (0..<count).map { pattern.element(pattern.answer(rank: 0, block: 0, index: $0)) }
             #expect(wrong(answers, pattern, rank: 0, block: 0) == 0)
             #expect(wrong(Array(repeating: E.poison, count: count), pattern, rank: 0, block: 0) > count / 2)
@@ -139,7 +139,7 @@ extension BFloat16: Arithmetic {
     }
 
     private func sumsOverflow<E: Arithmetic>(_: E.Type, ranks: Int) {
-        let pattern = Pattern<E>(kind: .allreduce, operation: .average, worldSize: ranks)
+        let pattern = Pattern<E>(kind: .allReduce, operation: .average, worldSize: ranks)
         let results = (0..<Pattern<E>.period).map { index in
             let values = (0..<ranks).map { pattern.element(pattern.value(rank: $0, block: 0, index: index)) }
             return values.dropFirst().reduce(values[0]) { E.combine($0, $1, .average) }.divided(by: ranks)
@@ -159,7 +159,7 @@ extension BFloat16: Arithmetic {
 
     @Test("a rank that is left out shows", arguments: [2, 3, 5, 17, 40], ReductionOperation.allCases)
     func leftOut(ranks: Int, operation: ReductionOperation) {
-        let pattern = Pattern<Float>(kind: .allreduce, operation: operation, worldSize: ranks)
+        let pattern = Pattern<Float>(kind: .allReduce, operation: operation, worldSize: ranks)
         for missing in 0..<ranks {
             let differs = (0..<Pattern<Float>.period).contains { index in
                 let rest = (0..<ranks).filter { $0 != missing }.map { Float(pattern.value(rank: $0, block: 0, index: index)) }
@@ -194,7 +194,7 @@ extension BFloat16: Arithmetic {
         }
         for rank in 0..<ranks {
             for other in 0..<ranks {
-                #expect(answer(.allgather, rank, other, root: 0) == value(.allgather, other, 0))
+                #expect(answer(.allGather, rank, other, root: 0) == value(.allGather, other, 0))
                 #expect(answer(.gather, rank, other, root: rank) == value(.gather, other, 0))
                 #expect(answer(.allToAll, rank, other, root: 0) == value(.allToAll, other, rank))
                 #expect(answer(.broadcast, rank, 0, root: other) == value(.broadcast, other, 0))
@@ -206,7 +206,7 @@ extension BFloat16: Arithmetic {
 
     @Test("tiles fill a block to its end", arguments: [0, 1, 5, 1020, 1021, 1022, 5000])
     func tiles(count: Int) {
-        let pattern = Pattern<Int32>(kind: .allgather, operation: .sum, worldSize: 3)
+        let pattern = Pattern<Int32>(kind: .allGather, operation: .sum, worldSize: 3)
         var elements = [Int32](repeating: -1, count: count)
         unsafe elements.withUnsafeMutableBufferPointer { unsafe Pattern.tile($0, with: pattern.input(rank: 2, count: count)[0]) }
         #expect(elements == (0..<count).map { Int32(pattern.value(rank: 2, block: 0, index: $0)) })

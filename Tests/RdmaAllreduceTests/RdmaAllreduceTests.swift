@@ -57,11 +57,11 @@ import Verbena
     @Test(arguments: [
         ["-f", "1"], ["-i", "0"], ["-b", "64", "-e", "32"], ["-n", "-1"], ["-n", "0"], ["-w", "-1"], ["-c", "-1"], ["-m", "0"],
         ["-m", "65"], ["-a", "4"], ["-a", "-1"], ["-r", "-2"], ["-r", "x"], ["-d", "float128"], ["-o", "xor"], ["-b", "12Q"],
-        ["--collective", "allscatter"], ["--algorithm", "magic"], ["--lanes", "0"], ["--lanes", "-1"], ["--bogus"], ["word"],
+        ["--collective", "allscatter"], ["--algorithm", "magic"], ["--queue-pairs", "0"], ["--lanes", "-1"], ["--bogus"], ["word"],
         ["--ranks", "0"], ["--collective", "sendrecv", "--algorithm", "ring"],
         ["--collective", "sendrecv", "--explain"], ["--collective", "barrier", "--plot", "x.svg"],
         ["--ranks", "2", "--collective", "broadcast", "-r", "2"], ["-S", "2"], ["-S", "x"], ["-n", "1000000001"], ["-w", "1000000001"],
-        ["-c", "1000000001"], ["--landing", "-1"], ["-N", "-1"], ["-T", "-1"], ["-M", "2"], ["-I", "2"],
+        ["-c", "1000000001"], ["--receive-buffers", "-1"], ["-N", "-1"], ["-T", "-1"], ["-M", "2"], ["-I", "2"],
         ["-K", "1"], ["-I", "1", "-n", "5", "-K", "5"], ["-I", "1", "-n", "10001"],
     ])
     func mistakesAreUsageErrorsWithARemedy(arguments: [String]) throws {
@@ -76,7 +76,7 @@ import Verbena
 
     @Test func optionsOfNCCLTestsAreKnown() throws {
         let command = try parsed("-b 8 -e 1M -f 2 -n 5 -w 2 -m 3 -c 0 -d double -o avg -r 1 -a 3 -S -J x.json")
-        #expect(command.sizes.least.value == 8 && command.sizes.mostBytes == 1 << 20 && command.sizes.factor == 2)
+        #expect(command.sizes.least.value == 8 && command.sizes.maxBytes == 1 << 20 && command.sizes.factor == 2)
         #expect(command.subject.types == [.float64] && command.subject.operations == [.average])
         #expect(command.reports.timestamps && command.reports.json == "x.json")
         #expect(command.method == Method(iterations: 5, warmups: 2, aggregated: 3, checks: 0, timeOf: .slowest))
@@ -134,7 +134,7 @@ import Verbena
 
     @Test func collectivesGoBySeveralNames() {
         #expect(CollectiveKind.allCases.allSatisfy { CollectiveKind(name: $0.rawValue) == $0 })
-        #expect(CollectiveKind(name: "all_reduce") == .allreduce && CollectiveKind(name: "Reduce-Scatter") == .reduceScatter)
+        #expect(CollectiveKind(name: "all_reduce") == .allReduce && CollectiveKind(name: "Reduce-Scatter") == .reduceScatter)
         #expect(ElementType(name: "FP16") == .float16 && ElementType(name: "bf16") == .bfloat16 && ElementType(name: "int9") == nil)
         #expect(ElementType.allCases.allSatisfy { ElementType(name: $0.name) == $0 })
         #expect(ReductionOperation(name: "average") == .average && ReductionOperation(name: "prod") == .product)
@@ -154,13 +154,13 @@ import Verbena
         let factors = CollectiveKind.allCases.map { ($0, $0.busFactor(ranks: 4)) }
         for (kind, factor) in factors {
             switch kind {
-            case .allreduce: #expect(factor == 1.5)
-            case .reduceScatter, .allgather, .allToAll, .gather, .scatter: #expect(factor == 0.75)
+            case .allReduce: #expect(factor == 1.5)
+            case .reduceScatter, .allGather, .allToAll, .gather, .scatter: #expect(factor == 0.75)
             case .broadcast, .reduce, .sendReceive: #expect(factor == 1)
             case .barrier: #expect(factor == 0)
             }
         }
-        #expect(CollectiveKind.allreduce.busFactor(ranks: 1) == 0)
+        #expect(CollectiveKind.allReduce.busFactor(ranks: 1) == 0)
     }
 
     @Test("input and result lie within the buffer, in place too", arguments: CollectiveKind.allCases, 1...5)

@@ -17,7 +17,7 @@ private func report(_ results: [Row]) -> Report {
         config: .init(
             version: "1", collective: "allreduce", ranks: 2, fabric: "shm", device: "a<b&c", minimumBytes: 4, maximumBytes: 64,
             stepBytes: 8, iterations: 20, warmupIterations: 1, aggregatedIterations: 1, checkIterations: 1, average: .average,
-            dirty: false, landingBytes: 1, environment: [:]),
+            dirty: false, receiveBufferBytes: 1, environment: [:]),
         results: results)
     report.summarize()
     return report
@@ -76,7 +76,7 @@ private func report(_ results: [Row]) -> Report {
         let rate = MessageRate(operations: 10, worldSize: 2, window: 1, seconds: 1, coreSeconds: 1)
         let tables = [
             FurtherTables.percentiles([row]), FurtherTables.stragglers([row]), FurtherTables.overlap([row]),
-            FurtherTables.explanation([row]), FurtherTables.messageRate(rate), FurtherTables.memory(MemoryUse(landingBytes: 1)),
+            FurtherTables.explanation([row]), FurtherTables.messageRate(rate), FurtherTables.memory(MemoryUse(receiveBufferBytes: 1)),
         ]
         #expect(tables.allSatisfy { $0.split(separator: "\n").allSatisfy { $0.hasPrefix("#") } })
         let marks = ["out-of-place", "in-place", "Out of bounds", "bandwidth", "busbw", "algbw", "FAILED", "Rank"]
@@ -148,7 +148,7 @@ private func report(_ results: [Row]) -> Report {
         #expect(Set(place.keys) == ["time", "alg_bw", "bus_bw", "nwrong"])
         #expect(place["bus_bw"] as? Double == 1.25 && place["nwrong"] as? Int == 0)
         let own = try #require(whole["verbena"] as? [String: Any])
-        #expect(Set(own.keys) == ["version", "collective", "ranks", "fabric", "device", "average", "dirty", "landing_bytes"])
+        #expect(Set(own.keys) == ["version", "collective", "ranks", "fabric", "device", "average", "dirty", "receive_buffer_bytes"])
     }
 
     @Test("writes truth values as texts, and null where nothing was checked")

@@ -4,7 +4,7 @@ import Testing
 /// Every kernel of every instruction set that this processor has, against the oracle: equal bits, and not a byte beyond the array.
 @Suite struct KernelsTests {
     static let counts = [0, 1, 2, 3, 7, 15, 16, 17, 31, 33, 63, 65, 127, 1000, 1001]
-    static let mostElements = 1001
+    static let maxElements = 1001
 
     /// Where arrays begin within a cache line: all on one; destinations alike, on elements; anywhere, on no element.
     enum Placement: CaseIterable {
@@ -66,13 +66,13 @@ import Testing
     private func checkAll<E: Reducible>(_: E.Type, _ operation: ReductionOperation) {
         let type = E.elementType
         for sourceCount in [1, 2, 3, 5] {
-            let inputs = (0..<sourceCount).map { E.samples(count: Self.mostElements, seed: $0) }
+            let inputs = (0..<sourceCount).map { E.samples(count: Self.maxElements, seed: $0) }
             let averaging = Averaging(ranks: operation == .average ? sourceCount : 7, isFinal: true)
-            let answers = (0..<Self.mostElements).map { index in
+            let answers = (0..<Self.maxElements).map { index in
                 E.reduced(operation, inputs.map { $0[index] }, averaging: averaging)
             }
             for placement in Placement.allCases {
-                let byteCount = Self.mostElements * type.byteCount
+                let byteCount = Self.maxElements * type.byteCount
                 let sources = Arena(byteCount: byteCount, offsets: (0..<sourceCount).map { placement.sourceOffset($0, type) })
                 // SAFETY: the arrays outlive the closures, the arenas the calls.
                 for index in inputs.indices { unsafe inputs[index].withUnsafeBytes { unsafe sources.load(index, $0) } }
@@ -101,13 +101,13 @@ import Testing
 
     /// Sources that are destinations as well, alone, all of them, and beside one that is no source.
     private func checkInPlace<E: Reducible>(_: E.Type, _ operation: ReductionOperation) {
-        let byteCount = Self.mostElements * E.elementType.byteCount
-        let inputs = (0..<3).map { E.samples(count: Self.mostElements, seed: $0 + 10) }
+        let byteCount = Self.maxElements * E.elementType.byteCount
+        let inputs = (0..<3).map { E.samples(count: Self.maxElements, seed: $0 + 10) }
         let arena = Arena(byteCount: byteCount, offsets: [0, 0, 8, 0])
         for (sourceIndices, destinationIndices) in [
             ([0], [0]), ([0, 1], [0]), ([0, 1], [0, 1]), ([2, 1, 0], [1, 0]), ([0, 1], [3, 1]),
         ] {
-            let answers = (0..<Self.mostElements).map { index in
+            let answers = (0..<Self.maxElements).map { index in
                 E.reduced(operation, sourceIndices.map { inputs[$0][index] }, divisor: 3)
             }
             for (set, count) in InstructionSet.available.flatMap({ set in [1, 17, 1001].map { (set, $0) } }) {

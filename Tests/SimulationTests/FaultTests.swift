@@ -163,16 +163,16 @@ import Testing
         #expect(world.losses[0] == [.init(at: 3001, peer: 1, cause: .peerDied)] && world.completions[1].isEmpty)
     }
 
-    /// Nobody is told; who writes to a rank of the machine gives it up when the retries are over, counted from when the write would have been there.
+    /// Nobody is told; who writes to a rank of the node gives it up when the retries are over, counted from when the write would have been there.
     @Test func aMachinesDeathIsFoundOutByWriting() throws {
-        let world = try Self.world(6, Fault(.machineDeath, rank: 3, atNanoseconds: 10_000)) { $0.ranksPerMachine = 2 }
+        let world = try Self.world(6, Fault(.nodeDeath, rank: 3, atNanoseconds: 10_000)) { $0.ranksPerNode = 2 }
         world.write(microsecondOfCable, from: 3, to: 1, at: 8500)
         world.write(microsecondOfCable, from: 2, to: 4, at: 8500)
         world.write(microsecondOfCable, from: 0, to: 2, at: 20_000)
         world.write(microsecondOfCable, from: 4, to: 3, at: 30_000)
         world.write(microsecondOfCable, from: 1, to: 5, at: 30_000)
         try world.run()
-        // The machine's two shared its cable and had not sent everything.
+        // The node's two shared its cable and had not sent everything.
         #expect(world.arrivals == [nil, nil, nil, nil, 33_000])
         #expect(world.losses[0] == [.init(at: 23_000 + Self.retry, peer: 2, cause: .peerUnreachable)])
         #expect(world.losses[4] == [.init(at: 33_000 + Self.retry, peer: 3, cause: .peerUnreachable)])

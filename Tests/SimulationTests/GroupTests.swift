@@ -51,7 +51,7 @@ import Testing
         for scenario in Self.groupsAlone(1...60) {
             let tally = try Job(scenario).run()
             let wanted = scenario.groups.reduce(0) { sum, group in
-                sum + group.operations.reduce(0) { if case .transfer = $1.kind { $0 + 2 } else { $0 + group.worldSize } }
+                sum + group.operations.reduce(0) { if case .pointToPoint = $1.kind { $0 + 2 } else { $0 + group.worldSize } }
             }
             #expect(tally.operations == wanted && tally.failures == 0)
         }

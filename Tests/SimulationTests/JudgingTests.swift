@@ -8,19 +8,19 @@ import Testing
 @Suite struct JudgingTests {
     static let ranks = 6
 
-    /// Six ranks on three machines with two NICs each; one fault before anything begins.
+    /// Six ranks on three nodes with two NICs each; one fault before anything begins.
     private static func scenario(_ fault: Fault.Kind, rank: Int) -> Scenario {
         var world = SimulationOptions(seed: 1, worldSize: ranks)
-        world.ranksPerMachine = 2
-        world.nicsPerMachine = 2
+        world.ranksPerNode = 2
+        world.nicsPerNode = 2
         world.retryNanoseconds = 100_000_000
         let settings = ExecutorSettings(
-            topology: Topology(machineOfRank: [0, 0, 1, 1, 2, 2]), stallMilliseconds: 3000, landingByteLimit: 1 << 20)
+            topology: Topology(nodeOfRank: [0, 0, 1, 1, 2, 2]), stallMilliseconds: 3000, receiveBufferByteLimit: 1 << 20)
         var program = Program(seed: 1, members: Array(0..<ranks), settings: settings)
         program.startNanoseconds = 10_000
         program.operations = [
             .init(
-                number: 0, kind: .collective(.allreduce), type: .float32, reduction: .sum, count: 1000, isInPlace: false, algorithm: .ring,
+                number: 0, kind: .collective(.allReduce), type: .float32, reduction: .sum, count: 1000, isInPlace: false, algorithm: .ring,
                 place: 0, isExact: true)
         ]
         var scenario = Scenario(seed: 1, world: world, program: program)
@@ -44,8 +44,8 @@ import Testing
         CollectiveError(.fabric(.peerUnreachable), peer: peer, operation: "test", detail: "told by the test")
     }
 
-    /// By fault of rank 2: whom rank 4, on another machine, may call lost.
-    @Test(arguments: [(Fault.Kind.crash, [2]), (.machineDeath, [2, 3]), (.cableCut, [2]), (.pause, [])])
+    /// By fault of rank 2: whom rank 4, on another node, may call lost.
+    @Test(arguments: [(Fault.Kind.crash, [2]), (.nodeDeath, [2, 3]), (.cableCut, [2]), (.pause, [])])
     func onlyWhomAFaultConcernsIsToBlame(fault: Fault.Kind, lost: [Int]) throws {
         let scenario = Self.scenario(fault, rank: 2)
         let job = try Job(scenario)
@@ -58,7 +58,7 @@ import Testing
         #expect(try Self.finding(scenario, of: 4, Self.lost(nil))?.kind == .wrongFailure)
     }
 
-    /// Whoever is behind a cut cable loses all others but those of its machine.
+    /// Whoever is behind a cut cable loses all others but those of its node.
     @Test func behindTheCutEveryoneElseIsLost() throws {
         for blamed in 0..<Self.ranks where blamed != 2 {
             let finding = try Self.finding(Self.scenario(.cableCut, rank: 2), of: 2, Self.lost(blamed))

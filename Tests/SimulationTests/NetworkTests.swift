@@ -85,10 +85,10 @@ let microsecondOfCable = 12_500
 
     // MARK: a fat tree
 
-    /// Every machine of a leaf sends: to the other leaf, at a k-th of its NIC; or to its neighbour, at all of it.
+    /// Every node of a leaf sends: to the other leaf, at a k-th of its NIC; or to its neighbour, at all of it.
     @Test(arguments: [1, 2, 4]) func oversubscriptionSlowsWhatLeavesALeaf(oversubscription: Int) throws {
         for (distance, wanted) in [(2, 4000 + 1000 * UInt64(oversubscription)), (1, 3000)] {
-            let world = try PlannedWorld(4) { $0.topology = .fatTree(machinesPerLeaf: 2, oversubscription: Double(oversubscription)) }
+            let world = try PlannedWorld(4) { $0.topology = .fatTree(nodesPerLeaf: 2, oversubscription: Double(oversubscription)) }
             for rank in 0..<2 { world.write(microsecondOfCable, from: rank, to: distance == 2 ? rank + 2 : 1 - rank) }
             try world.run()
             #expect(world.arrivals == [wanted, wanted], "\(distance)")
@@ -98,28 +98,28 @@ let microsecondOfCable = 12_500
     /// One flow has the uplink for itself: 25 bytes a nanosecond, divided by the oversubscription.
     @Test(arguments: [(2, 5000), (4, 6000), (8, 8000)] as [(Double, UInt64)])
     func anUplinkCarriesTheSumOfItsNICsDividedByTheOversubscription(oversubscription: Double, wanted: UInt64) throws {
-        let world = try PlannedWorld(4) { $0.topology = .fatTree(machinesPerLeaf: 2, oversubscription: oversubscription) }
+        let world = try PlannedWorld(4) { $0.topology = .fatTree(nodesPerLeaf: 2, oversubscription: oversubscription) }
         world.write(microsecondOfCable, from: 0, to: 3)
         try world.run()
         #expect(world.arrivals == [wanted])
     }
 
-    /// Two leaves send to two machines of a third, by uplinks of their own: they meet in its downlink. The other way round they do not.
+    /// Two leaves send to two nodes of a third, by uplinks of their own: they meet in its downlink. The other way round they do not.
     @Test func flowsIntoALeafShareItsDownlink() throws {
-        let world = try PlannedWorld(6) { $0.topology = .fatTree(machinesPerLeaf: 2, oversubscription: 2) }
+        let world = try PlannedWorld(6) { $0.topology = .fatTree(nodesPerLeaf: 2, oversubscription: 2) }
         for (from, to) in [(0, 4), (2, 5)] { world.write(microsecondOfCable, from: from, to: to) }
         for (from, to) in [(0, 2), (2, 4)] { world.write(microsecondOfCable, from: from, to: to, at: 10_000) }
         try world.run()
         #expect(world.arrivals == [6000, 6000, 15_000, 15_000])
     }
 
-    // MARK: machines
+    // MARK: nodes
 
     @Test(arguments: [(1, [5000, 5000, 5000]), (2, [4000, 3000, 4000]), (3, [3000, 3000, 3000])] as [(Int, [UInt64])])
     func ranksOfAMachineShareItsNICs(nics: Int, wanted: [UInt64]) throws {
         let world = try PlannedWorld(6) {
-            $0.ranksPerMachine = 3
-            $0.nicsPerMachine = nics
+            $0.ranksPerNode = 3
+            $0.nicsPerNode = nics
         }
         for rank in 0..<3 { world.write(microsecondOfCable, from: rank, to: rank + 3) }
         try world.run()
@@ -128,7 +128,7 @@ let microsecondOfCable = 12_500
 
     /// 16 bytes a nanosecond, both directions together, after 200 ns; cables are another matter.
     @Test func ranksOfAMachineShareItsMemory() throws {
-        let world = try PlannedWorld(4) { $0.ranksPerMachine = 2 }
+        let world = try PlannedWorld(4) { $0.ranksPerNode = 2 }
         world.write(16_000, from: 0, to: 1)
         world.write(16_000, from: 0, to: 1, at: 10_000)
         world.write(16_000, from: 1, to: 0, at: 10_000)

@@ -60,7 +60,7 @@
         }
 
         /// Without the demand for the same kind of finding, each but the first has a world that would be shortened to one that shows something else.
-        @Test(arguments: [Mutation.uninvited, .earlyRelease, .slotTooFew, .swappedPiece, .missedCompletion])
+        @Test(arguments: [Mutation.uninvited, .earlyRelease, .slotTooFew, .swappedChunk, .missedCompletion])
         func aReportIsShortAndShowsTheSameAgain(mutation: Mutation) throws {
             let limits = Limits(mutation: mutation.rawValue)
             let failing = Self.failing(limits, most: 3)

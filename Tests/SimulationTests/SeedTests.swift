@@ -11,8 +11,8 @@ import Testing
     static let regressions: [UInt64] = [
         14,  // A tree took parts larger than a slot.
         17, 40, 74,  // A reduce-scatter's second round fell on slots that were not read yet.
-        34, 44,  // A machine's sum replaced a slot that writes still read.
-        9407,  // Doubling sent nothing of an empty buffer, so that nobody noticed who did something else.
+        34, 44,  // A node's sum replaced a slot that writes still read.
+        9407,  // RecursiveDoubling sent nothing of an empty buffer, so that nobody noticed who did something else.
     ]
 
     @Test(arguments: regressions) func staysMended(seed: UInt64) {
@@ -76,12 +76,12 @@ import Testing
 #if DEBUG
     /// The checks can fail: each deliberate fault of the protocol is found within so many seeds.
     @Suite struct MutationTests {
-        static let mostSeeds: UInt64 = 150
+        static let maxSeeds: UInt64 = 150
 
         @Test(arguments: Mutation.allCases) func isFound(mutation: Mutation) {
             let limits = Limits(mutation: mutation.rawValue)
-            let found = (1...Self.mostSeeds).first { Job.report(seed: $0, limits: limits).finding != nil }
-            #expect(found != nil, "\(mutation) passes \(Self.mostSeeds) seeds")
+            let found = (1...Self.maxSeeds).first { Job.report(seed: $0, limits: limits).finding != nil }
+            #expect(found != nil, "\(mutation) passes \(Self.maxSeeds) seeds")
         }
 
         /// The shortest world that still fails, and its last events.
@@ -97,7 +97,7 @@ import Testing
         /// Where ranks disagree, the network still looks at what a rank does with its own memory.
         @Test func isFoundByTheNetworkWhereRanksDisagree() {
             let limits = Limits(faults: [.disagreement], mutation: Mutation.earlyRelease.rawValue)
-            let found = (1...Self.mostSeeds).first {
+            let found = (1...Self.maxSeeds).first {
                 Scenario(seed: $0, limits: limits).hasDisagreement && Job.report(seed: $0, limits: limits).finding?.kind == .broken
             }
             #expect(found != nil)

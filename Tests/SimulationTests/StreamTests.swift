@@ -10,7 +10,7 @@ import Testing
     private static func isStream(_ scenario: Scenario) -> Bool {
         scenario.program.operations.count >= 10
             && scenario.program.operations.allSatisfy {
-                $0.count <= 7 && $0.algorithm.map { [.oneShot, .logarithmic, .doubling].contains($0) } ?? false
+                $0.count <= 7 && $0.algorithm.map { [.oneShot, .bruck, .recursiveDoubling].contains($0) } ?? false
             }
     }
 

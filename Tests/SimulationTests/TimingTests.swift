@@ -3,25 +3,25 @@ import Testing
 
 /// Virtual time against what is known: docs/SIMULATION.md derives the bounds.
 @Suite struct TimingTests {
-    /// One piece a segment and hop: nothing overlaps, and the formula of the literature holds.
+    /// One chunk a segment and hop: nothing overlaps, and the formula of the literature holds.
     @Test(arguments: [2, 3, 4, 8, 16, 64]) func unpipelinedRingTakesWhatTheFormulaSays(ranks: Int) throws {
-        // Segments below 64 KiB go as one piece.
+        // Segments below 64 KiB go as one chunk.
         let timed = TimedAllreduce(ranks: ranks, byteCount: ranks * 40_000)
         let result = try timed.run()
-        try #require(result.pieces == 1 && result.rounds == 1)
+        try #require(result.chunks == 1 && result.rounds == 1)
         // The formula leaves out the invitation that opens the ring, and the last acknowledgement.
         let wanted = timed.formulaNanoseconds + 2 * Double(timed.latencyNanoseconds)
         #expect(abs(Double(result.virtualNanoseconds) / wanted - 1) < 0.05)
     }
 
-    /// Pipelined, adding hides behind the wire; the least that is possible is the wire's time alone. Where a segment is one piece, it is the formula.
+    /// Pipelined, adding hides behind the wire; the least that is possible is the wire's time alone. Where a segment is one chunk, it is the formula.
     @Test(arguments: [2, 4, 8, 16, 32, 64], [1, 10, 30, 100]) func pipelinedRingTakesWhatTheWireTakes(ranks: Int, megabytes: Int) throws {
         let timed = TimedAllreduce(ranks: ranks, byteCount: megabytes * 1_000_000)
         let result = try timed.run()
         let nanoseconds = Double(result.virtualNanoseconds)
         #expect(abs(nanoseconds / timed.pipelinedNanoseconds(result) - 1) < 0.05)
         #expect(nanoseconds > 2 * Double(ranks - 1) / Double(ranks) * Double(timed.byteCount) / timed.bytesPerNanosecond)
-        if result.pieces == 1 {
+        if result.chunks == 1 {
             #expect(abs((nanoseconds - 2 * Double(timed.latencyNanoseconds)) / timed.formulaNanoseconds - 1) < 0.05)
         } else {
             #expect(0.78...0.92 ~= nanoseconds / timed.formulaNanoseconds)
@@ -31,7 +31,7 @@ import Testing
     @Test func timingAloneIsTheSameAsWithBytes() throws {
         for (ranks, perMachine, bytes) in [(2, 1, 1_000_000), (5, 1, 300_000), (8, 2, 500_000), (12, 4, 100_000)] {
             var timed = TimedAllreduce(ranks: ranks, byteCount: bytes)
-            timed.ranksPerMachine = perMachine
+            timed.ranksPerNode = perMachine
             let without = try timed.run()
             timed.movesBytes = true
             #expect(try timed.run().virtualNanoseconds == without.virtualNanoseconds)

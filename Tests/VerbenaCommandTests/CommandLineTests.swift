@@ -28,12 +28,12 @@ struct CommandLineTests {
         (["simulate", "check", "--seeds", "1", "--shorten", "calm,x"], "calm,x"),
         (["simulate", "time", "--ranks", "1"], "--ranks 1"), (["simulate", "time", "--bandwidth", "inf"], "--bandwidth inf"),
         (["simulate", "time", "--latency", "-1"], "--latency -1.0: "), (["simulate", "time", "--bytes", "0"], "--bytes 0: "),
-        (["simulate", "time", "--landing", "1K"], "--landing 1024: "),
+        (["simulate", "time", "--receive-buffers", "1K"], "--receive-buffers 1024: "),
         (["simulate", "check", "--seeds", "1", "--faults", ""], "--faults : "),
         (["simulate", "check", "--seeds", "-1"], "'-1'"), (["train", "--hidden", "-1"], "hidden sizes [-1]"),
-        (["train", "--landing", "-1"], "'-1'"), (["train", "--data", ""], "--data ''"),
+        (["train", "--receive-buffers", "-1"], "'-1'"), (["train", "--data", ""], "--data ''"),
         (["simulate", "time", "--bandwidth", "1e-300"], "--bandwidth 1e-300"), (["simulate", "time", "--latency", "nan"], "--latency nan"),
-        (["simulate", "time", "--ranks", "9", "--ranks-per-machine", "2"], "machines"),
+        (["simulate", "time", "--ranks", "9", "--ranks-per-node", "2"], "nodes"),
     ]
 
     @Test("a usage error is status 2, names what is wrong and where help is", arguments: usageErrors)

@@ -32,8 +32,8 @@ import Verbena
                 for (number, buffer) in large.enumerated() { unsafe buffer.elements.update(repeating: Int64(round + number)) }
                 for index in 0..<8 { unsafe small.elements[index] = Int64(communicator.rank + round) }
                 // More than run at once, each of another size.
-                let pending = try large.enumerated().map { try communicator.start(.allreduce, $1, count: 60_000 - 1_000 * $0) }
-                try communicator.allreduce(small)
+                let pending = try large.enumerated().map { try communicator.start(.allReduce, $1, count: 60_000 - 1_000 * $0) }
+                try communicator.allReduce(small)
                 guard unsafe small.elements[7] == Int64(3 * round + 3) else { throw Wrong("round \(round): \(unsafe small.elements[7])") }
                 try communicator.barrier()
                 for (number, operation) in pending.enumerated().reversed() {
@@ -86,7 +86,7 @@ import Verbena
             let buffer = try communicator.allocate(Int64.self, count: 10_000)
             for round in 0..<700 {
                 unsafe buffer.elements[9_999] = Int64(round)
-                _ = try communicator.start(.allreduce, buffer, count: 10_000)
+                _ = try communicator.start(.allReduce, buffer, count: 10_000)
                 guard unsafe buffer.elements[9_999] == Int64(2 * round) else { throw Wrong("round \(round)") }
                 unsafe buffer.elements.update(repeating: 0)
             }
@@ -99,7 +99,7 @@ import Verbena
             // Each of a buffer of its own.
             let buffers = try (0..<512).map { _ in try communicator.allocate(Int64.self, count: 1) }
             for (number, buffer) in buffers.enumerated() { unsafe buffer.elements[0] = Int64(number) }
-            var pending = try buffers.map { try communicator.start(.allreduce, $0, count: 1) }
+            var pending = try buffers.map { try communicator.start(.allReduce, $0, count: 1) }
             try expectRefusal(["512", "wait for some"]) { _ = try communicator.start(.barrier, buffers[0], count: 0) }
             try pending.removeFirst().wait()
             pending.append(try communicator.start(.barrier, buffers[0], count: 0))
@@ -115,7 +115,7 @@ import Verbena
             let late = try communicator.allocate(Int64.self, count: 4)
             let buffer = try communicator.allocate(Int64.self, count: 4)
             let receive = communicator.rank == 0 ? try communicator.startReceive(late, count: 4, from: 1) : nil
-            for _ in 0..<1_500 { try communicator.allreduce(buffer) }
+            for _ in 0..<1_500 { try communicator.allReduce(buffer) }
             if communicator.rank == 1 {
                 unsafe late.elements.update(repeating: 5)
                 try communicator.send(late, count: 4, to: 0)
@@ -134,7 +134,7 @@ import Verbena
             for (words, call) in Self.wrongCalls(communicator, buffer, small) { try expectRefusal(words, call) }
             guard unsafe buffer.elements.allSatisfy({ $0 == 3 }) else { throw Wrong("something moved") }
             // And the communicator is as good as before.
-            try communicator.allreduce(buffer)
+            try communicator.allReduce(buffer)
             return unsafe buffer.elements[9]
         }
         for outcome in outcomes { #expect(try outcome.get() == 6) }
@@ -147,10 +147,10 @@ import Verbena
     ) -> [(words: [String], call: Call)] {
         let own = communicator.rank
         return [
-            (["allreduce", "-1 elements"], { try communicator.allreduce(buffer, count: -1) }),
-            (["allreduce", "reads 11", "input has 10"], { try communicator.allreduce(buffer, count: 11) }),
-            (["allgather", "reads 12", "input has 10"], { try communicator.perform(.allgather, buffer, count: 6) }),
-            (["allgather", "writes 20", "output has 1"], { try communicator.perform(.allgather, buffer, into: small, count: 10) }),
+            (["allreduce", "-1 elements"], { try communicator.allReduce(buffer, count: -1) }),
+            (["allreduce", "reads 11", "input has 10"], { try communicator.allReduce(buffer, count: 11) }),
+            (["allgather", "reads 12", "input has 10"], { try communicator.perform(.allGather, buffer, count: 6) }),
+            (["allgather", "writes 20", "output has 1"], { try communicator.perform(.allGather, buffer, into: small, count: 10) }),
             (["broadcast", "no rank 2", "0 to 1"], { try communicator.perform(.broadcast(root: 2), buffer, count: 1) }),
             (["scatter", "no rank -1"], { _ = try communicator.start(.scatter(root: -1), buffer, count: 1) }),
             (["all-to-all", "give it an output"], { try communicator.perform(.allToAll, buffer, count: 1) }),
@@ -158,7 +158,7 @@ import Verbena
             (["receive", "not another rank"], { _ = try communicator.startReceive(buffer, count: 1, from: 2) }),
             (["send", "element 11 of a buffer of 10"], { try communicator.send(buffer, offset: 11, count: 0, to: 1 - own) }),
             (["send", "reads 6"], { try communicator.send(buffer, offset: 5, count: 6, to: 1 - own) }),
-            (["allreduce", "elements"], { try communicator.allreduce(buffer, count: .max) }),
+            (["allreduce", "elements"], { try communicator.allReduce(buffer, count: .max) }),
             (
                 ["gather", "'ring' cannot", "possible"],
                 {
@@ -173,7 +173,7 @@ import Verbena
             let outcomes = LocalRanks.run(2, fabric: .sharedMemory) { communicator in
                 let buffer = try communicator.allocate(Int64.self, count: 200_000)
                 let receive = try communicator.startReceive(buffer, count: 100, from: 1 - communicator.rank)
-                let pending = try (0..<5).map { _ in try communicator.start(.allreduce, buffer, count: 200_000) }
+                let pending = try (0..<5).map { _ in try communicator.start(.allReduce, buffer, count: 200_000) }
                 try communicator.close()
                 // Done, or ended by this rank's close or the other's, but over.
                 let ends: [VerbenaError.Cause] = [.closed, .verdict]

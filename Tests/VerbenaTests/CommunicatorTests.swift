@@ -12,7 +12,7 @@ import Verbena
             var bits: [UInt64] = []
             for (count, operation) in [(0, ReductionOperation.sum), (1, .sum), (3, .average), (10_007, .sum), (4_099, .average)] {
                 for index in 0..<count { unsafe buffer.elements[index] = Double(index * (communicator.rank + 1)) * 0.1 }
-                try communicator.allreduce(buffer, count: count, operation)
+                try communicator.allReduce(buffer, count: count, operation)
                 for index in 0..<count {
                     var wanted = Double(index * ranks * (ranks + 1) / 2) * 0.1
                     if operation == .average { wanted /= Double(ranks) }
@@ -27,14 +27,14 @@ import Verbena
         for outcome in outcomes { #expect(try outcome.get() == first, "the same bits on every rank") }
     }
 
-    /// The bits depend on the values, their number and that of the ranks, not on when; on what carries them only from 4 ranks on (see `Doubling`).
+    /// The bits depend on the values, their number and that of the ranks, not on when; on what carries them only from 4 ranks on (see `RecursiveDoubling`).
     @Test(.enabled(if: Fabrics.hasDevice, "no RDMA device with an active port"))
     func fabricsGiveTheSameBits() throws {
         let results = try [FabricChoice.sharedMemory, .verbs, .verbs].map { fabric in
             try LocalRanks.run(3, fabric: fabric) { communicator in
                 let buffer = try communicator.allocate(Float.self, count: 50_000)
                 for index in 0..<50_000 { unsafe buffer.elements[index] = 1 / Float(index + 3 * communicator.rank + 1) }
-                try communicator.allreduce(buffer, .average)
+                try communicator.allReduce(buffer, .average)
                 return unsafe buffer.elements.map(\.bitPattern)
             }[1].get()
         }
@@ -44,7 +44,7 @@ import Verbena
     @Test func differentOperationsAreToldOnEveryRank() {
         let outcomes = LocalRanks.run(2, fabric: .sharedMemory) { communicator in
             let buffer = try communicator.allocate(Float.self, count: 1000)
-            try communicator.allreduce(buffer, count: communicator.rank == 0 ? 1000 : 999)
+            try communicator.allReduce(buffer, count: communicator.rank == 0 ? 1000 : 999)
         }
         for outcome in outcomes { expectError(outcome, .verdict, ["another operation"]) }
     }
@@ -56,17 +56,17 @@ import Verbena
         let outcomes = LocalRanks.run(3, fabric: .sharedMemory) { communicator in
             let buffer = try communicator.allocate(Float.self, count: 1000)
             let buffers = try (1..<operations).map { _ in try communicator.allocate(Float.self, count: 1000) }
-            try communicator.allreduce(buffer)
+            try communicator.allReduce(buffer)
             if communicator.rank == 1 {
                 try communicator.barrier(label: "end of epoch")
                 return
             }
-            let before = try buffers.map { try communicator.start(.allreduce, $0, count: 1000) }
+            let before = try buffers.map { try communicator.start(.allReduce, $0, count: 1000) }
             defer { for pending in before { try? pending.wait() } }
             if isStarted {
-                try communicator.start(.allreduce, buffer, count: 1000).wait()
+                try communicator.start(.allReduce, buffer, count: 1000).wait()
             } else {
-                try communicator.allreduce(buffer)
+                try communicator.allReduce(buffer)
             }
         }
         for (rank, outcome) in outcomes.enumerated() {
@@ -81,7 +81,7 @@ import Verbena
             let buffer = try communicator.allocate(Float.self, count: 100_000)
             for step in 0..<1_000_000 {
                 if communicator.rank == 2, step == 3 { throw Wrong("plays dead") }
-                try communicator.allreduce(buffer)
+                try communicator.allReduce(buffer)
             }
         }
         for rank in [0, 1, 3] {
@@ -115,7 +115,7 @@ import Verbena
         try JSONEncoder().encode(costs).write(to: URL(fileURLWithPath: file))
         let give: @Sendable (inout Configuration, Int) -> Void = { configuration, _ in configuration.costsFile = file }
         let outcomes = LocalRanks.run(2, fabric: .sharedMemory, configure: give) { communicator in
-            (communicator.costs, communicator.explain(.allreduce, byteCount: 4096, type: .float32).predictedMicroseconds)
+            (communicator.costs, communicator.explain(.allReduce, byteCount: 4096, type: .float32).predictedMicroseconds)
         }
         for outcome in outcomes {
             let (loaded, predicted) = try outcome.get()
@@ -180,7 +180,7 @@ import Verbena
         let buffer = try communicator.allocate(Float.self, count: 4)
         try communicator.close()
         try communicator.close()
-        #expect(throws: VerbenaError.self) { try communicator.allreduce(buffer) }
+        #expect(throws: VerbenaError.self) { try communicator.allReduce(buffer) }
         #expect(throws: VerbenaError.self) { try communicator.allocate(Float.self, count: 4) }
     }
 }

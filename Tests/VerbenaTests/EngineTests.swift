@@ -20,7 +20,7 @@ import Testing
                     for round in 0..<rounds {
                         let count = [1, 700, 5_000][round % 3]
                         unsafe buffers[0].elements.update(repeating: Int64(round + rank))
-                        try communicator.allreduce(buffers[0], count: count)
+                        try communicator.allReduce(buffers[0], count: count)
                         let wanted = Int64(ranks * round + ranks * (ranks - 1) / 2)
                         guard unsafe buffers[0].elements[count - 1] == wanted else { throw Wrong("allreduce of round \(round)") }
                     }
@@ -62,12 +62,12 @@ import Testing
                     {
                         for round in 0..<200 {
                             unsafe buffers[own].elements.update(repeating: Int64(round))
-                            var pending: Pending?
+                            var pending: Request?
                             while pending == nil {
                                 pending = try turn.withLock { turn in
                                     guard turn % threads == own else { return nil }
                                     turn += 1
-                                    return try communicator.start(.allreduce, buffers[own], count: 1 + round)
+                                    return try communicator.start(.allReduce, buffers[own], count: 1 + round)
                                 }
                                 if pending == nil { sched_yield() }
                             }
@@ -91,7 +91,7 @@ import Testing
                         let buffer = try own.allocate(Int64.self, count: 1_000)
                         for round in 0..<200 {
                             unsafe buffer.elements.update(repeating: Int64(round))
-                            try own.allreduce(buffer)
+                            try own.allReduce(buffer)
                             guard unsafe buffer.elements[round] == Int64(2 * round) else { throw Wrong("round \(round)") }
                         }
                     }
@@ -109,7 +109,7 @@ import Testing
                 let begun = DispatchSemaphore(value: 0)
                 let ends = Mutex<[VerbenaError.Cause]>([])
                 try together([
-                    { try endless(begun, ends) { try communicator.allreduce(buffers[0]) } },
+                    { try endless(begun, ends) { try communicator.allReduce(buffers[0]) } },
                     {
                         let other = 1 - communicator.rank
                         try endless(begun, ends) { try communicator.startReceive(buffers[1], count: 5, from: other).wait() }
@@ -138,14 +138,14 @@ import Testing
             let buffer = try communicator.allocate(Int64.self, count: 10)
             let other = 1 - communicator.rank
             // One that was begun is not waited for.
-            var kept: [Pending] = []
+            var kept: [Request] = []
             let calls: [(String, () throws -> Void)] = [
                 ("startSend", { kept.append(try communicator.startSend(buffer, count: 1, to: other)) }),
                 ("startReceive", { kept.append(try communicator.startReceive(buffer, count: 1, from: other)) }),
-                ("start", { kept.append(try communicator.start(.allreduce, buffer, count: 1)) }),
+                ("start", { kept.append(try communicator.start(.allReduce, buffer, count: 1)) }),
                 ("send", { try communicator.send(buffer, count: 1, to: other) }),
                 ("receive", { try communicator.receive(buffer, count: 1, from: other) }),
-                ("allreduce", { try communicator.allreduce(buffer) }),
+                ("allreduce", { try communicator.allReduce(buffer) }),
                 ("barrier", { try communicator.barrier() }),
             ]
             let begun = communicator.engine.collectivesBegun
@@ -178,12 +178,12 @@ import Testing
                     isEarly = isOver.load(ordering: .acquiring)
                     sched_yield()
                 }
-                try communicator.allreduce(buffers[0])
+                try communicator.allReduce(buffers[0])
                 if isEarly { throw Wrong("it was not waited for") }
                 return
             }
             try together([
-                { try communicator.allreduce(buffers[0]) },
+                { try communicator.allReduce(buffers[0]) },
                 {
                     defer { isWaiting.signal() }
                     while communicator.engine.collectivesBegun == begun { sched_yield() }
@@ -245,7 +245,7 @@ import Testing
         let outcomes = LocalRanks.run(2, fabric: .sharedMemory) { communicator in
             let child = try communicator.split(color: 4711, key: 0)!
             let buffer = try child.allocate(Int64.self, count: 1_000)
-            for _ in 0..<10 { try child.start(.allreduce, buffer, count: 1_000).wait() }
+            for _ in 0..<10 { try child.start(.allReduce, buffer, count: 1_000).wait() }
             try child.barrier(label: "idle from here")
             let before = progressThreads(named: "verbena 1.4711")
             Thread.sleep(forTimeInterval: 2)  // tidy: allow sleep-in-tests, idleness is what is measured

@@ -15,7 +15,7 @@ struct Exercise: CustomStringConvertible {
     /// Every collective in both ways, with every root.
     static func all(world: Int, count: Int) -> [Exercise] {
         let roots = (0..<world).flatMap { [Collective.broadcast(root: $0), .reduce(root: $0), .gather(root: $0), .scatter(root: $0)] }
-        return ([.allreduce, .reduceScatter, .allgather, .allToAll] + roots).flatMap { collective in
+        return ([.allReduce, .reduceScatter, .allGather, .allToAll] + roots).flatMap { collective in
             [true, false].filter { !($0 && collective == .allToAll) }.map {
                 Exercise(collective: collective, count: count, isInPlace: $0, world: world)
             }
@@ -44,7 +44,7 @@ struct Exercise: CustomStringConvertible {
 
     private func inputStart(_ rank: Int) -> Int {
         switch collective {
-        case .allgather where isInPlace, .gather where isInPlace: rank * count
+        case .allGather where isInPlace, .gather where isInPlace: rank * count
         default: 0
         }
     }
@@ -60,10 +60,10 @@ struct Exercise: CustomStringConvertible {
     private func wanted(_ rank: Int) -> [Int64]? {
         func sum(_ index: Int) -> Int64 { (0..<world).reduce(0) { $0 + Self.value($1, index) } }
         switch collective {
-        case .allreduce: return (0..<count).map(sum)
+        case .allReduce: return (0..<count).map(sum)
         case .reduce(let root): return rank == root ? (0..<count).map(sum) : nil
         case .reduceScatter: return (0..<count).map { sum(rank * count + $0) }
-        case .allgather: return (0..<world * count).map { Self.value($0 / max(1, count), $0 % max(1, count)) }
+        case .allGather: return (0..<world * count).map { Self.value($0 / max(1, count), $0 % max(1, count)) }
         case .gather(let root): return rank == root ? (0..<world * count).map { Self.value($0 / max(1, count), $0 % max(1, count)) } : nil
         case .broadcast(let root): return (0..<count).map { Self.value(root, $0) }
         case .scatter(let root): return (0..<count).map { Self.value(root, rank * count + $0) }

@@ -73,7 +73,7 @@ import Verbena
                 }
                 for parameter in [4, 3].prefix(ownUnderWay) { try exchange.gradientReady(parameter) }
                 // Those of its own that are under way, and as many others as there is room for.
-                var others = try (0..<512 - ownUnderWay).map { _ in try communicator.start(.allreduce, buffer, count: 1) }
+                var others = try (0..<512 - ownUnderWay).map { _ in try communicator.start(.allReduce, buffer, count: 1) }
                 for parameter in model.indices.reversed().dropFirst(ownUnderWay) {
                     let first = Result { try exchange.gradientReady(parameter) }
                     if case .success = first { continue }

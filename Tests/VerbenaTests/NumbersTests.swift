@@ -9,10 +9,10 @@ import Verbena
         _ communicator: Communicator, count: Int, _ reduction: ReductionOperation, _ value: (Int) -> E, _ isRight: (E) -> Bool
     ) throws {
         let buffer = try communicator.allocate(E.self, count: count)
-        let possible = communicator.algorithms(for: .allreduce, byteCount: count * E.elementType.byteCount)
+        let possible = communicator.algorithms(for: .allReduce, byteCount: count * E.elementType.byteCount)
         for algorithm in [nil] + possible.map(Optional.some) {
             unsafe buffer.elements.update(repeating: value(communicator.rank))
-            try communicator.perform(.allreduce, buffer, count: count, reduction, algorithm: algorithm)
+            try communicator.perform(.allReduce, buffer, count: count, reduction, algorithm: algorithm)
             for place in [0, count / 3, count - 1] {
                 let result = unsafe buffer.elements[place]
                 guard isRight(result) else {
@@ -66,9 +66,9 @@ import Verbena
         let outcomes = LocalRanks.run(3, fabric: fabric) { communicator in
             let buffer = try communicator.allocate(BFloat16.self, count: 3)
             var results: [String: BFloat16] = [:]
-            for algorithm in communicator.algorithms(for: .allreduce, byteCount: 6) {
+            for algorithm in communicator.algorithms(for: .allReduce, byteCount: 6) {
                 unsafe buffer.elements.update(repeating: BFloat16(communicator.rank == 0 ? 256 : 1))
-                try communicator.perform(.allreduce, buffer, count: 3, .sum, algorithm: algorithm)
+                try communicator.perform(.allReduce, buffer, count: 3, .sum, algorithm: algorithm)
                 results[algorithm.rawValue] = unsafe buffer.elements[0]
             }
             return results

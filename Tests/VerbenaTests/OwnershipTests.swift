@@ -20,7 +20,7 @@ import Testing
             let view = ofWorld.viewed(as: Float.self)
             for (communicator, foreign, own) in [(child, ofWorld, ofChild), (world, ofChild, ofWorld)] {
                 let all: [Collective] = [
-                    .allreduce, .reduceScatter, .allgather, .broadcast(root: 0), .reduce(root: 0), .gather(root: 1), .scatter(root: 1),
+                    .allReduce, .reduceScatter, .allGather, .broadcast(root: 0), .reduce(root: 0), .gather(root: 1), .scatter(root: 1),
                 ]
                 for collective in all {
                     try refused { try communicator.perform(collective, foreign, count: 1) }
@@ -29,15 +29,15 @@ import Testing
                     try refused { _ = try communicator.start(collective, foreign, count: 1) }
                 }
                 try refused { try communicator.perform(.allToAll, own, into: foreign, count: 1) }
-                try refused { try communicator.allreduce(foreign) }
+                try refused { try communicator.allReduce(foreign) }
                 try refused { try communicator.send(foreign, count: 1, to: other) }
                 try refused { try communicator.receive(foreign, count: 1, from: other) }
                 try refused { _ = try communicator.startSend(foreign, count: 1, to: other) }
                 try refused { _ = try communicator.startReceive(foreign, count: 1, from: other) }
             }
-            try refused { try child.allreduce(view) }
+            try refused { try child.allReduce(view) }
             guard unsafe ofChild.elements.allSatisfy({ $0 == 5 }) else { throw Wrong("another buffer was reduced") }
-            try child.allreduce(ofChild)
+            try child.allReduce(ofChild)
             guard unsafe ofChild.elements.allSatisfy({ $0 == 10 }) else { throw Wrong("the right buffer was not") }
         }
         for outcome in outcomes { _ = try outcome.get() }
@@ -61,7 +61,7 @@ import Testing
             let staged = unsafe try communicator.register(memory)
             guard staged.isStaged else { throw Wrong("it is not staged") }
             let own = try communicator.allocate(Int64.self, count: count)
-            try communicator.allreduce(staged)
+            try communicator.allReduce(staged)
             try communicator.barrier(label: "all have it")
             switch end {
             case "close": try communicator.close()
@@ -69,16 +69,16 @@ import Testing
             default: communicator.abort(reason: "enough")
             }
             let other = 1 - communicator.rank
-            try closed { try communicator.allreduce(staged) }
+            try closed { try communicator.allReduce(staged) }
             try closed { try communicator.perform(.broadcast(root: 0), staged, into: own, count: 1) }
             try closed { try communicator.perform(.broadcast(root: 0), own, into: staged, count: 1) }
-            try closed { _ = try communicator.start(.allreduce, staged, count: count) }
+            try closed { _ = try communicator.start(.allReduce, staged, count: count) }
             try closed { try communicator.send(staged, count: 1, to: other) }
             try closed { try communicator.receive(staged, count: 1, from: other) }
             try closed { _ = try communicator.startSend(staged, count: 1, to: other) }
             try closed { _ = try communicator.startReceive(staged, count: 1, from: other) }
             try closed { try communicator.barrier() }
-            try closed { try communicator.allreduce(own) }
+            try closed { try communicator.allReduce(own) }
             try closed { _ = try communicator.allocate(Int64.self, count: 1) }
             guard unsafe staged.elements.allSatisfy({ $0 == 2 }) else { throw Wrong("the caller's memory is another") }
         }
@@ -119,11 +119,11 @@ import Testing
             let own = try communicator.allocate(Int64.self, count: count)
             let child = try communicator.split(color: 0, key: 0)!
             let ofChild = try child.allocate(Int64.self, count: count)
-            var pending = try staged.map { try communicator.start(.allreduce, $0, count: count) }
-            pending.append(try communicator.start(.allreduce, own, count: count))
-            pending.append(try child.start(.allreduce, ofChild, count: count))
+            var pending = try staged.map { try communicator.start(.allReduce, $0, count: count) }
+            pending.append(try communicator.start(.allReduce, own, count: count))
+            pending.append(try child.start(.allReduce, ofChild, count: count))
             // One that nobody holds any more is waited for where it is dropped.
-            _ = try communicator.start(.allreduce, own, count: count)
+            _ = try communicator.start(.allReduce, own, count: count)
             try communicator.close()
             guard unsafe memory.allSatisfy({ $0 == Int64(ranks) }) else { throw Wrong("results are missing") }
             for operation in pending {
@@ -139,8 +139,8 @@ import Testing
         let outcomes = LocalRanks.run(3, fabric: .sharedMemory) { communicator in
             let buffer = try communicator.allocate(Int64.self, count: 50_000)
             let (rank, others) = (communicator.rank, (0..<3).filter { $0 != communicator.rank })
-            var good: [Pending] = []
-            var unjoined: [Pending] = []
+            var good: [Request] = []
+            var unjoined: [Request] = []
             for peer in others {
                 // Of those who send twice, the lower one is received from once.
                 for turn in 0..<2 {
@@ -166,7 +166,7 @@ import Testing
     @Test func closeSaysWhereCollectivesDiffer() throws {
         let outcomes = LocalRanks.run(2, fabric: .sharedMemory) { communicator in
             let buffer = try communicator.allocate(Int64.self, count: 5)
-            let pending = communicator.rank == 1 ? try communicator.start(.allreduce, buffer, count: 5) : nil
+            let pending = communicator.rank == 1 ? try communicator.start(.allReduce, buffer, count: 5) : nil
             let first = Result { try communicator.close() }
             if let pending { expectError(Result { try pending.wait() }, .verdict, ["collectives"]) }
             try first.get()
@@ -178,7 +178,7 @@ import Testing
     @Test func closeThrowsWhereAnOperationFails() throws {
         let outcomes = LocalRanks.run(2, fabric: .sharedMemory) { communicator in
             let buffer = try communicator.allocate(Int64.self, count: 9)
-            let pending = try communicator.start(.allreduce, buffer, count: 5 + communicator.rank)
+            let pending = try communicator.start(.allReduce, buffer, count: 5 + communicator.rank)
             let first = Result { try communicator.close() }
             for _ in 0..<2 { expectError(Result { try pending.wait() }, .verdict, ["another operation"]) }
             try first.get()
@@ -194,7 +194,7 @@ import Testing
             unsafe memory.initialize(repeating: 1)
             let staged = unsafe try communicator.register(memory)
             // Done and not waited for; and never done.
-            let done = try communicator.start(.allreduce, staged, count: 100_000)
+            let done = try communicator.start(.allReduce, staged, count: 100_000)
             while !done.isDone { sched_yield() }
             try communicator.barrier(label: "all are done")
             let never = try communicator.startReceive(staged, count: 7, from: 1 - communicator.rank)
@@ -295,7 +295,7 @@ import Testing
             let child = try makeGrandchild()
             let buffer = try child.allocate(Int64.self, count: 1_000)
             unsafe buffer.elements.update(repeating: 1)
-            for _ in 0..<3 { try child.allreduce(buffer) }
+            for _ in 0..<3 { try child.allReduce(buffer) }
             _ = try child.allGather([], label: "all are done")
             guard unsafe buffer.elements[999] == 27, let world = child.parent?.parent, world.parent == nil else { throw Wrong("no parent") }
             try world.close()

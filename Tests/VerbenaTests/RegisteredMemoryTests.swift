@@ -60,7 +60,7 @@ import Verbena
     @Test func nothingAndDifferentMemory() throws {
         let outcomes = LocalRanks.run(2, fabric: .sharedMemory) { communicator in
             let nothing = unsafe try communicator.register(UnsafeMutableBufferPointer<Double>(start: nil, count: 0))
-            try communicator.allreduce(nothing)
+            try communicator.allReduce(nothing)
             let memory = UnsafeMutableBufferPointer<Double>.allocate(capacity: 4)
             defer { unsafe memory.deallocate() }
             let part = unsafe UnsafeMutableBufferPointer(rebasing: memory[0..<3 + communicator.rank])

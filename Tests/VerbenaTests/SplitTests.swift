@@ -22,7 +22,7 @@ import Verbena
             // Parent and child are used side by side.
             let buffer = try communicator.allocate(Int64.self, count: 100)
             unsafe buffer.elements.update(repeating: 1)
-            let pending = try communicator.start(.allreduce, buffer, count: 100)
+            let pending = try communicator.start(.allReduce, buffer, count: 100)
             try child.barrier()
             try pending.wait()
             guard unsafe buffer.elements[99] == 5 else { throw Wrong("\(unsafe buffer.elements[99])") }
@@ -74,7 +74,7 @@ import Verbena
         let outcomes = LocalRanks.run(1, fabric: .automatic) { communicator in
             let child = try communicator.split(color: 3, key: 9)
             let buffer = try child!.allocate(Int64.self, count: 3)
-            try child!.allreduce(buffer)
+            try child!.allReduce(buffer)
             return child!.worldSize
         }
         #expect(try outcomes[0].get() == 1)
@@ -100,7 +100,7 @@ import Verbena
             let buffer = try child.allocate(Int64.self, count: 1_000)
             for step in 0..<1_000_000 {
                 if rank == 3, step == 3 { throw Wrong("plays dead") }
-                try child.allreduce(buffer)
+                try child.allReduce(buffer)
             }
         }
         for rank in 0..<3 {

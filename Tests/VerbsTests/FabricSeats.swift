@@ -117,12 +117,12 @@ func connected(_ world: Int, _ change: (inout VerbsFabricConfiguration) -> Void 
 }
 
 /// A region at each of two seats, and the first's view of the second's.
-func regions(_ writer: Seat, _ reader: Seat, byteCount: Int) throws -> (source: Region, landing: Region, remote: RemoteRegion) {
+func regions(_ writer: Seat, _ reader: Seat, byteCount: Int) throws -> (source: Region, receiveBuffers: Region, remote: RemoteRegion) {
     let source = try writer.use { (fabric) throws(FabricError) in try fabric.allocate(byteCount: byteCount) }
-    let (landing, descriptor) = try reader.use { (fabric) throws(FabricError) in
+    let (receiveBuffers, descriptor) = try reader.use { (fabric) throws(FabricError) in
         let region = try fabric.allocate(byteCount: byteCount)
         return (region, fabric.descriptor(of: region))
     }
     let remote = try writer.use { (fabric) throws(FabricError) in try fabric.attach(descriptor, of: reader.rank) }
-    return (source, landing, remote)
+    return (source, receiveBuffers, remote)
 }

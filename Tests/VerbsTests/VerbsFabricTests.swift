@@ -11,7 +11,7 @@ import Verbs
         let seats = try connected(world) { $0.channelsPerPeer = channelsPerPeer }
         for writer in seats {
             for reader in seats where reader.rank != writer.rank {
-                let (source, landing, remote) = try regions(writer, reader, byteCount: 10_000)
+                let (source, receiveBuffers, remote) = try regions(writer, reader, byteCount: 10_000)
                 // SAFETY: inside the region, and nothing of it is under way.
                 unsafe source.base.storeBytes(of: UInt8(writer.rank + 1), toByteOffset: 9_999, as: UInt8.self)
                 let channel = Channel(peer: reader.rank, index: channelsPerPeer - 1)
@@ -19,7 +19,7 @@ import Verbs
                 #expect(ticket == 1)
                 guard case .arrival(let from, 0xFFFF_FFF0) = try reader.next() else { throw Unexpected("no arrival") }
                 #expect(from == Channel(peer: writer.rank, index: channelsPerPeer - 1))
-                #expect(unsafe landing.base.load(fromByteOffset: 9_999, as: UInt8.self) == UInt8(writer.rank + 1))
+                #expect(unsafe receiveBuffers.base.load(fromByteOffset: 9_999, as: UInt8.self) == UInt8(writer.rank + 1))
                 guard case .completion(channel, through: 1) = try writer.next() else { throw Unexpected("no completion") }
             }
         }
@@ -206,8 +206,8 @@ import Verbs
     /// One packet ends a receive of the owner's with its cause, several only flush it: both ends blame the owner.
     @Test(arguments: [100, 10_000]) func aRegionThatIsGoneIsItsOwnersFaultAtBothEnds(byteCount: Int) throws {
         let seats = try connected(2)
-        let (source, landing, remote) = try regions(seats[0], seats[1], byteCount: byteCount)
-        try seats[1].use { (fabric) throws(FabricError) in fabric.release(landing) }
+        let (source, receiveBuffers, remote) = try regions(seats[0], seats[1], byteCount: byteCount)
+        try seats[1].use { (fabric) throws(FabricError) in fabric.release(receiveBuffers) }
         try seats[0].write(source, to: remote, byteCount: byteCount)
         guard case .failure(let error) = try seats[0].next() else { throw Unexpected("no failure") }
         #expect(error.cause == .peerDied && error.rankAtFault == 1)
@@ -239,7 +239,7 @@ import Verbs
             $0.limits.pieces = RegistrationPieces(strideExponent: 13, overlapByteCount: 4096, wholeByteLimit: 8192)
         }
         let size = 40_000
-        let (source, landing, remote) = try regions(seats[0], seats[1], byteCount: size)
+        let (source, receiveBuffers, remote) = try regions(seats[0], seats[1], byteCount: size)
         // SAFETY: both regions have this size and outlive the test; nothing of them is under way but what is waited for.
         unsafe UnsafeMutableRawBufferPointer(start: source.base, count: size).copyBytes(
             from: (0..<size).map { UInt8(truncatingIfNeeded: $0 &* 7 &+ $0 >> 8) })
@@ -250,12 +250,12 @@ import Verbs
         ] {
             ticket = try seats[0].write(source, at: from, to: remote, at: to, byteCount: count, immediate: UInt32(count))
             guard case .arrival(_, immediate: UInt32(count)) = try seats[1].next() else { throw Unexpected("no arrival") }
-            #expect(unsafe memcmp(source.base + from, landing.base + to, count) == 0)
+            #expect(unsafe memcmp(source.base + from, receiveBuffers.base + to, count) == 0)
             guard case .completion(_, through: ticket) = try seats[0].next() else { throw Unexpected("no completion") }
         }
         let error = #expect(throws: FabricError.self) { try seats[0].write(source, to: remote, byteCount: 4097) }
         #expect(error?.cause == .outOfBounds)
-        try seats[1].use { (fabric) throws(FabricError) in fabric.release(landing) }
+        try seats[1].use { (fabric) throws(FabricError) in fabric.release(receiveBuffers) }
     }
 
     @Test func aCompletionQueueThatOverflowsEndsTheJobAtOnce() throws {

@@ -6,7 +6,7 @@
 ///
 /// Source: Bruck et al., "Efficient algorithms for all-to-all communications in multiport message-passing systems", IEEE TPDS 8 (1997);
 /// for the barrier Hensgen, Finkel and Manber, "Two algorithms for barrier synchronization", IJPP 17 (1988).
-public struct Logarithmic: Equatable, Sendable {
+public struct Bruck: Equatable, Sendable {
     let shape: Shape
     let rounds: Int
 
@@ -51,14 +51,14 @@ public struct Logarithmic: Equatable, Sendable {
 
     private var work: Int {
         switch shape.collective {
-        case .allreduce: Folding(shape).count
-        case .allgather: isEmpty ? 0 : shape.worldSize
+        case .allReduce: Folding(shape).count
+        case .allGather: isEmpty ? 0 : shape.worldSize
         default: 0
         }
     }
 
     private func action(_ index: Int) -> Action {
-        guard shape.collective == .allgather else { return Folding(shape)[index] }
+        guard shape.collective == .allGather else { return Folding(shape)[index] }
         return .copy(from: .eager(rank: index), to: .output(index * shape.count), count: shape.count)
     }
 }

@@ -62,8 +62,8 @@ public struct Direct: Equatable, Sendable {
     /// Actions of this rank's share.
     private var work: Int {
         switch shape.collective {
-        case .allreduce, .reduceScatter, .reduce: 1
-        case .allgather, .allToAll: shape.worldSize
+        case .allReduce, .reduceScatter, .reduce: 1
+        case .allGather, .allToAll: shape.worldSize
         case .gather(let root): root == shape.rank ? shape.worldSize : 0
         case .broadcast, .scatter: 1
         case .barrier, .send, .receive: 0
@@ -73,16 +73,16 @@ public struct Direct: Equatable, Sendable {
     private func action(_ index: Int) -> Action? {
         let (rank, count) = (shape.rank, shape.count)
         switch shape.collective {
-        case .allreduce:
+        case .allReduce:
             let range = part(rank, of: shape.worldSize, in: 0..<count)
-            return fold(from: range.lowerBound, into: .machine(start: range.lowerBound), count: range.count, first: rank)
+            return fold(from: range.lowerBound, into: .node(start: range.lowerBound), count: range.count, first: rank)
         case .reduce(let root):
             let range = part(rank, of: shape.worldSize, in: 0..<count)
             let target: Location = root == rank ? .output(range.lowerBound) : .peerOutput(range.lowerBound, rank: root)
             return fold(from: range.lowerBound, into: .location(target), count: range.count, first: (root + 1) % shape.worldSize)
         case .reduceScatter:
             return fold(from: rank * count, into: .location(.output(0)), count: count, first: (rank + 1) % shape.worldSize)
-        case .allgather, .gather:
+        case .allGather, .gather:
             guard index < others else { return shape.copyOwn(from: 0, to: rank * count) }
             return .copy(from: .peerInput(0, rank: peer(index)), to: .output(peer(index) * count), count: count)
         case .allToAll:
@@ -98,6 +98,6 @@ public struct Direct: Equatable, Sendable {
     }
 
     private func fold(from start: Int, into target: Fold.Target, count: Int, first: Int) -> Action {
-        .fold(Fold(.machine(partial: nil, start: start, first: first), into: target, count: count, isFinal: true))
+        .fold(Fold(.node(partial: nil, start: start, first: first), into: target, count: count, isFinal: true))
     }
 }

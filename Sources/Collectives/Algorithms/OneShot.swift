@@ -2,10 +2,10 @@
 /// of delay, and nobody is asked first.
 ///
 /// *Eager slots.* A rank may write before the others have begun. It is never ahead of any by more than one such operation on a lane, because it
-/// cannot finish without a message from each: two sets of slots, used in turn, are enough (`Landing`). The same holds for
-/// `Logarithmic` and `Doubling`, which share the slots.
+/// cannot finish without a message from each: two sets of slots, used in turn, are enough (`ReceiveBuffers`). The same holds for
+/// `Bruck` and `RecursiveDoubling`, which share the slots.
 ///
-/// *Sources.* Between machines an allreduce sends from a copy in the own slot: the operation ends without waiting for completions, which come a round trip
+/// *Sources.* Between nodes an allreduce sends from a copy in the own slot: the operation ends without waiting for completions, which come a round trip
 /// later (`Lane.endsBeforeWrites`), and in place the result may replace what was sent. Where ranks see each other's memory a write has left by the
 /// time that it is posted, and in place waiting for its completion costs less than the copy.
 ///
@@ -18,8 +18,8 @@ public struct OneShot: Equatable, Sendable {
 
     private var others: Int { shape.worldSize - 1 }
     private func peer(_ index: Int) -> Int { (shape.rank + 1 + index) % shape.worldSize }
-    private var isReducing: Bool { shape.count > 0 && shape.collective == .allreduce }
-    private var copiesFirst: Bool { isReducing && !shape.topology.isOneMachine }
+    private var isReducing: Bool { shape.count > 0 && shape.collective == .allReduce }
+    private var copiesFirst: Bool { isReducing && !shape.topology.isOneNode }
 
     public var count: Int { 1 + others + others + 1 + work }
 
@@ -49,9 +49,9 @@ public struct OneShot: Equatable, Sendable {
 
     private var work: Int {
         switch shape.collective {
-        case .allreduce: Folding(shape).count
+        case .allReduce: Folding(shape).count
         case .reduceScatter: 1
-        case .allgather, .allToAll: shape.worldSize
+        case .allGather, .allToAll: shape.worldSize
         default: 0
         }
     }
@@ -59,15 +59,15 @@ public struct OneShot: Equatable, Sendable {
     private func action(_ index: Int) -> Action? {
         let (rank, count) = (shape.rank, shape.count)
         switch shape.collective {
-        case .allreduce: return Folding(shape)[index]
+        case .allReduce: return Folding(shape)[index]
         case .reduceScatter:
             return .fold(
                 Fold(
                     .eager(first: (rank + 1) % shape.worldSize, start: 0, inputStart: rank * count), into: .location(.output(0)),
                     count: count, isFinal: true))
-        case .allgather where index < others, .allToAll where index < others:
+        case .allGather where index < others, .allToAll where index < others:
             return .copy(from: .eager(rank: peer(index)), to: .output(peer(index) * count), count: count)
-        case .allgather: return shape.copyOwn(from: 0, to: rank * count)
+        case .allGather: return shape.copyOwn(from: 0, to: rank * count)
         case .allToAll: return shape.copyOwn(from: rank * count, to: rank * count)
         default: return nil
         }

@@ -42,14 +42,14 @@ public struct Pairwise: Equatable, Sendable {
     private func steps(_ messages: Int) -> Int { sources + 1 + targets * (1 + messages) + sources * messages }
 
     public var count: Int {
-        let (full, rest) = messages.quotientAndRemainder(dividingBy: shape.mostUnread)
-        return full * steps(shape.mostUnread) + (rest > 0 ? steps(rest) : 0)
+        let (full, rest) = messages.quotientAndRemainder(dividingBy: shape.maxUnread)
+        return full * steps(shape.maxUnread) + (rest > 0 ? steps(rest) : 0)
     }
 
     public subscript(index: Int) -> Step {
-        let (round, step) = index.quotientAndRemainder(dividingBy: steps(min(messages, shape.mostUnread)))
-        let first = round * shape.mostUnread
-        return self.step(step, first: first, messages: min(messages - first, shape.mostUnread))
+        let (round, step) = index.quotientAndRemainder(dividingBy: steps(min(messages, shape.maxUnread)))
+        let first = round * shape.maxUnread
+        return self.step(step, first: first, messages: min(messages - first, shape.maxUnread))
     }
 
     /// - Parameter first: of the round's messages of a block.

@@ -1,6 +1,6 @@
 /// One rank's end of a transfer between two: the receiver tells the sender where, and the sender writes there. The receiver says so again
 /// before each window of as many messages as may be unread.
-public struct Transfer: Equatable, Sendable {
+public struct PointToPoint: Equatable, Sendable {
     let shape: Shape
     let peer: Int
     let isSend: Bool
@@ -14,15 +14,15 @@ public struct Transfer: Equatable, Sendable {
         }
     }
 
-    public var count: Int { shape.messages + (shape.messages + shape.mostUnread - 1) / shape.mostUnread }
+    public var count: Int { shape.messages + (shape.messages + shape.maxUnread - 1) / shape.maxUnread }
 
     public subscript(index: Int) -> Step {
-        let (window, part) = index.quotientAndRemainder(dividingBy: 1 + shape.mostUnread)
+        let (window, part) = index.quotientAndRemainder(dividingBy: 1 + shape.maxUnread)
         guard isSend else {
             return part == 0 ? Step(send: Send(peer: peer, from: .input(0), to: .invitation, count: 0)) : Step(receive: peer)
         }
         guard part > 0 else { return Step(receive: peer) }
-        let start = (window * shape.mostUnread + part - 1) * shape.messageElements
+        let start = (window * shape.maxUnread + part - 1) * shape.messageElements
         let count = max(0, min(shape.count - start, shape.messageElements))
         return Step(send: Send(peer: peer, from: .input(start), to: .invited(start), count: count))
     }

@@ -1,5 +1,5 @@
 /// Middling messages between many ranks: in each of log2 N rounds two ranks swap the sums that they have, and both add them up, so that after round k
-/// a sum covers 2^(k+1) ranks. Few messages in a row, and a rank sends its buffer log2 N times, where `OneShot` and `Logarithmic` gather N of them.
+/// a sum covers 2^(k+1) ranks. Few messages in a row, and a rank sends its buffer log2 N times, where `OneShot` and `Bruck` gather N of them.
 ///
 /// Where N is no power of two, the N - 2^m ranks that are too many are *guests*: each gives its part to its *host*, the rank before it, and gets the
 /// result at the end. Ranks 0, 2, 4, ... are hosts, as many as there are guests. Hosts and ranks without a guest are the *cores*, numbered in the
@@ -11,9 +11,9 @@
 /// *Bits.* A balanced tree: the sum of the lower cores first, rounded at every round; both of a pair add up the same.
 ///
 /// Source: Thakur, Rabenseifner and Gropp, "Optimization of collective communication operations in MPICH", IJHPCA 19 (2005), section 4.5.
-public struct Doubling: Equatable, Sendable {
+public struct RecursiveDoubling: Equatable, Sendable {
     /// Fewer ranks do as well with everyone's part at once.
-    static let leastRanks = 4
+    static let minRanks = 4
 
     let shape: Shape
     let rounds: Int

@@ -9,78 +9,78 @@
 ///
 /// Every rank sends 2(N-1)/N of the buffer in an allreduce, the least possible, and all links are busy all the time.
 ///
-/// *Pieces.* A segment is cut into pieces, so that a rank passes on the first while the next is still under way. `P` pieces
+/// *Chunks.* A segment is cut into chunks, so that a rank passes on the first while the next is still under way. `P` chunks
 /// of each segment make a *round*; the rounds of a large buffer follow each other without a gap, since a rank begins the next
 /// round's hop 0 while the last hop of this one is still coming in. With H hops, send number m of a rank is therefore
 ///
-///     round m / (H P),  hop (m / P) mod H,  piece m mod P
+///     round m / (H P),  hop (m / P) mod H,  chunk m mod P
 ///
-/// and it comes after receive number m - P: at a later hop that is the same piece one hop earlier, whose sum it passes on; at hop 0 of
+/// and it comes after receive number m - P: at a later hop that is the same chunk one hop earlier, whose sum it passes on; at hop 0 of
 /// a later round it is the round before's last hop, and only the order matters.
 ///
 /// *Begin.* A rank writes nothing before its right neighbour has invited it, that is, has begun the same operation.
 ///
-/// *Landing slots without credits.* A reduce-scatter piece is written into the right neighbour's landing slot, a finished one
+/// *ReceiveBuffers slots without credits.* A reduce-scatter chunk is written into the right neighbour's receive slot, a finished one
 /// straight into its output. A slot is free for send m when the right neighbour has consumed its receive m - NP. It has:
 /// rank r posts send m after its receive m - P, which its left neighbour sent after its receive m - 2P, and so on around the ring
 /// to the right neighbour, which sent after its own receive m - NP. So NP slots used in turn are never written too early, and nobody
-/// has to say so. An allreduce, whose rounds are 2(N-1)P sends long, needs only (N-1)P, one for each reducing hop and piece of
-/// a round; so does a reduce-scatter of one round. The same walk bounds what may be unread to NP pieces.
+/// has to say so. An allreduce, whose rounds are 2(N-1)P sends long, needs only (N-1)P, one for each reducing hop and chunk of
+/// a round; so does a reduce-scatter of one round. The same walk bounds what may be unread to NP chunks.
 ///
 /// *Overwriting.* A finished segment arrives only after it went around, that is after this rank's own part of it was received by the neighbour:
 /// nothing still reads what the write replaces (a duplicate of a retransmission is dropped). By the same walk, a slot from which a
 /// partial sum was sent is written again only after that sum was received.
 ///
-/// *Machines.* In a hierarchical allreduce the ring runs between machines, one ring for each place that all machines have: place l takes slice l
-/// of the buffer, and what it adds to a segment is the sum over its machine, taken in one pass over the mapped inputs at the moment when it
-/// is needed. A finished piece is stored into all outputs of the machine. It all begins when the machine's ranks have begun, and ends when
-/// they are done. Ranks at places that a smaller machine does not have only say so: others work for them.
+/// *Machines.* In a hierarchical allreduce the ring runs between nodes, one ring for each place that all nodes have: place l takes slice l
+/// of the buffer, and what it adds to a segment is the sum over its node, taken in one pass over the mapped inputs at the moment when it
+/// is needed. A finished chunk is stored into all outputs of the node. It all begins when the node's ranks have begun, and ends when
+/// they are done. Ranks at places that a smaller node does not have only say so: others work for them.
 ///
 /// *Bits.* Segment bounds depend on the count and the world alone, so the order in which an element is summed does not depend on the size
-/// of pieces.
+/// of chunks.
 ///
 /// Source: Patarasuk and Yuan, "Bandwidth optimal all-reduce algorithms for clusters of workstations", JPDC 69 (2009).
 public struct Ring: Equatable, Sendable {
     let shape: Shape
-    /// N: stations of the ring, ranks or machines.
+    /// N: stations of the ring, ranks or nodes.
     let stations: Int
     /// This rank's place in it.
     let position: Int
-    /// Ranks of this machine, 1 in a flat ring, and this rank's place among them.
+    /// Ranks of this node, 1 in a flat ring, and this rank's place among them.
     let local: Int
     let localSize: Int
-    /// Rings side by side: places that all machines have.
+    /// Rings side by side: places that all nodes have.
     let places: Int
-    /// P: pieces of a segment that travel together.
-    public let piecesPerRound: Int
+    /// P: chunks of a segment that travel together.
+    public let chunksPerRound: Int
     public let rounds: Int
-    /// Elements of a piece; the last pieces of a segment may have fewer, or none.
-    public let pieceElements: Int
+    /// Elements of a chunk; the last chunks of a segment may have fewer, or none.
+    public let chunkElements: Int
 
     init(_ shape: Shape, isHierarchical: Bool) {
         self.shape = shape
         let topology = shape.topology
-        stations = isHierarchical ? topology.machineCount : shape.worldSize
-        position = isHierarchical ? topology.machine(of: shape.rank) : shape.rank
+        stations = isHierarchical ? topology.nodeCount : shape.worldSize
+        position = isHierarchical ? topology.node(of: shape.rank) : shape.rank
         local = isHierarchical ? topology.local(of: shape.rank) : 0
-        localSize = isHierarchical ? topology.size(ofMachine: position) : 1
+        localSize = isHierarchical ? topology.size(ofNode: position) : 1
         places = isHierarchical ? topology.places : 1
         // The longest segment of any rank, so that all cut alike.
-        let slice = shape.collective == .allreduce ? (shape.count + places - 1) / places : shape.count
-        let segment = shape.collective == .allreduce ? (slice + stations - 1) / stations : slice
-        if segment <= shape.mostPieces * shape.pieceElements {
-            // One round: as many pieces as are worth it.
-            let worthwhile = segment / max(1, shape.leastPieceElements)
-            let needed = (segment + shape.pieceElements - 1) / shape.pieceElements
-            piecesPerRound = min(shape.mostPieces, max(1, needed, worthwhile))
+        let slice = shape.collective == .allReduce ? (shape.count + places - 1) / places : shape.count
+        let segment = shape.collective == .allReduce ? (slice + stations - 1) / stations : slice
+        if segment <= shape.maxChunks * shape.chunkElements {
+            // One round: as many chunks as are worth it.
+            let worthwhile = segment / max(1, shape.minChunkElements)
+            let needed = (segment + shape.chunkElements - 1) / shape.chunkElements
+            chunksPerRound = min(shape.maxChunks, max(1, needed, worthwhile))
             rounds = 1
         } else {
-            let pieces = (segment + shape.pieceElements - 1) / shape.pieceElements
-            let most = shape.collective == .reduceScatter ? min(shape.mostPieces, shape.gatedSlots / stations) : shape.mostPieces
-            rounds = (pieces + most - 1) / most
-            piecesPerRound = (pieces + rounds - 1) / rounds
+            let chunks = (segment + shape.chunkElements - 1) / shape.chunkElements
+            let most = shape.collective == .reduceScatter ? min(shape.maxChunks, shape.gatedSlots / stations) : shape.maxChunks
+            rounds = (chunks + most - 1) / most
+            chunksPerRound = (chunks + rounds - 1) / rounds
         }
-        pieceElements = (segment + rounds * piecesPerRound - 1) / (rounds * piecesPerRound)
+        chunkElements = (segment + rounds * chunksPerRound - 1) / (rounds * chunksPerRound)
     }
 
     /// Steps: a beginning; two for each transfer (what comes in, what goes out), of which the last P go out only and the first P come in
@@ -91,23 +91,23 @@ public struct Ring: Equatable, Sendable {
         if index < opening { return openingStep(index) }
         let (transfer, part) = (index - opening).quotientAndRemainder(dividingBy: 2)
         if transfer < turns {
-            if part == 0 { return transfer < piecesPerRound ? Step() : receive(transfer - piecesPerRound) }
+            if part == 0 { return transfer < chunksPerRound ? Step() : receive(transfer - chunksPerRound) }
             return transfer < transfers ? send(transfer) : Step()
         }
-        var step = machineStep(index - opening - 2 * turns)
+        var step = nodeStep(index - opening - 2 * turns)
         step.isPatient = !isInRing
         return step
     }
 
     /// Elements of segment `index`, in the coordinates of the whole buffer.
     func segment(_ index: Int) -> Range<Int> {
-        guard shape.collective == .allreduce else { return index * shape.count..<(index + 1) * shape.count }
+        guard shape.collective == .allReduce else { return index * shape.count..<(index + 1) * shape.count }
         return part(index, of: stations, in: part(local, of: places, in: 0..<shape.count))
     }
 
     // MARK: beginning and end
 
-    /// Inside the machine, say and hear that all have begun; in a ring, then invite the left neighbour and hear the right one's invitation.
+    /// Inside the node, say and hear that all have begun; in a ring, then invite the left neighbour and hear the right one's invitation.
     private var opening: Int { 2 * (localSize - 1) + (isInRing ? 2 : 0) }
 
     private var isInRing: Bool { local < places }
@@ -116,55 +116,55 @@ public struct Ring: Equatable, Sendable {
         switch index - 2 * (localSize - 1) {
         case 0: Step(action: own, send: .signal(left))
         case 1: Step(receive: right)
-        default: machineStep(index)
+        default: nodeStep(index)
         }
     }
 
     /// An allgather's own block lies in the output too.
-    private var own: Action? { shape.collective == .allgather ? shape.copyOwn(from: 0, to: shape.rank * shape.count) : nil }
+    private var own: Action? { shape.collective == .allGather ? shape.copyOwn(from: 0, to: shape.rank * shape.count) : nil }
 
-    /// A signal to every other rank of the machine, then theirs.
-    private func machineStep(_ index: Int) -> Step {
+    /// A signal to every other rank of the node, then theirs.
+    private func nodeStep(_ index: Int) -> Step {
         let (others, turn) = (localSize - 1, index % max(1, localSize - 1))
-        let peer = shape.topology.rank((local + 1 + turn) % localSize, ofMachine: position)
+        let peer = shape.topology.rank((local + 1 + turn) % localSize, ofNode: position)
         return index < others ? Step(send: .signal(peer)) : Step(receive: peer)
     }
 
     private var left: Int { station((position + stations - 1) % stations) }
     private var right: Int { station((position + 1) % stations) }
     private func station(_ position: Int) -> Int {
-        stations == shape.worldSize ? position : shape.topology.rank(local, ofMachine: position)
+        stations == shape.worldSize ? position : shape.topology.rank(local, ofNode: position)
     }
-    private func size(ofStation position: Int) -> Int { stations == shape.worldSize ? 1 : shape.topology.size(ofMachine: position) }
+    private func size(ofStation position: Int) -> Int { stations == shape.worldSize ? 1 : shape.topology.size(ofNode: position) }
 
     // MARK: transfers
 
-    private var hops: Int { shape.collective == .allreduce ? 2 * (stations - 1) : stations - 1 }
+    private var hops: Int { shape.collective == .allReduce ? 2 * (stations - 1) : stations - 1 }
     /// Hops that reduce; they come first.
-    private var reducingHops: Int { shape.collective == .allgather ? 0 : stations - 1 }
+    private var reducingHops: Int { shape.collective == .allGather ? 0 : stations - 1 }
     /// Sends, and receives, of a rank.
-    private var transfers: Int { rounds * hops * piecesPerRound }
+    private var transfers: Int { rounds * hops * chunksPerRound }
     /// Pairs of steps that they take; see `count`.
-    private var turns: Int { isInRing ? transfers + piecesPerRound : 0 }
+    private var turns: Int { isInRing ? transfers + chunksPerRound : 0 }
 
-    private struct Transfer {
+    private struct PointToPoint {
         var hop: Int
-        /// Pieces take the channels in turn, each the same one at every hop.
+        /// Chunks take the channels in turn, each the same one at every hop.
         var channel: Int
         var slot: Int
         var range: Range<Int>
     }
 
     /// What send number `index` of the rank at `sender` carries.
-    private func transfer(_ index: Int, from sender: Int) -> Transfer {
-        let (round, inRound) = index.quotientAndRemainder(dividingBy: hops * piecesPerRound)
-        let (hop, piece) = inRound.quotientAndRemainder(dividingBy: piecesPerRound)
+    private func transfer(_ index: Int, from sender: Int) -> PointToPoint {
+        let (round, inRound) = index.quotientAndRemainder(dividingBy: hops * chunksPerRound)
+        let (hop, chunk) = inRound.quotientAndRemainder(dividingBy: chunksPerRound)
         let shift = shape.collective == .reduceScatter ? 1 : 0
         let segment = segment((sender - shift - hop + 2 * stations) % stations)
-        let start = min(segment.upperBound, segment.lowerBound + (round * piecesPerRound + piece) * pieceElements)
-        let slot = shape.collective == .reduceScatter ? index % (stations * piecesPerRound) : inRound
-        return Transfer(
-            hop: hop, channel: piece % shape.channels, slot: slot, range: start..<min(segment.upperBound, start + pieceElements))
+        let start = min(segment.upperBound, segment.lowerBound + (round * chunksPerRound + chunk) * chunkElements)
+        let slot = shape.collective == .reduceScatter ? index % (stations * chunksPerRound) : inRound
+        return PointToPoint(
+            hop: hop, channel: chunk % shape.channels, slot: slot, range: start..<min(segment.upperBound, start + chunkElements))
     }
 
     private func send(_ index: Int) -> Step {
@@ -175,15 +175,15 @@ public struct Ring: Equatable, Sendable {
         var action: Action?
         switch shape.collective {
         case .reduceScatter:
-            let slots = stations * piecesPerRound
-            source = transfer.hop == 0 ? .input(start) : .gated(slot: (transfer.slot + slots - piecesPerRound) % slots)
-        case .allgather: source = transfer.hop == 0 ? .input(start - shape.rank * shape.count) : .output(start)
+            let slots = stations * chunksPerRound
+            source = transfer.hop == 0 ? .input(start) : .gated(slot: (transfer.slot + slots - chunksPerRound) % slots)
+        case .allGather: source = transfer.hop == 0 ? .input(start - shape.rank * shape.count) : .output(start)
         default:
             source = transfer.hop == 0 && localSize == 1 ? .input(start) : .output(start)
             if transfer.hop == 0, localSize > 1 {
                 action = .fold(
                     Fold(
-                        .machine(partial: nil, start: start, first: 0), into: .location(.output(start)), count: transfer.range.count,
+                        .node(partial: nil, start: start, first: 0), into: .location(.output(start)), count: transfer.range.count,
                         isFinal: false))
             }
         }
@@ -202,10 +202,10 @@ public struct Ring: Equatable, Sendable {
         let target: Fold.Target
         switch shape.collective {
         case .reduceScatter: target = .location(isFinal ? .output(start - shape.rank * shape.count) : slot)
-        default: target = isFinal && localSize > 1 ? .machine(start: start) : .location(.output(start))
+        default: target = isFinal && localSize > 1 ? .node(start: start) : .location(.output(start))
         }
         let sources: Fold.Sources =
-            localSize > 1 ? .machine(partial: slot, start: start, first: 0) : .pair(slot, .input(start))
+            localSize > 1 ? .node(partial: slot, start: start, first: 0) : .pair(slot, .input(start))
         // A station of one rank begins with what that has.
         let isRaw = transfer.hop == 0 && size(ofStation: (position + stations - 1) % stations) == 1
         let fold = Fold(sources, into: target, count: count, isFinal: isFinal, partials: isRaw ? 0 : 1)
@@ -214,9 +214,9 @@ public struct Ring: Equatable, Sendable {
 }
 
 extension ExecutorSettings {
-    /// How the ring cuts an operation: pieces of a segment that travel together, and rounds of them.
-    package func ringPieces(of operation: Operation) -> (pieces: Int, rounds: Int) {
-        let ring = Ring(shape(of: operation, rank: 0, layout: landing), isHierarchical: operation.algorithm == .hierarchical)
-        return (ring.piecesPerRound, ring.rounds)
+    /// How the ring cuts an operation: chunks of a segment that travel together, and rounds of them.
+    package func ringChunks(of operation: Operation) -> (chunks: Int, rounds: Int) {
+        let ring = Ring(shape(of: operation, rank: 0, layout: receiveBuffers), isHierarchical: operation.algorithm == .hierarchical)
+        return (ring.chunksPerRound, ring.rounds)
     }
 }

@@ -8,7 +8,7 @@ public struct CollectiveError: Error, Sendable, Equatable, CustomStringConvertib
         case fabric(FabricError.Cause)
         /// The peer runs another operation at the same place of the order.
         case operationsDiffer
-        /// A piece came that the schedule does not have there: a defect or a stale writer.
+        /// A chunk came that the schedule does not have there: a defect or a stale writer.
         case protocolViolation
         /// Nothing moved for as long as the stall limit says.
         case stalled

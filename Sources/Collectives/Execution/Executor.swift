@@ -2,7 +2,7 @@ public import Fabric
 
 /// Carries out schedules on a fabric: hands the fabric's events to the state machine, and the machine's writes to the fabric.
 ///
-/// Life: `init` with a connected fabric; every rank adds the same buffers in the same order, swaps the descriptors (that of `SharedBuffer.landing`,
+/// Life: `init` with a connected fabric; every rank adds the same buffers in the same order, swaps the descriptors (that of `SharedBuffer.receiveBuffers`,
 /// which `init` allocates, too) and attaches the peers'; then `submit` and `progress`. Collectives are matched across ranks by order of
 /// submission, transfers between two ranks by their own order between these two.
 ///
@@ -10,10 +10,10 @@ public import Fabric
 /// Ownership: the input and output of a submitted operation belong to the executor until it is reported finished.
 public struct Executor<F: Fabric & ~Copyable>: ~Copyable {
     @usableFromInline var device: F
-    @usableFromInline var machine: StateMachine
+    @usableFromInline var node: StateMachine
 
     /// Operations submitted and not yet taken as finished, at most; `submit` traps beyond it.
-    public static var mostPending: Int { StateMachine.mostPending }
+    public static var maxPending: Int { StateMachine.maxPending }
 
     /// - Parameters:
     ///   - fabric: connected to `peers`, with `arrivalDepth` and `writeDepth` of at least what the settings say.
@@ -27,7 +27,7 @@ public struct Executor<F: Fabric & ~Copyable>: ~Copyable {
                 detail: "queues of \(fabric.arrivalDepth) arrivals and \(fabric.writeDepth) writes, \(settings.arrivalDepth) needed",
                 remedy: "use a device with deeper queues, or fewer ranks")
         }
-        let (least, most) = (settings.leastMessageBytes, fabric.writeByteLimit)
+        let (least, most) = (settings.minMessageBytes, fabric.writeByteLimit)
         guard worldSize == 1 || (least <= settings.messageBytes && settings.messageBytes <= most) else {
             throw FabricError(
                 .resource, during: .open,
@@ -36,19 +36,20 @@ public struct Executor<F: Fabric & ~Copyable>: ~Copyable {
                 remedy: "use a device whose port takes longer ones (max_msg_sz of ibv_devinfo -v)")
         }
         var fabric = fabric
-        let landing = try fabric.allocate(byteCount: settings.landing.byteCount)
-        machine = StateMachine(
-            settings, rank: rank, peers: peers ?? (0..<worldSize).filter { $0 != rank }, landing: landing, writeDepth: fabric.writeDepth,
+        let receiveBuffers = try fabric.allocate(byteCount: settings.receiveBuffers.byteCount)
+        node = StateMachine(
+            settings, rank: rank, peers: peers ?? (0..<worldSize).filter { $0 != rank }, receiveBuffers: receiveBuffers,
+            writeDepth: fabric.writeDepth,
             writesCompleteAtOnce: fabric.writesCompleteAtOnce)
         device = fabric
     }
 
-    public var settings: ExecutorSettings { machine.settings }
+    public var settings: ExecutorSettings { node.settings }
     /// What has ended the executor.
-    public var failure: CollectiveError? { machine.failure }
+    public var failure: CollectiveError? { node.failure }
     /// Whether there is a `failure`.
     @inlinable
-    public var hasFailed: Bool { machine.hasFailed }
+    public var hasFailed: Bool { node.hasFailed }
     public var fabricName: String { device.name }
     public var deviceName: String { device.deviceName }
 
@@ -61,7 +62,7 @@ public struct Executor<F: Fabric & ~Copyable>: ~Copyable {
     /// - Returns: its number, and its memory, good as long as the executor lives.
     public mutating func addBuffer(byteCount: Int) throws(FabricError) -> (SharedBuffer, Region) {
         let region = try device.allocate(byteCount: byteCount)
-        return (machine.add(region), region)
+        return (node.add(region), region)
     }
 
     /// Registers memory of the caller's own as a buffer; see `Fabric.register`.
@@ -69,25 +70,25 @@ public struct Executor<F: Fabric & ~Copyable>: ~Copyable {
     public mutating func addBuffer(_ memory: UnsafeMutableRawPointer, byteCount: Int) throws(FabricError) -> SharedBuffer? {
         // SAFETY: the caller keeps the memory, as `register` asks.
         guard let region = unsafe try device.register(memory, byteCount: byteCount) else { return nil }
-        return machine.add(region)
+        return node.add(region)
     }
 
     /// Takes back the buffer that was added last, where some rank could not add its part. Nobody has attached it.
     public mutating func removeLastBuffer() {
-        guard let region = machine.removeLastBuffer() else { return }
+        guard let region = node.removeLastBuffer() else { return }
         device.release(region)
     }
 
     /// What the other ranks need in order to attach this rank's part of a buffer.
-    public func descriptor(of buffer: SharedBuffer) -> [UInt8] { device.descriptor(of: machine.buffers[buffer.index].region) }
+    public func descriptor(of buffer: SharedBuffer) -> [UInt8] { device.descriptor(of: node.buffers[buffer.index].region) }
 
     /// - Parameter descriptors: every rank's, by rank; only the peers' are used.
     public mutating func attach(_ buffer: SharedBuffer, descriptors: [[UInt8]]) throws(FabricError) {
-        for (slot, peer) in machine.peers.enumerated() {
+        for (slot, peer) in node.peers.enumerated() {
             let remote = try device.attach(descriptors[peer], of: peer)
-            machine.buffers[buffer.index].remotes[slot] = remote
+            node.buffers[buffer.index].remotes[slot] = remote
             // SAFETY: valid until `detach`, which nobody calls before the executor's end.
-            unsafe machine.buffers[buffer.index].mapped[slot] = device.address(of: remote)
+            unsafe node.buffers[buffer.index].mapped[slot] = device.address(of: remote)
         }
     }
 
@@ -99,40 +100,40 @@ public struct Executor<F: Fabric & ~Copyable>: ~Copyable {
     ///   collective (`canCarryOut`), traps.
     @inlinable
     public mutating func submit(_ operation: Operation) throws(CollectiveError) -> UInt64 {
-        let ticket = try machine.submit(operation)
+        let ticket = try node.submit(operation)
         postWrites()
         return ticket
     }
 
     /// How many operations were submitted so far, ended ones included.
-    public var submitted: Submitted { machine.submitted }
+    public var submitted: Submitted { node.submitted }
 
     /// Ends, as failed, transfers that no rank will ever join; for ranks that submit nothing any more and have told each other how much they did.
     /// - Parameter submitted: of every rank, by rank.
-    public mutating func endUnmatched(_ submitted: [Submitted]) { machine.endUnmatched(submitted) }
+    public mutating func endUnmatched(_ submitted: [Submitted]) { node.endUnmatched(submitted) }
 
     /// Whether the algorithm that an operation asks for can carry it out here.
-    public func canCarryOut(_ operation: Operation) -> Bool { machine.canCarryOut(operation) }
+    public func canCarryOut(_ operation: Operation) -> Bool { node.canCarryOut(operation) }
 
     /// Makes these the costs that algorithms are chosen by. Every rank does so at the same place of the order.
-    public mutating func adopt(_ costs: Costs) { machine.adopt(costs) }
+    public mutating func adopt(_ costs: Costs) { node.adopt(costs) }
 
     /// Operations not yet reported as finished.
-    public var hasWork: Bool { machine.unfinished > 0 }
+    public var hasWork: Bool { node.unfinished > 0 }
 
     /// What to call the present in a message: the oldest operation under way, or the last one.
-    public var currentOperation: String { machine.currentOperation }
+    public var currentOperation: String { node.currentOperation }
 
     /// Whether `takeFinished` has anything.
     @inlinable
-    public var hasFinished: Bool { machine.hasFinished }
+    public var hasFinished: Bool { node.hasFinished }
 
     /// Takes what has ended and was not taken yet, one at a time, in the order in which it ended; nil where there is no more.
     @inlinable
-    public mutating func takeFinished() -> Finished? { machine.takeFinished() }
+    public mutating func takeFinished() -> Finished? { node.takeFinished() }
 
     /// Events that one call of `progress` handles, at most: its caller has mail and verdicts to read, however fast events come.
-    @usableFromInline static var mostEvents: Int { 256 }
+    @usableFromInline static var maxEvents: Int { 256 }
 
     /// Handles the fabric's events: all that there are, up to a bound, or until an operation has ended. Call again when `wait` returns. Writes
     /// do not wait for that: they are on their way.
@@ -142,50 +143,50 @@ public struct Executor<F: Fabric & ~Copyable>: ~Copyable {
         var events = 0
         while let event = device.poll() {
             events += 1
-            machine.handle(event)
-            let isQuiet = machine.writesCompleteAtOnce || machine.outbox.isEmpty
+            node.handle(event)
+            let isQuiet = node.writesCompleteAtOnce || node.outbox.isEmpty
             postWrites()
             // Who waits for an operation is not to wait for a look at what comes after it; elsewhere that look lets the writes go.
-            if machine.hasFinished, machine.writesCompleteAtOnce { break }
+            if node.hasFinished, node.writesCompleteAtOnce { break }
             // Not after a write that has yet to leave: if its operation has ended, nobody need look again.
-            if events >= Self.mostEvents, isQuiet { break }
+            if events >= Self.maxEvents, isQuiet { break }
         }
         return events > 0
     }
 
-    /// Gives the fabric what the machine wants written. A refusal ends everything: the machine keeps to the queues' depths.
+    /// Gives the fabric what the node wants written. A refusal ends everything: the node keeps to the queues' depths.
     @inlinable
     mutating func postWrites() {
-        if machine.settings.countsTouchedBytes {
-            device.didTouch(byteCount: machine.touchedBytes)
-            machine.touchedBytes = 0
+        if node.settings.countsTouchedBytes {
+            device.didTouch(byteCount: node.touchedBytes)
+            node.touchedBytes = 0
         }
-        while !machine.outbox.isEmpty {
-            for index in 0..<machine.outbox.count {
+        while !node.outbox.isEmpty {
+            for index in 0..<node.outbox.count {
                 do throws(FabricError) {
-                    _ = try device.write(machine.outbox[index])
+                    _ = try device.write(node.outbox[index])
                 } catch {
-                    return machine.refuse(error)
+                    return node.refuse(error)
                 }
             }
             // A lane may have waited for this, and want more.
-            machine.outboxPosted()
+            node.outboxPosted()
         }
     }
 
     /// Has the caches fetch what the next event will need; worth it only where thousands of executors take turns on a core.
-    public mutating func prefetch() { machine.prefetch() }
+    public mutating func prefetch() { node.prefetch() }
 
     /// The first collective in the order that has waited so long for a peer, as far as `checkStall` has looked; nil where none has, and where neither
     /// its end nor that of one after it is awaited, as `isAwaited` says of a ticket.
     public func longWait(milliseconds: UInt64, isAwaited: (UInt64) -> Bool) -> AwaitedPeer? {
-        machine.longWait(at: device.now(), milliseconds: milliseconds, isAwaited: isAwaited)
+        node.longWait(at: device.now(), milliseconds: milliseconds, isAwaited: isAwaited)
     }
 
     /// Ends everything if some operation has not moved for longer than the stall limit. Call it now and then, when nothing happens.
     /// - Parameter longestGapMilliseconds: between two calls; time beyond it is time in which this process was stopped, its peers maybe with it.
     public mutating func checkStall(longestGapMilliseconds: UInt64 = .max) {
-        machine.findStall(at: device.now(), longestGapMilliseconds: longestGapMilliseconds)
+        node.findStall(at: device.now(), longestGapMilliseconds: longestGapMilliseconds)
     }
 
     /// Sleeps until the fabric may have an event, its waker was used, or the time is over.
@@ -194,12 +195,12 @@ public struct Executor<F: Fabric & ~Copyable>: ~Copyable {
     /// Takes leave of the peers, for at most so long, when the writes have completed. No operation may be under way.
     public mutating func close(milliseconds: UInt64) {
         let deadline = device.now().advanced(milliseconds: milliseconds)
-        while machine.hasWritesUnderWay, !hasFailed, device.now() < deadline {
+        while node.hasWritesUnderWay, !hasFailed, device.now() < deadline {
             if !progress() { device.wait(until: deadline) }
         }
         device.close(deadline: deadline)
     }
 
     /// Ends everything in flight with `error`, for instance a verdict that was agreed elsewhere.
-    public mutating func fail(_ error: CollectiveError) { machine.fail(error) }
+    public mutating func fail(_ error: CollectiveError) { node.fail(error) }
 }

@@ -2,38 +2,38 @@
 public struct ExecutorSettings: Sendable, Equatable {
     /// Collectives that run at once; the others wait their turn.
     public static let lanes = 4
-    /// The largest piece: long enough that a message's fixed cost vanishes, short enough to stay in a core's cache.
-    public static let largestPieceBytes = 256 << 10
-    /// A smaller piece is not worth a message of its own.
-    public static let smallestPieceBytes = 32 << 10
-    /// Pieces of a segment that travel together, where landing memory and queues allow it.
-    public static let mostPieces = 16
-    /// The same on one machine, where a ring is seldom worth it.
-    public static let mostPiecesOnOneMachine = 4
+    /// The largest chunk: long enough that a message's fixed cost vanishes, short enough to stay in a core's cache.
+    public static let largestChunkBytes = 256 << 10
+    /// A smaller chunk is not worth a message of its own.
+    public static let smallestChunkBytes = 32 << 10
+    /// Chunks of a segment that travel together, where receive buffers and queues allow it.
+    public static let maxChunks = 16
+    /// The same on one node, where a ring is seldom worth it.
+    public static let maxChunksOnOneMachine = 4
     /// The largest part that is sent unasked.
     public static let largestEagerBytes = 64 << 10
-    /// No message is longer: enough that its fixed cost vanishes, and as much as a device's pieces of a large region overlap.
+    /// No message is longer: enough that its fixed cost vanishes, and as much as a device's chunks of a large region overlap.
     public static let largestMessageBytes = 256 << 20
     /// Messages of a rank that another may have unread on a lane, but in a ring: longer buffers go in windows.
-    public static let mostUnread = 32
-    /// Landing memory of a rank, at most, unless the user says otherwise.
-    public static let landingByteLimit = 64 << 20
+    public static let maxUnread = 32
+    /// Receive buffers of a rank, at most, unless the user says otherwise.
+    public static let receiveBufferByteLimit = 64 << 20
 
     public var topology: Topology
     public var costs: Costs
     /// Life of the group; only its low 2 bits travel.
     public var epoch: UInt32
-    /// Channels to each peer. Lane i begins with channel i mod channels; the pieces of a ring take all of them in turn.
+    /// Channels to each peer. Lane i begins with channel i mod channels; the chunks of a ring take all of them in turn.
     public var channelsPerPeer: Int
     /// P of `Ring`.
-    public var pieces: Int
+    public var chunks: Int
     /// Size of a gated slot, a multiple of 64.
-    public var pieceBytes: Int
+    public var chunkBytes: Int
     /// Size of an eager slot, a multiple of 64.
     public var eagerBytes: Int
     /// No message is longer; the same on all ranks, and no more than any rank's fabric takes (`Fabric.writeByteLimit`).
     public var messageBytes = Self.largestMessageBytes
-    /// The machine's largest cache. An operation whose buffers, over all ranks of the machine, exceed it stores past the caches: the lines would be
+    /// The node's largest cache. An operation whose buffers, over all ranks of the node, exceed it stores past the caches: the lines would be
     /// gone before anybody reads them. May differ between ranks.
     public var cacheBytes = 32 << 20
     /// Whether actions are carried out: not where a simulation keeps time alone and buffers hold nothing. Transfers between two ranks need it.
@@ -46,46 +46,46 @@ public struct ExecutorSettings: Sendable, Equatable {
         /// What is to go wrong; see `Mutation`.
         package var mutation: Mutation?
     #endif
-    /// Landing memory of a rank, at most; a world too large for it takes the least that works.
-    public let landingByteLimit: Int
+    /// Receive buffers of a rank, at most; a world too large for it takes the least that works.
+    public let receiveBufferByteLimit: Int
 
     public init(
         topology: Topology, costs: Costs = .typical, epoch: UInt32 = 1, channelsPerPeer: Int = 1, stallMilliseconds: UInt64 = 300_000,
-        landingByteLimit: Int = Self.landingByteLimit
+        receiveBufferByteLimit: Int = Self.receiveBufferByteLimit
     ) {
         self.topology = topology
         self.costs = costs
         self.epoch = epoch
         self.channelsPerPeer = channelsPerPeer
         self.stallMilliseconds = stallMilliseconds
-        self.landingByteLimit = landingByteLimit
+        self.receiveBufferByteLimit = receiveBufferByteLimit
         // An eighth of the memory for eager slots, two sets of one for each rank; the rest for gated ones.
         let ranks = topology.worldSize
-        let lane = landingByteLimit / Self.lanes
+        let lane = receiveBufferByteLimit / Self.lanes
         eagerBytes = max(64, min(Self.largestEagerBytes, lane / 8 / (2 * ranks) / 64 * 64))
-        // First fewer pieces, then smaller ones, until (N-1) P of them and the lane's share of the boxes fit.
-        let boxes = (2 * ranks * Landing.boxBytes + Self.lanes - 1) / Self.lanes
+        // First fewer chunks, then smaller ones, until (N-1) P of them and the lane's share of the boxes fit.
+        let boxes = (2 * ranks * ReceiveBuffers.boxBytes + Self.lanes - 1) / Self.lanes
         let perHop = max(0, lane * 7 / 8 - boxes) / max(1, ranks - 1)
-        let most = topology.isOneMachine ? Self.mostPiecesOnOneMachine : Self.mostPieces
-        pieces = max(2, min(most, perHop / Self.largestPieceBytes))
-        pieceBytes = max(4096, min(Self.largestPieceBytes, perHop / pieces / 64 * 64))
+        let most = topology.isOneNode ? Self.maxChunksOnOneMachine : Self.maxChunks
+        chunks = max(2, min(most, perHop / Self.largestChunkBytes))
+        chunkBytes = max(4096, min(Self.largestChunkBytes, perHop / chunks / 64 * 64))
     }
 
     public var worldSize: Int { topology.worldSize }
 
-    /// The longest message that is never cut: a piece, or the slots that `Logarithmic` passes on together.
-    var leastMessageBytes: Int { max(pieceBytes, max(1, worldSize / 2) * eagerBytes) }
+    /// The longest message that is never cut: a chunk, or the slots that `Bruck` passes on together.
+    var minMessageBytes: Int { max(chunkBytes, max(1, worldSize / 2) * eagerBytes) }
 
-    var landing: Landing { Landing(self) }
+    var receiveBuffers: ReceiveBuffers { ReceiveBuffers(self) }
     /// Memory that peers write into, beyond the user's buffers.
-    public var landingByteCount: Int { landing.byteCount }
+    public var receiveBufferByteCount: Int { receiveBuffers.byteCount }
 
     /// Arrivals that one channel may hold unread, a power of two: what all lanes together may have on their way.
     ///
     /// In a ring that is N x P a lane (`Ring`), in the others a window of 32 for a rank's part, or two; while a lane's operation is unfinished here, the
     /// same peer may have begun one more there: its first message, or what is eager, which is at most two for each round.
     public var arrivalDepth: Int {
-        let perLane = max((worldSize + 1) * pieces, Self.mostUnread) + 8
+        let perLane = max((worldSize + 1) * chunks, Self.maxUnread) + 8
         var depth = 64
         while depth < Self.lanes * perLane { depth *= 2 }
         return depth

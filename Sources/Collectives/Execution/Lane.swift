@@ -48,7 +48,7 @@ struct Lane {
     var waitsForOutbox = false
     /// Links whose last write has not completed.
     var incomplete = 0
-    /// Whether the operation may end before its writes have completed: all they read is the machine's own memory.
+    /// Whether the operation may end before its writes have completed: all they read is the node's own memory.
     var endsBeforeWrites = false
     /// The operation before has left writes under way; the next one begins when they have completed. What they read is changed by the next but one
     /// at the earliest, the eager slots being used in turn; but a link keeps account of the writes of one operation only.
@@ -89,15 +89,15 @@ struct Lane {
     }
 
     /// Schedules of up to so many steps are kept.
-    static let mostProgramSteps = 256
+    static let maxProgramSteps = 256
     /// Moves of programs of up to so many steps are kept, too.
-    static let mostKeptMoves = 64
+    static let maxKeptMoves = 64
 
     /// Works the steps out, without those in which there is nothing to do; a wait is joined with what follows it.
     mutating func setProgram(_ key: ProgramKey) {
         programKey = key
         program.removeAll(keepingCapacity: true)
-        guard stepCount <= Self.mostProgramSteps else { return }
+        guard stepCount <= Self.maxProgramSteps else { return }
         for index in 0..<stepCount {
             let step = schedule[index]
             if step == Step() { continue }

@@ -66,7 +66,7 @@ extension StateMachine {
         switch send.target {
         case .invitation:
             move.address = .invitation
-            move.write.byteCount = Landing.boxBytes
+            move.write.byteCount = ReceiveBuffers.boxBytes
             move.write.source = buffers[0].region
             move.write.sourceOffset = layout.invitation(to: send.peer)
             move.write.destinationOffset = layout.invitation(from: rank)
@@ -137,7 +137,7 @@ extension StateMachine {
 
     /// Says in the box for the peer where it is to write; the box is this rank's until the write of it has completed.
     mutating func writeInvitation(to peer: Int, _ lane: Int) {
-        // SAFETY: the box lies in the landing memory, which the fabric keeps; nobody else touches this half of it.
+        // SAFETY: the box lies in the receive buffers, which the fabric keeps; nobody else touches this half of it.
         let box = unsafe buffers[0].region.base + layout.invitation(to: peer)
         unsafe box.storeBytes(of: Int64(lanes[lane].operation.output.buffer.index), as: Int64.self)
         unsafe (box + 8).storeBytes(of: Int64(lanes[lane].outputOffset), as: Int64.self)

@@ -3,10 +3,10 @@
 package enum Mutation: String, CaseIterable, Sendable {
     /// An operation ends before its writes have completed.
     case earlyRelease
-    /// The last landing slot is the one before it as well.
+    /// The last receive slot is the one before it as well.
     case slotTooFew
-    /// A piece goes to its neighbour's slot.
-    case swappedPiece
+    /// A chunk goes to its neighbour's slot.
+    case swappedChunk
     /// Another operation's messages are taken for this one's.
     case ignoredSignature
     /// Messages from another life of the group are taken.
@@ -21,7 +21,7 @@ package enum Mutation: String, CaseIterable, Sendable {
     case ignoredPrevious
     /// A completion does not wake the lane that waits for it.
     case missedCompletion
-    /// A rank leaves the machine's memory before the others are done with its own.
+    /// A rank leaves the node's memory before the others are done with its own.
     case earlyLeave
     /// A rank's part enters an average as if it were a partial sum.
     case unscaledParts
@@ -37,13 +37,13 @@ extension StateMachine {
         #endif
     }
 
-    /// Where a gated slot of a lane begins in the landing memory.
+    /// Where a gated slot of a lane begins in the receive buffers.
     /// - Parameter isTarget: of a write to a peer, not of this rank's own reading.
     @inline(__always)
     func gatedOffset(_ lane: Int, _ slot: Int, isTarget: Bool = false) -> Int {
         var slot = slot
         if isMutated(.slotTooFew), slot > 0 { slot = min(slot, layout.gatedSlots - 2) }
-        if isMutated(.swappedPiece), isTarget, slot ^ 1 < layout.gatedSlots { slot ^= 1 }
+        if isMutated(.swappedChunk), isTarget, slot ^ 1 < layout.gatedSlots { slot ^= 1 }
         return layout.gated(lane: lane, slot: slot)
     }
 }

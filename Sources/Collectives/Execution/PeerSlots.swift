@@ -5,10 +5,10 @@ struct PeerSlots {
     private let isTable: Bool
 
     /// Lists of up to so many are searched, where the world is larger.
-    private static let mostSearched = 16
+    private static let maxSearched = 16
 
     init(_ peers: [Int], worldSize: Int) {
-        isTable = worldSize <= 4 * Self.mostSearched || peers.count > Self.mostSearched
+        isTable = worldSize <= 4 * Self.maxSearched || peers.count > Self.maxSearched
         guard isTable else {
             table = FixedArray(peers.map { Int32($0) })
             return

@@ -1,7 +1,7 @@
 internal import Reduction
 
 // SAFETY (whole file): the fabric owns all regions as long as the executor lives, and keeps the peers' mappings; an operation's ranges were checked
-// at submission, slots lie in the landing memory by its layout; and the schedule does nothing before a message said that it may.
+// at submission, slots lie in the receive buffers by its layout; and the schedule does nothing before a message said that it may.
 extension StateMachine {
     mutating func perform(_ action: Action, _ lane: Int) {
         let size = lanes[lane].operation.type.byteCount
@@ -14,9 +14,9 @@ extension StateMachine {
                 from: UnsafeRawPointer(pointer(from, lane)), to: pointer(to, lane), byteCount: count * size, streaming: isStreaming)
         case .spread(let start, let count):
             let source = unsafe pointer(.output(start), lane)
-            let machine = settings.topology.machine(of: rank)
-            for local in 0..<settings.topology.size(ofMachine: machine) {
-                let peer = settings.topology.rank(local, ofMachine: machine)
+            let node = settings.topology.node(of: rank)
+            for local in 0..<settings.topology.size(ofNode: node) {
+                let peer = settings.topology.rank(local, ofNode: node)
                 if peer == rank { continue }
                 unsafe Kernels.copy(
                     from: UnsafeRawPointer(source), to: pointer(.peerOutput(start, rank: peer), lane), byteCount: count * size,
@@ -28,16 +28,16 @@ extension StateMachine {
 
     /// How many arrays an action reads and writes.
     private mutating func arrays(touchedBy action: Action) -> Int {
-        let machine = settings.topology.size(ofMachine: settings.topology.machine(of: rank))
+        let node = settings.topology.size(ofNode: settings.topology.node(of: rank))
         guard case .fold(let fold) = action else {
-            if case .spread = action { return machine }
+            if case .spread = action { return node }
             return 2
         }
-        let targets = if case .machine = fold.target { machine } else { 1 }
+        let targets = if case .node = fold.target { node } else { 1 }
         switch fold.sources {
         case .pair: return targets + 2
-        case .machine(let partial, _, _): return targets + machine + (partial == nil ? 0 : 1)
-        case .eager, .eagerMachines: return targets + worldSize
+        case .node(let partial, _, _): return targets + node + (partial == nil ? 0 : 1)
+        case .eager, .eagerNodes: return targets + worldSize
         case .inputAndSlots(_, let slots): return targets + 1 + slots
         }
     }
@@ -87,12 +87,12 @@ extension StateMachine {
         case .pair(let left, let right):
             unsafe add(pointer(left, lane))
             unsafe add(pointer(right, lane))
-        case .machine(let partial, let start, let first):
+        case .node(let partial, let start, let first):
             if let partial { unsafe add(pointer(partial, lane)) }
-            let machine = topology.machine(of: rank)
-            let ranks = topology.size(ofMachine: machine)
+            let node = topology.node(of: rank)
+            let ranks = topology.size(ofNode: node)
             for turn in 0..<ranks {
-                let peer = topology.rank((first + turn) % ranks, ofMachine: machine)
+                let peer = topology.rank((first + turn) % ranks, ofNode: node)
                 unsafe add(pointer(peer == rank ? .input(start) : .peerInput(start, rank: peer), lane))
             }
         case .eager(let first, let start, let inputStart):
@@ -100,11 +100,11 @@ extension StateMachine {
                 let peer = (first + turn) % worldSize
                 unsafe add(peer == rank ? pointer(.input(inputStart), lane) : eagerPointer(peer, start, lane))
             }
-        case .eagerMachines(let first, let start):
-            for turn in 0..<topology.machineCount {
-                let machine = (first + turn) % topology.machineCount
-                for local in 0..<topology.size(ofMachine: machine) {
-                    let peer = topology.rank(local, ofMachine: machine)
+        case .eagerNodes(let first, let start):
+            for turn in 0..<topology.nodeCount {
+                let node = (first + turn) % topology.nodeCount
+                for local in 0..<topology.size(ofNode: node) {
+                    let peer = topology.rank(local, ofNode: node)
                     unsafe add(peer == rank ? pointer(.input(start), lane) : eagerPointer(peer, start, lane))
                 }
             }
@@ -120,11 +120,11 @@ extension StateMachine {
         case .location(let location):
             unsafe scratch.destinations[0] = pointer(location, lane)
             return 1
-        case .machine(let start):
-            let machine = settings.topology.machine(of: rank)
-            let ranks = settings.topology.size(ofMachine: machine)
+        case .node(let start):
+            let node = settings.topology.node(of: rank)
+            let ranks = settings.topology.size(ofNode: node)
             for local in 0..<ranks {
-                let peer = settings.topology.rank(local, ofMachine: machine)
+                let peer = settings.topology.rank(local, ofNode: node)
                 unsafe scratch.destinations[local] = pointer(peer == rank ? .output(start) : .peerOutput(start, rank: peer), lane)
             }
             return ranks
@@ -154,7 +154,7 @@ extension StateMachine {
 
     private mutating func mapped(_ place: Place, _ peer: Int) -> UnsafeMutableRawPointer {
         guard let address = unsafe buffers[place.buffer.index].mapped[Int(slots[peer])] else {
-            invariantFailure("ranks of one machine see each other's memory")
+            invariantFailure("ranks of one node see each other's memory")
         }
         return unsafe address
     }

@@ -1,6 +1,6 @@
 internal import Reduction
 
-// For whoever drives thousands of machines in turn on one core: what belongs to each has left the caches when its turn comes again, lies apart, and
+// For whoever drives thousands of nodes in turn on one core: what belongs to each has left the caches when its turn comes again, lies apart, and
 // would be fetched one line after the other. Asked for one turn ahead, it is there.
 extension StateMachine {
     /// Has the caches fetch what the next event of the latest collective will need.
@@ -10,17 +10,17 @@ extension StateMachine {
         let peers = links.count / (ExecutorSettings.lanes * settings.channelsPerPeer + 2)
         let firstLink = lane * peers * settings.channelsPerPeer
         lanes.prefetch(lane..<lane + 1)
-        links.prefetch(firstLink..<firstLink + min(peers * settings.channelsPerPeer, Self.mostPrefetched))
+        links.prefetch(firstLink..<firstLink + min(peers * settings.channelsPerPeer, Self.maxPrefetched))
         slots.prefetch()
-        posted.prefetch(0..<Self.mostPrefetched)
-        completed.prefetch(0..<Self.mostPrefetched)
+        posted.prefetch(0..<Self.maxPrefetched)
+        completed.prefetch(0..<Self.maxPrefetched)
         outbox.prefetch()
-        for buffer in buffers.indices.prefix(Self.mostPrefetched) {
+        for buffer in buffers.indices.prefix(Self.maxPrefetched) {
             unsafe buffers[buffer].remotes.withUnsafeBytes { unsafe Kernels.prefetch($0.baseAddress, byteCount: 64) }
         }
         lanes[lane].moves.prefetch(0..<1)
     }
 
     /// Links, tickets and buffers, at most: of more, one event uses few.
-    private static var mostPrefetched: Int { 4 }
+    private static var maxPrefetched: Int { 4 }
 }

@@ -1,10 +1,10 @@
 extension ExecutorSettings {
     /// What an operation's schedule is computed from.
-    func shape(of operation: Operation, rank: Int, layout: Landing) -> Shape {
+    func shape(of operation: Operation, rank: Int, layout: ReceiveBuffers) -> Shape {
         let size = operation.type.byteCount
         return Shape(
             rank: rank, topology: topology, collective: operation.collective, count: operation.count, isInPlace: operation.isInPlace,
-            pieceElements: pieceBytes / size, leastPieceElements: Self.smallestPieceBytes / size, mostPieces: pieces,
+            chunkElements: chunkBytes / size, minChunkElements: Self.smallestChunkBytes / size, maxChunks: chunks,
             gatedSlots: layout.gatedSlots, channels: channelsPerPeer, messageElements: messageBytes / size)
     }
 }
@@ -79,10 +79,10 @@ extension StateMachine {
         lanes[lane].isPrepared = true
         lanes[lane].keepsMoves = false
         let larger = max(operation.inputExtent(worldSize: worldSize), operation.outputExtent(worldSize: worldSize)) * size
-        let machine = settings.topology.size(ofMachine: settings.topology.machine(of: rank))
+        let node = settings.topology.size(ofNode: settings.topology.node(of: rank))
         // A reduction in place has just read the lines that it stores into: they are in the cache, and past it the way is longer.
         let isOverwriting = operation.isInPlace && operation.collective.reduces
-        lanes[lane].isStreaming = !isOverwriting && larger * machine * (operation.isInPlace ? 1 : 2) > settings.cacheBytes
+        lanes[lane].isStreaming = !isOverwriting && larger * node * (operation.isInPlace ? 1 : 2) > settings.cacheBytes
         lanes[lane].usesEager = algorithm.isEager
         // A schedule too long for a program is none of small messages.
         lanes[lane].endsBeforeWrites =
@@ -95,7 +95,7 @@ extension StateMachine {
     /// Resolves a short program, since the same operation has come again.
     private mutating func keepMoves(_ lane: Int) {
         let program = lanes[lane].program
-        guard !program.isEmpty, program.count <= Lane.mostKeptMoves else { return }
+        guard !program.isEmpty, program.count <= Lane.maxKeptMoves else { return }
         let set = lanes[lane].eagerSet
         defer { lanes[lane].eagerSet = set }
         var moves: [Move] = []

@@ -3,7 +3,7 @@ public import Fabric
 /// Events, and the steps that they let a lane take.
 ///
 /// The steps of small operations are the most of what those cost: a lane, a link and a move are found once and then held by their addresses.
-// SAFETY (whole file): lanes, links and a lane's moves stay at their places: the machine makes the first two once; a lane's moves are replaced only
+// SAFETY (whole file): lanes, links and a lane's moves stay at their places: the node makes the first two once; a lane's moves are replaced only
 // where an operation starts on it, which no step does that runs on that lane.
 extension StateMachine {
     // MARK: events

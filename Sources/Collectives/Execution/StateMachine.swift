@@ -3,19 +3,19 @@ public import Fabric
 /// The executor without its fabric: a pure state machine that is given operations, arrivals and completions, and answers with writes.
 ///
 /// *One rule* keeps every peer's writes apart: a rank writes to another only what that one has asked for in the same operation, or what
-/// lands in an eager slot (`Landing`). So whatever the peer is doing, it can be ahead by one operation of a lane that concerns both.
+/// lands in an eager slot (`ReceiveBuffers`). So whatever the peer is doing, it can be ahead by one operation of a lane that concerns both.
 ///
 /// Nothing here is generic, so that it is compiled once, and nothing allocates once an operation's like has been seen.
 ///
-/// What an event passes through is `mutating` even where it changes nothing: the machine is then handed on by its address, where a borrowed one
+/// What an event passes through is `mutating` even where it changes nothing: the node is then handed on by its address, where a borrowed one
 /// is copied (768 bytes).
 @usableFromInline
 struct StateMachine: ~Copyable {
     @usableFromInline private(set) var settings: ExecutorSettings
     /// Operations submitted and not yet taken as finished, at most.
-    static let mostPending = 1024
-    /// Writes that the machine hands over at once; more wait for the next look.
-    static let mostInOutbox = 64
+    static let maxPending = 1024
+    /// Writes that the node hands over at once; more wait for the next look.
+    static let maxInOutbox = 64
 
     @usableFromInline private(set) var failure: CollectiveError?
     /// Whether there is one: asked all the time.
@@ -23,7 +23,7 @@ struct StateMachine: ~Copyable {
 
     let rank: Int
     let worldSize: Int
-    let layout: Landing
+    let layout: ReceiveBuffers
     /// Connected ranks; the place in this list is the peer's slot. -1 in `slots` for the others.
     let peers: [Int]
     let slots: PeerSlots
@@ -31,7 +31,7 @@ struct StateMachine: ~Copyable {
     let writeDepth: UInt64
     /// The source of a write is free as soon as the fabric has it.
     @usableFromInline let writesCompleteAtOnce: Bool
-    /// By number; the first is the landing memory.
+    /// By number; the first is the receive buffers.
     var buffers: [Buffer]
     let lanes: FixedArray<Lane>
     let links: FixedArray<Link>
@@ -117,34 +117,34 @@ struct StateMachine: ~Copyable {
         }
     }
 
-    init(_ settings: ExecutorSettings, rank: Int, peers: [Int], landing: Region, writeDepth: Int, writesCompleteAtOnce: Bool) {
+    init(_ settings: ExecutorSettings, rank: Int, peers: [Int], receiveBuffers: Region, writeDepth: Int, writesCompleteAtOnce: Bool) {
         self.settings = settings
         self.rank = rank
         self.writeDepth = UInt64(writeDepth)
         self.writesCompleteAtOnce = writesCompleteAtOnce
         worldSize = settings.worldSize
-        layout = settings.landing
+        layout = settings.receiveBuffers
         self.peers = peers
         slots = PeerSlots(peers, worldSize: settings.worldSize)
-        buffers = [Buffer(landing, peers: peers.count)]
+        buffers = [Buffer(receiveBuffers, peers: peers.count)]
         posted = FixedArray(Array(repeating: 0, count: peers.count * settings.channelsPerPeer))
         completed = FixedArray(Array(repeating: 0, count: peers.count * settings.channelsPerPeer))
         nothing = Write(
-            channel: Channel(peer: rank), source: landing, sourceOffset: 0,
+            channel: Channel(peer: rank), source: receiveBuffers, sourceOffset: 0,
             destination: RemoteRegion(peer: rank, identifier: 0, byteCount: 0), destinationOffset: 0, byteCount: 0, immediate: 0)
         lanes = FixedArray(Self.lanes(settings, rank: rank, peers: peers.count, filler: Move(write: nothing)))
         links = FixedArray(
             Array(repeating: Link(), count: (ExecutorSettings.lanes * settings.channelsPerPeer + 2) * peers.count))
-        outbox = Batch(capacity: Self.mostInOutbox, filler: nothing)
-        finished = Batch(capacity: Self.mostPending + lanes.count, filler: Finished(ticket: 0, isFailed: false))
+        outbox = Batch(capacity: Self.maxInOutbox, filler: nothing)
+        finished = Batch(capacity: Self.maxPending + lanes.count, filler: Finished(ticket: 0, isFailed: false))
         scratch = FoldScratch(capacity: settings.worldSize + 1)
-        pending.reserve(Self.mostPending)
+        pending.reserve(Self.maxPending)
     }
 
     /// Those of collectives first; then for each peer that of transfers to it, and that of transfers from it.
     private static func lanes(_ settings: ExecutorSettings, rank: Int, peers: Int, filler: Move) -> [Lane] {
         let shape = settings.shape(
-            of: Operation(.barrier, input: Place(.landing), count: 0, type: .float32), rank: rank, layout: settings.landing)
+            of: Operation(.barrier, input: Place(.receiveBuffers), count: 0, type: .float32), rank: rank, layout: settings.receiveBuffers)
         let idle = Schedule.alone(Alone(shape))
         let count = ExecutorSettings.lanes
         let collectives = (0..<count).map {
@@ -167,7 +167,7 @@ struct StateMachine: ~Copyable {
         return SharedBuffer(index: buffers.count - 1)
     }
 
-    /// - Returns: its memory; nil where only the landing memory is left.
+    /// - Returns: its memory; nil where only the receive buffers is left.
     mutating func removeLastBuffer() -> Region? { buffers.count > 1 ? buffers.removeLast().region : nil }
 
     mutating func adopt(_ costs: Costs) {
@@ -182,7 +182,7 @@ struct StateMachine: ~Copyable {
     @usableFromInline
     mutating func submit(_ operation: Operation) throws(CollectiveError) -> UInt64 {
         if hasFailed, let failure { throw failure }
-        invariant(unfinished < Self.mostPending, "operations not yet taken as finished are bounded by the caller")
+        invariant(unfinished < Self.maxPending, "operations not yet taken as finished are bounded by the caller")
         if let closedPeer {
             throw CollectiveError(
                 .fabric(.peerClosed), peer: closedPeer, operation: operation.name(sequence: nextToStart + UInt64(pending.count)),

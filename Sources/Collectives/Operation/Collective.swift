@@ -2,9 +2,9 @@
 ///
 /// | | input of each rank | output of each rank |
 /// |---|---|---|
-/// | allreduce | count | count: the reduction over all ranks |
+/// | allReduce | count | count: the reduction over all ranks |
 /// | reduceScatter | N x count | count: block `rank` of the reduction |
-/// | allgather | count | N x count: every rank's input, in the order of ranks |
+/// | allGather | count | N x count: every rank's input, in the order of ranks |
 /// | broadcast | count, the root's is read | count: the root's input |
 /// | reduce | count | count, the root's is written: the reduction |
 /// | allToAll | N x count | N x count: block `rank` of every rank's input |
@@ -14,7 +14,7 @@
 ///
 /// `send` and `receive` concern two ranks only; they are matched by their own order between these two.
 public enum Collective: Sendable, Equatable {
-    case allreduce, reduceScatter, allgather, allToAll, barrier
+    case allReduce, reduceScatter, allGather, allToAll, barrier
     case broadcast(root: Int)
     case reduce(root: Int)
     case gather(root: Int)
@@ -26,9 +26,9 @@ public enum Collective: Sendable, Equatable {
 extension Collective: CustomStringConvertible {
     public var description: String {
         switch self {
-        case .allreduce: "allreduce"
+        case .allReduce: "allreduce"
         case .reduceScatter: "reduce-scatter"
-        case .allgather: "allgather"
+        case .allGather: "allgather"
         case .allToAll: "all-to-all"
         case .barrier: "barrier"
         case .broadcast: "broadcast"
@@ -58,7 +58,7 @@ extension Collective: CustomStringConvertible {
 
     var reduces: Bool {
         switch self {
-        case .allreduce, .reduceScatter, .reduce: true
+        case .allReduce, .reduceScatter, .reduce: true
         default: false
         }
     }
@@ -67,9 +67,9 @@ extension Collective: CustomStringConvertible {
     var code: Int {
         let kind =
             switch self {
-            case .allreduce: 0
+            case .allReduce: 0
             case .reduceScatter: 1
-            case .allgather: 2
+            case .allGather: 2
             case .allToAll: 3
             case .barrier: 4
             case .broadcast: 5

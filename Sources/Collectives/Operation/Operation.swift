@@ -3,7 +3,7 @@ public import Reduction
 /// One collective, or one end of a transfer between two ranks, on shared buffers.
 ///
 /// In place, where input and output are the same place: that is where the larger of the two begins; a rank's own part of it is block
-/// `rank` (allgather and gather read it, reduceScatter and scatter leave the result in it). An all-to-all cannot be in place.
+/// `rank` (allGather and gather read it, reduceScatter and scatter leave the result in it). An all-to-all cannot be in place.
 /// Out of place, the two must not overlap.
 public struct Operation: Sendable, Equatable {
     public var collective: Collective
@@ -45,9 +45,9 @@ public struct Operation: Sendable, Equatable {
     /// Elements from the beginning of `input` that the operation may touch, on any rank.
     public func inputExtent(worldSize: Int) -> Int {
         switch collective {
-        case .allreduce, .broadcast, .reduce, .send: count
+        case .allReduce, .broadcast, .reduce, .send: count
         case .reduceScatter, .allToAll, .scatter: worldSize * count
-        case .allgather, .gather: isInPlace ? worldSize * count : count
+        case .allGather, .gather: isInPlace ? worldSize * count : count
         case .barrier, .receive: 0
         }
     }
@@ -55,8 +55,8 @@ public struct Operation: Sendable, Equatable {
     /// The same of `output`.
     public func outputExtent(worldSize: Int) -> Int {
         switch collective {
-        case .allreduce, .broadcast, .reduce, .receive: count
-        case .allgather, .allToAll, .gather: worldSize * count
+        case .allReduce, .broadcast, .reduce, .receive: count
+        case .allGather, .allToAll, .gather: worldSize * count
         case .reduceScatter, .scatter: isInPlace ? worldSize * count : count
         case .barrier, .send: 0
         }
@@ -65,7 +65,7 @@ public struct Operation: Sendable, Equatable {
     /// Where a rank's own input begins, in elements from `input`.
     func inputStart(of rank: Int) -> Int {
         switch collective {
-        case .allgather where isInPlace, .gather where isInPlace: rank * count
+        case .allGather where isInPlace, .gather where isInPlace: rank * count
         default: 0
         }
     }
@@ -100,12 +100,12 @@ public struct Operation: Sendable, Equatable {
     func name(sequence: UInt64) -> String {
         switch collective {
         case .barrier: "barrier #\(sequence)"
-        case .allreduce, .reduceScatter: "\(collective) #\(sequence) (\(reduction) of \(count) \(type))"
+        case .allReduce, .reduceScatter: "\(collective) #\(sequence) (\(reduction) of \(count) \(type))"
         case .reduce(let root): "\(collective) #\(sequence) (\(reduction) of \(count) \(type) to rank \(root))"
         case .broadcast(let root), .gather(let root), .scatter(let root): "\(collective) #\(sequence) (\(count) \(type), root \(root))"
         case .send(let peer): "send #\(sequence) of \(count) \(type) to rank \(peer)"
         case .receive(let peer): "receive #\(sequence) of \(count) \(type) from rank \(peer)"
-        case .allgather, .allToAll: "\(collective) #\(sequence) (\(count) \(type))"
+        case .allGather, .allToAll: "\(collective) #\(sequence) (\(count) \(type))"
         }
     }
 }

@@ -1,7 +1,7 @@
-/// A piece of memory that all ranks made known to each other, by its number: the same on every rank.
+/// A chunk of memory that all ranks made known to each other, by its number: the same on every rank.
 public struct SharedBuffer: Sendable, Hashable {
     public let index: Int
 
     /// The memory that peers write into unless they write into a user's buffer: every executor's first.
-    public static let landing = SharedBuffer(index: 0)
+    public static let receiveBuffers = SharedBuffer(index: 0)
 }

@@ -1,7 +1,7 @@
 public enum Action: Equatable, Sendable {
     case copy(from: Location, to: Location, count: Int)
     case fold(Fold)
-    /// Copies `count` elements of the own output to the same place of every other output of this machine.
+    /// Copies `count` elements of the own output to the same place of every other output of this node.
     case spread(start: Int, count: Int)
 
     /// Elements of each array.

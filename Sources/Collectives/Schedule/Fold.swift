@@ -3,21 +3,21 @@ public struct Fold: Equatable, Sendable {
     public enum Sources: Equatable, Sendable {
         /// A sum so far, then what this rank adds.
         case pair(Location, Location)
-        /// The inputs of this machine's ranks in their order, beginning with its `first`-th and going around; before them a sum so far.
-        case machine(partial: Location?, start: Int, first: Int)
+        /// The inputs of this node's ranks in their order, beginning with its `first`-th and going around; before them a sum so far.
+        case node(partial: Location?, start: Int, first: Int)
         /// What every rank wrote into its eager slot, from element `start` of it, in the order of ranks beginning with `first`; this rank's
         /// own part is its input from `inputStart`.
         case eager(first: Int, start: Int, inputStart: Int)
-        /// The same, machine by machine, beginning with machine `first`; what this rank adds is its input.
-        case eagerMachines(first: Int, start: Int)
+        /// The same, node by node, beginning with node `first`; what this rank adds is its input.
+        case eagerNodes(first: Int, start: Int)
         /// This rank's input, then the gated slots `0 ..< slots`.
         case inputAndSlots(start: Int, slots: Int)
     }
 
     public enum Target: Equatable, Sendable {
         case location(Location)
-        /// The outputs of all ranks of this machine.
-        case machine(start: Int)
+        /// The outputs of all ranks of this node.
+        case node(start: Int)
     }
 
     public var sources: Sources

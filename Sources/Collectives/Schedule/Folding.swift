@@ -6,19 +6,19 @@ struct Folding: Equatable, Sendable {
 
     /// Two ranks' order makes no difference; else one fold a segment, in its own order.
     private var segments: Int { shape.worldSize == 2 ? min(1, shape.count) : min(shape.worldSize, shape.count) }
-    private var machines: Int { shape.topology.machineCount }
+    private var nodes: Int { shape.topology.nodeCount }
     private var slices: Int { shape.topology.places }
 
-    var count: Int { shape.count > 0 && shape.topology.isNested ? slices * machines : segments }
+    var count: Int { shape.count > 0 && shape.topology.isNested ? slices * nodes : segments }
 
     subscript(index: Int) -> Action {
         guard shape.topology.isNested else {
             let range = part(index, of: segments, in: 0..<shape.count)
             return fold(.eager(first: index, start: range.lowerBound, inputStart: range.lowerBound), range)
         }
-        let (slice, segment) = index.quotientAndRemainder(dividingBy: machines)
-        let range = part(segment, of: machines, in: part(slice, of: slices, in: 0..<shape.count))
-        return fold(.eagerMachines(first: segment, start: range.lowerBound), range)
+        let (slice, segment) = index.quotientAndRemainder(dividingBy: nodes)
+        let range = part(segment, of: nodes, in: part(slice, of: slices, in: 0..<shape.count))
+        return fold(.eagerNodes(first: segment, start: range.lowerBound), range)
     }
 
     private func fold(_ sources: Fold.Sources, _ range: Range<Int>) -> Action {

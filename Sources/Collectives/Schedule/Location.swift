@@ -2,11 +2,11 @@
 public enum Location: Equatable, Sendable {
     case input(Int)
     case output(Int)
-    /// A slot of the landing memory that peers write into after this rank has invited them.
+    /// A slot of the receive buffers that peers write into after this rank has invited them.
     case gated(slot: Int)
-    /// The slot of a rank in the landing memory that peers write into unasked; see `Landing`. `Doubling` numbers them in its own way.
+    /// The slot of a rank in the receive buffers that peers write into unasked; see `ReceiveBuffers`. `RecursiveDoubling` numbers them in its own way.
     case eager(rank: Int)
-    /// Memory of a rank on this machine, seen through its mapping.
+    /// Memory of a rank on this node, seen through its mapping.
     case peerInput(Int, rank: Int)
     case peerOutput(Int, rank: Int)
 }

@@ -2,33 +2,33 @@
 public enum Schedule: Equatable, Sendable {
     case alone(Alone)
     case ring(Ring)
-    case chain(Chain)
+    case pipeline(Pipeline)
     case direct(Direct)
     case oneShot(OneShot)
-    case logarithmic(Logarithmic)
-    case doubling(Doubling)
+    case bruck(Bruck)
+    case recursiveDoubling(RecursiveDoubling)
     case tree(Tree)
     case pairwise(Pairwise)
-    case transfer(Transfer)
+    case pointToPoint(PointToPoint)
 
     /// - Parameter algorithm: one that `Algorithm.supports` says is possible.
     public init(_ algorithm: Algorithm, _ shape: Shape) {
         if shape.collective.peer != nil {
-            self = .transfer(Transfer(shape))
+            self = .pointToPoint(PointToPoint(shape))
         } else if shape.worldSize == 1 {
             self = .alone(Alone(shape))
         } else {
             switch algorithm {
             case .ring:
                 switch shape.collective {
-                case .broadcast, .reduce: self = .chain(Chain(shape))
+                case .broadcast, .reduce: self = .pipeline(Pipeline(shape))
                 default: self = .ring(Ring(shape, isHierarchical: false))
                 }
             case .hierarchical: self = .ring(Ring(shape, isHierarchical: true))
             case .direct: self = .direct(Direct(shape))
             case .oneShot: self = .oneShot(OneShot(shape))
-            case .logarithmic: self = .logarithmic(Logarithmic(shape))
-            case .doubling: self = .doubling(Doubling(shape))
+            case .bruck: self = .bruck(Bruck(shape))
+            case .recursiveDoubling: self = .recursiveDoubling(RecursiveDoubling(shape))
             case .tree: self = .tree(Tree(shape))
             case .pairwise: self = .pairwise(Pairwise(shape))
             }
@@ -39,14 +39,14 @@ public enum Schedule: Equatable, Sendable {
         switch self {
         case .alone(let schedule): schedule.count
         case .ring(let schedule): schedule.count
-        case .chain(let schedule): schedule.count
+        case .pipeline(let schedule): schedule.count
         case .direct(let schedule): schedule.count
         case .oneShot(let schedule): schedule.count
-        case .logarithmic(let schedule): schedule.count
-        case .doubling(let schedule): schedule.count
+        case .bruck(let schedule): schedule.count
+        case .recursiveDoubling(let schedule): schedule.count
         case .tree(let schedule): schedule.count
         case .pairwise(let schedule): schedule.count
-        case .transfer(let schedule): schedule.count
+        case .pointToPoint(let schedule): schedule.count
         }
     }
 
@@ -54,14 +54,14 @@ public enum Schedule: Equatable, Sendable {
         switch self {
         case .alone(let schedule): schedule[index]
         case .ring(let schedule): schedule[index]
-        case .chain(let schedule): schedule[index]
+        case .pipeline(let schedule): schedule[index]
         case .direct(let schedule): schedule[index]
         case .oneShot(let schedule): schedule[index]
-        case .logarithmic(let schedule): schedule[index]
-        case .doubling(let schedule): schedule[index]
+        case .bruck(let schedule): schedule[index]
+        case .recursiveDoubling(let schedule): schedule[index]
         case .tree(let schedule): schedule[index]
         case .pairwise(let schedule): schedule[index]
-        case .transfer(let schedule): schedule[index]
+        case .pointToPoint(let schedule): schedule[index]
         }
     }
 }

@@ -2,7 +2,7 @@
 public struct Send: Equatable, Sendable {
     public enum Target: Equatable, Sendable {
         case gated(slot: Int)
-        /// The slot of this rank, or of the one whose data it passes on; of `Doubling` as in `Location`.
+        /// The slot of this rank, or of the one whose data it passes on; of `RecursiveDoubling` as in `Location`.
         case eager(rank: Int)
         /// Counted from where the peer's own output begins.
         case output(Int)

@@ -7,11 +7,11 @@ public struct Shape: Equatable, Sendable {
     public var count: Int
     public var isInPlace: Bool
     /// What a gated slot takes, in elements; at least 1.
-    public var pieceElements: Int
-    /// A smaller piece is not worth a message of its own.
-    public var leastPieceElements: Int
-    /// Pieces of a segment that travel together, at most.
-    public var mostPieces: Int
+    public var chunkElements: Int
+    /// A smaller chunk is not worth a message of its own.
+    public var minChunkElements: Int
+    /// Chunks of a segment that travel together, at most.
+    public var maxChunks: Int
     /// Gated slots of one lane.
     public var gatedSlots: Int
     /// Channels to each peer.
@@ -19,7 +19,7 @@ public struct Shape: Equatable, Sendable {
     /// The most elements of one write.
     public var messageElements: Int
     /// Messages of a rank that another may have unread, where their number grows with the buffer; at least 2.
-    public var mostUnread = ExecutorSettings.mostUnread
+    public var maxUnread = ExecutorSettings.maxUnread
 
     public var worldSize: Int { topology.worldSize }
 

@@ -2,25 +2,25 @@ internal import Reduction
 
 /// How a collective is carried out. Each is described in the file of its schedule.
 public enum Algorithm: String, Sendable, CaseIterable {
-    /// One pass over mapped buffers, on one machine.
+    /// One pass over mapped buffers, on one node.
     case direct
     /// Everyone writes to everyone, small messages.
     case oneShot = "oneshot"
     /// Small messages at many ranks.
-    case logarithmic = "log"
+    case bruck
     /// Middling messages between many ranks: sums swapped in pairs.
-    case doubling
+    case recursiveDoubling = "recursive-doubling"
     /// Pipelined around all ranks; a chain where there is a root.
     case ring
     /// Binomial, where there is a root.
     case tree
     /// Block by block.
     case pairwise
-    /// Inside the machines through their memory, between them one ring for each place.
+    /// Inside the nodes through their memory, between them one ring for each place.
     case hierarchical
 
     /// Whether peers write into eager slots, unasked.
-    package var isEager: Bool { self == .oneShot || self == .logarithmic || self == .doubling }
+    package var isEager: Bool { self == .oneShot || self == .bruck || self == .recursiveDoubling }
 
     var code: UInt8 { UInt8(Self.allCases.firstIndex(of: self)!) }
 
@@ -32,17 +32,17 @@ public enum Algorithm: String, Sendable, CaseIterable {
         case (_, .send), (_, .receive): return self == .pairwise
         case (_, _) where settings.worldSize == 1: return true
         case (.direct, .barrier): return false
-        case (.direct, _): return settings.topology.isOneMachine
-        case (.oneShot, .barrier), (.logarithmic, .barrier): return true
-        case (.oneShot, .allreduce), (.oneShot, .reduceScatter), (.oneShot, .allgather), (.oneShot, .allToAll): return fitsSlot
-        case (.logarithmic, .allreduce), (.logarithmic, .allgather): return fitsSlot
-        case (.doubling, .allreduce):
-            let (ranks, slots) = (settings.worldSize, Doubling.slots(worldSize: settings.worldSize))
-            return ranks >= Doubling.leastRanks && byteCount <= ranks * settings.eagerBytes / slots
-        case (.ring, .allreduce), (.ring, .reduceScatter), (.ring, .allgather), (.ring, .broadcast), (.ring, .reduce): return true
-        case (.hierarchical, .allreduce): return settings.topology.isNested
+        case (.direct, _): return settings.topology.isOneNode
+        case (.oneShot, .barrier), (.bruck, .barrier): return true
+        case (.oneShot, .allReduce), (.oneShot, .reduceScatter), (.oneShot, .allGather), (.oneShot, .allToAll): return fitsSlot
+        case (.bruck, .allReduce), (.bruck, .allGather): return fitsSlot
+        case (.recursiveDoubling, .allReduce):
+            let (ranks, slots) = (settings.worldSize, RecursiveDoubling.slots(worldSize: settings.worldSize))
+            return ranks >= RecursiveDoubling.minRanks && byteCount <= ranks * settings.eagerBytes / slots
+        case (.ring, .allReduce), (.ring, .reduceScatter), (.ring, .allGather), (.ring, .broadcast), (.ring, .reduce): return true
+        case (.hierarchical, .allReduce): return settings.topology.isNested
         case (.tree, .broadcast): return byteCount <= settings.messageBytes
-        case (.tree, .reduce): return byteCount <= settings.pieceBytes
+        case (.tree, .reduce): return byteCount <= settings.chunkBytes
         case (.pairwise, .allToAll), (.pairwise, .gather), (.pairwise, .scatter): return true
         default: return false
         }
@@ -53,20 +53,20 @@ public enum Algorithm: String, Sendable, CaseIterable {
     static func candidates(for collective: Collective, byteCount: Int, type: ElementType, in settings: ExecutorSettings) -> [Algorithm] {
         let possible = allCases.filter { $0.supports(collective, byteCount: byteCount, in: settings) }
         if settings.worldSize == 1 { return [possible[0]] }
-        if settings.topology.isOneMachine {
-            return possible.filter { ![.doubling, .ring, .tree, .pairwise].contains($0) || collective.peer != nil }
+        if settings.topology.isOneNode {
+            return possible.filter { ![.recursiveDoubling, .ring, .tree, .pairwise].contains($0) || collective.peer != nil }
         }
         switch collective {
         case .reduce: return [byteCount <= fixedSmallBytes && possible.contains(.tree) ? .tree : .ring]
-        case .allreduce, .reduceScatter:
-            let large: Algorithm = settings.topology.isNested && collective == .allreduce ? .hierarchical : .ring
-            let small = possible.filter { $0 == .oneShot || $0 == .logarithmic }
-            let (ranks, hops) = (settings.worldSize, Doubling.hops(worldSize: settings.worldSize))
-            if collective == .allreduce, !settings.topology.isNested, hops < ranks - 1 {
+        case .allReduce, .reduceScatter:
+            let large: Algorithm = settings.topology.isNested && collective == .allReduce ? .hierarchical : .ring
+            let small = possible.filter { $0 == .oneShot || $0 == .bruck }
+            let (ranks, hops) = (settings.worldSize, RecursiveDoubling.hops(worldSize: settings.worldSize))
+            if collective == .allReduce, !settings.topology.isNested, hops < ranks - 1 {
                 // Guests cost two hops more, in which more can be gathered.
                 let gathered = ranks.nonzeroBitCount == 1 ? fixedGatheredBytes : 4 * fixedGatheredBytes
                 if !small.isEmpty, byteCount <= gathered / (ranks - 1) { return small }
-                return byteCount <= fixedDoublingBytes && possible.contains(.doubling) ? [.doubling] : [large]
+                return byteCount <= fixedDoublingBytes && possible.contains(.recursiveDoubling) ? [.recursiveDoubling] : [large]
             }
             guard type.byteCount == 2 else { return small + [large] }
             return byteCount <= fixedSmallBytes && !small.isEmpty ? small : [large]
@@ -79,6 +79,6 @@ public enum Algorithm: String, Sendable, CaseIterable {
     /// Where everyone's part is gathered as long as a rank gets no more than this; then sums are swapped. A wire of 100 Gb/s would gather
     /// more (by `Costs.typical` up to 32 KiB between 4 ranks, 19 KiB between 8), soft-RoCE less: there each message costs a core.
     static let fixedGatheredBytes = 8 << 10
-    /// Up to here the messages that `doubling` saves weigh more than the bytes that it sends twice.
+    /// Up to here the messages that `recursive-doubling` saves weigh more than the bytes that it sends twice.
     static let fixedDoublingBytes = 64 << 10
 }

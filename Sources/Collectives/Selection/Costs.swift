@@ -1,4 +1,4 @@
-/// What a machine and its wire cost, measured at the start or loaded; the same table on every rank.
+/// What a node and its wire cost, measured at the start or loaded; the same table on every rank.
 public struct Costs: Sendable, Equatable, Codable {
     /// Of a message between two ranks: microseconds until it is there, and microseconds for each byte of it.
     public struct Link: Sendable, Equatable, Codable {
@@ -13,7 +13,7 @@ public struct Costs: Sendable, Equatable, Codable {
 
     /// Between ranks that see each other's memory.
     public var near: Link
-    /// Between machines.
+    /// Between nodes.
     public var far: Link
     /// Microseconds to reduce a byte from each of two sources.
     public var reducePerByte: Double
@@ -29,7 +29,7 @@ public struct Costs: Sendable, Equatable, Codable {
         [near.latency, near.perByte, far.latency, far.perByte, reducePerByte].allSatisfy { $0.isFinite && $0 > 0 }
     }
 
-    /// Round figures of a present-day machine and a 100 Gb/s network.
+    /// Round figures of a present-day node and a 100 Gb/s network.
     public static let typical = Costs(
         near: Link(latency: 0.2, perByte: 1 / 15_000), far: Link(latency: 3, perByte: 1 / 11_000), reducePerByte: 1 / 20_000)
 
@@ -41,35 +41,35 @@ public struct Costs: Sendable, Equatable, Codable {
         let ranks = Double(topology.worldSize)
         let bytes = Double(byteCount)
         guard ranks > 1 else { return bytes * near.perByte }
-        let link = topology.isOneMachine ? near : far
+        let link = topology.isOneNode ? near : far
         let others = ranks - 1
         let rounds = ranks.logarithm
-        let everyone = collective == .allreduce || collective == .reduce(root: collective.root) ? 1 : ranks
+        let everyone = collective == .allReduce || collective == .reduce(root: collective.root) ? 1 : ranks
         switch algorithm {
         case .direct:
             // Each rank reads and writes its share of all buffers; two signals.
             return 2 * signals(link, others) + bytes * everyone * (near.perByte + reducePerByte)
         case .oneShot:
             return signals(link, others) + others * bytes * (link.perByte + reducePerByte)
-        case .logarithmic:
+        case .bruck:
             return rounds * signals(link, 1) + others * bytes * (link.perByte + reducePerByte)
-        case .doubling:
-            return Double(Doubling.hops(worldSize: topology.worldSize)) * (link.latency + bytes * (link.perByte + reducePerByte))
+        case .recursiveDoubling:
+            return Double(RecursiveDoubling.hops(worldSize: topology.worldSize)) * (link.latency + bytes * (link.perByte + reducePerByte))
         case .ring:
             if collective.root >= 0 { return others * (link.latency + bytes / 32 * link.perByte) + bytes * link.perByte }
-            let hops = collective == .allreduce ? 2 * others : others
+            let hops = collective == .allReduce ? 2 * others : others
             let block = bytes * everyone / ranks
-            let reduced = collective == .allgather ? 0 : others * block * reducePerByte
+            let reduced = collective == .allGather ? 0 : others * block * reducePerByte
             return link.latency + hops * (link.latency + block * link.perByte) + reduced
         case .tree: return link.latency + rounds * (link.latency + bytes * link.perByte)
         case .pairwise: return link.latency + others * (link.latency + bytes * link.perByte)
         case .hierarchical:
-            let machines = Double(topology.machineCount)
+            let nodes = Double(topology.nodeCount)
             let places = Double(topology.places)
             // The largest one has the most to add, and the last word.
-            let local = Double((0..<topology.machineCount).map(topology.size(ofMachine:)).max() ?? 1)
+            let local = Double((0..<topology.nodeCount).map(topology.size(ofNode:)).max() ?? 1)
             let slice = bytes / places
-            let ring = 2 * (machines - 1) * (far.latency + slice / machines * (far.perByte + reducePerByte))
+            let ring = 2 * (nodes - 1) * (far.latency + slice / nodes * (far.perByte + reducePerByte))
             return 2 * signals(near, local - 1) + far.latency + ring + slice * local * (near.perByte + reducePerByte)
         }
     }

@@ -1,25 +1,25 @@
-/// Which ranks see each other's memory. A machine is a set of ranks that do; a rank that sees nobody's is a machine of its own.
+/// Which ranks see each other's memory. A node is a set of ranks that do; a rank that sees nobody's is a node of its own.
 ///
 /// Immutable, and shared by all that hold it: for thousands of ranks it is large.
 public final class Topology: Sendable, Equatable {
     public let worldSize: Int
-    /// All ranks, machine by machine, ascending inside each; machines in the order of their first ranks.
+    /// All ranks, node by node, ascending inside each; nodes in the order of their first ranks.
     private let ranks: [Int]
-    /// Where each machine begins in `ranks`, and the end.
+    /// Where each node begins in `ranks`, and the end.
     private let starts: [Int]
-    private let machines: [Int]
-    /// Places that every machine has: the ranks of the smallest one.
+    private let nodes: [Int]
+    /// Places that every node has: the ranks of the smallest one.
     public let places: Int
-    /// Several machines of several ranks each: what is reduced inside a machine first. Where some have more than twice as many ranks as others,
+    /// Several nodes of several ranks each: what is reduced inside a node first. Where some have more than twice as many ranks as others,
     /// those of the common places would do too much of the work alone.
     public let isNested: Bool
 
-    /// - Parameter machineOfRank: any names; equal ones are one machine.
-    public init<Name: Hashable>(machineOfRank: [Name]) {
-        worldSize = machineOfRank.count
+    /// - Parameter nodeOfRank: any names; equal ones are one node.
+    public init<Name: Hashable>(nodeOfRank: [Name]) {
+        worldSize = nodeOfRank.count
         var numbers: [Name: Int] = [:]
         var members: [[Int]] = []
-        machines = machineOfRank.enumerated().map { rank, name in
+        nodes = nodeOfRank.enumerated().map { rank, name in
             if let known = numbers[name] {
                 members[known].append(rank)
                 return known
@@ -35,22 +35,22 @@ public final class Topology: Sendable, Equatable {
         isNested = members.count > 1 && places > 1 && (sizes.max() ?? 1) <= 2 * places
     }
 
-    /// All ranks on one machine.
-    public static func oneMachine(worldSize: Int) -> Topology { Topology(machineOfRank: Array(repeating: 0, count: worldSize)) }
+    /// All ranks on one node.
+    public static func oneNode(worldSize: Int) -> Topology { Topology(nodeOfRank: Array(repeating: 0, count: worldSize)) }
 
     /// Nobody sees anybody's memory.
-    public static func apart(worldSize: Int) -> Topology { Topology(machineOfRank: Array(0..<worldSize)) }
+    public static func apart(worldSize: Int) -> Topology { Topology(nodeOfRank: Array(0..<worldSize)) }
 
-    public var machineCount: Int { starts.count - 1 }
-    public var isOneMachine: Bool { machineCount == 1 }
+    public var nodeCount: Int { starts.count - 1 }
+    public var isOneNode: Bool { nodeCount == 1 }
 
-    public func machine(of rank: Int) -> Int { machines[rank] }
-    public func size(ofMachine machine: Int) -> Int { starts[machine + 1] - starts[machine] }
-    public func rank(_ local: Int, ofMachine machine: Int) -> Int { ranks[starts[machine] + local] }
-    /// The rank's place among those of its machine.
+    public func node(of rank: Int) -> Int { nodes[rank] }
+    public func size(ofNode node: Int) -> Int { starts[node + 1] - starts[node] }
+    public func rank(_ local: Int, ofNode node: Int) -> Int { ranks[starts[node] + local] }
+    /// The rank's place among those of its node.
     public func local(of rank: Int) -> Int {
-        let machine = machines[rank]
-        return ranks[starts[machine]..<starts[machine + 1]].firstIndex(of: rank)! - starts[machine]
+        let node = nodes[rank]
+        return ranks[starts[node]..<starts[node + 1]].firstIndex(of: rank)! - starts[node]
     }
 
     public static func == (left: Topology, right: Topology) -> Bool {

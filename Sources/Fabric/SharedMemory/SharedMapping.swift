@@ -19,11 +19,11 @@ final class SharedMapping: @unchecked Sendable {
     private static let granularity = 4096
 
     /// Below it a huge page is mostly wasted, and there are few.
-    private static let leastForHugePages = 2 << 20
+    private static let minForHugePages = 2 << 20
 
     /// New zeroed memory of at least `byteCount` bytes, taken at once: of huge pages, if the administrator set some aside that are free.
     static func allocate(byteCount: Int) throws(FabricError) -> SharedMapping {
-        let hugePage = byteCount < leastForHugePages ? 0 : Int(platform_free_huge_page(UInt64(byteCount)))
+        let hugePage = byteCount < minForHugePages ? 0 : Int(platform_free_huge_page(UInt64(byteCount)))
         if hugePage > 0, let huge = try? SharedMapping(creating: byteCount, granularity: hugePage, isHuge: true),
             (try? huge.takeAll(during: .allocate, peer: nil)) != nil
         {

@@ -25,7 +25,7 @@ public struct SharedMemoryFabric: Fabric, ~Copyable {
     /// How long a dead peer may go unnoticed while we sleep.
     var livenessIntervalMilliseconds: UInt64 = 50
 
-    static let mostDepth = 1 << 20
+    static let maxDepth = 1 << 20
 
     let configuration: SharedMemoryConfiguration
     /// Where the peers leave word for us.
@@ -75,11 +75,11 @@ public struct SharedMemoryFabric: Fabric, ~Copyable {
     public init(_ configuration: SharedMemoryConfiguration) throws(FabricError) {
         let depth = configuration.arrivalDepth
         guard configuration.worldSize > 0, 0..<configuration.worldSize ~= configuration.rank, configuration.channelsPerPeer > 0,
-            1...Self.mostDepth ~= depth
+            1...Self.maxDepth ~= depth
         else {
             throw FabricError(
                 .resource, during: .open, detail: "rank \(configuration.rank) of \(configuration.worldSize), depth \(depth)",
-                remedy: "ranks count from 0, and the depth is at most \(Self.mostDepth)")
+                remedy: "ranks count from 0, and the depth is at most \(Self.maxDepth)")
         }
         let control = try ControlSegment(
             allocating: .init(

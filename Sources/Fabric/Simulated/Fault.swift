@@ -3,8 +3,8 @@ public struct Fault: Sendable, Equatable, CustomStringConvertible {
     public enum Kind: Sendable, Equatable {
         /// The rank's process is dead; its kernel tells the peers.
         case crash
-        /// Its machine is dead, with all ranks on it: nobody tells anybody, writes to it get nowhere.
-        case machineDeath
+        /// Its node is dead, with all ranks on it: nobody tells anybody, writes to it get nowhere.
+        case nodeDeath
         /// The rank does not run for `nanoseconds` (SIGSTOP, a debugger, a page fault). What its NIC has been given goes on.
         case pause
         /// The rank computes so many times slower for `nanoseconds`.
@@ -33,7 +33,7 @@ public struct Fault: Sendable, Equatable, CustomStringConvertible {
     public var name: String {
         switch kind {
         case .crash: "crash"
-        case .machineDeath: "machine-death"
+        case .nodeDeath: "node-death"
         case .pause: "pause"
         case .slowness: "slow-rank"
         case .cableCut: "cable-cut"

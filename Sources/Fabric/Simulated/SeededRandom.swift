@@ -1,4 +1,4 @@
-/// The simulation's only source of chance: SplitMix64, the same numbers for the same seed on every machine.
+/// The simulation's only source of chance: SplitMix64, the same numbers for the same seed on every node.
 /// Source: Steele, Lea and Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014.
 public struct SeededRandom: Sendable {
     private var state: UInt64

@@ -141,7 +141,7 @@ public struct SimulatedFabric: Fabric, ~Copyable {
         let (place, owner) = (place, base + region.peer)
         // SAFETY: the network owns the region's memory, or its owner keeps it, until it is released.
         return unsafe network.withWorld { world in
-            guard world.machine(of: place) == world.machine(of: owner) else { return nil }
+            guard world.node(of: place) == world.node(of: owner) else { return nil }
             let attachment = world.ranks[place].attachments[Int(region.identifier)]
             return unsafe attachment.isLive ? world.ranks[owner].regions[Int(attachment.region)].base : nil
         }

@@ -1,7 +1,7 @@
 public import Fabric
 internal import Foundation
 
-/// The world that simulated fabrics live in: virtual clock, event queue, machines, wires and memory, all from one seed.
+/// The world that simulated fabrics live in: virtual clock, event queue, nodes, wires and memory, all from one seed.
 ///
 /// *Driven* (the usual way): one thread asks `advance` which rank is to run, lets that rank's program take its events, and asks again. Nothing
 /// blocks; the fabrics' `wait` only sets an alarm. The same options, faults and calls give the same events, byte for byte.

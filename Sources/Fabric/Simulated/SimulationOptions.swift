@@ -8,13 +8,13 @@ public struct SimulationOptions: Sendable {
     public var groups: [Group] = []
 
     /// Ranks that form a world of their own beside the world, as the members of a communicator made by `split` do. Each member has memory, queues,
-    /// connections and a thread of its own, and shares its rank's machine, cables and fate.
+    /// connections and a thread of its own, and shares its rank's node, cables and fate.
     public struct Group: Sendable {
         /// What reports call it.
         public var number: Int
         /// Ranks of the world, each once, in the order of their numbers in the group.
         public var members: [Int]
-        /// As the world's; such writes are for members on one machine.
+        /// As the world's; such writes are for members on one node.
         public var writeDepth = 1024
         public var arrivalDepth = 1024
         public var writesCompleteAtOnce = false
@@ -34,9 +34,9 @@ public struct SimulationOptions: Sendable {
     /// Fabrics of another key refuse to connect, as those of another job do.
     public var jobKey: UInt64 = 0
 
-    // MARK: machines and wires
+    // MARK: nodes and wires
 
-    /// One direction of a cable, or a machine's memory.
+    /// One direction of a cable, or a node's memory.
     public struct Wire: Sendable {
         /// From the last byte's departure to its arrival.
         public var latencyNanoseconds: UInt64
@@ -54,19 +54,19 @@ public struct SimulationOptions: Sendable {
     public enum Topology: Sendable, Equatable {
         /// Every NIC's cable ends in one switch that never blocks.
         case oneSwitch
-        /// Leaf switches of so many machines each, under a spine that never blocks. The uplink of a leaf carries the sum of its machines' NICs divided by
+        /// Leaf switches of so many nodes each, under a spine that never blocks. The uplink of a leaf carries the sum of its nodes' NICs divided by
         /// the oversubscription; the latency to another leaf is twice that inside one.
-        case fatTree(machinesPerLeaf: Int, oversubscription: Double)
+        case fatTree(nodesPerLeaf: Int, oversubscription: Double)
     }
 
     public var topology = Topology.oneSwitch
-    /// Ranks `m * ranksPerMachine ..< (m + 1) * ranksPerMachine` are machine m; they see each other's memory.
-    public var ranksPerMachine = 1
-    /// The machine's local rank i uses NIC i mod this.
-    public var nicsPerMachine = 1
+    /// Ranks `m * ranksPerNode ..< (m + 1) * ranksPerNode` are node m; they see each other's memory.
+    public var ranksPerNode = 1
+    /// The node's local rank i uses NIC i mod this.
+    public var nicsPerNode = 1
     /// From NIC to NIC through the switch; each direction of a NIC's cable carries that rate.
     public var wire = Wire(latencyNanoseconds: 2_000, bytesPerNanosecond: 12.5)
-    /// Between ranks of one machine; all of them share the rate.
+    /// Between ranks of one node; all of them share the rate.
     public var memory = Wire(latencyNanoseconds: 200, bytesPerNanosecond: 16)
 
     // MARK: the cost of computing
@@ -115,7 +115,7 @@ public struct SimulationOptions: Sendable {
 
     /// How long a write may get nowhere before its peer is given up (retries exhausted).
     public var retryNanoseconds: UInt64 = 500_000_000
-    /// From a rank's death to its peers' learning of it, where its machine lives on.
+    /// From a rank's death to its peers' learning of it, where its node lives on.
     public var deathNoticeNanoseconds: UInt64 = 1_000_000
 
     // MARK: the simulation itself
@@ -138,8 +138,8 @@ public struct SimulationOptions: Sendable {
     // MARK: places
 
     /// Of a rank of the world.
-    public func machine(of rank: Int) -> Int { rank / ranksPerMachine }
+    public func node(of rank: Int) -> Int { rank / ranksPerNode }
 
-    /// The NIC of a rank of the world, numbered through all machines. It has one cable.
-    public func nic(of rank: Int) -> Int { machine(of: rank) * nicsPerMachine + rank % ranksPerMachine % nicsPerMachine }
+    /// The NIC of a rank of the world, numbered through all nodes. It has one cable.
+    public func nic(of rank: Int) -> Int { node(of: rank) * nicsPerNode + rank % ranksPerNode % nicsPerNode }
 }

@@ -22,7 +22,7 @@ struct Hops {
 /// A rank's state, but for its program, which is the driver's. A rank has one in the world and one more in each group that it is a member of; wherever the
 /// tables say "rank", it is the number of one of these: the world's first, in order, then those of each group.
 struct RankState {
-    /// The rank of the world that this is, on whose machine it runs.
+    /// The rank of the world that this is, on whose node it runs.
     var host: Int32
     /// Where the states of its world or group begin: what its peers' numbers are counted from.
     var base: Int32
@@ -162,7 +162,7 @@ struct Flow {
     var since: UInt64 = 0
 }
 
-/// One direction of a cable, an uplink, or a machine's memory, shared equally by the flows that are active on it.
+/// One direction of a cable, an uplink, or a node's memory, shared equally by the flows that are active on it.
 struct WireState {
     var bytesPerNanosecond: Double
     var fraction = 1.0

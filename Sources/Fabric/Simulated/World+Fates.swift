@@ -22,7 +22,7 @@ extension World {
         let rank = turn.fault.rank
         switch turn.fault.kind {
         case .crash: for state in ranks.indices where Int(ranks[state].host) == rank { crash(state) }
-        case .machineDeath: for state in ranks.indices where machine(of: state) == machine(of: rank) { stop(state) }
+        case .nodeDeath: for state in ranks.indices where node(of: state) == node(of: rank) { stop(state) }
         case .pause:
             for state in ranks.indices where Int(ranks[state].host) == rank && !turn.isEnd {
                 ranks[state].pausedUntil = max(ranks[state].pausedUntil, clock + turn.fault.forNanoseconds)

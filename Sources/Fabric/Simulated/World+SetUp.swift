@@ -1,4 +1,4 @@
-// Who is there, on which machine, and over which wires they reach each other.
+// Who is there, on which node, and over which wires they reach each other.
 extension World {
     static func ranks(_ options: SimulationOptions) -> [RankState] {
         var ranks = (0..<options.worldSize).map {
@@ -18,8 +18,8 @@ extension World {
         return ranks
     }
 
-    /// The world's machine that it runs on.
-    func machine(of rank: Int) -> Int { options.machine(of: Int(ranks[rank].host)) }
+    /// The world's node that it runs on.
+    func node(of rank: Int) -> Int { options.node(of: Int(ranks[rank].host)) }
 
     /// What all ranks are called in a report.
     var names: [String] {
@@ -34,16 +34,16 @@ extension World {
         return "rank \(rank - Int(ranks[rank].base)) of group \(options.groups[Int(ranks[rank].group)].number)"
     }
 
-    var machineCount: Int { (options.worldSize + options.ranksPerMachine - 1) / options.ranksPerMachine }
+    var nodeCount: Int { (options.worldSize + options.ranksPerNode - 1) / options.ranksPerNode }
 
-    /// Two wires for each NIC (out, in), one for each machine's memory, two for each leaf (up, down), in this order.
+    /// Two wires for each NIC (out, in), one for each node's memory, two for each leaf (up, down), in this order.
     mutating func addWires() {
-        let nics = machineCount * options.nicsPerMachine
+        let nics = nodeCount * options.nicsPerNode
         wires += repeatElement(WireState(bytesPerNanosecond: options.wire.bytesPerNanosecond), count: 2 * nics)
-        wires += repeatElement(WireState(bytesPerNanosecond: options.memory.bytesPerNanosecond), count: machineCount)
-        guard case .fatTree(let machinesPerLeaf, let oversubscription) = options.topology else { return }
-        let leaves = (machineCount + machinesPerLeaf - 1) / machinesPerLeaf
-        let rate = options.wire.bytesPerNanosecond * Double(machinesPerLeaf * options.nicsPerMachine) / oversubscription
+        wires += repeatElement(WireState(bytesPerNanosecond: options.memory.bytesPerNanosecond), count: nodeCount)
+        guard case .fatTree(let nodesPerLeaf, let oversubscription) = options.topology else { return }
+        let leaves = (nodeCount + nodesPerLeaf - 1) / nodesPerLeaf
+        let rate = options.wire.bytesPerNanosecond * Double(nodesPerLeaf * options.nicsPerNode) / oversubscription
         wires += repeatElement(WireState(bytesPerNanosecond: rate), count: 2 * leaves)
     }
 
@@ -75,20 +75,20 @@ extension World {
     private func path(
         from: Int, to: Int
     ) -> (wires: Hops, count: Int32, latency: UInt64, jitter: UInt64) {
-        let machines = (machine(of: from), machine(of: to))
-        let nics = 2 * machineCount * options.nicsPerMachine
-        if machines.0 == machines.1 {
-            let memory = Int32(truncatingIfNeeded: nics + machines.0)
+        let nodes = (node(of: from), node(of: to))
+        let nics = 2 * nodeCount * options.nicsPerNode
+        if nodes.0 == nodes.1 {
+            let memory = Int32(truncatingIfNeeded: nics + nodes.0)
             return (Hops(memory), 1, options.memory.latencyNanoseconds, options.memory.jitterNanoseconds)
         }
         let ends = (Int32(truncatingIfNeeded: cable(of: from).out), Int32(truncatingIfNeeded: cable(of: to).in))
         let (latency, jitter) = (options.wire.latencyNanoseconds, options.wire.jitterNanoseconds)
-        guard case .fatTree(let machinesPerLeaf, _) = options.topology, machines.0 / machinesPerLeaf != machines.1 / machinesPerLeaf else {
+        guard case .fatTree(let nodesPerLeaf, _) = options.topology, nodes.0 / nodesPerLeaf != nodes.1 / nodesPerLeaf else {
             return (Hops(ends.0, ends.1), 2, latency, jitter)
         }
-        let firstLeaf = nics + machineCount
-        let up = Int32(truncatingIfNeeded: firstLeaf + 2 * (machines.0 / machinesPerLeaf))
-        let down = Int32(truncatingIfNeeded: firstLeaf + 2 * (machines.1 / machinesPerLeaf) + 1)
+        let firstLeaf = nics + nodeCount
+        let up = Int32(truncatingIfNeeded: firstLeaf + 2 * (nodes.0 / nodesPerLeaf))
+        let down = Int32(truncatingIfNeeded: firstLeaf + 2 * (nodes.1 / nodesPerLeaf) + 1)
         return (Hops(ends.0, up, down, ends.1), 4, 2 * latency, jitter)
     }
 

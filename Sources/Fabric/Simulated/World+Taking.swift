@@ -67,7 +67,7 @@ extension World {
             return FabricError(
                 .peerUnreachable, during: .write, peer: peer,
                 detail: "it acknowledged nothing for \(options.retryNanoseconds / 1_000_000) ms",
-                remedy: "see whether its machine and the network to it are up")
+                remedy: "see whether its node and the network to it are up")
         }
     }
 }

@@ -13,7 +13,7 @@ struct Endpoint: Equatable {
         var reader = WireReader(bytes)
         devices = []
         repeat {
-            guard let mtu: UInt16 = reader.read(), mtu >= RouteEnd.leastMTU, let count: UInt8 = reader.read(), count > 0 else { return nil }
+            guard let mtu: UInt16 = reader.read(), mtu >= RouteEnd.minMTU, let count: UInt8 = reader.read(), count > 0 else { return nil }
             var places: [RouteEnd.Place] = []
             for _ in 0..<count {
                 guard let place = Self.place(&reader) else { return nil }

@@ -39,7 +39,7 @@ struct OpenDevice {
         }
         self.listeners = listeners
         subnets = choice.addresses.map { subnet(of: $0) ?? Subnet(address: $0, prefixLength: 8 * $0.bytes.count) }
-        activeMTU = try domain.device.activeMTU(port: listeners[0].portNumber) ?? RouteEnd.leastMTU
+        activeMTU = try domain.device.activeMTU(port: listeners[0].portNumber) ?? RouteEnd.minMTU
     }
 
     var portNumber: Int { listeners[0].portNumber }

@@ -3,7 +3,7 @@ import Verbs
 /// One device of a rank as its peers see it.
 struct RouteEnd: Equatable {
     /// What every port of RDMA over Ethernet carries.
-    static let leastMTU = 256
+    static let minMTU = 256
 
     /// A place where it listens, and how many bits of the address it has in common with those that need no router.
     struct Place: Equatable {

@@ -36,7 +36,7 @@ struct ChannelState {
     var routes: [Route] = []
     var attempts = 0
     /// In bytes: what a packet carries at both ends.
-    var largestPathMTU = RouteEnd.leastMTU
+    var largestPathMTU = RouteEnd.minMTU
     var connection: Connection?
     var queuePair: QueuePair?
     /// Tickets given out.

@@ -309,7 +309,8 @@ extension VerbsFabric {
         // The kernel says it in the peer's name: when the peer cannot accept, and when it ends.
         case .byConsumer: return error(.peerDied, "it failed while it accepted the connection, or ended", "see what that rank says")
         case .noResources:
-            return error(.peerDied, "it has no room for one more connection", "use fewer channels (--lanes), and see what that rank says")
+            return error(
+                .peerDied, "it has no room for one more connection", "use fewer channels (--queue-pairs), and see what that rank says")
         case .stale: return error(.peerUnreachable, "its device still holds an older connection of the same number", "start the job again")
         case .other: return error(.peerUnreachable, "its connection manager refused the request", VerbsError.remedy(for: .noRoute))
         }

@@ -31,13 +31,13 @@ extension JobEnvironment {
         let slurm = SlurmJob(claim, in: variables)
         let localWorldSize = try Self.localWorldSize(claim, slurm, in: variables)
         let masterAddress = try Self.masterAddress(claim, slurm, localWorldSize: localWorldSize, in: variables)
-        let isOneMachine = localWorldSize == worldSize || Self.isLoopback(masterAddress)
-        let assumedLocalRank = isOneMachine ? claim.rank : localWorldSize.map { claim.rank % $0 } ?? 0
+        let isOneNode = localWorldSize == worldSize || Self.isLoopback(masterAddress)
+        let assumedLocalRank = isOneNode ? claim.rank : localWorldSize.map { claim.rank % $0 } ?? 0
         self.init(
             rank: claim.rank, worldSize: worldSize,
             localRank: try Self.localRank(claim, slurm, localWorldSize: localWorldSize ?? worldSize, in: variables) ?? assumedLocalRank,
             localWorldSize: localWorldSize, masterAddress: masterAddress,
-            masterPort: try Self.masterPort(claim, slurm, isOneMachine: localWorldSize == worldSize, in: variables),
+            masterPort: try Self.masterPort(claim, slurm, isOneNode: localWorldSize == worldSize, in: variables),
             secret: secret ?? .derived(fromJobIdentifiers: Self.jobIdentifiers(claim, slurm, in: variables)), source: claim.family.source)
     }
 
@@ -85,11 +85,11 @@ extension JobEnvironment {
     }
 
     private static func masterPort(
-        _ claim: LauncherClaim, _ slurm: SlurmJob, isOneMachine: Bool, in variables: [String: String]
+        _ claim: LauncherClaim, _ slurm: SlurmJob, isOneNode: Bool, in variables: [String: String]
     ) throws(RendezvousError) -> Int {
         guard let (name, value) = try number(["MASTER_PORT"], in: variables) else {
             // Ranks that mpirun starts on other nodes by ssh do not know Slurm's job.
-            return (slurm.isStepOfRanks || isOneMachine ? slurm.port : nil) ?? defaultMasterPort
+            return (slurm.isStepOfRanks || isOneNode ? slurm.port : nil) ?? defaultMasterPort
         }
         guard (1...65535).contains(value) else {
             throw .environment("\(name)=\(value) is no TCP port", remedy: "set \(name) to 1 ... 65535, the same for all ranks")

@@ -6,7 +6,7 @@ import Glibc
 @safe
 struct ByteSource: ~Copyable {
     /// How many bytes are asked of zlib at once, and so the most that a lying header can cost.
-    private static let pieceBytes = 1 << 20
+    private static let chunkBytes = 1 << 20
 
     let path: String
     private let file: gzFile
@@ -38,7 +38,7 @@ struct ByteSource: ~Copyable {
     mutating func read(upTo count: Int) throws(DataError) -> [UInt8] {
         var bytes: [UInt8] = []
         while bytes.count < count {
-            let wanted = min(Self.pieceBytes, count - bytes.count)
+            let wanted = min(Self.chunkBytes, count - bytes.count)
             let piece = unsafe [UInt8](unsafeUninitializedCapacity: wanted) { buffer, initialized in
                 // SAFETY: the buffer has room for what is asked, and zlib keeps no pointer to it.
                 unsafe initialized = max(0, Int(gzread(file, buffer.baseAddress!, UInt32(wanted))))

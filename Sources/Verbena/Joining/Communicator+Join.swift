@@ -80,8 +80,8 @@ extension Communicator {
         _ group: RankGroup, _ job: JobFacts, membership: JobMembership? = nil, parent: Communicator? = nil
     ) throws(VerbenaError) -> Communicator {
         let plan = try FabricPlan(job.introductions, group, job.configuration)
-        let ownBytes = plan.settings.landingByteCount + probeByteCount(ranks: group.worldSize)
-        try job.agreeOnMemory("landing memory", byteCount: ownBytes, group, "give a smaller --landing")
+        let ownBytes = plan.settings.receiveBufferByteCount + probeByteCount(ranks: group.worldSize)
+        try job.agreeOnMemory("receive buffers", byteCount: ownBytes, group, "give a smaller --receive-buffers")
         let engine: RunningEngine
         switch plan.kind {
         case .sharedMemory: engine = .sharedMemory(try start(try plan.sharedMemory(alone: true), plan, group, job.verdicts))
@@ -131,12 +131,12 @@ extension Communicator {
             throw verdicts.current.map { VerbenaError($0, during: "joining") } ?? VerbenaError(error)
         }
         var executor = try executor(on: fabric, settings)
-        let descriptor = executor.descriptor(of: .landing)
+        let descriptor = executor.descriptor(of: .receiveBuffers)
         let descriptors = try wrapping { () throws(RendezvousError) in
-            try group.allGather(descriptor, label: "landing memory", timeoutSeconds: stageTimeoutSeconds)
+            try group.allGather(descriptor, label: "receive buffers", timeoutSeconds: stageTimeoutSeconds)
         }
         do throws(FabricError) {
-            try executor.attach(.landing, descriptors: descriptors)
+            try executor.attach(.receiveBuffers, descriptors: descriptors)
         } catch {
             throw VerbenaError(error)
         }

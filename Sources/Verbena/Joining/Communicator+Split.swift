@@ -5,7 +5,7 @@ extension Communicator {
     /// Makes communicators of this one's ranks: those who give the same colour form one, numbered by their keys and, where these are equal, by their
     /// numbers here. Who gives none takes part in the call and gets nil. Collective.
     ///
-    /// A child has a fabric, an executor with landing memory and a progress thread of its own, so its operations are not ordered with those of
+    /// A child has a fabric, an executor with receive buffers and a progress thread of its own, so its operations are not ordered with those of
     /// others; buffers belong to the communicator that allocated them. The fabric is chosen for its members alone: shared memory where they are on
     /// one machine. Different threads may use different communicators at the same time; `split` and `close` are calls of both, parent and child.
     ///

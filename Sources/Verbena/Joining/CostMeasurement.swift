@@ -45,13 +45,13 @@ extension Communicator {
             }
         }
         let bytes = min(probeBytes, plan.settings.eagerBytes)
-        let empty = try time(engine, Operation(.barrier, input: Place(.landing), count: 0, type: .uint8, algorithm: .logarithmic))
+        let empty = try time(engine, Operation(.barrier, input: Place(.receiveBuffers), count: 0, type: .uint8, algorithm: .bruck))
         // The same messages with something in them; neither waits for completions.
         let full = try time(
             engine,
             Operation(
-                .allgather, input: Place(buffer), output: Place(buffer, byteOffset: probeBytes), count: bytes, type: .uint8,
-                algorithm: .logarithmic))
+                .allGather, input: Place(buffer), output: Place(buffer, byteOffset: probeBytes), count: bytes, type: .uint8,
+                algorithm: .bruck))
         let rounds = Double(Int.bitWidth - (ranks - 1).leadingZeroBitCount)
         let latency = max(0.01, empty / rounds)
         let perByte = max(1e-7, (full - empty) / Double(bytes) / Double(ranks - 1))

@@ -45,12 +45,12 @@ struct FabricPlan {
         deviceRank = everyoneHere.firstIndex(of: group.jobRanks[rank]) ?? 0
         isCrowded = own.cores.isCrowded(among: everyoneHere.map { introductions[$0].cores })
         let places = all.indices.map { all[$0].place(of: group.jobRanks[$0]) }
-        let machines = Topology(machineOfRank: places)
+        let nodes = Topology(nodeOfRank: places)
         let ownPlace = places[rank]
         nearRanks = Set(all.indices.filter { places[$0] == ownPlace })
         obstacle = Self.obstacle(all, group.jobRanks)
         switch configuration.fabric {
-        case .sharedMemory where !machines.isOneMachine:
+        case .sharedMemory where !nodes.isOneNode:
             if let obstacle { throw VerbenaError(.configuration, "--fabric shm: \(obstacle); or use --fabric verbs or auto") }
             let far = all.indices.first { places[$0] != places[0] } ?? 0
             throw VerbenaError(
@@ -58,25 +58,25 @@ struct FabricPlan {
                 "--fabric shm needs all ranks on one machine, but rank \(far) is not on that of rank 0; use --fabric verbs or auto")
         case .sharedMemory: kind = .sharedMemory
         case .verbs: kind = .verbs
-        case .automatic where machines.isOneMachine: kind = .sharedMemory
-        case .automatic: kind = machines.machineCount == all.count ? .verbs : .mixed
+        case .automatic where nodes.isOneNode: kind = .sharedMemory
+        case .automatic: kind = nodes.nodeCount == all.count ? .verbs : .mixed
         }
         var settings = ExecutorSettings(
-            topology: kind == .verbs ? .apart(worldSize: all.count) : machines,
+            topology: kind == .verbs ? .apart(worldSize: all.count) : nodes,
             channelsPerPeer: configuration.channelsPerPeer
                 ?? Self.channels(kind, worldSize: all.count, devices: configuration.devicesPerRank),
-            stallMilliseconds: configuration.stallMilliseconds, landingByteLimit: configuration.landingByteLimit)
+            stallMilliseconds: configuration.stallMilliseconds, receiveBufferByteLimit: configuration.receiveBufferByteLimit)
         if let cacheBytes = HostFacts.lastCacheByteCount() { settings.cacheBytes = cacheBytes }
         self.settings = settings
         try checkDevices(configuration)
-        try checkLanding(configuration)
+        try checkReceiveBuffers(configuration)
     }
 
     /// Of the first two ranks that run on one machine, are taken as part of the same one, and cannot share memory.
     private static func obstacle(_ all: [Introduction], _ jobRanks: [Int]) -> String? {
         for (one, first) in all.enumerated() {
             for (other, second) in all.enumerated().dropFirst(one + 1)
-            where first.host.boot == second.host.boot && first.machine == second.machine {
+            where first.host.boot == second.host.boot && first.node == second.node {
                 if let found = HostIdentity.obstacle(between: first.host, jobRanks[one], and: second.host, jobRanks[other]) { return found }
             }
         }
@@ -91,32 +91,34 @@ struct FabricPlan {
 
     /// A device without a channel would not be used.
     private func checkDevices(_ configuration: Configuration) throws(VerbenaError) {
-        guard 1...Configuration.mostDevicesPerRank ~= devicesPerRank else {
+        guard 1...Configuration.maxDevicesPerRank ~= devicesPerRank else {
             throw VerbenaError(
-                .configuration, "\(devicesPerRank) devices per rank; give a number from 1 to \(Configuration.mostDevicesPerRank)")
+                .configuration, "\(devicesPerRank) devices per rank; give a number from 1 to \(Configuration.maxDevicesPerRank)")
         }
         guard let channels = configuration.channelsPerPeer, channels < devicesPerRank, kind != .sharedMemory else { return }
         throw VerbenaError(
             .configuration,
-            "\(channels) channels to each peer do not reach \(devicesPerRank) devices per rank; give --lanes \(devicesPerRank) or more")
+            "\(channels) channels to each peer do not reach \(devicesPerRank) devices per rank; give --queue-pairs \(devicesPerRank) or more"
+        )
     }
 
     /// A limit that was asked for must be kept. The default one gives way to what a very large world needs.
-    private func checkLanding(_ configuration: Configuration) throws(VerbenaError) {
-        guard configuration.landingByteLimit < ExecutorSettings.landingByteLimit, settings.landingByteCount > configuration.landingByteLimit
+    private func checkReceiveBuffers(_ configuration: Configuration) throws(VerbenaError) {
+        guard configuration.receiveBufferByteLimit < ExecutorSettings.receiveBufferByteLimit,
+            settings.receiveBufferByteCount > configuration.receiveBufferByteLimit
         else { return }
         // With the limit grow the messages, until they fit.
-        var (least, needed) = (0, settings.landingByteCount)
+        var (least, needed) = (0, settings.receiveBufferByteCount)
         while needed > least {
             least = ((needed + 1023) >> 10) << 10
             needed =
-                ExecutorSettings(topology: settings.topology, channelsPerPeer: settings.channelsPerPeer, landingByteLimit: least)
-                .landingByteCount
+                ExecutorSettings(topology: settings.topology, channelsPerPeer: settings.channelsPerPeer, receiveBufferByteLimit: least)
+                .receiveBufferByteCount
         }
         throw VerbenaError(
             .configuration,
-            "landing memory of at most \(configuration.landingByteLimit) bytes: \(worldSize == 1 ? "1 rank needs" : "\(worldSize) ranks need") more; "
-                + "give --landing \(least >> 10)K or more")
+            "receive buffers of at most \(configuration.receiveBufferByteLimit) bytes: \(worldSize == 1 ? "1 rank needs" : "\(worldSize) ranks need") more; "
+                + "give --receive-buffers \(least >> 10)K or more")
     }
 
     /// - Parameter alone: whether it is the only fabric: then it can sleep in its own way.

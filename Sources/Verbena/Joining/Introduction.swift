@@ -13,12 +13,12 @@ struct Introduction: Codable, Sendable {
     /// The control groups that limit its memory, by their numbers.
     var memoryGroups: [UInt64]
     /// The machine that it is to be taken as part of, where that is less than its host.
-    var machine: String
+    var node: String
     var fabric: String
     var devicesPerRank: Int
     /// 0: by default.
     var channelsPerPeer: Int
-    var landingByteLimit: Int
+    var receiveBufferByteLimit: Int
     /// Those of the file that it was given.
     var costs: Costs?
 
@@ -28,9 +28,9 @@ struct Introduction: Codable, Sendable {
         let groups = ControlGroups.ofThisProcess()
         let own = Introduction(
             host: host, cores: .ofThisProcess(groups), memoryGroups: groups.memory.map(\.identity),
-            machine: configuration.machine ?? "", fabric: configuration.fabric.rawValue,
+            node: configuration.node ?? "", fabric: configuration.fabric.rawValue,
             devicesPerRank: configuration.devicesPerRank, channelsPerPeer: configuration.channelsPerPeer ?? 0,
-            landingByteLimit: configuration.landingByteLimit, costs: try configuration.loadedCosts)
+            receiveBufferByteLimit: configuration.receiveBufferByteLimit, costs: try configuration.loadedCosts)
         let encoded = (try? JSONEncoder().encode(own)).map { [UInt8]($0) } ?? []
         let gathered = try wrapping { () throws(RendezvousError) in
             try group.allGather(encoded, label: "introductions", timeoutSeconds: Communicator.stageTimeoutSeconds)
@@ -62,12 +62,12 @@ struct Introduction: Codable, Sendable {
     /// - Parameter rank: whose introduction it is.
     func place(of rank: Int) -> String {
         let alone = host.failure == nil ? "" : "/rank \(rank)"
-        return "\(host.boot)/\(host.processes)/\(machine)\(alone)"
+        return "\(host.boot)/\(host.processes)/\(node)\(alone)"
     }
 
     private var options: String {
         let devices = devicesPerRank == 1 ? "1 device" : "\(devicesPerRank) devices"
         let channels = channelsPerPeer == 0 ? "as many channels as it likes" : "\(channelsPerPeer) channels"
-        return "fabric \(fabric), \(devices) per rank, \(channels) and at most \(landingByteLimit) bytes of landing memory"
+        return "fabric \(fabric), \(devices) per rank, \(channels) and at most \(receiveBufferByteLimit) bytes of receive buffers"
     }
 }

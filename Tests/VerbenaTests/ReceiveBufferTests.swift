@@ -2,11 +2,11 @@ import Testing
 import Verbena
 
 // SAFETY (whole file): buffers are read and written between collectives only, while their communicator is open.
-@Suite(.serialized) struct LandingTests {
+@Suite(.serialized) struct ReceiveBufferTests {
     private static func run<R: Sendable>(
         _ ranks: Int, limit: Int, _ body: @escaping @Sendable (Communicator) throws -> R
     ) -> LocalRanks.Outcomes<R> {
-        let limited: @Sendable (inout Configuration, Int) -> Void = { configuration, _ in configuration.landingByteLimit = limit }
+        let limited: @Sendable (inout Configuration, Int) -> Void = { configuration, _ in configuration.receiveBufferByteLimit = limit }
         return LocalRanks.run(ranks, fabric: .sharedMemory, configure: limited, body)
     }
 
@@ -19,13 +19,13 @@ import Verbena
                 let output = try communicator.allocate(Int64.self, count: capacity)
                 for exercise in Exercise.all(world: 5, count: count) {
                     for algorithm in [nil, Algorithm.ring] {
-                        if algorithm != nil, exercise.collective != .allreduce { continue }
+                        if algorithm != nil, exercise.collective != .allReduce { continue }
                         try exercise.run(communicator, input, output) {
                             try communicator.perform($0, $1, into: $2, count: $3, algorithm: algorithm)
                         }
                     }
                 }
-                return [communicator.memory.landingByteCount, communicator.memory.limitByteCount]
+                return [communicator.memory.receiveBufferByteCount, communicator.memory.limitByteCount]
             }
             for outcome in outcomes {
                 let memory = try outcome.get()
@@ -36,12 +36,12 @@ import Verbena
 
     @Test func aLimitThatCannotBeKeptIsRefusedWithOneThatCan() throws {
         let outcomes = Self.run(3, limit: 4096) { _ in }
-        for outcome in outcomes { expectError(outcome, .configuration, ["4096 bytes", "3 ranks need", "--landing"]) }
+        for outcome in outcomes { expectError(outcome, .configuration, ["4096 bytes", "3 ranks need", "--receive-buffers"]) }
         let named = (errorOf(outcomes[0]) as? VerbenaError)?.message.split(separator: " ").compactMap { word in
             word.hasSuffix("K") ? Int(word.dropLast()) : nil
         }
         let least = try #require(named?.first) << 10
-        let again = Self.run(3, limit: least) { $0.memory.landingByteCount }
+        let again = Self.run(3, limit: least) { $0.memory.receiveBufferByteCount }
         for outcome in again { #expect(try outcome.get() <= least) }
     }
 }

@@ -1,12 +1,12 @@
-/// How a rank's landing memory is laid out: for each lane gated slots, then two sets of eager slots; after the lanes a box for each rank.
+/// How a rank's receive buffers is laid out: for each lane gated slots, then two sets of eager slots; after the lanes a box for each rank.
 ///
 /// *Gated* slots are written only by those whom this rank has invited in the operation that runs on the lane. *Eager* slots are written
 /// unasked: of two sets used in turn, one belongs to the lane's present eager operation, the other to its next. *Boxes* hold invitations to
 /// transfers between two ranks: the half that comes in, and the half that goes out.
-struct Landing: Equatable, Sendable {
+struct ReceiveBuffers: Equatable, Sendable {
     static let boxBytes = 16
 
-    private let pieceBytes: Int
+    private let chunkBytes: Int
     private let gatedBytes: Int
     private let eagerBytes: Int
     private let laneBytes: Int
@@ -15,16 +15,16 @@ struct Landing: Equatable, Sendable {
 
     init(_ settings: ExecutorSettings) {
         ranks = settings.worldSize
-        pieceBytes = settings.pieceBytes
-        gatedSlots = max(0, ranks - 1) * max(2, settings.pieces)  // A window has two halves; see `Chain`.
-        gatedBytes = gatedSlots * pieceBytes
+        chunkBytes = settings.chunkBytes
+        gatedSlots = max(0, ranks - 1) * max(2, settings.chunks)  // A window has two halves; see `Pipeline`.
+        gatedBytes = gatedSlots * chunkBytes
         eagerBytes = ranks * settings.eagerBytes
         laneBytes = gatedBytes + 2 * eagerBytes
     }
 
     var byteCount: Int { ExecutorSettings.lanes * laneBytes + 2 * ranks * Self.boxBytes }
 
-    func gated(lane: Int, slot: Int) -> Int { lane * laneBytes + slot * pieceBytes }
+    func gated(lane: Int, slot: Int) -> Int { lane * laneBytes + slot * chunkBytes }
     /// - Parameter set: 0 or 1.
     func eager(lane: Int, set: Int) -> Int { lane * laneBytes + gatedBytes + set * eagerBytes }
     func invitation(from rank: Int) -> Int { ExecutorSettings.lanes * laneBytes + 2 * rank * Self.boxBytes }
