@@ -1,0 +1,127 @@
+internal import CPlatform
+internal import Collectives
+internal import Fabric
+internal import Synchronization
+
+/// Driving: what the owner does, a caller with its own operation or the progress thread with all others.
+extension ProgressEngine where F: ~Copyable {
+    /// No exchange: it would cost a small operation more than a hundredth.
+    @inline(__always)
+    func count(_ operation: Operation) {
+        if operation.collective.peer == nil { begun.store(begun.load(ordering: .relaxed) &+ 1, ordering: .relaxed) }
+    }
+
+    /// Carries out an operation, on this thread where the engine has nothing else to do, and returns when it has ended.
+    package func run(_ operation: Operation) throws(VerbenaError) {
+        guard tryOwn() else {
+            let ticket = try submit(operation)
+            defer { release(ticket) }
+            _ = try wait(ticket)
+            return
+        }
+        // SAFETY: this thread owns it until `disown`.
+        let failure = unsafe runOwned(operation, &owned.pointee)
+        // While the engine is closing, the progress thread says when nothing is under way.
+        let hasWork = unsafe owned.pointee.executor.hasWork || owned.pointee.isClosing
+        disown(hasWork: hasWork)
+        if failure { throw reason }
+    }
+
+    /// - Returns: whether the operation failed.
+    @inline(__always)
+    func runOwned(_ operation: Operation, _ owned: inout Owned) -> Bool {
+        if hasMail.load(ordering: .acquiring) { readMail(&owned) }
+        guard !owned.isClosing else { return true }
+        count(operation)
+        do throws(CollectiveError) {
+            owned.ownTicket = try owned.executor.submit(operation)
+        } catch {
+            settle(error)
+            return true
+        }
+        owned.ownEnd = .awaited
+        var looks = 0
+        while owned.ownEnd == .awaited {
+            if owned.executor.progress() || owned.executor.hasFinished {
+                report(&owned)
+                looks = 0
+            } else if looks < callerLooks {
+                looks += 1
+                // A pause is as long as a small message takes; only who waits for longer can spare it.
+                if looks > Self.looksWithoutPause { platform_pause() }
+            } else {
+                rest(&owned)
+            }
+            if hasMail.load(ordering: .relaxed) {
+                readMail(&owned)
+                if owned.stopOrderly != nil { end(&owned) }
+            }
+        }
+        defer { owned.ownEnd = .none }
+        return owned.ownEnd == .failed
+    }
+
+    func progressThread() {
+        // Last, when the fabric is gone: whoever waits for the stop finds it so.
+        defer {
+            drained.signal()
+            ended.signal()
+        }
+        while true {
+            let seen = bell.count
+            if tryOwn() {
+                // SAFETY: this thread owns it until `disown`, or for good.
+                unsafe driveOwned(&owned.pointee)
+                if let orderly = unsafe owned.pointee.stopOrderly {
+                    unsafe close(&owned.pointee, orderly: orderly)
+                    unsafe owned.deinitialize(count: 1)
+                    unsafe owned.deallocate()
+                    return
+                }
+                if unsafe owned.pointee.isClosing { drained.signal() }
+                disown(hasWork: false)
+            }
+            // Between reading the count and here somebody may have rung: then this returns at once.
+            bell.wait(seen: seen, milliseconds: Self.idleMilliseconds)
+        }
+    }
+
+    /// Drives the executor as long as there is something to do, or until the engine stops.
+    func driveOwned(_ owned: inout Owned) {
+        var looks = 0
+        repeat {
+            if hasMail.load(ordering: .acquiring) { readMail(&owned) }
+            let progressed = owned.executor.progress()
+            report(&owned)
+            looks = progressed ? 0 : looks + 1
+            if looks > Self.progressLooks, owned.executor.hasWork, !hasMail.load(ordering: .acquiring) { rest(&owned) }
+        } while owned.stopOrderly == nil && (owned.executor.hasWork || hasMail.load(ordering: .acquiring))
+    }
+
+    /// Nothing to do but to wait for the peers.
+    func rest(_ owned: inout Owned) {
+        owned.executor.checkStall(longestGapMilliseconds: Self.longestGapMilliseconds)
+        tellLongWait(&owned)
+        if !owned.executor.hasFinished { owned.executor.wait(milliseconds: Self.busyMilliseconds) }
+    }
+
+    /// Tells the others for whom a caller waits, every few seconds: that peer may be waiting for this rank in a gather, where the fabric does not
+    /// look. Of operations for whose end nobody waits yet nothing is told: their caller may be on the way to that gather.
+    func tellLongWait(_ owned: inout Owned) {
+        let now = platform_now()
+        guard now - owned.toldAt >= Self.longWaitMilliseconds * 1_000_000 else { return }
+        owned.toldAt = now
+        let (own, tickets) = (owned.ownEnd == .awaited ? owned.ownTicket : nil, owned.tickets)
+        let wait = owned.executor.longWait(milliseconds: Self.longWaitMilliseconds / 2) { ticket in
+            ticket == own || tickets.slot(of: ticket).map(slots.isAwaited) ?? false
+        }
+        guard let wait else { return }
+        group.reportWaiting(in: wait.operation, number: wait.number, for: wait.peer)
+    }
+
+    func close(_ owned: inout Owned, orderly: Bool) {
+        if owned.executor.hasWork { end(&owned) }
+        if orderly { owned.executor.close(milliseconds: Self.closeMilliseconds) }
+        end(&owned)
+    }
+}

@@ -1,0 +1,101 @@
+internal import CPlatform
+internal import Collectives
+internal import Fabric
+package import Membership
+internal import Synchronization
+
+/// The mailbox: what threads that do not own the executor want of it.
+extension ProgressEngine where F: ~Copyable {
+    struct Inbox {
+        var requests: [(Operation, slot: Int)] = []
+        var calls: [Call] = []
+        var verdict: Verdict?
+        var stop: Bool?
+        /// Nothing more is begun: what ranks have told each other of is all that there will be.
+        var isClosing = false
+        var nextSlot = 0
+    }
+
+    package func submitWhereRoom(_ operation: Operation) throws(VerbenaError) -> Int? {
+        let slot = try inbox.withLock { (inbox) throws(VerbenaError) -> Int? in
+            if inbox.stop != nil || inbox.isClosing { throw .communicatorClosed }
+            // As a rule the next in turn; those of operations that take long are passed over.
+            guard let slot = slots.take(from: inbox.nextSlot) else { return nil }
+            inbox.nextSlot = (slot + 1) % OperationSlots.count
+            inbox.requests.append((operation, slot))
+            count(operation)
+            return slot
+        }
+        if slot != nil { notify() }
+        return slot
+    }
+
+    package func hasEnded(_ ticket: Int) -> Bool { slots.hasEnded(ticket) }
+
+    package func wait(_ ticket: Int) throws(VerbenaError) -> UInt64 {
+        let (failed, endTime) = slots.wait(ticket)
+        if failed { throw reason }
+        return endTime
+    }
+
+    package func release(_ ticket: Int) { slots.free(ticket) }
+
+    package func deliver(_ verdict: Verdict) {
+        inbox.withLock { $0.verdict = $0.verdict ?? verdict }
+        notify()
+    }
+
+    /// Somebody is to read the inbox: the owner, who may be asleep in the fabric, or the progress thread.
+    func notify() {
+        hasMail.store(true, ordering: .sequentiallyConsistent)
+        if isOwned.load(ordering: .sequentiallyConsistent) { waker.wake() }
+        bell.ring()
+    }
+
+    /// Has `body` carried out by an owner and waits for its answer.
+    /// - Parameter andClose: what was begun before `body` is all that is begun.
+    func perform<R: Sendable>(
+        andClose: Bool = false, _ body: @escaping @Sendable (inout Executor<F>) throws(FabricError) -> R
+    ) throws(VerbenaError) -> R {
+        let answer = Answer<R>()
+        let isOpen = inbox.withLock { inbox in
+            guard inbox.stop == nil else { return false }
+            inbox.isClosing = inbox.isClosing || andClose
+            inbox.calls.append { executor in
+                do throws(FabricError) { answer.give(.success(try body(&executor))) } catch { answer.give(.failure(error)) }
+            }
+            return true
+        }
+        guard isOpen else { throw .communicatorClosed }
+        notify()
+        return try wrapping { () throws(FabricError) in try answer.take() }
+    }
+
+    func readMail(_ owned: inout Owned) {
+        hasMail.store(false, ordering: .sequentiallyConsistent)
+        inbox.withLock { inbox in
+            swap(&inbox.requests, &owned.mail.requests)
+            swap(&inbox.calls, &owned.mail.calls)
+            (owned.mail.verdict, owned.mail.stop, owned.mail.isClosing) = (inbox.verdict, inbox.stop, inbox.isClosing)
+        }
+        if let verdict = owned.mail.verdict { end(&owned, with: verdict) }
+        for (operation, slot) in owned.mail.requests { submit(operation, slot: slot, to: &owned) }
+        owned.mail.requests.removeAll(keepingCapacity: true)
+        // After the requests that came before them: what a call sees or changes has its place in the order. A failure is told first: by what the
+        // call sees of it, the ranks would blame each other for what only follows from it.
+        if !owned.mail.calls.isEmpty { report(&owned) }
+        for call in owned.mail.calls { call(&owned.executor) }
+        owned.mail.calls.removeAll()
+        owned.stopOrderly = owned.stopOrderly ?? owned.mail.stop
+        owned.isClosing = owned.mail.isClosing || owned.stopOrderly != nil
+    }
+
+    func submit(_ operation: Operation, slot: Int, to owned: inout Owned) {
+        do throws(CollectiveError) {
+            owned.tickets.insert(try owned.executor.submit(operation), slot: slot)
+        } catch {
+            settle(error)
+            slots.end(slot, failed: true, at: platform_now())
+        }
+    }
+}
