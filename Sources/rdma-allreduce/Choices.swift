@@ -1,42 +1,36 @@
-import ArgumentParser
-import Verbena
+public import ArgumentParser
+public import Verbena
 
-/// A value of an option that goes by a name, or several.
+/// A value of an option that goes by one name or several.
 protocol Named: CaseIterable, Equatable, Sendable {
-    /// As it is printed.
-    var name: String { get }
-    /// Other names that users write.
-    var otherNames: [String] { get }
+    /// In lower case. The first is the one that is printed.
+    var names: [String] { get }
 }
 
 extension Named {
+    var name: String { names[0] }
+
     init?(name: String) {
-        guard let value = Self.allCases.first(where: { $0.name == name.lowercased() || $0.otherNames.contains(name.lowercased()) }) else {
-            return nil
-        }
+        guard let value = Self.allCases.first(where: { $0.names.contains(name.lowercased()) }) else { return nil }
         self = value
     }
 }
 
 extension ElementType: Named {
-    var name: String { description }
-
-    /// The names of nccl-tests, of NumPy, and of those who count bits.
-    var otherNames: [String] {
+    /// Those of nccl-tests, of NumPy, and of those who count bits.
+    var names: [String] {
         switch self {
         case .float32: ["float", "float32", "fp32", "f32"]
         case .float64: ["double", "float64", "fp64", "f64"]
         case .float16: ["half", "float16", "fp16", "f16"]
         case .bfloat16: ["bfloat16", "bf16"]
-        default: []
+        default: [description]
         }
     }
 }
 
 extension ReductionOperation: Named {
-    var name: String { description }
-
-    var otherNames: [String] {
+    var names: [String] {
         switch self {
         case .sum: ["sum"]
         case .average: ["avg", "average", "mean"]
@@ -47,25 +41,28 @@ extension ReductionOperation: Named {
     }
 }
 
-extension CollectiveKind: Named {
-    var name: String { rawValue }
+extension CollectiveKind: Named, ExpressibleByArgument {
+    init?(argument: String) { self.init(name: argument) }
 
-    var otherNames: [String] {
+    var defaultValueDescription: String { name }
+
+    var names: [String] {
         switch self {
-        case .allReduce: ["all_reduce", "all-reduce"]
-        case .reduceScatter: ["reducescatter", "reduce-scatter"]
-        case .allGather: ["all_gather", "all-gather"]
-        case .allToAll: ["all_to_all", "all-to-all"]
-        case .broadcast: ["bcast"]
-        case .sendReceive: ["send_recv", "sendreceive"]
-        default: []
+        case .allReduce: [rawValue, "all_reduce", "all-reduce"]
+        case .reduceScatter: [rawValue, "reducescatter", "reduce-scatter"]
+        case .allGather: [rawValue, "all_gather", "all-gather"]
+        case .allToAll: [rawValue, "all_to_all", "all-to-all"]
+        case .broadcast: [rawValue, "bcast"]
+        case .sendReceive: [rawValue, "send_recv", "sendreceive"]
+        default: [rawValue]
         }
     }
 }
 
-extension Algorithm: Named {
-    var name: String { rawValue }
-    var otherNames: [String] { [] }
+extension Algorithm: Named, ExpressibleByArgument {
+    public init?(argument: String) { self.init(name: argument) }
+
+    var names: [String] { [rawValue] }
 }
 
 /// One value, or `all` of them in turn.
@@ -92,21 +89,6 @@ enum Choice<Value: Named>: ExpressibleByArgument, Equatable, Sendable {
 
     static var allValueStrings: [String] { Value.allCases.map(\.name) + ["all"] }
     var defaultValueDescription: String { values.count == 1 ? values[0].name : "all" }
-}
-
-/// The one value of an option.
-struct Only<Value: Named>: ExpressibleByArgument, Equatable, Sendable {
-    var value: Value
-
-    init(_ value: Value) { self.value = value }
-
-    init?(argument: String) {
-        guard let value = Value(name: argument) else { return nil }
-        self.value = value
-    }
-
-    static var allValueStrings: [String] { Value.allCases.map(\.name) }
-    var defaultValueDescription: String { value.name }
 }
 
 /// The root of a collective that has one: a rank, or every rank in turn.

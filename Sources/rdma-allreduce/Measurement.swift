@@ -51,7 +51,8 @@ struct Measurement<E: Measurable> {
         return Row(
             bytes: bytes, count: count, type: kind == .barrier ? "none" : E.elementType.name,
             redop: kind.reduces ? pattern.operation.name : "none", root: kind.hasRoot ? pattern.root : -1,
-            outOfPlace: try sample(.outOfPlace, count: count, bytes: bytes), inPlace: try sample(.inPlace, count: count, bytes: bytes))
+            outOfPlace: try sample(.outOfPlace, count: count, bytes: bytes), inPlace: try sample(.inPlace, count: count, bytes: bytes),
+            iterations: method.iterations)
     }
 
     private func sample(_ place: Place, count: Int, bytes: Int) throws -> Sample {

@@ -5,7 +5,7 @@ import Verbena
 /// What is measured.
 struct SubjectOptions: ParsableArguments {
     @Option(help: "What is measured.")
-    var collective = Only(CollectiveKind.allReduce)
+    var collective = CollectiveKind.allReduce
 
     @Option(name: [.customShort("d", allowingJoined: true), .customLong("datatype")], help: "Element type.")
     var type = Choice.one(ElementType.float32)
@@ -19,7 +19,7 @@ struct SubjectOptions: ParsableArguments {
     var root = RootChoice.rank(0)
 
     @Option(help: "Take this algorithm for every size instead of what the cost model chooses.")
-    var algorithm: Only<Algorithm>?
+    var algorithm: Algorithm?
 
     @Option(parsing: .unconditional, help: "Queue pairs to each neighbour.")
     var queuePairs: Int?
@@ -33,9 +33,9 @@ struct SubjectOptions: ParsableArguments {
     }
 
     /// What there is to measure one after the other; a barrier has neither type nor reduction.
-    var types: [ElementType] { collective.value == .barrier ? [.float32] : type.values }
-    var operations: [ReductionOperation] { collective.value.reduces ? operation.values : [.sum] }
-    func roots(worldSize: Int) -> [Int] { collective.value.hasRoot ? root.roots(worldSize: worldSize) : [0] }
+    var types: [ElementType] { collective == .barrier ? [.float32] : type.values }
+    var operations: [ReductionOperation] { collective.reduces ? operation.values : [.sum] }
+    func roots(worldSize: Int) -> [Int] { collective.hasRoot ? root.roots(worldSize: worldSize) : [0] }
 }
 
 /// The sizes, as in nccl-tests.

@@ -1,17 +1,13 @@
+import CommandLineSupport
 import Foundation
 
 /// Bus bandwidth over size, as SVG: a line for each type, reduction and root, in both places.
 struct Plot {
-    struct Line: Equatable {
+    struct Line {
         var name: String
         var isInPlace: Bool
         /// Bytes and GB/s.
         var points: [(bytes: Int, bandwidth: Double)]
-
-        static func == (left: Line, right: Line) -> Bool {
-            left.name == right.name && left.isInPlace == right.isInPlace
-                && left.points.elementsEqual(right.points) { $0.bytes == $1.bytes && $0.bandwidth == $1.bandwidth }
-        }
     }
 
     var title: String
@@ -32,8 +28,8 @@ struct Plot {
     ]
 
     init(_ report: Report) {
-        let settings = report.config
-        title = "\(settings.collective), \(settings.ranks) ranks, \(settings.fabric) (\(settings.device))"
+        let own = report.verbena
+        title = "\(own.collective), \(own.ranks) ranks, \(own.fabric) (\(own.device))"
         var names: [String] = []
         var rows: [String: [Row]] = [:]
         for row in report.results {
@@ -110,7 +106,7 @@ struct Plot {
             let place = x(1 << exponent)
             return [
                 straight(from: (place, Self.top), to: (place, Self.bottom), ["stroke": Self.gridColor]),
-                text(Self.size(1 << exponent), at: (place, Self.bottom + 18), "middle"),
+                text(ByteCount(1 << exponent).defaultValueDescription, at: (place, Self.bottom + 18), "middle"),
             ]
         }
         return labels + [text("Size (bytes)", at: ((Self.left + Self.right) / 2, Self.bottom + 40), "middle")]
@@ -166,12 +162,6 @@ struct Plot {
     }
 
     private func number(_ value: Double) -> String { String(format: "%.1f", value) }
-
-    /// A size in binary units.
-    static func size(_ bytes: Int) -> String {
-        for (shift, suffix) in [(40, "T"), (30, "G"), (20, "M"), (10, "K")] where bytes >> shift > 0 { return "\(bytes >> shift)\(suffix)" }
-        return "\(bytes)"
-    }
 
     private static func escaped(_ text: String) -> String {
         text.replacing("&", with: "&amp;").replacing("<", with: "&lt;").replacing(">", with: "&gt;").replacing("\"", with: "&quot;")

@@ -30,7 +30,7 @@ struct RdmaAllreduce: Program {
     static func main() { runProgram(RdmaAllreduce.self) }
 
     func validate() throws {
-        let kind = subject.collective.value
+        let kind = subject.collective
         if kind == .sendReceive {
             if subject.algorithm != nil { throw ValidationError("--algorithm: sendrecv has none to choose from; leave it out") }
             if reports.explain { throw ValidationError("--explain: nothing is chosen for sendrecv; give another --collective") }
@@ -61,31 +61,30 @@ struct RdmaAllreduce: Program {
         try checkWorld(of: communicator.worldSize)
         try checkAlgorithm(communicator)
         if communicator.rank == 0 { try checkFiles() }
-        var report = Report(config: settings(communicator), startTime: Self.timestamp())
-        report.processes = try communicator.gathered(ProcessIdentity.own, label: "processes")
-        try sayOnce(communicator) { Table.header(report.config, timestamps: reports.timestamps) }
+        var report = emptyReport(communicator)
+        let device = Report.Device(rank: communicator.rank, deviceInfo: communicator.deviceName)
+        report.config.devices = try communicator.gathered(device, label: "processes")
+        try sayOnce(communicator) { Table.header(report, timestamps: reports.timestamps) }
         let memory = try (0...timing.aggregated).map { _ in try communicator.allocate(UInt8.self, count: sizes.maxBytes) }
         for type in subject.types {
             try report.results += measure(type.measurable, communicator, memory)
         }
-        if reports.wantsMemory { report.memory = try MemoryUse.measured(communicator, bufferBytes: bufferBytes) }
-        if reports.messageRate { report.messageRate = try MessageRate.measured(communicator) }
+        if reports.wantsMemory { report.verbena.memory = try MemoryUse.measured(communicator, bufferBytes: bufferBytes) }
+        if reports.messageRate { report.verbena.messageRate = try MessageRate.measured(communicator) }
         report.summarize()
         try sayOnce(communicator) { ([Table.footer(report)] + furtherTables(report)).joined(separator: "\n") }
         if communicator.rank == 0 {
-            try reports.json.map { path in
-                let file = NCCLTestsReport(report, arguments: CommandLine.arguments, endTime: Self.timestamp())
-                try writeJSON(file, to: path, inSnakeCase: true)
-            }
+            report.endTime = Self.timestamp()
+            try reports.json.map { try writeJSON(report, to: $0, inSnakeCase: true) }
             try reports.plot.map { try writeText(Plot(report).svg, to: $0) }
             try reports.saveCosts.map { try writeJSON(communicator.costs, to: $0) }
         }
-        return report.outOfBounds == 0 ? 0 : ExitStatus.wrongData
+        return report.outOfBounds.okay == .yes ? 0 : ExitStatus.wrongData
     }
 
     /// All rows of one type. Rank 0 says each as soon as it is there.
     private func measure<E: Measurable>(_: E.Type, _ communicator: Communicator, _ memory: [Buffer<UInt8>]) throws -> [Row] {
-        let kind = subject.collective.value
+        let kind = subject.collective
         let ranks = communicator.worldSize
         let counts = counts(E.elementType, ranks: ranks)
         var rows: [Row] = []
@@ -117,9 +116,10 @@ struct RdmaAllreduce: Program {
     }
 
     private func choosing(_ communicator: Communicator, root: Int, row: Row, _ type: ElementType) -> Choosing? {
-        guard let collective = subject.collective.value.collective(root: root) else { return nil }
-        return Choosing(
-            communicator.explain(collective, byteCount: row.count * type.byteCount, type: type), demanded: subject.algorithm?.value)
+        guard let collective = subject.collective.collective(root: root) else { return nil }
+        let explanation = communicator.explain(collective, byteCount: row.count * type.byteCount, type: type)
+        let chosen = [(explanation.algorithm, explanation.predictedMicroseconds)]
+        return Choosing(predictions: chosen + explanation.alternatives, why: explanation.why, demanded: subject.algorithm)
     }
 
     private func furtherTables(_ report: Report) -> [String] {
@@ -127,9 +127,9 @@ struct RdmaAllreduce: Program {
         if reports.percentiles { tables.append(FurtherTables.percentiles(report.results)) }
         if reports.stragglers { tables.append(FurtherTables.stragglers(report.results)) }
         if reports.overlap { tables.append(FurtherTables.overlap(report.results)) }
-        if let rate = report.messageRate { tables.append(FurtherTables.messageRate(rate)) }
+        if let rate = report.verbena.messageRate { tables.append(FurtherTables.messageRate(rate)) }
         if reports.explain { tables.append(FurtherTables.explanation(report.results)) }
-        if let memory = report.memory { tables.append(FurtherTables.memory(memory)) }
+        if let memory = report.verbena.memory { tables.append(FurtherTables.memory(memory)) }
         return tables
     }
 
@@ -146,12 +146,12 @@ extension RdmaAllreduce {
             iterations: timing.iterations, warmups: timing.warmups, aggregated: timing.aggregated, checks: timing.checks,
             timeOf: timing.timeOf, isDirty: timing.dirty, wantsPercentiles: reports.percentiles, wantsStragglers: reports.stragglers,
             wantsIterations: reports.wantsIterations, skippedIterations: timing.skippedIterations,
-            algorithm: subject.algorithm?.value)
+            algorithm: subject.algorithm)
     }
 
     /// The counts to measure, one for each size.
     func counts(_ type: ElementType, ranks: Int) -> [Int] {
-        let kind = subject.collective.value
+        let kind = subject.collective
         if kind == .barrier { return [0] }
         let sweep = SizeSweep(
             least: sizes.least.value, most: sizes.maxBytes, step: sizes.step.value, factor: sizes.factor,
@@ -161,17 +161,18 @@ extension RdmaAllreduce {
 
     private var bufferBytes: Int { (1 + timing.aggregated) * sizes.maxBytes }
 
-    private func settings(_ communicator: Communicator) -> Report.Settings {
-        Report.Settings(
-            version: Communicator.version, collective: subject.collective.value.name, ranks: communicator.worldSize,
-            fabric: communicator.fabricName, device: communicator.deviceName, minimumBytes: sizes.least.value,
-            maximumBytes: sizes.maxBytes, stepBytes: sizes.factor == nil ? sizes.step.value : nil, stepFactor: sizes.factor,
-            iterations: timing.iterations, warmupIterations: timing.warmups, aggregatedIterations: timing.aggregated,
-            checkIterations: timing.checks, average: timing.timeOf, algorithm: subject.algorithm?.value.name,
-            queuePairs: subject.queuePairs,
-            iterationsApart: reports.wantsIterations, skippedIterations: timing.skippedIterations,
-            dirty: method.rewrites, receiveBufferBytes: communicator.memory.receiveBufferByteCount,
-            environment: Report.environment(ProcessInfo.processInfo.environment))
+    private func emptyReport(_ communicator: Communicator) -> Report {
+        let config = Report.Config(
+            minimumBytes: sizes.least.value, maximumBytes: sizes.maxBytes, stepFactor: sizes.factor,
+            stepBytes: sizes.factor == nil ? sizes.step.value : nil, warmupIters: timing.warmups, iterations: timing.iterations,
+            aggregatedIterations: timing.aggregated, validation: timing.checks, perIterTiming: .init(reports.wantsIterations),
+            perIterSkip: timing.skippedIterations)
+        let own = Report.Own(
+            collective: subject.collective.name, ranks: communicator.worldSize, fabric: communicator.fabricName,
+            device: communicator.deviceName, average: timing.timeOf, algorithm: subject.algorithm?.name, queuePairs: subject.queuePairs,
+            dirty: method.rewrites, receiveBufferBytes: communicator.memory.receiveBufferByteCount)
+        let environment = Report.environment(ProcessInfo.processInfo.environment)
+        return Report(startTime: Self.timestamp(), env: environment, config: config, verbena: own)
     }
 
     private func checkFiles() throws {
@@ -189,7 +190,7 @@ extension RdmaAllreduce {
 
     /// Before anything is measured: whether the algorithm that is demanded can do every size.
     private func checkAlgorithm(_ communicator: Communicator) throws {
-        guard let demanded = subject.algorithm?.value, let collective = subject.collective.value.collective(root: 0) else { return }
+        guard let demanded = subject.algorithm, let collective = subject.collective.collective(root: 0) else { return }
         for type in subject.types {
             for count in counts(type, ranks: communicator.worldSize) {
                 let possible = communicator.algorithms(for: collective, byteCount: count * type.byteCount)
@@ -197,7 +198,7 @@ extension RdmaAllreduce {
                 let names = possible.map(\.name).joined(separator: ", ")
                 throw Failure(
                     status: ExitStatus.usage,
-                    "--algorithm \(demanded.name): it cannot do \(subject.collective.value.name) of \(count) \(type) here; give one of \(names)"
+                    "--algorithm \(demanded.name): it cannot do \(subject.collective.name) of \(count) \(type) here; give one of \(names)"
                 )
             }
         }

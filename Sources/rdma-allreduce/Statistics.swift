@@ -28,9 +28,9 @@ struct Percentiles: Codable, Equatable {
 }
 
 /// The time of each iteration, as nccl-tests tell it with -I 1; microseconds.
-struct IterationTimes: Equatable {
-    /// Of each rank, in order.
-    var ofRanks: [[Double]]
+struct IterationTimes: Equatable, Encodable {
+    /// Of each rank, in order; nil for one rank, whose times are `times`.
+    var ofRanks: [[Double]]?
     /// Of the slowest rank in each iteration.
     var times: [Double]
     /// How many of them, the first ones, the figures below leave out.
@@ -44,14 +44,28 @@ struct IterationTimes: Equatable {
     var p99: Double
     var deviation: Double
     /// The deviation in hundredths of the average.
-    var variation: Double { average > 0 ? 100 * deviation / average : 0 }
+    var variation: Double
+
+    private enum CodingKeys: String, CodingKey {
+        case ofRanks = "perProcessMaxTimesUs"
+        case times = "timesUs"
+        case skipped = "skippedIterations"
+        case minimum = "minUs"
+        case maximum = "maxUs"
+        case average = "avgUs"
+        case p50 = "p50Us"
+        case p95 = "p95Us"
+        case p99 = "p99Us"
+        case deviation = "stdevUs"
+        case variation = "cvPct"
+    }
 
     /// - Parameter ofRanks: as many times from every rank.
     /// - Returns: nil without times.
     init?(_ ofRanks: [[Double]], skipping skipped: Int) {
         let count = ofRanks.map(\.count).min() ?? 0
         guard count > skipped else { return nil }
-        self.ofRanks = ofRanks
+        self.ofRanks = ofRanks.count > 1 ? ofRanks : nil
         self.skipped = skipped
         times = (0..<count).map { iteration in ofRanks.map { $0[iteration] }.max() ?? 0 }
         let sorted = times.dropFirst(skipped).sorted()
@@ -61,6 +75,7 @@ struct IterationTimes: Equatable {
         let mean = sorted.reduce(0, +) / Double(sorted.count)
         average = mean
         deviation = (sorted.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(sorted.count)).squareRoot()
+        variation = mean > 0 ? 100 * deviation / mean : 0
     }
 }
 

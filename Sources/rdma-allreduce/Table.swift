@@ -2,21 +2,21 @@ import Foundation
 
 /// The table in the columns of nccl-tests, so that scripts written for them read it. Every other line begins with `#`.
 enum Table {
-    static func header(_ settings: Report.Settings, timestamps: Bool) -> String {
-        let step = settings.stepFactor.map { "\($0)(factor)" } ?? "\(settings.stepBytes ?? 0)(bytes)"
+    static func header(_ report: Report, timestamps: Bool) -> String {
+        let (config, own) = (report.config, report.verbena)
+        let step = config.stepFactor.map { "\($0)(factor)" } ?? "\(config.stepBytes ?? 0)(bytes)"
         let options = [
-            "collective \(settings.collective)", "algorithm \(settings.algorithm ?? "auto")",
-            settings.queuePairs.map { "queue pairs \($0)" },
-            settings.dirty ? "dirty" : nil,
+            "collective \(own.collective)", "algorithm \(own.algorithm ?? "auto")", own.queuePairs.map { "queue pairs \($0)" },
+            own.dirty ? "dirty" : nil,
         ]
-        let (samples, units, places) = settings.iterationsApart ? iterationHeadings : headings
+        let (samples, units, places) = config.perIterTiming == .yes ? iterationHeadings : headings
         let stamp = timestamps ? " " + pad("timestamp", 19) : ""
         let form = timestamps ? " " + pad("%Y-%m-%d %H:%M:%S", 19) : ""
         return """
-            # rdma-allreduce \(settings.version) ranks \(settings.ranks) fabric \(settings.fabric) device \(settings.device)
+            # rdma-allreduce \(own.version) ranks \(own.ranks) fabric \(own.fabric) device \(own.device)
             # \(options.compactMap(\.self).joined(separator: " "))
-            # minBytes \(settings.minimumBytes) maxBytes \(settings.maximumBytes) step: \(step) warmup iters: \(settings.warmupIterations) \
-            iters: \(settings.iterations) agg iters: \(settings.aggregatedIterations) validation: \(settings.checkIterations)
+            # minBytes \(config.minimumBytes) maxBytes \(config.maximumBytes) step: \(step) warmup iters: \(config.warmupIters) \
+            iters: \(config.iterations) agg iters: \(config.aggregatedIterations) validation: \(config.validation)
             #
             # \(pad("", 10))  \(pad("", 12))  \(pad("", 8))  \(pad("", 6))  \(pad("", 6))\(places)
             \(line("#", ["size", "count", "type", "redop", "root"], samples))\(stamp)
@@ -31,8 +31,8 @@ enum Table {
 
     static func footer(_ report: Report) -> String {
         """
-        # Out of bounds values : \(report.outOfBounds) \(report.outOfBounds == 0 ? "OK" : "FAILED")
-        # Avg bus bandwidth    : \(String(format: "%g", report.averageBusBandwidth))
+        # Out of bounds values : \(report.outOfBounds.count) \(report.outOfBounds.okay == .yes ? "OK" : "FAILED")
+        # Avg bus bandwidth    : \(String(format: "%g", report.averageBusBandwidth.bandwidth))
         #
         """
     }
