@@ -25,8 +25,12 @@ package protocol EngineControl: AnyObject, Sendable {
     /// Whether `wait` would return at once.
     func hasEnded(_ ticket: Int) -> Bool
     /// Waits for the operation's end.
-    /// - Returns: when it ended, in nanoseconds of the monotonic clock.
-    func wait(_ ticket: Int) throws(VerbenaError) -> UInt64
+    /// - Parameter deadline: in nanoseconds of the monotonic clock.
+    /// - Returns: when it ended, by the same clock; nil where it has not by the deadline.
+    func wait(_ ticket: Int, until deadline: UInt64) throws(VerbenaError) -> UInt64?
+    /// Has `watcher` called when the operation has ended; false where it has already.
+    func watch(_ ticket: Int, _ watcher: OperationWatcher) -> Bool
+    func stopWatching(_ ticket: Int, _ watcher: OperationWatcher)
     /// Gives the ticket back: from here on another operation may have it.
     func release(_ ticket: Int)
     /// Collective: from here on nothing is begun, on whatever thread; whoever tries is told as after a `stop`. Waits until everything that was begun
@@ -44,6 +48,10 @@ package protocol EngineControl: AnyObject, Sendable {
 
 extension EngineControl {
     package func stop(orderly: Bool) { stop(orderly: orderly, because: nil) }
+
+    /// Waits for the operation's end.
+    /// - Returns: when it ended, in nanoseconds of the monotonic clock.
+    package func wait(_ ticket: Int) throws(VerbenaError) -> UInt64 { try wait(ticket, until: .max) ?? 0 }
 
     /// As `submitWhereRoom`, for a caller that cannot make room.
     package func submit(_ operation: Operation) throws(VerbenaError) -> Int {

@@ -1,10 +1,10 @@
 internal import CPlatform
 import Synchronization
 
-/// Where a trainer's thread waits for an operation that the progress thread carries out: one word an operation, reused.
+/// Where threads and tasks wait for operations that the progress thread carries out: one word for each operation, reused.
 ///
-/// A word is `free`, then `pending` from submission on, then `done` or `failed`; whoever submitted puts it back to `free`. Whoever waits spins
-/// briefly, then sleeps on the word as a futex.
+/// A word is `free`, then `pending` from submission on, then `done` or `failed`; the submitter puts it back to `free`. A thread that waits spins
+/// briefly, then sleeps on the word as a futex. A task that waits leaves a watcher instead, and so does a thread that waits for several operations.
 // Sendable without the compiler's proof: the arrays never move, each word is an atomic, and an end time is written before its word is released.
 // SAFETY (whole file): both arrays live as long as this object, which everyone who touches them holds.
 @safe
@@ -15,7 +15,7 @@ final class OperationSlots: @unchecked Sendable {
     enum State: UInt32 {
         case free = 0
         case pending = 1
-        /// As `pending`, and somebody sleeps.
+        /// As `pending`, and a thread sleeps or a watcher is there.
         case awaited = 2
         case done = 3
         case failed = 4
@@ -24,6 +24,8 @@ final class OperationSlots: @unchecked Sendable {
     private let words: UnsafeMutablePointer<Atomic<UInt32>>
     /// When each operation ended, in nanoseconds of the monotonic clock.
     private let endTimes: UnsafeMutablePointer<UInt64>
+    /// By slot, of slots that are awaited.
+    private let watchers = Mutex<[Int: [OperationWatcher]]>([:])
     private let spins: Int
 
     init(spins: Int) {
@@ -57,35 +59,74 @@ final class OperationSlots: @unchecked Sendable {
     func end(_ slot: Int, failed: Bool, at time: UInt64) {
         unsafe endTimes[slot] = time
         let state = failed ? State.failed : State.done
-        if unsafe words[slot].exchange(state.rawValue, ordering: .acquiringAndReleasing) == State.awaited.rawValue {
-            unsafe platform_futex_wake(UnsafePointer<UInt32>(OpaquePointer(words + slot)))
-        }
+        guard unsafe words[slot].exchange(state.rawValue, ordering: .acquiringAndReleasing) == State.awaited.rawValue else { return }
+        wake(slot)
+        for watcher in watchers.withLock({ $0.removeValue(forKey: slot) }) ?? [] { watcher.ended() }
     }
 
     func hasEnded(_ slot: Int) -> Bool { unsafe words[slot].load(ordering: .acquiring) >= State.done.rawValue }
 
-    /// Whether somebody sleeps until the operation ends.
+    /// Whether a thread or a task waits until the operation ends.
     func isAwaited(_ slot: Int) -> Bool { unsafe words[slot].load(ordering: .relaxed) == State.awaited.rawValue }
 
     /// Waits for the operation's end; any number of threads may. The executor's stall limit bounds the wait.
-    func wait(_ slot: Int) -> (failed: Bool, endTime: UInt64) {
+    /// - Parameter deadline: in nanoseconds of the monotonic clock.
+    /// - Returns: nil where the operation has not ended by then.
+    func wait(_ slot: Int, until deadline: UInt64 = .max) -> (failed: Bool, endTime: UInt64)? {
         var looks = 0
         while looks < spins, !hasEnded(slot) {
             looks += 1
             platform_pause()
         }
-        while !hasEnded(slot) { sleep(on: slot) }
+        while !hasEnded(slot) {
+            let now = deadline == .max ? 0 : platform_now()
+            guard now < deadline else {
+                stopAwaiting(slot)
+                return nil
+            }
+            sleep(on: slot, nanoseconds: min(1_000_000_000, deadline - now))
+        }
         return unsafe (words[slot].load(ordering: .acquiring) == State.failed.rawValue, endTimes[slot])
     }
 
-    /// Puts a slot back, once for each operation, by whoever submitted it, when it has ended.
+    /// Has `watcher` called once, when the operation has ended.
+    /// - Returns: false where it has ended already: then nobody calls it.
+    func watch(_ slot: Int, _ watcher: OperationWatcher) -> Bool {
+        watchers.withLock { watchers in
+            markAwaited(slot)
+            guard !hasEnded(slot) else { return false }
+            watchers[slot, default: []].append(watcher)
+            return true
+        }
+    }
+
+    /// Forgets the watcher, and that a thread sleeps. Threads that still do wake up and say so again: an operation that nobody waits for must not be
+    /// told to the other ranks as one that is waited for.
+    func stopAwaiting(_ slot: Int, _ watcher: OperationWatcher? = nil) {
+        watchers.withLock { watchers in
+            let others = watchers[slot]?.filter { $0 !== watcher } ?? []
+            watchers[slot] = others.isEmpty ? nil : others
+            guard others.isEmpty else { return }
+            let (wasAwaited, _) = unsafe words[slot].compareExchange(
+                expected: State.awaited.rawValue, desired: State.pending.rawValue, ordering: .acquiringAndReleasing)
+            if wasAwaited { wake(slot) }
+        }
+    }
+
+    /// Puts a slot back, once for each operation, when it has ended; the submitter does so.
     func free(_ slot: Int) { unsafe words[slot].store(State.free.rawValue, ordering: .releasing) }
 
-    /// Sleeps until the operation ends, or a second has passed.
-    private func sleep(on slot: Int) {
-        // From here on the progress thread must wake us; it may have been quicker.
+    /// Sleeps until the operation may have ended, or the time has passed.
+    private func sleep(on slot: Int, nanoseconds: UInt64) {
+        markAwaited(slot)
+        _ = unsafe platform_futex_wait(UnsafePointer<UInt32>(OpaquePointer(words + slot)), State.awaited.rawValue, nanoseconds)
+    }
+
+    /// From here on the progress thread must wake who waits; the operation may have ended before.
+    private func markAwaited(_ slot: Int) {
         _ = unsafe words[slot].compareExchange(
             expected: State.pending.rawValue, desired: State.awaited.rawValue, ordering: .acquiringAndReleasing)
-        _ = unsafe platform_futex_wait(UnsafePointer<UInt32>(OpaquePointer(words + slot)), State.awaited.rawValue, 1_000_000_000)
     }
+
+    private func wake(_ slot: Int) { unsafe platform_futex_wake(UnsafePointer<UInt32>(OpaquePointer(words + slot))) }
 }

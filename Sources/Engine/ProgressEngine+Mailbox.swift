@@ -32,11 +32,15 @@ extension ProgressEngine where F: ~Copyable {
 
     package func hasEnded(_ ticket: Int) -> Bool { slots.hasEnded(ticket) }
 
-    package func wait(_ ticket: Int) throws(VerbenaError) -> UInt64 {
-        let (failed, endTime) = slots.wait(ticket)
+    package func wait(_ ticket: Int, until deadline: UInt64) throws(VerbenaError) -> UInt64? {
+        guard let (failed, endTime) = slots.wait(ticket, until: deadline) else { return nil }
         if failed { throw reason }
         return endTime
     }
+
+    package func watch(_ ticket: Int, _ watcher: OperationWatcher) -> Bool { slots.watch(ticket, watcher) }
+
+    package func stopWatching(_ ticket: Int, _ watcher: OperationWatcher) { slots.stopAwaiting(ticket, watcher) }
 
     package func release(_ ticket: Int) { slots.free(ticket) }
 

@@ -18,8 +18,15 @@ final class StagedOperation: Sendable {
 
     var isDone: Bool { operation.isDone }
 
-    func wait() throws(VerbenaError) {
-        defer { core.forget(self) }
-        try operation.wait { () throws(VerbenaError) in try output.stageOut(writtenRange) }
+    func wait(until deadline: UInt64 = .max) throws(VerbenaError) -> Bool {
+        // Also where it throws.
+        var hasEnded = true
+        defer { if hasEnded { core.forget(self) } }
+        hasEnded = try operation.wait(until: deadline) { () throws(VerbenaError) in try output.stageOut(writtenRange) }
+        return hasEnded
     }
+
+    func watch(_ watcher: OperationWatcher) -> Bool { operation.watch(watcher) }
+
+    func stopWatching(_ watcher: OperationWatcher) { operation.stopWatching(watcher) }
 }

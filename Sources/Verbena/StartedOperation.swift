@@ -3,16 +3,21 @@ internal import Synchronization
 
 /// A started operation and how it ended. A part of the object that holds it, so that starting one allocates no more than that.
 struct StartedOperation: ~Copyable, Sendable {
-    // Not private: the compiler would not find it from the files of those that hold one.
+    // Not private: the compiler would not find them from the files of those that hold one.
     enum Outcome {
         case open, done
         case failed(VerbenaError)
     }
 
+    struct State {
+        var outcome = Outcome.open
+        /// Threads that wait in the engine: the ticket must not be another operation's before the last has come back.
+        var waiters = 0
+    }
+
     private let core: CommunicatorCore
     private let ticket: Int
-    /// Held by the thread that waits; others wait for that.
-    private let outcome = Mutex(Outcome.open)
+    private let state = Mutex(State())
     /// Whether there is an outcome. Set before the ticket is given back.
     private let isSettled = Atomic(false)
 
@@ -27,26 +32,46 @@ struct StartedOperation: ~Copyable, Sendable {
         return isSettled.load(ordering: .acquiring)
     }
 
-    /// - Parameter copyOut: what is left to do when the operation has ended well; once.
-    func wait(_ copyOut: () throws(VerbenaError) -> Void) throws(VerbenaError) {
-        try outcome.withLock { (outcome) throws(VerbenaError) in
-            switch outcome {
-            case .done: return
-            case .failed(let error): throw error
-            case .open: break
-            }
-            defer {
+    /// - Parameters:
+    ///   - deadline: in nanoseconds of the monotonic clock.
+    ///   - copyOut: what is left to do when the operation has ended well; once. Other waiters wait for it.
+    /// - Returns: false where the operation has not ended by the deadline.
+    func wait(until deadline: UInt64, _ copyOut: () throws(VerbenaError) -> Void) throws(VerbenaError) -> Bool {
+        let isOpen = state.withLock { state in
+            guard case .open = state.outcome else { return false }
+            state.waiters += 1
+            return true
+        }
+        var (hasEnded, failure) = (true, VerbenaError?.none)
+        if isOpen {
+            do throws(VerbenaError) { hasEnded = try core.engine.wait(ticket, until: deadline) != nil } catch { failure = error }
+        }
+        return try state.withLock { (state) throws(VerbenaError) in
+            if case .open = state.outcome, hasEnded {
+                if failure == nil { do throws(VerbenaError) { try copyOut() } catch { failure = error } }
+                state.outcome = failure.map { .failed($0) } ?? .done
                 isSettled.store(true, ordering: .releasing)
-                core.engine.release(ticket)
             }
-            do throws(VerbenaError) {
-                _ = try core.engine.wait(ticket)
-                try copyOut()
-                outcome = .done
-            } catch {
-                outcome = .failed(error)
-                throw error
+            if isOpen {
+                state.waiters -= 1
+                if state.waiters == 0, isSettled.load(ordering: .relaxed) { core.engine.release(ticket) }
             }
+            if case .failed(let error) = state.outcome { throw error }
+            return isSettled.load(ordering: .relaxed)
+        }
+    }
+
+    /// Has `watcher` called when the operation has ended; false where it has already.
+    func watch(_ watcher: OperationWatcher) -> Bool {
+        state.withLock { state in
+            guard case .open = state.outcome else { return false }
+            return core.engine.watch(ticket, watcher)
+        }
+    }
+
+    func stopWatching(_ watcher: OperationWatcher) {
+        state.withLock { state in
+            if case .open = state.outcome { core.engine.stopWatching(ticket, watcher) }
         }
     }
 }

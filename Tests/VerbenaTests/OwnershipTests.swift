@@ -264,7 +264,7 @@ import Testing
         for failed in [false, true] {
             let slot = slots.take(from: 3)!
             slots.end(slot, failed: failed, at: 17)
-            #expect(slots.wait(slot) == (failed, 17))
+            #expect(slots.wait(slot)! == (failed, 17))
             slots.free(slot)
             #expect(!slots.hasEnded(slot))
         }

@@ -78,7 +78,7 @@ final class CommunicatorCore: Sendable {
     private func finishStarted() throws(VerbenaError) {
         try engine.finishAll { (submitted) throws(VerbenaError) in try allGather(submitted, label: "close") }
         // One that failed was not joined by its other end: its caller is told.
-        for operation in started.withLock({ Array($0.values) }) { try? operation.wait() }
+        for operation in started.withLock({ Array($0.values) }) { _ = try? operation.wait() }
     }
 
     /// Ends the engine and everything that hangs on it; in order where all ranks have come to `close`.
