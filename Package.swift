@@ -58,10 +58,10 @@ let package = Package(
         .systemLibrary(
             name: "CVerbs", path: "Sources/Verbs/CVerbs", pkgConfig: "libibverbs librdmacm",
             providers: [.apt(["libibverbs-dev", "librdmacm-dev"])]),
-        module("Verbs", without: ["CVerbs"], ["CVerbs"]),
-        module("VerbsFabric", at: "Fabric/Verbs", ["Fabric", "Verbs"]),
+        module("Verbs", without: ["CVerbs"], ["CVerbs", "Platform"]),
+        module("VerbsFabric", at: "Fabric/Verbs", ["CPlatform", "Fabric", "Platform", "Verbs"]),
         module("SharedMemoryFabric", at: "Fabric/SharedMemory", ["Fabric", "CPlatform"]),
-        module("MixedFabric", at: "Fabric/Mixed", ["Fabric"]),
+        module("MixedFabric", at: "Fabric/Mixed", ["CPlatform", "Fabric", "Platform"]),
         module("SimulatedFabric", at: "Fabric/Simulated", ["Fabric"]),
 
         // Ranks find each other, and agree on who has failed.
@@ -97,7 +97,8 @@ let package = Package(
             name: "verbena", dependencies: ["CommandLineSupport", "Diagnosis", "Simulation", "Trainer", "Verbena", argumentParser],
             swiftSettings: rules),
         .executableTarget(
-            name: "rdma-allreduce", dependencies: ["CommandLineSupport", "Verbena", argumentParser], swiftSettings: rules),
+            name: "rdma-allreduce", dependencies: ["CommandLineSupport", "CPlatform", "Platform", "Verbena", argumentParser],
+            swiftSettings: rules),
 
         // Our allreduce in the loop that measures the peers: Benchmarks/peers.
         .target(name: "CMeasure", path: "Benchmarks/peers.d", sources: ["measure.c"], publicHeadersPath: "."),
@@ -137,7 +138,7 @@ let package = Package(
         tests("TrainerTests", ["CZlib", "Launch", "Membership", "Trainer", "Verbena", logging]),
         tests("VerbenaCommandTests", ["CommandLineSupport", "Trainer", "verbena", argumentParser]),
         tests("VerbenaTests", ["Collectives", "Diagnosis", "Engine", "Launch", "Platform", "Verbena", "Verbs"]),
-        tests("VerbsTests", ["Fabric", "Verbs", "VerbsFabric"]),
+        tests("VerbsTests", ["Fabric", "Platform", "Verbs", "VerbsFabric"]),
     ]
 )
 

@@ -49,9 +49,9 @@ package struct MachineFacts {
 extension MachineFacts {
     static func gathered(environment: [String: String] = ProcessInfo.processInfo.environment) -> MachineFacts {
         var facts = MachineFacts()
-        facts.kernelDevices = names(in: "/sys/class/infiniband")
+        facts.kernelDevices = HostFacts.names(in: "/sys/class/infiniband")
         do throws(VerbsError) { facts.devices = .success(try deviceInventory()) } catch { facts.devices = .failure(error) }
-        facts.deviceNodes = names(in: "/dev/infiniband").map {
+        facts.deviceNodes = HostFacts.names(in: "/dev/infiniband").map {
             // SAFETY: the string outlives the call.
             DeviceNode(name: $0, isAccessible: unsafe access("/dev/infiniband/\($0)", R_OK | W_OK) == 0)
         }
@@ -92,9 +92,5 @@ extension MachineFacts {
 
     private static func isOnPath(_ program: String, _ environment: [String: String]) -> Bool {
         (environment["PATH"] ?? "").split(separator: ":").contains { FileManager.default.isExecutableFile(atPath: "\($0)/\(program)") }
-    }
-
-    private static func names(in folder: String) -> [String] {
-        ((try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []).sorted()
     }
 }

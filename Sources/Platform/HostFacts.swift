@@ -25,5 +25,10 @@ package enum HostFacts {
         return line?.dropFirst(name.count + 1).split(whereSeparator: \.isWhitespace).first.map(String.init)
     }
 
+    /// What a folder holds, sorted; nothing where it cannot be read.
+    package static func names(in folder: String) -> [String] {
+        ((try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []).sorted()
+    }
+
     package static func text(of path: String) -> String { (try? String(contentsOfFile: path, encoding: .utf8)) ?? "" }
 }

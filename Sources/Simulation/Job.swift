@@ -45,20 +45,15 @@ final class Job {
         let program = book.program
         let size = program.worldSize
         var members: [Seat] = []
-        var fabrics: [SimulatedFabricBox] = []
-        for rank in 0..<size { fabrics.append(SimulatedFabricBox(try SimulatedFabric(network, rank: rank, group: group))) }
-        let endpoints = fabrics.map(\.endpoint)
+        let first = network.places(ofGroup: group).lowerBound
         for rank in 0..<size {
+            var fabric = try SimulatedFabric(network, rank: rank, group: group)
             var peers: [Int: [UInt8]] = [:]
-            for peer in 0..<size where peer != rank { peers[peer] = endpoints[peer] }
-            try fabrics[rank].connect(to: peers)
-        }
-        for rank in 0..<size {
+            for peer in 0..<size where peer != rank { peers[peer] = network.endpoint(of: first + peer) }
+            try fabric.connect(to: peers, deadline: .distantFuture)
             var settings = program.settings
             if program.disagreement == .epoch(rank: rank) { settings.epoch += 1 }
-            let place = seats.count + members.count
-            members.append(
-                Seat(place: place, rank: rank, try Executor(fabric: fabrics[rank].take(), settings: settings), book, network))
+            members.append(Seat(place: first + rank, rank: rank, try Executor(fabric: fabric, settings: settings), book, network))
         }
         try attach(.receiveBuffers, of: members)
         for byteCount in book.layout.bufferBytes {
@@ -143,22 +138,4 @@ final class Job {
     }
 
     func finding(_ kind: Finding.Kind, _ detail: String) -> Finding { Finding(kind: kind, detail: detail, trace: network.trace) }
-}
-
-/// A fabric on its way to its executor.
-final class SimulatedFabricBox {
-    private var fabric: SimulatedFabric?
-    let endpoint: [UInt8]
-
-    init(_ fabric: consuming SimulatedFabric) {
-        endpoint = fabric.endpoint
-        self.fabric = consume fabric
-    }
-
-    func connect(to peers: [Int: [UInt8]]) throws { try fabric?.connect(to: peers, deadline: .distantFuture) }
-
-    func take() -> SimulatedFabric {
-        guard let taken = fabric.take() else { fatalError("a fabric has one executor") }
-        return taken
-    }
 }

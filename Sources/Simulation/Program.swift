@@ -56,13 +56,6 @@ struct Program {
         var steps: Int
     }
 
-    init(seed: UInt64, group: Int? = nil, members: [Int], settings: ExecutorSettings) {
-        self.seed = seed
-        self.group = group
-        self.members = members
-        self.settings = settings
-    }
-
     var worldSize: Int { members.count }
 
     /// Messages of all ranks, about; of them a bound of the time is made.

@@ -38,22 +38,6 @@ public struct TimedAllreduce: Sendable {
         return 2 * others * Double(latencyNanoseconds) + 2 * share / bytesPerNanosecond + share * reduceNanosecondsPerByte
     }
 
-    /// The same with P chunks a segment in flight: a rank adds a chunk while the next one comes in, so that a hop costs the slower of both, or where
-    /// P chunks are too few to fill the way, the way itself. docs/SIMULATION.md derives it.
-    public func pipelinedNanoseconds(_ result: Result) -> Double {
-        let (others, segment) = (Double(ranks - 1), Double(byteCount) / Double(ranks))
-        let chunks = Double(result.chunks * result.rounds)
-        let chunk = segment / chunks
-        let (wire, add) = (chunk / bytesPerNanosecond, chunk * reduceNanosecondsPerByte)
-        let latency = Double(latencyNanoseconds)
-        // A chunk's way over one hop, and P chunks one after the other: what is longer sets the pace of a hop.
-        let reducing = max(Double(result.chunks) * max(wire, add), latency + wire + add)
-        let gathering = max(Double(result.chunks) * wire, latency + wire)
-        let hops = Double(result.rounds) * others * (reducing + gathering)
-        // The invitation, and the last chunks of the last hop.
-        return 2 * latency + hops + wire
-    }
-
     /// - Throws: what could not be set up, as text.
     public func run() throws -> Result {
         let isNested = ranksPerNode > 1

@@ -1,5 +1,3 @@
-import Glibc
-
 /// The end of one work request.
 public struct Completion: Sendable {
     /// What it was, for those that ended well.

@@ -1,5 +1,4 @@
 internal import CVerbs
-import Glibc
 
 /// A queue of completions with descriptors to sleep on.
 ///

@@ -1,5 +1,4 @@
 internal import CVerbs
-import Glibc
 
 /// How a work request ended. Look at this first: with anything but success nothing else but the identifier means anything.
 public struct CompletionStatus: Equatable, Sendable, CustomStringConvertible {

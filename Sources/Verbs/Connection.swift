@@ -1,5 +1,4 @@
 internal import CVerbs
-import Glibc
 
 /// One end of a reliable connection on its way, in use or ended: an identifier of rdma_cm. The queue pair comes with `QueuePair`.
 ///

@@ -1,5 +1,4 @@
 internal import CVerbs
-import Glibc
 
 /// An opened device, on which domains, regions, completion queues and queue pairs are made. Its events are about these and about its
 /// ports, and nobody else reads them: librdmacm has a context of its own, which the whole process shares, and makes nothing on this one.
@@ -36,9 +35,8 @@ public final class DeviceContext {
         // SAFETY: the local is written during the call only.
         try errnoValue("ibv_query_device", "asking \(name) for its limits", unsafe ibv_query_device(raw, &attributes))
         return DeviceLimits(
-            nodeGUID: UInt64(bigEndian: attributes.node_guid), queuePairs: Int(attributes.max_qp),
-            workRequestsPerQueue: Int(attributes.max_qp_wr), completionsPerQueue: Int(attributes.max_cqe),
-            memoryRegions: Int(attributes.max_mr), regionByteCount: attributes.max_mr_size, ports: Int(attributes.phys_port_cnt))
+            queuePairs: Int(attributes.max_qp), workRequestsPerQueue: Int(attributes.max_qp_wr),
+            completionsPerQueue: Int(attributes.max_cqe), ports: Int(attributes.phys_port_cnt))
     }
 }
 
@@ -65,13 +63,12 @@ extension DeviceContext {
         switch unsafe event.event_type {
         case IBV_EVENT_DEVICE_FATAL: return .deviceFailed
         case IBV_EVENT_PORT_ERR: return .portFailed(Int(unsafe event.element.port_num))
-        case IBV_EVENT_PORT_ACTIVE: return .portActive(Int(unsafe event.element.port_num))
         case IBV_EVENT_CQ_ERR: return .completionQueueFailed
         case IBV_EVENT_QP_FATAL, IBV_EVENT_QP_REQ_ERR: return .queuePairFailed(unsafe event.element.qp.pointee.qp_num)
         case IBV_EVENT_QP_ACCESS_ERR: return .accessRefused(unsafe event.element.qp.pointee.qp_num)
         case IBV_EVENT_GID_CHANGE, IBV_EVENT_LID_CHANGE, IBV_EVENT_PKEY_CHANGE:
             return .portChanged(Int(unsafe event.element.port_num), unsafe String(cString: ibv_event_type_str(event.event_type)))
-        default: return .other(unsafe String(cString: ibv_event_type_str(event.event_type)))
+        default: return .other
         }
     }
 }

@@ -1,5 +1,3 @@
-import Glibc
-
 /// One RDMA device as `verbena doctor` shows it.
 public struct DeviceDescription: Sendable {
     public var name: String

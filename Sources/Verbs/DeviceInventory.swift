@@ -1,5 +1,6 @@
 internal import CVerbs
 import Glibc
+import Platform
 
 /// All RDMA devices of this machine, in the order of libibverbs. Empty where the kernel has none.
 /// - Throws: `.permission` where devices exist that may not be opened.
@@ -45,7 +46,8 @@ extension DeviceContext {
         return PortDescription(
             number: number, state: state, physicalState: physicalStateName(attributes.phys_state), linkLayer: layer,
             activeMTU: 128 << Int(attributes.active_mtu.rawValue), messageByteLimit: Int(attributes.max_msg_sz), gids: gids,
-            interfaces: named.isEmpty ? interfacesOfDevice() : named.sorted())
+            // Sysfs is the one place where InfiniBand devices name their interfaces.
+            interfaces: named.isEmpty ? HostFacts.names(in: "/sys/class/infiniband/\(name)/device/net") : named.sorted())
     }
 
     /// Every valid identifier of every port. A kernel too old for the question has none to tell.
@@ -68,19 +70,6 @@ extension DeviceContext {
                 return (Int(entry.port_num), gid)
             }
         }
-    }
-
-    /// From sysfs: the one place where InfiniBand devices name their interfaces.
-    private func interfacesOfDevice() -> [String] {
-        // SAFETY: the directory stream is ours until closedir; names are copied while their entry is current.
-        guard let directory = unsafe opendir("/sys/class/infiniband/\(name)/device/net") else { return [] }
-        defer { _ = unsafe closedir(directory) }
-        var names: [String] = []
-        while let entry = unsafe readdir(directory) {
-            let name = unsafe withUnsafeBytes(of: entry.pointee.d_name) { unsafe String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
-            if !name.hasPrefix(".") { names.append(name) }
-        }
-        return names.sorted()
     }
 }
 

@@ -1,5 +1,4 @@
 internal import CVerbs
-import Glibc
 
 /// A place where others can connect to: one address of one device, and a port that the system chose.
 ///

@@ -1,5 +1,3 @@
-import Glibc
-
 /// Says to our own device which memory a work request means. Never travels.
 public struct LocalKey: Hashable, Sendable {
     let rawValue: UInt32

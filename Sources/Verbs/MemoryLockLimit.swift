@@ -1,4 +1,5 @@
 import Glibc
+import Platform
 
 /// How many bytes this process may lock into memory, by `RLIMIT_MEMLOCK`; nil where there is no limit.
 /// A process with `CAP_IPC_LOCK` is not held to it.
@@ -18,18 +19,13 @@ struct MemoryLockLimit: Equatable, CustomStringConvertible {
     /// Whether the process may go beyond it.
     var isExempt = false
 
-    /// `CAP_IPC_LOCK` in capabilities(7).
-    private static let lockCapability: UInt64 = 14
-
     static func ofThisProcess() -> MemoryLockLimit {
-        let status = text(of: "/proc/self/status")
-        let pinned = field("VmPin:", of: status).flatMap { UInt64($0) } ?? 0
-        let capabilities = field("CapEff:", of: status).flatMap { UInt64($0, radix: 16) } ?? 0
+        let pinned = HostFacts.value(of: "VmPin", in: "/proc/self/status").flatMap { UInt64($0) } ?? 0
         // The kernel asks for the right in the first user namespace; a container's own root has it in another one.
-        let isFirstNamespace = text(of: "/proc/self/uid_map").split(whereSeparator: \.isWhitespace) == ["0", "0", "4294967295"]
+        let isFirstNamespace = HostFacts.text(of: "/proc/self/uid_map").split(whereSeparator: \.isWhitespace) == ["0", "0", "4294967295"]
         return MemoryLockLimit(
             byteCount: memoryLockLimit(), pinnedByteCount: pinned << 10,
-            isExempt: isFirstNamespace && capabilities >> lockCapability & 1 == 1)
+            isExempt: isFirstNamespace && HostFacts.hasCapability(14))  // CAP_IPC_LOCK
     }
 
     func isExceeded(by more: Int) -> Bool {
@@ -40,20 +36,5 @@ struct MemoryLockLimit: Equatable, CustomStringConvertible {
     var description: String {
         guard let byteCount else { return "none" }
         return isExempt ? "\(byteCount) bytes, not held to it" : "\(byteCount) bytes, \(pinnedByteCount) of them pinned"
-    }
-
-    private static func field(_ name: String, of text: String) -> Substring? {
-        text.split(separator: "\n").first { $0.hasPrefix(name) }?.split(whereSeparator: \.isWhitespace).dropFirst().first
-    }
-
-    /// Of a file in /proc, which is shorter than the buffer; empty where it cannot be read.
-    private static func text(of path: String) -> String {
-        let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { return "" }
-        defer { _ = Glibc.close(descriptor) }
-        var buffer = [UInt8](repeating: 0, count: 8192)
-        // SAFETY: the array is lent for the call, its length passed along.
-        let count = unsafe read(descriptor, &buffer, buffer.count)
-        return String(decoding: buffer.prefix(max(0, count)), as: UTF8.self)
     }
 }

@@ -1,5 +1,4 @@
 internal import CVerbs
-import Glibc
 
 /// Groups what may work together: queue pairs reach the memory regions of their own domain only.
 ///

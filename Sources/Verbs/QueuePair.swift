@@ -23,8 +23,6 @@ public final class QueuePair {
     /// Writes of up to so many bytes are copied as they are posted.
     public let inlineByteCount: Int
 
-    public enum State: String, Sendable { case reset, initialized, readyToReceive, readyToSend, drained, error, unknown }
-
     /// - Parameters:
     ///   - connection: resolved, or that of a request; neither connected nor accepted yet.
     ///   - part: of the completion queue, below its `parts`.
@@ -175,32 +173,18 @@ public final class QueuePair {
             "ibv_post_recv", "posting \(count) receives", unsafe cverbs_post_receives(open, identifier, UInt32(clamping: count)))
     }
 
-    /// Whether the device lets the peer do more to our memory than write; a system call, not for the data path.
-    public func admitsReadsOrAtomics() throws(VerbsError) -> Bool {
+    /// What the device says: whether the pair sends, whether it is broken, and whether the peer may do more to our memory than write.
+    /// A system call, not for the data path.
+    public func state() throws(VerbsError) -> (isReadyToSend: Bool, isBroken: Bool, admitsReadsOrAtomics: Bool) {
         var attributes = ibv_qp_attr()
         var initial = unsafe ibv_qp_init_attr()
-        let mask = Int32(IBV_QP_ACCESS_FLAGS.rawValue | IBV_QP_MAX_DEST_RD_ATOMIC.rawValue)
+        let mask = Int32(IBV_QP_STATE.rawValue | IBV_QP_ACCESS_FLAGS.rawValue | IBV_QP_MAX_DEST_RD_ATOMIC.rawValue)
         // SAFETY: locals, written during the call only.
-        try errnoValue("ibv_query_qp", "asking for the rights", unsafe ibv_query_qp(open, &attributes, mask, &initial))
+        try errnoValue("ibv_query_qp", "asking for the state", unsafe ibv_query_qp(open, &attributes, mask, &initial))
         let more = IBV_ACCESS_REMOTE_READ.rawValue | IBV_ACCESS_REMOTE_ATOMIC.rawValue
-        return UInt32(attributes.qp_access_flags) & more != 0 || attributes.max_dest_rd_atomic != 0
-    }
-
-    /// What the device says; a system call, not for the data path.
-    public func state() throws(VerbsError) -> State {
-        var attributes = ibv_qp_attr()
-        var initial = unsafe ibv_qp_init_attr()
-        // SAFETY: locals, written during the call only.
-        try errnoValue(
-            "ibv_query_qp", "asking for the state", unsafe ibv_query_qp(open, &attributes, Int32(IBV_QP_STATE.rawValue), &initial))
-        return switch attributes.qp_state {
-        case IBV_QPS_RESET: .reset
-        case IBV_QPS_INIT: .initialized
-        case IBV_QPS_RTR: .readyToReceive
-        case IBV_QPS_RTS: .readyToSend
-        case IBV_QPS_SQD: .drained
-        case IBV_QPS_ERR, IBV_QPS_SQE: .error
-        default: .unknown
-        }
+        return (
+            attributes.qp_state == IBV_QPS_RTS, attributes.qp_state == IBV_QPS_ERR || attributes.qp_state == IBV_QPS_SQE,
+            UInt32(attributes.qp_access_flags) & more != 0 || attributes.max_dest_rd_atomic != 0
+        )
     }
 }

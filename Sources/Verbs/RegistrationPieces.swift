@@ -1,5 +1,3 @@
-import Glibc
-
 /// How memory is registered that a device does not take as a whole: soft-RoCE takes 1 GiB at most, whatever it says in `max_mr_size`.
 ///
 /// Pieces begin every 2^`strideExponent` bytes and overlap: each is `overlapByteCount` longer than the stride. So a request of up to that

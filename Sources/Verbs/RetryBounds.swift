@@ -1,5 +1,3 @@
-import Glibc
-
 /// The bounds of everything that the device or rdma_cm repeats on our behalf.
 public enum RetryBounds {
     /// Resends after the first. 7 would be allowed, and means forever on soft-RoCE: a dead machine would never be noticed.

@@ -1,5 +1,3 @@
-import Glibc
-
 /// An address and how many of its first bits a neighbour's begins with as well: `10.10.0.1/24`.
 public struct Subnet: Hashable, Sendable, CustomStringConvertible {
     public var address: InternetAddress

@@ -25,6 +25,3 @@ public final class WakeDescriptor: Sendable {
         _ = unsafe read(descriptor, &count, 8)
     }
 }
-
-/// Lets whoever else can run have the core.
-public func yieldCore() { _ = sched_yield() }

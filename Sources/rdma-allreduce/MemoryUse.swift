@@ -1,4 +1,4 @@
-import Foundation
+import Platform
 import Verbena
 
 /// What a rank takes of its machine, in bytes; averages over ranks.
@@ -22,14 +22,8 @@ struct MemoryUse: Codable, Equatable {
             residentBytes: resident.count == communicator.worldSize ? resident.reduce(0, +) / resident.count : nil)
     }
 
-    /// The proportional set size of this process.
+    /// The proportional set size of this process: see proc_pid_smaps(5).
     private static func residentBytes() -> Int? {
-        (try? String(contentsOfFile: "/proc/self/smaps_rollup", encoding: .utf8)).flatMap(proportionalBytes)
-    }
-
-    /// - Parameter text: as in proc_pid_smaps(5).
-    static func proportionalBytes(_ text: String) -> Int? {
-        let words = text.split(separator: "\n").map { $0.split(separator: " ") }.first { $0.first == "Pss:" }
-        return words.flatMap { $0.count == 3 && $0[2] == "kB" ? Int($0[1]) : nil }.map { $0 * 1024 }
+        HostFacts.value(of: "Pss", in: "/proc/self/smaps_rollup").flatMap { Int($0) }.map { $0 << 10 }
     }
 }

@@ -108,11 +108,6 @@ private func report(_ results: [Row]) -> Report {
         #expect(choosing.why == "--algorithm demands it; possible otherwise: oneshot 2.00 us")
         #expect(Choosing(predictions: predictions, why: "", demanded: .tree).predictedMicroseconds == nil)
     }
-
-    @Test func memoryAsTheKernelTellsIt() {
-        #expect(MemoryUse.proportionalBytes("5583d0000000-7ffe rollup\nRss:   9 kB\nPss:   3 kB\nPss_Dirty: 1 kB\n") == 3072)
-        #expect(MemoryUse.proportionalBytes("") == nil)
-    }
 }
 
 @Suite("the JSON of nccl-tests") struct JSONTests {

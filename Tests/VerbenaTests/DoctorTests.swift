@@ -24,7 +24,7 @@ private func goodMachine() -> MachineFacts {
 
 private func device(port: PortDescription) -> DeviceDescription {
     let limits = DeviceLimits(
-        nodeGUID: 1, queuePairs: 1, workRequestsPerQueue: 1, completionsPerQueue: 1, memoryRegions: 1, regionByteCount: 1, ports: 1)
+        queuePairs: 1, workRequestsPerQueue: 1, completionsPerQueue: 1, ports: 1)
     return DeviceDescription(name: "rxe0", limits: limits, ports: [port])
 }
 

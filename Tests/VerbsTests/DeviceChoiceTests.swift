@@ -11,7 +11,7 @@ private func device(_ name: String, _ state: PortDescription.State, address: UIn
     let port = PortDescription(
         number: 1, state: state, physicalState: "LinkUp", linkLayer: .ethernet, activeMTU: 1024, gids: [gid], interfaces: ["h0"])
     let limits = DeviceLimits(
-        nodeGUID: 1, queuePairs: 1, workRequestsPerQueue: 1, completionsPerQueue: 1, memoryRegions: 1, regionByteCount: 1, ports: 1)
+        queuePairs: 1, workRequestsPerQueue: 1, completionsPerQueue: 1, ports: 1)
     return DeviceDescription(name: name, limits: limits, ports: [port])
 }
 

@@ -1,4 +1,5 @@
 import Glibc
+import Platform
 import Testing
 
 @testable import Verbs
@@ -98,7 +99,6 @@ private final class Loop {
         let (name, address) = try #require(MachineCapability.usableAddress)
         let device = try #require(try deviceInventory().first { $0.name == name })
         #expect(device.limits.workRequestsPerQueue > 0)
-        #expect(device.limits.nodeGUID != 0)
         let port = try #require(device.ports.first { $0.state == .active })
         #expect([256, 512, 1024, 2048, 4096].contains(port.activeMTU))
         #expect(port.gids.contains { $0.address == address } || !port.interfaces.isEmpty)
@@ -120,8 +120,7 @@ private final class Loop {
         #expect(loop.requestData.prefix(3) == [1, 2, 3])
         #expect(loop.requestData.count >= 48)
         #expect(loop.replyData.prefix(2) == [4, 5])
-        #expect(try loop.active?.state() == .readyToSend)
-        #expect(try loop.passive?.state() == .readyToSend)
+        for pair in [loop.active, loop.passive] { #expect(try pair?.state().isReadyToSend == true) }
     }
 
     @Test func aWriteArrivesWithItsImmediateAndItsBytes() throws {
@@ -253,7 +252,7 @@ private final class Loop {
 
     @Test func aPeerMayWriteAndNothingElse() throws {
         let loop = try Loop()
-        for pair in [loop.active, loop.passive] { #expect(try pair?.admitsReadsOrAtomics() == false) }
+        for pair in [loop.active, loop.passive] { #expect(try pair?.state().admitsReadsOrAtomics == false) }
     }
 
     @Test(arguments: [(4096, 4096), (1024, 4096), (4096, 512), (256, 1000)]) func packetsFitBothEnds(active: Int, passive: Int) throws {
@@ -322,7 +321,7 @@ private final class Loop {
         var completion = try loop.nextCompletion()
         while completion.identifier != 1 { completion = try loop.nextCompletion() }
         #expect(completion.status == .remoteAccess)
-        #expect(try loop.active?.state() == .error)
+        #expect(try loop.active?.state().isBroken == true)
         // SAFETY: inside the region, which outlives the test.
         #expect(unsafe UnsafeRawBufferPointer(start: destination.base, count: 4096).allSatisfy { $0 == 0 })
     }

@@ -1,5 +1,6 @@
 import Fabric
 import Foundation
+import Platform
 import Synchronization
 import Testing
 import Verbs

@@ -1,5 +1,5 @@
+internal import CPlatform
 public import Fabric
-internal import Glibc
 
 extension MixedFabric where Near: ~Copyable, Far: ~Copyable {
     public mutating func write(_ write: Write) throws(FabricError) -> UInt64 {
@@ -49,25 +49,17 @@ extension MixedFabric where Near: ~Copyable, Far: ~Copyable {
         if near.isAwaited() || far.isAwaited() { return }
         for _ in 0..<configuration.spins where near.isAwaited() || far.isAwaited() { return }
         for _ in 0..<configuration.yields {
-            sched_yield()
+            platform_yield()
             if near.isAwaited() || far.isAwaited() { return }
         }
         let start = now()
         guard deadline > start, near.prepareToSleep() else { return }
         if far.prepareToSleep() {
-            sleep(nanoseconds: deadline.since(start))
+            // What happened is asked of the fabrics, not of the descriptors.
+            let longest = min(near.longestSleepMilliseconds, far.longestSleepMilliseconds)
+            sleepers.wait(nanoseconds: min(longest * 1_000_000, deadline.since(start)))
             far.rise()
         }
         near.rise()
-    }
-
-    private mutating func sleep(nanoseconds: UInt64) {
-        let longest = min(near.longestSleepMilliseconds, far.longestSleepMilliseconds)
-        // Rounded up: rounding down would make the last millisecond a spin.
-        let milliseconds = min(longest, nanoseconds / 1_000_000 + 1)
-        // SAFETY: the array's own memory, for the call. What happened is asked of the fabrics, not of the answer.
-        unsafe sleepers.withUnsafeMutableBufferPointer { buffer in
-            _ = unsafe Glibc.poll(buffer.baseAddress, nfds_t(buffer.count), Int32(clamping: milliseconds))
-        }
     }
 }

@@ -1,5 +1,5 @@
 public import Fabric
-internal import Glibc
+internal import Platform
 
 /// Two fabrics as one: peers on this machine through the near one (shared memory), all others through the far one (verbs).
 ///
@@ -31,7 +31,7 @@ public struct MixedFabric<Near: DescriptorWaiting & ~Copyable, Far: DescriptorWa
     /// Whether writes were posted since both fabrics were last told to let them go.
     var holdsWrites = false
     /// What to sleep on; all of it once connected.
-    var sleepers: [pollfd]
+    var sleepers: SleepSet
     private var isConnected = false
 
     /// - Parameters:
@@ -61,7 +61,7 @@ public struct MixedFabric<Near: DescriptorWaiting & ~Copyable, Far: DescriptorWa
         let rank = near.rank
         isNear = (0..<near.worldSize).map { $0 == rank || configuration.nearRanks.contains($0) }
         self.configuration = configuration
-        sleepers = Self.entries(near.sleepDescriptors + far.sleepDescriptors)
+        sleepers = SleepSet(near.sleepDescriptors + far.sleepDescriptors)
         self.near = near
         self.far = far
     }
@@ -81,11 +81,7 @@ public struct MixedFabric<Near: DescriptorWaiting & ~Copyable, Far: DescriptorWa
         try near.connect(to: nearPeers, deadline: deadline)
         try far.connect(to: farPeers, deadline: deadline)
         isConnected = true
-        sleepers = Self.entries(near.sleepDescriptors + far.sleepDescriptors)
-    }
-
-    private static func entries(_ descriptors: [Int32]) -> [pollfd] {
-        descriptors.map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
+        sleepers = SleepSet(near.sleepDescriptors + far.sleepDescriptors)
     }
 
     /// Both fabrics' clock: CLOCK_MONOTONIC.
@@ -111,12 +107,9 @@ public struct MixedFabric<Near: DescriptorWaiting & ~Copyable, Far: DescriptorWa
 struct Pair: Equatable {
     var near: [UInt8]
     var far: [UInt8]
+}
 
-    init(near: [UInt8], far: [UInt8]) {
-        self.near = near
-        self.far = far
-    }
-
+extension Pair {
     init?(decoding bytes: [UInt8]) {
         var reader = WireReader(bytes)
         guard let length: UInt32 = reader.read(), let near = reader.read(count: Int(length)),

@@ -1,5 +1,3 @@
-internal import Glibc
-
 /// What a `MixedFabric` must be told beside its two fabrics.
 public struct MixedFabricConfiguration: Sendable {
     /// Ranks that are reached through the near fabric, this one included or not. All ranks agree on who is near whom.

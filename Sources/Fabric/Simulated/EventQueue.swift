@@ -16,8 +16,6 @@ struct EventQueue {
     /// Place of each slot in the heap, -1 for none.
     private var places: [Int32] = []
 
-    var nextTime: UInt64? { heap.first?.time }
-
     var next: Event? { heap.first }
 
     /// The one after `next`, unless another comes in between.

@@ -29,20 +29,7 @@ public struct Fault: Sendable, Equatable, CustomStringConvertible {
         self.forNanoseconds = forNanoseconds
     }
 
-    /// What kinds are called on a command line.
-    public var name: String {
-        switch kind {
-        case .crash: "crash"
-        case .nodeDeath: "node-death"
-        case .pause: "pause"
-        case .slowness: "slow-rank"
-        case .cableCut: "cable-cut"
-        case .slowCable: "slow-cable"
-        case .flippedBit: "flipped-bit"
-        }
-    }
-
     public var description: String {
-        "\(name) of rank \(rank) at \(atNanoseconds) ns" + (forNanoseconds > 0 ? " for \(forNanoseconds) ns" : "")
+        "\(kind) of rank \(rank) at \(atNanoseconds) ns" + (forNanoseconds > 0 ? " for \(forNanoseconds) ns" : "")
     }
 }

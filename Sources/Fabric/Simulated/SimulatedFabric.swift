@@ -68,11 +68,7 @@ public struct SimulatedFabric: Fabric, ~Copyable {
     }
 
     private func check(_ endpoint: [UInt8], of peer: Int) throws(FabricError) {
-        var reader = WireReader(endpoint)
-        guard peer != rank, 0..<worldSize ~= peer, reader.read(UInt32.self) == Self.magic,
-            reader.read(UInt64.self) == network.options.jobKey, reader.read(UInt32.self) == UInt32(network.options.worldSize),
-            reader.read(UInt32.self) == UInt32(channelsPerPeer), reader.read(UInt32.self) == UInt32(base + peer), reader.isAtEnd
-        else {
+        guard peer != rank, 0..<worldSize ~= peer, endpoint == network.endpoint(of: base + peer) else {
             throw FabricError(
                 .wrongPeer, during: .connect, peer: peer, detail: "its endpoint is not that of this rank of this job",
                 remedy: "start all ranks from the same build and job")

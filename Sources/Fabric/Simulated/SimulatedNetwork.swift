@@ -147,7 +147,7 @@ extension World {
 
     /// Lets things happen until one concerns the rank, or all have.
     mutating func passTime(for rank: Int) {
-        while ranks[rank].readyHead == none, queue.nextTime != nil {
+        while ranks[rank].readyHead == none, queue.next != nil {
             step()
             runnableCount = 0
         }

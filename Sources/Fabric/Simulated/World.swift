@@ -100,7 +100,7 @@ struct World: ~Copyable {
         guard slot >= firstLinkSlot else {
             if slot == faultSlot { return turnFaults() }
             let rank = slot / 2
-            return slot % 2 == 0 ? becomeRunnable(rank) : ring(rank)
+            return slot % 2 == 0 ? becomeRunnable(rank) : notify(rank)
         }
         let (link, part) = (slot - firstLinkSlot).quotientAndRemainder(dividingBy: slotsPerLink)
         if part == 0 { return meetFate(link) }
@@ -147,7 +147,7 @@ struct World: ~Copyable {
                 if trace.isOn { record(.run, rank: rank) }
                 return rank
             }
-            guard let next = queue.nextTime, next <= limit else { return nil }
+            guard let next = queue.next, next.time <= limit else { return nil }
             step()
         }
         return nil
@@ -172,8 +172,6 @@ struct World: ~Copyable {
         if ranks[rank].pausedUntil > clock { return schedule(runSlot(rank), at: ranks[rank].pausedUntil) }
         enlist(rank)
     }
-
-    private mutating func ring(_ rank: Int) { notify(rank) }
 
     // MARK: messages
 

@@ -6,12 +6,12 @@ import Verbs
 struct Endpoint: Equatable {
     /// One or more.
     var devices: [RouteEnd]
+}
 
-    init(devices: [RouteEnd]) { self.devices = devices }
-
+extension Endpoint {
     init?(decoding bytes: [UInt8]) {
         var reader = WireReader(bytes)
-        devices = []
+        self.init(devices: [])
         repeat {
             guard let mtu: UInt16 = reader.read(), mtu >= RouteEnd.minMTU, let count: UInt8 = reader.read(), count > 0 else { return nil }
             var places: [RouteEnd.Place] = []

@@ -79,7 +79,7 @@ struct OpenDevice {
                     queuePair: number)
             case .accessRefused(let number): return Failure(error: refusedAccess(during: operation), queuePair: number)
             case .portChanged(let port, let change) where port == portNumber: notice = change
-            case .portFailed, .portActive, .portChanged, .other: continue
+            case .portFailed, .portChanged, .other: continue
             }
         }
         return nil

@@ -7,17 +7,12 @@ struct RegionDescriptor: Equatable {
     var address: UInt64
     var byteCount: Int
     /// Pieces begin every 2^`strideExponent` bytes; see `RegistrationPieces`.
-    var strideExponent: Int
+    var strideExponent = RegistrationPieces.wholeExponent
     /// Of piece p the key for device d is at p * devices + d.
     var keys: [RemoteKey]
+}
 
-    init(address: UInt64, byteCount: Int, strideExponent: Int = RegistrationPieces.wholeExponent, keys: [RemoteKey]) {
-        self.address = address
-        self.byteCount = byteCount
-        self.strideExponent = strideExponent
-        self.keys = keys
-    }
-
+extension RegionDescriptor {
     init?(decoding bytes: [UInt8]) {
         var reader = WireReader(bytes)
         guard let address: UInt64 = reader.read(), let length: UInt64 = reader.read(), let byteCount = Int(exactly: length),

@@ -1,3 +1,4 @@
+internal import CPlatform
 public import Fabric
 import Verbs
 
@@ -10,7 +11,7 @@ extension VerbsFabric {
         if configuration.yieldNanoseconds > 0 {
             let end = min(deadline, FabricInstant(nanoseconds: now().nanoseconds + configuration.yieldNanoseconds))
             while now() < end {
-                yieldCore()
+                platform_yield()
                 if hasSomething() { return }
             }
         }

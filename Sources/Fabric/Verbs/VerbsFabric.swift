@@ -1,5 +1,6 @@
+internal import CPlatform
 public import Fabric
-import Glibc
+internal import Platform
 import Verbs
 
 // Sendable without the compiler's proof: a value of this type is the only holder of everything in it (no copy can be made, nothing
@@ -103,12 +104,7 @@ public struct VerbsFabric: Fabric, ~Copyable, @unchecked Sendable {
     static func listenerToken(device: Int) -> Int { -device }
 
     /// CLOCK_MONOTONIC.
-    public func now() -> FabricInstant {
-        var time = timespec()
-        // SAFETY: the local is written during the call only.
-        _ = unsafe clock_gettime(CLOCK_MONOTONIC, &time)
-        return FabricInstant(nanoseconds: UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec))
-    }
+    public func now() -> FabricInstant { FabricInstant(nanoseconds: platform_now()) }
 
     public func waker() -> Waker {
         let descriptor = wakeDescriptor
