@@ -70,7 +70,7 @@ final class World {
 
     private func run(_ operation: Collectives.Operation) throws {
         for _ in 0..<Self.calls {
-            for rank in 0..<count { _ = unsafe try executors[rank].submit(operation) }
+            for rank in 0..<count { unsafe try executors[rank].submit(operation) }
             var unfinished = count
             while unfinished > 0 {
                 for rank in 0..<count {

@@ -19,20 +19,20 @@ package protocol EngineControl: AnyObject, Sendable {
     ) throws(VerbenaError) -> SharedBuffer?
     /// How many collectives were begun; transfers do not count. For the thread that begins them.
     var collectivesBegun: UInt64 { get }
-    /// Queues an operation for the progress thread; `release` must be called once for each ticket, when the operation has ended.
-    /// - Returns: its ticket; nil, and nothing is queued, where as many are under way as may be.
+    /// Queues an operation for the progress thread; `release` must be called once for each, when it has ended.
+    /// - Returns: its number; nil, and nothing is queued, where as many are under way as may be.
     func submitWhereRoom(_ operation: Operation) throws(VerbenaError) -> Int?
     /// Whether `wait` would return at once.
-    func hasEnded(_ ticket: Int) -> Bool
+    func hasEnded(_ number: Int) -> Bool
     /// Waits for the operation's end.
     /// - Parameter deadline: in nanoseconds of the monotonic clock.
-    /// - Returns: when it ended, by the same clock; nil where it has not by the deadline.
-    func wait(_ ticket: Int, until deadline: UInt64) throws(VerbenaError) -> UInt64?
+    /// - Returns: when it came to its stages, by the same clock; nil where it has not ended by the deadline.
+    func wait(_ number: Int, until deadline: UInt64) throws(VerbenaError) -> OperationRecord?
     /// Has `watcher` called when the operation has ended; false where it has already.
-    func watch(_ ticket: Int, _ watcher: OperationWatcher) -> Bool
-    func stopWatching(_ ticket: Int, _ watcher: OperationWatcher)
-    /// Gives the ticket back: from here on another operation may have it.
-    func release(_ ticket: Int)
+    func watch(_ number: Int, _ watcher: OperationWatcher) -> Bool
+    func stopWatching(_ number: Int, _ watcher: OperationWatcher)
+    /// Gives the number back: from here on another operation may have it.
+    func release(_ number: Int)
     /// Collective: from here on nothing is begun, on whatever thread; whoever tries is told as after a `stop`. Waits until everything that was begun
     /// has ended. Transfers whose other end no rank has begun end as after a `stop`. `exchange` swaps what the ranks have begun.
     /// - Throws: where ranks have run different numbers of collectives, and so would wait for each other; the verdict, where there is one.
@@ -50,12 +50,16 @@ extension EngineControl {
     package func stop(orderly: Bool) { stop(orderly: orderly, because: nil) }
 
     /// Waits for the operation's end.
-    /// - Returns: when it ended, in nanoseconds of the monotonic clock.
-    package func wait(_ ticket: Int) throws(VerbenaError) -> UInt64 { try wait(ticket, until: .max) ?? 0 }
+    package func wait(_ number: Int) throws(VerbenaError) -> OperationRecord {
+        guard let record = try wait(number, until: .max) else {
+            fatalError("broken invariant: a wait without a deadline ends with the operation")
+        }
+        return record
+    }
 
     /// As `submitWhereRoom`, for a caller that cannot make room.
     package func submit(_ operation: Operation) throws(VerbenaError) -> Int {
-        guard let ticket = try submitWhereRoom(operation) else { throw .tooManyUnderWay }
-        return ticket
+        guard let number = try submitWhereRoom(operation) else { throw .tooManyUnderWay }
+        return number
     }
 }

@@ -1,11 +1,12 @@
 internal import CPlatform
+internal import Collectives
 import Synchronization
 
 /// Where threads and tasks wait for operations that the progress thread carries out: one word for each operation, reused.
 ///
 /// A word is `free`, then `pending` from submission on, then `done` or `failed`; the submitter puts it back to `free`. A thread that waits spins
 /// briefly, then sleeps on the word as a futex. A task that waits leaves a watcher instead, and so does a thread that waits for several operations.
-// Sendable without the compiler's proof: the arrays never move, each word is an atomic, and an end time is written before its word is released.
+// Sendable without the compiler's proof: the arrays never move, each word is an atomic, and a record is written before its word is released.
 // SAFETY (whole file): both arrays live as long as this object, which everyone who touches them holds.
 @safe
 final class OperationSlots: @unchecked Sendable {
@@ -22,8 +23,8 @@ final class OperationSlots: @unchecked Sendable {
     }
 
     private let words: UnsafeMutablePointer<Atomic<UInt32>>
-    /// When each operation ended, in nanoseconds of the monotonic clock.
-    private let endTimes: UnsafeMutablePointer<UInt64>
+    /// Of each operation that has ended well.
+    private let records: UnsafeMutablePointer<OperationRecord>
     /// By slot, of slots that are awaited.
     private let watchers = Mutex<[Int: [OperationWatcher]]>([:])
     private let spins: Int
@@ -31,16 +32,16 @@ final class OperationSlots: @unchecked Sendable {
     init(spins: Int) {
         self.spins = spins
         unsafe words = .allocate(capacity: Self.count)
-        unsafe endTimes = .allocate(capacity: Self.count)
+        unsafe records = .allocate(capacity: Self.count)
         for slot in 0..<Self.count {
             unsafe (words + slot).initialize(to: Atomic(0))
-            unsafe (endTimes + slot).initialize(to: 0)
+            unsafe (records + slot).initialize(to: OperationRecord(submitted: 0))
         }
     }
 
     deinit {
         unsafe words.deallocate()
-        unsafe endTimes.deallocate()
+        unsafe records.deallocate()
     }
 
     /// Takes the first free slot from `first` on, in turn; nil where no operation of them all has been waited for.
@@ -55,9 +56,9 @@ final class OperationSlots: @unchecked Sendable {
         ).exchanged
     }
 
-    /// Progress thread: the operation has ended.
-    func end(_ slot: Int, failed: Bool, at time: UInt64) {
-        unsafe endTimes[slot] = time
+    /// The owner: the operation has ended. One without a record leaves that of an earlier one, which nobody reads.
+    func end(_ slot: Int, failed: Bool, _ record: OperationRecord?) {
+        if let record { unsafe records[slot] = record }
         let state = failed ? State.failed : State.done
         guard unsafe words[slot].exchange(state.rawValue, ordering: .acquiringAndReleasing) == State.awaited.rawValue else { return }
         wake(slot)
@@ -72,7 +73,7 @@ final class OperationSlots: @unchecked Sendable {
     /// Waits for the operation's end; any number of threads may. The executor's stall limit bounds the wait.
     /// - Parameter deadline: in nanoseconds of the monotonic clock.
     /// - Returns: nil where the operation has not ended by then.
-    func wait(_ slot: Int, until deadline: UInt64 = .max) -> (failed: Bool, endTime: UInt64)? {
+    func wait(_ slot: Int, until deadline: UInt64 = .max) -> (failed: Bool, record: OperationRecord)? {
         var looks = 0
         while looks < spins, !hasEnded(slot) {
             looks += 1
@@ -86,7 +87,7 @@ final class OperationSlots: @unchecked Sendable {
             }
             sleep(on: slot, nanoseconds: min(1_000_000_000, deadline - now))
         }
-        return unsafe (words[slot].load(ordering: .acquiring) == State.failed.rawValue, endTimes[slot])
+        return unsafe (words[slot].load(ordering: .acquiring) == State.failed.rawValue, records[slot])
     }
 
     /// Has `watcher` called once, when the operation has ended.

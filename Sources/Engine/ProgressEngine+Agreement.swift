@@ -44,17 +44,12 @@ extension ProgressEngine where F: ~Copyable {
     func report(_ owned: inout Owned) {
         if owned.executor.hasFailed, let failure = owned.executor.failure { settle(failure) }
         while owned.executor.hasFinished, let finished = owned.executor.takeFinished() {
-            if owned.ownEnd == .awaited, finished.ticket == owned.ownTicket {
+            if finished.number == Self.ownNumber {
                 owned.ownEnd = finished.isFailed ? .failed : .done
             } else {
-                report(finished, &owned)
+                slots.end(finished.number, failed: finished.isFailed, finished.record)
             }
         }
-    }
-
-    @inline(never)
-    func report(_ finished: Finished, _ owned: inout Owned) {
-        slots.end(owned.tickets.remove(finished.ticket), failed: finished.isFailed, at: platform_now())
     }
 
     /// Closing is no verdict: nothing is told to the others, and what is still in flight here ends for this rank alone.

@@ -14,9 +14,9 @@ extension ProgressEngine where F: ~Copyable {
     /// Carries out an operation, on this thread where the engine has nothing else to do, and returns when it has ended.
     package func run(_ operation: Operation) throws(VerbenaError) {
         guard tryOwn() else {
-            let ticket = try submit(operation)
-            defer { release(ticket) }
-            _ = try wait(ticket)
+            let number = try submit(operation)
+            defer { release(number) }
+            _ = try wait(number)
             return
         }
         // SAFETY: this thread owns it until `disown`.
@@ -34,7 +34,7 @@ extension ProgressEngine where F: ~Copyable {
         guard !owned.isClosing else { return true }
         count(operation)
         do throws(CollectiveError) {
-            owned.ownTicket = try owned.executor.submit(operation)
+            try owned.executor.submit(operation, number: Self.ownNumber)
         } catch {
             settle(error)
             return true
@@ -111,10 +111,7 @@ extension ProgressEngine where F: ~Copyable {
         let now = platform_now()
         guard now - owned.toldAt >= Self.longWaitMilliseconds * 1_000_000 else { return }
         owned.toldAt = now
-        let (own, tickets) = (owned.ownEnd == .awaited ? owned.ownTicket : nil, owned.tickets)
-        let wait = owned.executor.longWait(milliseconds: Self.longWaitMilliseconds / 2) { ticket in
-            ticket == own || tickets.slot(of: ticket).map(slots.isAwaited) ?? false
-        }
+        let wait = owned.executor.longWait(milliseconds: Self.longWaitMilliseconds / 2) { $0 == Self.ownNumber || slots.isAwaited($0) }
         guard let wait else { return }
         group.reportWaiting(in: wait.operation, number: wait.number, for: wait.peer)
     }

@@ -1,5 +1,5 @@
 internal import CPlatform
-internal import Collectives
+package import Collectives
 internal import Fabric
 package import Membership
 internal import Synchronization
@@ -7,7 +7,8 @@ internal import Synchronization
 /// The mailbox: what threads that do not own the executor want of it.
 extension ProgressEngine where F: ~Copyable {
     struct Inbox {
-        var requests: [(Operation, slot: Int)] = []
+        /// Each with its slot, and when it was submitted.
+        var requests: [(Operation, slot: Int, at: UInt64)] = []
         var calls: [Call] = []
         var verdict: Verdict?
         var stop: Bool?
@@ -17,12 +18,13 @@ extension ProgressEngine where F: ~Copyable {
     }
 
     package func submitWhereRoom(_ operation: Operation) throws(VerbenaError) -> Int? {
+        let now = platform_now()
         let slot = try inbox.withLock { (inbox) throws(VerbenaError) -> Int? in
             if inbox.stop != nil || inbox.isClosing { throw .communicatorClosed }
             // As a rule the next in turn; those of operations that take long are passed over.
             guard let slot = slots.take(from: inbox.nextSlot) else { return nil }
             inbox.nextSlot = (slot + 1) % OperationSlots.count
-            inbox.requests.append((operation, slot))
+            inbox.requests.append((operation, slot, now))
             count(operation)
             return slot
         }
@@ -30,19 +32,19 @@ extension ProgressEngine where F: ~Copyable {
         return slot
     }
 
-    package func hasEnded(_ ticket: Int) -> Bool { slots.hasEnded(ticket) }
+    package func hasEnded(_ number: Int) -> Bool { slots.hasEnded(number) }
 
-    package func wait(_ ticket: Int, until deadline: UInt64) throws(VerbenaError) -> UInt64? {
-        guard let (failed, endTime) = slots.wait(ticket, until: deadline) else { return nil }
+    package func wait(_ number: Int, until deadline: UInt64) throws(VerbenaError) -> OperationRecord? {
+        guard let (failed, record) = slots.wait(number, until: deadline) else { return nil }
         if failed { throw reason }
-        return endTime
+        return record
     }
 
-    package func watch(_ ticket: Int, _ watcher: OperationWatcher) -> Bool { slots.watch(ticket, watcher) }
+    package func watch(_ number: Int, _ watcher: OperationWatcher) -> Bool { slots.watch(number, watcher) }
 
-    package func stopWatching(_ ticket: Int, _ watcher: OperationWatcher) { slots.stopAwaiting(ticket, watcher) }
+    package func stopWatching(_ number: Int, _ watcher: OperationWatcher) { slots.stopAwaiting(number, watcher) }
 
-    package func release(_ ticket: Int) { slots.free(ticket) }
+    package func release(_ number: Int) { slots.free(number) }
 
     package func deliver(_ verdict: Verdict) {
         inbox.withLock { $0.verdict = $0.verdict ?? verdict }
@@ -83,7 +85,7 @@ extension ProgressEngine where F: ~Copyable {
             (owned.mail.verdict, owned.mail.stop, owned.mail.isClosing) = (inbox.verdict, inbox.stop, inbox.isClosing)
         }
         if let verdict = owned.mail.verdict { end(&owned, with: verdict) }
-        for (operation, slot) in owned.mail.requests { submit(operation, slot: slot, to: &owned) }
+        for (operation, slot, time) in owned.mail.requests { submit(operation, slot: slot, at: time, to: &owned) }
         owned.mail.requests.removeAll(keepingCapacity: true)
         // After the requests that came before them: what a call sees or changes has its place in the order. A failure is told first: by what the
         // call sees of it, the ranks would blame each other for what only follows from it.
@@ -94,12 +96,12 @@ extension ProgressEngine where F: ~Copyable {
         owned.isClosing = owned.mail.isClosing || owned.stopOrderly != nil
     }
 
-    func submit(_ operation: Operation, slot: Int, to owned: inout Owned) {
+    func submit(_ operation: Operation, slot: Int, at time: UInt64, to owned: inout Owned) {
         do throws(CollectiveError) {
-            owned.tickets.insert(try owned.executor.submit(operation), slot: slot)
+            try owned.executor.submit(operation, number: slot, recordedFrom: time)
         } catch {
             settle(error)
-            slots.end(slot, failed: true, at: platform_now())
+            slots.end(slot, failed: true, nil)
         }
     }
 }

@@ -56,19 +56,19 @@ package final class ProgressEngine<F: Fabric & ~Copyable>: EngineControl, @unche
 
     struct Owned: ~Copyable {
         var executor: Executor<F>
-        /// Who waits for which operation.
-        var tickets = TicketTable()
         /// What was taken from the inbox; kept for its capacity.
         var mail = Inbox()
         var stopOrderly: Bool?
         /// Nothing more is begun: as of the inbox, or because the engine stops.
         var isClosing = false
-        /// The ticket of the operation that its caller runs itself, and that operation's end.
-        var ownTicket = UInt64.max
+        /// How the operation ends that its caller runs itself.
         var ownEnd = OwnEnd.none
         /// When a long wait for a peer was last told to the others.
         var toldAt: UInt64 = 0
     }
+
+    /// What the executor calls the operation that its caller runs itself; all others have the number of their slot.
+    static var ownNumber: Int { OperationSlots.count }
 
     enum OwnEnd { case none, awaited, done, failed }
 

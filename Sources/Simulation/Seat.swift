@@ -22,12 +22,11 @@ final class Seat {
     /// Operations of this rank, in order, and how many are submitted.
     private let operations: [Program.Planned]
     private var submitted = 0
-    /// By ticket: what was asked.
-    private var flying: [UInt64: Program.Planned] = [:]
+    /// By number: what was asked.
+    private var flying: [Int: Program.Planned] = [:]
     private var finishedNumbers: Set<Int> = []
     private var claims: [Int: [(Region, Range<Int>)]] = [:]
     private var trainee: Trainee?
-    private var gradientTickets: [UInt64: Int] = [:]
     private var random: SeededRandom
 
     init(
@@ -136,7 +135,10 @@ final class Seat {
         prepare(planned)
         book.begin(planned)
         do {
-            flying[try executor.submit(operation)] = planned
+            // Every other one with a record: that must make no difference.
+            try executor.submit(
+                operation, number: planned.number, recordedFrom: planned.number % 2 == 0 ? network.now.nanoseconds : nil)
+            flying[planned.number] = planned
         } catch {
             throw Finding(kind: .wrongFailure, detail: "\(name) could not submit operation \(planned.number): \(error)")
         }
@@ -191,13 +193,14 @@ final class Seat {
 
     private func verifyFinished() throws {
         while let one = executor.takeFinished() {
-            if let bucket = gradientTickets.removeValue(forKey: one.ticket) {
-                if !one.isFailed { try verifyBucket(bucket) }
+            if one.number < 0 {
+                if !one.isFailed { try verifyBucket(~one.number) }
                 continue
             }
-            guard let planned = flying.removeValue(forKey: one.ticket) else {
-                throw Finding(kind: .wrongFailure, detail: "\(name): ticket \(one.ticket) ended and was not in flight")
+            guard let planned = flying.removeValue(forKey: one.number) else {
+                throw Finding(kind: .wrongFailure, detail: "\(name): operation \(one.number) ended and was not in flight")
             }
+            if let record = one.record, !record.isOrdered(until: network.now.nanoseconds) { throw wrong(planned, "\(record)") }
             guard !one.isFailed else { continue }
             finishedCount += 1
             finishedNumbers.insert(planned.number)
@@ -273,7 +276,8 @@ final class Seat {
                 let operation = Operation(
                     .allReduce, input: Place(buffers[2], byteOffset: 4 * range.lowerBound), count: range.count, type: .float32,
                     reduction: .average)
-                gradientTickets[try executor.submit(operation)] = bucket
+                // The numbers of buckets are below those of operations.
+                try executor.submit(operation, number: ~bucket)
             }
         } catch {
             throw Finding(kind: .wrongFailure, detail: "\(name) could not train: \(error)")
@@ -292,5 +296,13 @@ final class Seat {
         } catch {
             throw Finding(kind: .wrongFailure, detail: "\(name) could not end its step: \(error)")
         }
+    }
+}
+
+extension OperationRecord {
+    /// Whether each time is at or after the one before it, and none is yet to come.
+    fileprivate func isOrdered(until now: UInt64) -> Bool {
+        let times = [submitted, started, firstArrival, lastArrival, ended, now]
+        return zip(times, times.dropFirst()).allSatisfy(<=)
     }
 }

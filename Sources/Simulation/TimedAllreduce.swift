@@ -56,7 +56,7 @@ public struct TimedAllreduce: Sendable {
         }
         let operation = Operation(
             .allReduce, input: Place(seats[0].buffer), count: byteCount / 4, type: .float32, algorithm: isNested ? .hierarchical : .ring)
-        for seat in seats { _ = try seat.executor.submit(operation) }
+        for seat in seats { try seat.executor.submit(operation) }
         // SAFETY: `seats` keeps them, and does not change. Without a reference count, whose line is in no cache.
         let runners = unsafe seats.map { unsafe Unmanaged.passUnretained($0) }
         while let rank = network.advance() {

@@ -19,7 +19,7 @@ public final class GradientExchange {
     private var readiness: Readiness
     private var ledger: StepLedger
     /// Buckets of this step in order of submission; those before `firstInFlight` have been waited for.
-    private var inFlight: [(ticket: Int, start: UInt64)] = []
+    private var inFlight: [Int] = []
     private var firstInFlight = 0
 
     /// Lays out the gradients and registers their memory. Collective: ranks whose layouts differ are told where, before any data moves.
@@ -73,14 +73,13 @@ public final class GradientExchange {
             let request = Operation(
                 .allReduce, input: Place(memory.shared, byteOffset: range.lowerBound * MemoryLayout<Float>.stride), count: range.count,
                 type: .float32, reduction: .average)
-            let start = platform_now()
-            var ticket = try communicator.engine.submitWhereRoom(request)
-            while ticket == nil, firstInFlight < inFlight.count {
+            var number = try communicator.engine.submitWhereRoom(request)
+            while number == nil, firstInFlight < inFlight.count {
                 try makeRoom()
-                ticket = try communicator.engine.submitWhereRoom(request)
+                number = try communicator.engine.submitWhereRoom(request)
             }
-            guard let ticket else { throw .tooManyUnderWay }
-            inFlight.append((ticket, start))
+            guard let number else { throw .tooManyUnderWay }
+            inFlight.append(number)
             readiness.didStart()
         }
     }
@@ -107,14 +106,15 @@ public final class GradientExchange {
     }
 
     deinit {
-        // Every ticket is given back, or its slot would never be free again; a failed operation has ended already.
+        // Every number is given back, or it would never be free again; a failed operation has ended already.
         while firstInFlight < inFlight.count { try? settleOldest() }
     }
 
     private func settleOldest() throws(VerbenaError) {
-        let bucket = inFlight[firstInFlight]
+        let number = inFlight[firstInFlight]
         firstInFlight += 1
-        defer { communicator.engine.release(bucket.ticket) }
-        ledger.record(bucketFrom: bucket.start, to: try communicator.engine.wait(bucket.ticket))
+        defer { communicator.engine.release(number) }
+        let record = try communicator.engine.wait(number)
+        ledger.record(bucketFrom: record.submitted, to: record.ended)
     }
 }

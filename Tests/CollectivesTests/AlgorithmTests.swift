@@ -22,7 +22,7 @@ import Testing
         }
         for rank in 0..<worldSize {
             unsafe job.bytes(rank, operation.input, count: inputs[rank].count).copyBytes(from: inputs[rank])
-            _ = try job.ranks[rank].executor.submit(operation)
+            try job.ranks[rank].executor.submit(operation)
         }
         job.run()
         let oracle = Oracle(operation: operation, topology: settings.topology, algorithm: algorithm)

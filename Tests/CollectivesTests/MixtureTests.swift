@@ -21,8 +21,7 @@ import Testing
         let job: Job
         let worldSize: Int
         var entries: [Entry] = []
-        /// Of each rank: the entries that it has submitted, by ticket; and the next one.
-        var tickets: [[Int]]
+        /// The next entry of each rank.
         var next: [Int]
         var faults: [String] = []
         private var room: [Int]
@@ -30,7 +29,6 @@ import Testing
         init(_ job: Job, worldSize: Int) {
             self.job = job
             self.worldSize = worldSize
-            tickets = Array(repeating: [], count: worldSize)
             next = Array(repeating: 0, count: worldSize)
             room = Array(repeating: 0, count: job.buffers.count)
             job.onFinish = { [unowned self] in check($0, $1) }
@@ -51,22 +49,21 @@ import Testing
             var place = operation.input
             place.byteOffset += operation.inputStart(of: rank) * size
             if operation.collective.hasInput(rank) { unsafe job.bytes(rank, place, count: input.count).copyBytes(from: input) }
-            let ticket = try job.ranks[rank].executor.submit(operation)
-            if ticket != tickets[rank].count { faults.append("ticket \(ticket)") }
-            tickets[rank].append(number)
+            try job.ranks[rank].executor.submit(operation, number: number)
         }
 
         private func check(_ rank: Int, _ finished: Finished) {
-            let number = tickets[rank][Int(finished.ticket)]
-            let entry = entries[number]
-            guard let operation = entry.operations[rank] else { return }
+            let entry = entries[finished.number]
+            guard let operation = entry.operations[rank] else { return faults.append("entry \(finished.number) ended on rank \(rank)") }
             let size = operation.type.byteCount
             if finished.isFailed { faults.append("\(operation.name(sequence: 0)) failed") }
             var wanted = Array(repeating: UInt8(0xEE), count: operation.outputExtent(worldSize: worldSize) * size)
             if let output = entry.expectation.with(operation).output(of: rank) {
                 let start = operation.outputStart(of: rank) * size
                 let got = unsafe Array(job.bytes(rank, operation.output, count: start + output.count)[start...])
-                if got != output { faults.append("\(operation.name(sequence: 0)) as entry \(number) on rank \(rank) has a wrong result") }
+                if got != output {
+                    faults.append("\(operation.name(sequence: 0)) as entry \(finished.number) on rank \(rank) has a wrong result")
+                }
             } else if !operation.isInPlace {
                 wanted = unsafe Array(job.bytes(rank, operation.output, count: wanted.count))
                 if wanted.contains(where: { $0 != 0xEE }) { faults.append("\(operation.name(sequence: 0)) wrote where nothing belongs") }

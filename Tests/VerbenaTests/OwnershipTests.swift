@@ -1,3 +1,4 @@
+import Collectives
 import Foundation
 import Synchronization
 import Testing
@@ -263,8 +264,9 @@ import Testing
         let slots = OperationSlots(spins: .max)
         for failed in [false, true] {
             let slot = slots.take(from: 3)!
-            slots.end(slot, failed: failed, at: 17)
-            #expect(slots.wait(slot)! == (failed, 17))
+            let record = OperationRecord(submitted: 17)
+            slots.end(slot, failed: failed, record)
+            #expect(slots.wait(slot)! == (failed, record))
             slots.free(slot)
             #expect(!slots.hasEnded(slot))
         }

@@ -107,7 +107,7 @@ import Testing
             slots.stopAwaiting(slot)
         }
         #expect(slots.watch(slot, watchers[1]))
-        slots.end(slot, failed: false, at: 1)
+        slots.end(slot, failed: false, nil)
         ended.wait()
         #expect(called.load(ordering: .relaxed) == 1 && !slots.watch(slot, watchers[0]))
     }

@@ -95,14 +95,17 @@ public struct Executor<F: Fabric & ~Copyable>: ~Copyable {
     // MARK: operations
 
     /// Puts an operation in the order. It starts at once if its lane is free.
-    /// - Returns: its ticket, from 0 on.
+    /// - Parameters:
+    ///   - number: the caller's name for it, which `Finished` gives back; the executor does not look at it.
+    ///   - submitted: when the caller asked for it, in nanoseconds of the fabric's clock: then a record of its times is kept. Nil: none, and no
+    ///     clock is read.
     /// - Throws: what has ended the executor; nothing is submitted then. A range outside the buffers, or an algorithm that cannot carry out the
     ///   collective (`canCarryOut`), traps.
     @inlinable
-    public mutating func submit(_ operation: Operation) throws(CollectiveError) -> UInt64 {
-        let ticket = try node.submit(operation)
+    public mutating func submit(_ operation: Operation, number: Int = 0, recordedFrom submitted: UInt64? = nil) throws(CollectiveError) {
+        if submitted != nil { node.now = device.now().nanoseconds }
+        try node.submit(operation, number: number, recordedFrom: submitted)
         postWrites()
-        return ticket
     }
 
     /// How many operations were submitted so far, ended ones included.
@@ -130,7 +133,11 @@ public struct Executor<F: Fabric & ~Copyable>: ~Copyable {
 
     /// Takes what has ended and was not taken yet, one at a time, in the order in which it ended; nil where there is no more.
     @inlinable
-    public mutating func takeFinished() -> Finished? { node.takeFinished() }
+    public mutating func takeFinished() -> Finished? {
+        guard var finished = node.takeFinished() else { return nil }
+        if finished.record != nil { finished.record?.end(at: device.now().nanoseconds) }
+        return finished
+    }
 
     /// Events that one call of `progress` handles, at most: its caller has mail and verdicts to read, however fast events come.
     @usableFromInline static var maxEvents: Int { 256 }
@@ -143,6 +150,7 @@ public struct Executor<F: Fabric & ~Copyable>: ~Copyable {
         var events = 0
         while let event = device.poll() {
             events += 1
+            if node.recorded > 0 { node.now = device.now().nanoseconds }
             node.handle(event)
             let isQuiet = node.writesCompleteAtOnce || node.outbox.isEmpty
             postWrites()
@@ -178,8 +186,8 @@ public struct Executor<F: Fabric & ~Copyable>: ~Copyable {
     public mutating func prefetch() { node.prefetch() }
 
     /// The first collective in the order that has waited so long for a peer, as far as `checkStall` has looked; nil where none has, and where neither
-    /// its end nor that of one after it is awaited, as `isAwaited` says of a ticket.
-    public func longWait(milliseconds: UInt64, isAwaited: (UInt64) -> Bool) -> AwaitedPeer? {
+    /// its end nor that of one after it is awaited, as `isAwaited` says of a number.
+    public func longWait(milliseconds: UInt64, isAwaited: (Int) -> Bool) -> AwaitedPeer? {
         node.longWait(at: device.now(), milliseconds: milliseconds, isAwaited: isAwaited)
     }
 

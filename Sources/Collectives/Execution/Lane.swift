@@ -22,7 +22,9 @@ struct Lane {
     var isActive = false
     /// The present one, or the last.
     var operation: Operation
-    var ticket: UInt64 = 0
+    /// What its caller calls it, and when it came to its stages, where the caller asked for that.
+    var number = 0
+    var record: OperationRecord?
     var schedule: Schedule
     var stepCount = 0
     /// The steps of a short schedule, worked out once and kept for the next operation of the same kind; empty for a long one.

@@ -30,7 +30,7 @@ extension StateMachine {
         var number = lanes[lane].sequence
         if lanes[lane].isActive {
             if number >= first {
-                finished.append(Finished(ticket: lanes[lane].ticket, isFailed: true))
+                finished.append(Finished(number: lanes[lane].number, isFailed: true, record: lanes[lane].record))
                 lanes[lane].isActive = false
             }
             number += 1
@@ -42,7 +42,7 @@ extension StateMachine {
                 continue
             }
             if number >= first {
-                finished.append(Finished(ticket: pendingTransfers.remove(at: index).ticket, isFailed: true))
+                failUnbegun(pendingTransfers.remove(at: index))
             } else {
                 index += 1
             }

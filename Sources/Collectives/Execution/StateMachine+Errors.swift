@@ -29,7 +29,7 @@ extension StateMachine {
     }
 
     /// See `Executor.longWait`.
-    func longWait(at now: FabricInstant, milliseconds: UInt64, isAwaited: (UInt64) -> Bool) -> AwaitedPeer? {
+    func longWait(at now: FabricInstant, milliseconds: UInt64, isAwaited: (Int) -> Bool) -> AwaitedPeer? {
         var first: AwaitedPeer?
         for lane in lanes.indices where lanes[lane].isActive && lanes[lane].onlySlot < 0 && !lanes[lane].awaitsPrevious {
             guard lanes[lane].progress == lanes[lane].seenProgress, now.since(lanes[lane].seenAt) / 1_000_000 >= milliseconds,
@@ -42,9 +42,9 @@ extension StateMachine {
         // Who waits for one after it waits for it: that peer has not begun the later one either.
         guard let first else { return nil }
         let isBehind = lanes.indices.contains { lane in
-            lanes[lane].isActive && lanes[lane].onlySlot < 0 && lanes[lane].sequence >= first.number && isAwaited(lanes[lane].ticket)
+            lanes[lane].isActive && lanes[lane].onlySlot < 0 && lanes[lane].sequence >= first.number && isAwaited(lanes[lane].number)
         }
-        return isBehind || pending.contains(where: isAwaited) ? first : nil
+        return isBehind || pending.contains { isAwaited($0.number) } ? first : nil
     }
 
     private func stalled(_ lane: Int, seconds: UInt64) -> CollectiveError {

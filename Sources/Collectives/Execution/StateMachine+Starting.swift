@@ -17,7 +17,7 @@ extension StateMachine {
             guard !lanes[lane].isActive else { return }
             pending.removeFirst()
             nextToStart += 1
-            start(next.operation, ticket: next.ticket, on: lane)
+            start(next.operation, number: next.number, next.record, on: lane)
         }
     }
 
@@ -25,13 +25,13 @@ extension StateMachine {
     mutating func startTransfers() {
         var index = 0
         while !hasFailed, index < pendingTransfers.count {
-            let (operation, ticket) = pendingTransfers[index]
-            let lane = transferLane(of: operation)
+            let next = pendingTransfers[index]
+            let lane = transferLane(of: next.operation)
             if lanes[lane].isActive {
                 index += 1
             } else {
                 pendingTransfers.remove(at: index)
-                start(operation, ticket: ticket, on: lane)
+                start(next.operation, number: next.number, next.record, on: lane)
             }
         }
     }
@@ -45,12 +45,14 @@ extension StateMachine {
     }
 
     @inline(__always)
-    mutating func start(_ operation: Operation, ticket: UInt64, on lane: Int) {
+    mutating func start(_ operation: Operation, number: Int, _ record: OperationRecord?, on lane: Int) {
         // SAFETY: as `StateMachine+Steps.swift` says of lanes.
         let state = unsafe lanes.address(of: lane)
         let comesAgain = unsafe state.pointee.isPrepared && state.pointee.operation.isSame(as: operation)
         if !comesAgain { prepare(operation, on: lane) }
-        unsafe state.pointee.ticket = ticket
+        unsafe state.pointee.number = number
+        unsafe state.pointee.record = record
+        if record != nil { unsafe state.pointee.record?.start(at: now) }
         unsafe state.pointee.isActive = true
         // From here on a failure reports the operation.
         if comesAgain, unsafe !state.pointee.keepsMoves { keepMoves(lane) }

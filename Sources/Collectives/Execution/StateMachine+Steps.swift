@@ -173,6 +173,7 @@ extension StateMachine {
             return false
         }
         unsafe link.pointee.consumed += 1
+        unsafe state.pointee.record?.takeArrival(at: now)
         return true
     }
 
@@ -240,7 +241,7 @@ extension StateMachine {
     @inline(__always)
     private mutating func finish(_ lane: UnsafeMutablePointer<Lane>) {
         lastFinished = unsafe (lane.pointee.operation, lane.pointee.sequence)
-        finished.append(Finished(ticket: unsafe lane.pointee.ticket, isFailed: false))
+        finished.append(unsafe Finished(number: lane.pointee.number, isFailed: false, record: lane.pointee.record))
         unsafe lane.pointee.turn()
     }
 }

@@ -47,15 +47,16 @@ struct StateMachine: ~Copyable {
     /// What actions have read and written since somebody last asked.
     @usableFromInline var touchedBytes = 0
     /// Submitted collectives, and transfers, that are not on a lane.
-    var pending = Queue()
-    var pendingTransfers: [(operation: Operation, ticket: UInt64)] = []
-    var nextTicket: UInt64 = 0
+    var pending = Queue<Waiting>()
+    var pendingTransfers: [Waiting] = []
     /// Place of the next collective that starts.
     var nextToStart: UInt64 = 0
     var unfinished = 0
+    /// How many of those have a record. While there are any, the executor says before each event what time it is.
+    @usableFromInline private(set) var recorded = 0
+    @usableFromInline var now: UInt64 = 0
     var lookedForStallAt = FabricInstant(nanoseconds: 0)
-    var finished: Batch<Finished>
-    private var finishedTaken = 0
+    var finished = Queue<Finished>()
     var closedPeer: Int?
     var choices = ChoiceCache()
     let scratch: FoldScratch
@@ -78,45 +79,6 @@ struct StateMachine: ~Copyable {
         }
     }
 
-    /// First in, first out: a ring that grows to the most that ever waited at once, and no further.
-    struct Queue {
-        /// `entries[(head + i) mod capacity]` is the i-th of `count`; what is beyond those is old.
-        private var entries: [(operation: Operation, ticket: UInt64)] = []
-        private var head = 0
-        /// Kept here: it is asked at every event, when the entries are in nobody's cache.
-        private(set) var count = 0
-
-        var capacity: Int { entries.count }
-        var first: (operation: Operation, ticket: UInt64)? { count > 0 ? entries[head] : nil }
-        func contains(where isWanted: (UInt64) -> Bool) -> Bool {
-            (0..<count).contains { isWanted(entries[(head + $0) % entries.count].ticket) }
-        }
-        mutating func reserve(_ capacity: Int) { entries.reserveCapacity(capacity) }
-        mutating func append(_ operation: Operation, _ ticket: UInt64) {
-            if count == entries.count {
-                rotate()
-                entries.append((operation, ticket))
-            } else {
-                let place = head + count
-                entries[place < entries.count ? place : place - entries.count] = (operation, ticket)
-            }
-            count += 1
-        }
-        mutating func removeFirst() {
-            count -= 1
-            head = count > 0 && head + 1 < entries.count ? head + 1 : 0
-        }
-
-        /// Puts the oldest first, so that a new place follows the youngest; in place, for the capacity.
-        private mutating func rotate() {
-            guard head > 0 else { return }
-            entries[..<head].reverse()
-            entries[head...].reverse()
-            entries.reverse()
-            head = 0
-        }
-    }
-
     init(_ settings: ExecutorSettings, rank: Int, peers: [Int], receiveBuffers: Region, writeDepth: Int, writesCompleteAtOnce: Bool) {
         self.settings = settings
         self.rank = rank
@@ -136,9 +98,7 @@ struct StateMachine: ~Copyable {
         links = FixedArray(
             Array(repeating: Link(), count: (ExecutorSettings.lanes * settings.channelsPerPeer + 2) * peers.count))
         outbox = Batch(capacity: Self.maxInOutbox, filler: nothing)
-        finished = Batch(capacity: Self.maxPending + lanes.count, filler: Finished(ticket: 0, isFailed: false))
         scratch = FoldScratch(capacity: settings.worldSize + 1)
-        pending.reserve(Self.maxPending)
     }
 
     /// Those of collectives first; then for each peer that of transfers to it, and that of transfers from it.
@@ -180,7 +140,7 @@ struct StateMachine: ~Copyable {
 
     /// See `Executor.submit`.
     @usableFromInline
-    mutating func submit(_ operation: Operation) throws(CollectiveError) -> UInt64 {
+    mutating func submit(_ operation: Operation, number: Int, recordedFrom submitted: UInt64?) throws(CollectiveError) {
         if hasFailed, let failure { throw failure }
         invariant(unfinished < Self.maxPending, "operations not yet taken as finished are bounded by the caller")
         if let closedPeer {
@@ -188,24 +148,26 @@ struct StateMachine: ~Copyable {
                 .fabric(.peerClosed), peer: closedPeer, operation: operation.name(sequence: nextToStart + UInt64(pending.count)),
                 detail: "it has left the job", remedy: "all ranks must run the same number of collectives")
         }
-        let ticket = nextTicket
-        nextTicket += 1
         unfinished += 1
+        var record: OperationRecord?
+        if let submitted {
+            record = OperationRecord(submitted: submitted)
+            recorded += 1
+        }
         if operation.collective.peer != nil {
             check(operation)
-            pendingTransfers.append((operation, ticket))
+            pendingTransfers.append(Waiting(operation: operation, number: number, record: record))
             startTransfers()
         } else {
             let lane = Int(nextToStart % UInt64(ExecutorSettings.lanes))
             if pending.count == 0, !lanes[lane].isActive {
                 nextToStart += 1
-                start(operation, ticket: ticket, on: lane)
+                start(operation, number: number, record, on: lane)
             } else {
                 check(operation)
-                pending.append(operation, ticket)
+                pending.append(Waiting(operation: operation, number: number, record: record))
             }
         }
-        return ticket
     }
 
     @usableFromInline var hasFinished: Bool { !finished.isEmpty }
@@ -216,14 +178,10 @@ struct StateMachine: ~Copyable {
     /// See `Executor.takeFinished`.
     @usableFromInline
     mutating func takeFinished() -> Finished? {
-        guard finishedTaken < finished.count else { return nil }
-        let next = finished[finishedTaken]
-        finishedTaken += 1
+        guard let next = finished.first else { return nil }
+        finished.removeFirst()
         unfinished -= 1
-        if finishedTaken == finished.count {
-            finished.removeAll()
-            finishedTaken = 0
-        }
+        if next.record != nil { recorded -= 1 }
         return next
     }
 
@@ -250,9 +208,9 @@ struct StateMachine: ~Copyable {
 
     /// See `Executor.currentOperation`.
     var currentOperation: String {
-        if let lane = lanes.indices.filter({ lanes[$0].isActive }).min(by: { lanes[$0].ticket < lanes[$1].ticket }) {
-            return name(of: lane)
-        }
+        // Transfers have no place in the order of collectives: they come last.
+        func place(_ lane: Int) -> UInt64 { lanes[lane].onlySlot < 0 ? lanes[lane].sequence : .max }
+        if let lane = lanes.indices.filter({ lanes[$0].isActive }).min(by: { place($0) < place($1) }) { return name(of: lane) }
         return lastFinished.map { "after \($0.operation.name(sequence: $0.sequence))" } ?? "before the first operation"
     }
 
@@ -262,16 +220,20 @@ struct StateMachine: ~Copyable {
         failure = error
         hasFailed = true
         for lane in lanes.indices where lanes[lane].isActive {
-            finished.append(Finished(ticket: lanes[lane].ticket, isFailed: true))
+            finished.append(Finished(number: lanes[lane].number, isFailed: true, record: lanes[lane].record))
             lanes[lane].isActive = false
         }
         while let first = pending.first {
-            finished.append(Finished(ticket: first.ticket, isFailed: true))
+            failUnbegun(first)
             pending.removeFirst()
         }
-        for transfer in pendingTransfers { finished.append(Finished(ticket: transfer.ticket, isFailed: true)) }
+        for transfer in pendingTransfers { failUnbegun(transfer) }
         pendingTransfers.removeAll(keepingCapacity: true)
         outbox.removeAll()
+    }
+
+    mutating func failUnbegun(_ waiting: Waiting) {
+        finished.append(Finished(number: waiting.number, isFailed: true, record: waiting.record))
     }
 }
 
