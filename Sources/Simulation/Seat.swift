@@ -200,7 +200,7 @@ final class Seat {
             guard let planned = flying.removeValue(forKey: one.number) else {
                 throw Finding(kind: .wrongFailure, detail: "\(name): operation \(one.number) ended and was not in flight")
             }
-            if let record = one.record, !record.isOrdered(until: network.now.nanoseconds) { throw wrong(planned, "\(record)") }
+            if let record = one.record, !record.isOrdered { throw wrong(planned, "\(record)") }
             guard !one.isFailed else { continue }
             finishedCount += 1
             finishedNumbers.insert(planned.number)
@@ -300,9 +300,9 @@ final class Seat {
 }
 
 extension OperationRecord {
-    /// Whether each time is at or after the one before it, and none is yet to come.
-    fileprivate func isOrdered(until now: UInt64) -> Bool {
-        let times = [submitted, started, firstArrival, lastArrival, ended, now]
+    /// Whether no time is earlier than the one before it.
+    fileprivate var isOrdered: Bool {
+        let times = [submitted, started, firstArrival, lastArrival, ended]
         return zip(times, times.dropFirst()).allSatisfy(<=)
     }
 }

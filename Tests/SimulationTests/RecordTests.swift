@@ -28,9 +28,11 @@ import Testing
             options.wire = .init(latencyNanoseconds: 2_000, bytesPerNanosecond: 1)
             (options.writeDepth, options.arrivalDepth) = (settings.arrivalDepth, settings.arrivalDepth)
             let network = SimulatedNetwork(options)
-            let fabrics = try (0..<2).map { SimulatedFabricBox(try SimulatedFabric(network, rank: $0)) }
-            for rank in 0..<2 { try fabrics[rank].connect(to: [1 - rank: fabrics[1 - rank].endpoint]) }
-            let members = try fabrics.map { Member(try Executor(fabric: $0.take(), settings: settings)) }
+            let members = try (0..<2).map { rank in
+                var fabric = try SimulatedFabric(network, rank: rank)
+                try fabric.connect(to: [1 - rank: network.endpoint(of: 1 - rank)], deadline: .distantFuture)
+                return Member(try Executor(fabric: fabric, settings: settings))
+            }
             let added = try members.map { try $0.executor.addBuffer(byteCount: 16_384).0 }
             for buffer in [.receiveBuffers, added[0]] {
                 let descriptors = members.map { $0.executor.descriptor(of: buffer) }
