@@ -67,8 +67,6 @@ public final class Communicator: Sendable {
     public var fabricName: String { engine.fabricName }
     /// The device that carries it: `rxe0`, `mlx5_0`, `memory`.
     public var deviceName: String { engine.deviceName }
-    /// Memory that peers write into, beyond the caller's buffers, in bytes.
-    public var receiveBufferByteCount: Int { engine.settings.receiveBufferByteCount }
 
     // MARK: memory
 

@@ -13,7 +13,7 @@ public final class GradientExchange {
     /// Buckets under way at once, at most; the next waits for the oldest.
     static let maxBucketsInFlight = 256
 
-    public let plan: BucketPlan
+    package let plan: BucketPlan
     private let communicator: Communicator
     private let memory: Buffer<Float>
     private var readiness: Readiness
