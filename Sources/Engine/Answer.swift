@@ -1,11 +1,12 @@
 internal import Fabric
-internal import Foundation
 internal import Synchronization
 
 /// One value that a thread waits for and another gives.
 final class Answer<R: Sendable>: Sendable {
     private let value = Mutex<Result<R, FabricError>?>(nil)
-    private let isThere = DispatchSemaphore(value: 0)
+    private let isThere: Semaphore
+
+    init(_ host: any EngineHost) { isThere = Semaphore(host) }
 
     func give(_ result: Result<R, FabricError>) {
         value.withLock { $0 = result }

@@ -28,9 +28,11 @@ final class OperationSlots: @unchecked Sendable {
     /// By slot, of slots that are awaited.
     private let watchers = Mutex<[Int: [OperationWatcher]]>([:])
     private let spins: Int
+    private let host: any EngineHost
 
-    init(spins: Int) {
+    init(spins: Int, host: any EngineHost) {
         self.spins = spins
+        self.host = host
         unsafe words = .allocate(capacity: Self.count)
         unsafe records = .allocate(capacity: Self.count)
         for slot in 0..<Self.count {
@@ -61,6 +63,9 @@ final class OperationSlots: @unchecked Sendable {
         if let record { unsafe records[slot] = record }
         let state = failed ? State.failed : State.done
         guard unsafe words[slot].exchange(state.rawValue, ordering: .acquiringAndReleasing) == State.awaited.rawValue else { return }
+        #if DEBUG
+            if host.isMutated(.unwokenWaiter) { return }
+        #endif
         wake(slot)
         for watcher in watchers.withLock({ $0.removeValue(forKey: slot) }) ?? [] { watcher.ended() }
     }
@@ -80,7 +85,7 @@ final class OperationSlots: @unchecked Sendable {
             platform_pause()
         }
         while !hasEnded(slot) {
-            let now = deadline == .max ? 0 : platform_now()
+            let now = deadline == .max ? 0 : host.now()
             guard now < deadline else {
                 stopAwaiting(slot)
                 return nil
@@ -120,7 +125,7 @@ final class OperationSlots: @unchecked Sendable {
     /// Sleeps until the operation may have ended, or the time has passed.
     private func sleep(on slot: Int, nanoseconds: UInt64) {
         markAwaited(slot)
-        _ = unsafe platform_futex_wait(UnsafePointer<UInt32>(OpaquePointer(words + slot)), State.awaited.rawValue, nanoseconds)
+        unsafe host.sleep(on: UnsafePointer<UInt32>(OpaquePointer(words + slot)), while: State.awaited.rawValue, nanoseconds: nanoseconds)
     }
 
     /// From here on the progress thread must wake who waits; the operation may have ended before.
@@ -129,5 +134,5 @@ final class OperationSlots: @unchecked Sendable {
             expected: State.pending.rawValue, desired: State.awaited.rawValue, ordering: .acquiringAndReleasing)
     }
 
-    private func wake(_ slot: Int) { unsafe platform_futex_wake(UnsafePointer<UInt32>(OpaquePointer(words + slot))) }
+    private func wake(_ slot: Int) { unsafe host.wake(UnsafePointer<UInt32>(OpaquePointer(words + slot))) }
 }

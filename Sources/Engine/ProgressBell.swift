@@ -1,4 +1,3 @@
-internal import CPlatform
 internal import Synchronization
 
 /// What the progress thread sleeps on. Ringing costs a system call only while it sleeps.
@@ -8,7 +7,10 @@ internal import Synchronization
 final class ProgressBell: @unchecked Sendable {
     private let words: UnsafeMutablePointer<Atomic<UInt32>>
 
-    init() {
+    private let host: any EngineHost
+
+    init(_ host: any EngineHost) {
+        self.host = host
         unsafe words = .allocate(capacity: 2)
         for index in 0..<2 { unsafe (words + index).initialize(to: Atomic(0)) }
     }
@@ -20,13 +22,15 @@ final class ProgressBell: @unchecked Sendable {
     func ring() {
         unsafe words[0].add(1, ordering: .sequentiallyConsistent)
         if unsafe words[1].load(ordering: .sequentiallyConsistent) != 0 {
-            unsafe platform_futex_wake(UnsafePointer<UInt32>(OpaquePointer(words)))
+            unsafe host.wake(UnsafePointer<UInt32>(OpaquePointer(words)))
         }
     }
 
     func wait(seen: UInt32, milliseconds: UInt64) {
         unsafe words[1].store(1, ordering: .sequentiallyConsistent)
-        if count == seen { _ = unsafe platform_futex_wait(UnsafePointer<UInt32>(OpaquePointer(words)), seen, milliseconds * 1_000_000) }
+        if count == seen {
+            unsafe host.sleep(on: UnsafePointer<UInt32>(OpaquePointer(words)), while: seen, nanoseconds: milliseconds * 1_000_000)
+        }
         unsafe words[1].store(0, ordering: .relaxed)
     }
 }

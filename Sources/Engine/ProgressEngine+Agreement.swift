@@ -1,4 +1,3 @@
-internal import CPlatform
 internal import Collectives
 internal import Fabric
 internal import Membership
@@ -10,7 +9,8 @@ extension ProgressEngine where F: ~Copyable {
         let own = try perform(andClose: true) { (executor) throws(FabricError) in executor.submitted.bytes }
         let all = try exchange(own).map { Submitted(bytes: $0) ?? Submitted() }
         if let other = all.firstIndex(where: { $0.collectives != all[0].collectives }) { throw differs(all, other) }
-        try perform { (executor) throws(FabricError) in executor.endUnmatched(all) }
+        let isKept = isMutated(.unmatchedKept)
+        try perform { (executor) throws(FabricError) in if !isKept { executor.endUnmatched(all) } }
         drained.wait()  // Bounded: every operation ends within the stall limit, and the engine's end is told, too.
         if let verdict = verdict.withLock({ $0 }) { throw verdict }
     }
@@ -22,7 +22,7 @@ extension ProgressEngine where F: ~Copyable {
             rank: group.jobRanks[other],
             cause: "it has begun \(submitted[other].collectives) collectives, rank \(group.jobRanks[0]) \(submitted[0].collectives)",
             operation: operation, remedy: "let every rank make the same calls before it closes")
-        return VerbenaError(group.agree(on: verdict), during: operation)
+        return VerbenaError(group.agree(on: verdict, isConclusion: false), during: operation)
     }
 
     /// Why an operation has failed.
@@ -30,7 +30,8 @@ extension ProgressEngine where F: ~Copyable {
 
     package func stop(orderly: Bool, because reason: VerbenaError?) {
         // The caller may know the verdict before it has come here.
-        if let reason, reason.cause == .verdict { verdict.withLock { $0 = $0 ?? reason } }
+        if let reason, reason.cause == .verdict, !isMutated(.unreasonedStop) { verdict.withLock { $0 = $0 ?? reason } }
+        host.point()
         let isFirst = inbox.withLock { inbox in
             defer { inbox.stop = inbox.stop ?? orderly }
             return inbox.stop == nil
@@ -47,6 +48,10 @@ extension ProgressEngine where F: ~Copyable {
             if finished.number == Self.ownNumber {
                 owned.ownEnd = finished.isFailed ? .failed : .done
             } else {
+                host.point()
+                slots.end(finished.number, failed: finished.isFailed, finished.record)
+                guard isMutated(.endedTwice) else { continue }
+                host.point()
                 slots.end(finished.number, failed: finished.isFailed, finished.record)
             }
         }
@@ -61,7 +66,9 @@ extension ProgressEngine where F: ~Copyable {
 
     func end(_ owned: inout Owned, with agreed: Verdict) {
         let operation = group.naming(owned.executor.currentOperation)
-        verdict.withLock { $0 = $0 ?? VerbenaError(agreed, during: operation) }
+        verdict.withLock {
+            $0 = isMutated(.secondVerdict) ? VerbenaError(agreed, during: operation) : $0 ?? VerbenaError(agreed, during: operation)
+        }
         owned.executor.fail(CollectiveError(.verdict, peer: agreed.rank, operation: operation, detail: agreed.cause, remedy: agreed.remedy))
     }
 
@@ -71,7 +78,7 @@ extension ProgressEngine where F: ~Copyable {
         let operation = group.naming(failure.operation)
         let culprit = group.jobRanks[failure.peer ?? group.rank]
         let own = Verdict(rank: culprit, cause: failure.detail, operation: operation, remedy: failure.remedy)
-        let agreed = group.agree(on: own, isConclusion: failure.cause == .fabric(.peerDied))
+        let agreed = isMutated(.lonelyVerdict) ? own : group.agree(on: own, isConclusion: failure.cause == .fabric(.peerDied))
         verdict.withLock { $0 = $0 ?? VerbenaError(agreed, during: operation) }
     }
 }

@@ -31,7 +31,7 @@ extension ProgressEngine where F: ~Copyable {
     @inline(__always)
     func runOwned(_ operation: Operation, _ owned: inout Owned) -> Bool {
         if hasMail.load(ordering: .acquiring) { readMail(&owned) }
-        guard !owned.isClosing else { return true }
+        guard !owned.isClosing || isMutated(.lateCall) else { return true }
         count(operation)
         do throws(CollectiveError) {
             try owned.executor.submit(operation, number: Self.ownNumber)
@@ -54,7 +54,7 @@ extension ProgressEngine where F: ~Copyable {
             }
             if hasMail.load(ordering: .relaxed) {
                 readMail(&owned)
-                if owned.stopOrderly != nil { end(&owned) }
+                if owned.stopOrderly != nil, !isMutated(.unheardStop) { end(&owned) }
             }
         }
         defer { owned.ownEnd = .none }
@@ -64,11 +64,12 @@ extension ProgressEngine where F: ~Copyable {
     func progressThread() {
         // Last, when the fabric is gone: whoever waits for the stop finds it so.
         defer {
-            drained.signal()
+            if !isMutated(.undrainedEnd) { drained.signal() }
             ended.signal()
         }
         while true {
-            let seen = bell.count
+            var seen = bell.count
+            host.point()
             if tryOwn() {
                 // SAFETY: this thread owns it until `disown`, or for good.
                 unsafe driveOwned(&owned.pointee)
@@ -81,6 +82,7 @@ extension ProgressEngine where F: ~Copyable {
                 if unsafe owned.pointee.isClosing { drained.signal() }
                 disown(hasWork: false)
             }
+            if isMutated(.missedRing) { seen = bell.count }
             // Between reading the count and here somebody may have rung: then this returns at once.
             bell.wait(seen: seen, milliseconds: Self.idleMilliseconds)
         }
@@ -91,6 +93,7 @@ extension ProgressEngine where F: ~Copyable {
         var looks = 0
         repeat {
             if hasMail.load(ordering: .acquiring) { readMail(&owned) }
+            if isMutated(.hastyClose), owned.mail.isClosing { drained.signal() }
             let progressed = owned.executor.progress()
             report(&owned)
             looks = progressed ? 0 : looks + 1
@@ -100,7 +103,7 @@ extension ProgressEngine where F: ~Copyable {
 
     /// Nothing to do but to wait for the peers.
     func rest(_ owned: inout Owned) {
-        owned.executor.checkStall(longestGapMilliseconds: Self.longestGapMilliseconds)
+        owned.executor.checkStall(longestGapMilliseconds: isMutated(.countedPause) ? .max : Self.longestGapMilliseconds)
         tellLongWait(&owned)
         if !owned.executor.hasFinished { owned.executor.wait(milliseconds: Self.busyMilliseconds) }
     }
@@ -108,7 +111,7 @@ extension ProgressEngine where F: ~Copyable {
     /// Tells the others for whom a caller waits, every few seconds: that peer may be waiting for this rank in a gather, where the fabric does not
     /// look. Of operations for whose end nobody waits yet nothing is told: their caller may be on the way to that gather.
     func tellLongWait(_ owned: inout Owned) {
-        let now = platform_now()
+        let now = host.now()
         guard now - owned.toldAt >= Self.longWaitMilliseconds * 1_000_000 else { return }
         owned.toldAt = now
         let wait = owned.executor.longWait(milliseconds: Self.longWaitMilliseconds / 2) { $0 == Self.ownNumber || slots.isAwaited($0) }

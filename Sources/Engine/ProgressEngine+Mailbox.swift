@@ -1,4 +1,3 @@
-internal import CPlatform
 package import Collectives
 internal import Fabric
 package import Membership
@@ -18,9 +17,10 @@ extension ProgressEngine where F: ~Copyable {
     }
 
     package func submitWhereRoom(_ operation: Operation) throws(VerbenaError) -> Int? {
-        let now = platform_now()
+        host.point()
+        let now = host.now()
         let slot = try inbox.withLock { (inbox) throws(VerbenaError) -> Int? in
-            if inbox.stop != nil || inbox.isClosing { throw .communicatorClosed }
+            if inbox.stop != nil || inbox.isClosing && !isMutated(.lateStart) { throw .communicatorClosed }
             // As a rule the next in turn; those of operations that take long are passed over.
             guard let slot = slots.take(from: inbox.nextSlot) else { return nil }
             inbox.nextSlot = (slot + 1) % OperationSlots.count
@@ -47,14 +47,16 @@ extension ProgressEngine where F: ~Copyable {
     package func release(_ number: Int) { slots.free(number) }
 
     package func deliver(_ verdict: Verdict) {
-        inbox.withLock { $0.verdict = $0.verdict ?? verdict }
+        host.point()
+        inbox.withLock { $0.verdict = isMutated(.secondVerdict) ? verdict : $0.verdict ?? verdict }
         notify()
     }
 
     /// Somebody is to read the inbox: the owner, who may be asleep in the fabric, or the progress thread.
     func notify() {
         hasMail.store(true, ordering: .sequentiallyConsistent)
-        if isOwned.load(ordering: .sequentiallyConsistent) { waker.wake() }
+        host.point()
+        if isOwned.load(ordering: .sequentiallyConsistent), !isMutated(.sleepingOwner) { waker.wake() }
         bell.ring()
     }
 
@@ -63,9 +65,10 @@ extension ProgressEngine where F: ~Copyable {
     func perform<R: Sendable>(
         andClose: Bool = false, _ body: @escaping @Sendable (inout Executor<F>) throws(FabricError) -> R
     ) throws(VerbenaError) -> R {
-        let answer = Answer<R>()
+        let answer = Answer<R>(host)
+        host.point()
         let isOpen = inbox.withLock { inbox in
-            guard inbox.stop == nil else { return false }
+            guard inbox.stop == nil || isMutated(.unansweredCall) else { return false }
             inbox.isClosing = inbox.isClosing || andClose
             inbox.calls.append { executor in
                 do throws(FabricError) { answer.give(.success(try body(&executor))) } catch { answer.give(.failure(error)) }
@@ -78,18 +81,23 @@ extension ProgressEngine where F: ~Copyable {
     }
 
     func readMail(_ owned: inout Owned) {
-        hasMail.store(false, ordering: .sequentiallyConsistent)
+        if !isMutated(.forgottenMail) { hasMail.store(false, ordering: .sequentiallyConsistent) }
+        host.point()
         inbox.withLock { inbox in
             swap(&inbox.requests, &owned.mail.requests)
             swap(&inbox.calls, &owned.mail.calls)
             (owned.mail.verdict, owned.mail.stop, owned.mail.isClosing) = (inbox.verdict, inbox.stop, inbox.isClosing)
+        }
+        if isMutated(.forgottenMail) {
+            host.point()
+            hasMail.store(false, ordering: .sequentiallyConsistent)
         }
         if let verdict = owned.mail.verdict { end(&owned, with: verdict) }
         for (operation, slot, time) in owned.mail.requests { submit(operation, slot: slot, at: time, to: &owned) }
         owned.mail.requests.removeAll(keepingCapacity: true)
         // After the requests that came before them: what a call sees or changes has its place in the order. A failure is told first: by what the
         // call sees of it, the ranks would blame each other for what only follows from it.
-        if !owned.mail.calls.isEmpty { report(&owned) }
+        if !owned.mail.calls.isEmpty, !isMutated(.lateFailure) { report(&owned) }
         for call in owned.mail.calls { call(&owned.executor) }
         owned.mail.calls.removeAll()
         owned.stopOrderly = owned.stopOrderly ?? owned.mail.stop

@@ -9,11 +9,16 @@ internal import Synchronization
 /// 3. So either the writer of a wish sees an owner, which has yet to look at `hasMail`, or the owner sees the mail and rings the progress thread.
 /// 4. The writer rings the progress thread, too: a wish is read by the present owner or by the next.
 extension ProgressEngine where F: ~Copyable {
-    func tryOwn() -> Bool { !isOwned.exchange(true, ordering: .acquiring) }
+    @inline(__always)
+    func tryOwn() -> Bool {
+        host.point()
+        return !isOwned.exchange(true, ordering: .acquiring)
+    }
 
     @inline(__always)
     func disown(hasWork: Bool) {
         isOwned.store(false, ordering: .sequentiallyConsistent)
-        if hasWork || hasMail.load(ordering: .sequentiallyConsistent) { bell.ring() }
+        host.point()
+        if hasWork || hasMail.load(ordering: .sequentiallyConsistent) && !isMutated(.unreadMail) { bell.ring() }
     }
 }

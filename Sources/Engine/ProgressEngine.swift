@@ -1,8 +1,5 @@
-internal import CPlatform
 package import Collectives
 package import Fabric
-internal import Foundation
-package import Membership
 internal import Synchronization
 
 /// Owns the executor, and lets one thread at a time drive it: a caller that waits for its own operation anyway, or the progress thread for
@@ -12,7 +9,7 @@ internal import Synchronization
 /// owner does, `+BufferRegistration` adds memory, `+Agreement` is how everything ends.
 // Sendable without the compiler's proof: what the owner touches is guarded by `isOwned`; everything else is a Mutex, an atomic or constant.
 @safe
-package final class ProgressEngine<F: Fabric & ~Copyable>: EngineControl, @unchecked Sendable {
+package final class ProgressEngine<F: Fabric & ~Copyable, Host: EngineHost>: EngineControl, @unchecked Sendable {
     typealias Call = @Sendable (inout Executor<F>) -> Void
 
     /// How long the progress thread sleeps when there is nothing to do: bounds how late a peer's end is noticed between operations.
@@ -38,21 +35,22 @@ package final class ProgressEngine<F: Fabric & ~Copyable>: EngineControl, @unche
     let hasMail = Atomic<Bool>(false)
     let isOwned = Atomic<Bool>(false)
     let waker: Waker
-    let group: RankGroup
+    let group: any ControlPlane
     let published: Mutex<ExecutorSettings>
     /// What every operation ends with, once something has failed.
     let verdict = Mutex<VerbenaError?>(nil)
     /// Changed by one thread at a time, as collectives are called.
     let begun = Atomic<UInt64>(0)
-    let ended = DispatchSemaphore(value: 0)
+    let ended: Semaphore
     /// Signalled whenever the engine is closing and nothing is under way, and at its end.
-    let drained = DispatchSemaphore(value: 0)
+    let drained: Semaphore
     let bell: ProgressBell
     /// How often a caller looks before the fabric's `wait`, which reads the clock.
     let callerLooks: Int
 
     /// What the owner alone touches. At a fixed place, so that touching it needs no check by the runtime.
     let owned: UnsafeMutablePointer<Owned>
+    let host: Host
 
     struct Owned: ~Copyable {
         var executor: Executor<F>
@@ -72,14 +70,17 @@ package final class ProgressEngine<F: Fabric & ~Copyable>: EngineControl, @unche
 
     enum OwnEnd { case none, awaited, done, failed }
 
-    package init(executor: consuming Executor<F>, group: RankGroup, looks: Int) {
+    package init(executor: consuming Executor<F>, group: any ControlPlane, looks: Int, host: Host) {
         fabricName = executor.fabricName
         deviceName = executor.deviceName
         published = Mutex(executor.settings)
         waker = executor.waker()
         self.group = group
-        slots = OperationSlots(spins: looks)
-        bell = ProgressBell()
+        self.host = host
+        slots = OperationSlots(spins: looks, host: host)
+        bell = ProgressBell(host)
+        ended = Semaphore(host)
+        drained = Semaphore(host)
         callerLooks = looks
         // SAFETY: initialised here, deinitialised by the progress thread at its end, which takes ownership for good.
         unsafe owned = .allocate(capacity: 1)
@@ -88,13 +89,7 @@ package final class ProgressEngine<F: Fabric & ~Copyable>: EngineControl, @unche
 
     /// Starts the progress thread; called once.
     package func start() {
-        let thread = Thread { [self] in
-            // Not by `Thread.name`, which names only threads that it knows to run already.
-            // SAFETY: the text lives for the call.
-            unsafe platform_name_thread(group.isWholeJob ? "verbena" : "verbena \(group.name)")
-            progressThread()
-        }
-        thread.start()
+        host.startThread(named: group.name.isEmpty ? "verbena" : "verbena \(group.name)") { [self] in progressThread() }
     }
 
     package var settings: ExecutorSettings { published.withLock { $0 } }

@@ -6,9 +6,9 @@ package import VerbsFabric
 /// The engine on one of the fabrics that there are. What is called for every operation is called through it and not through the protocol: so the
 /// compiler makes code for that very fabric.
 package enum RunningEngine {
-    case sharedMemory(ProgressEngine<SharedMemoryFabric>)
-    case verbs(ProgressEngine<VerbsFabric>)
-    case mixed(ProgressEngine<MixedFabric<SharedMemoryFabric, VerbsFabric>>)
+    case sharedMemory(ProgressEngine<SharedMemoryFabric, SystemHost>)
+    case verbs(ProgressEngine<VerbsFabric, SystemHost>)
+    case mixed(ProgressEngine<MixedFabric<SharedMemoryFabric, VerbsFabric>, SystemHost>)
 
     package var control: any EngineControl {
         switch self {

@@ -85,7 +85,6 @@ extension VerbenaError {
 }
 
 extension RankGroup {
-    /// What was going on, for messages. Inside it ranks have the group's numbers, so it says whose these are.
     package func naming(_ operation: String) -> String { isWholeJob ? operation : "\(operation) in \(self)" }
 }
 

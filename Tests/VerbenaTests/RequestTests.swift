@@ -86,7 +86,7 @@ import Testing
 
     /// An operation that a waiter has given up, or that a watcher has left, is not told to the others as awaited; those who stay are woken.
     @Test(.timeLimit(.minutes(1))) func whoGivesUpIsNotCounted() {
-        let slots = OperationSlots(spins: 1)
+        let slots = OperationSlots(spins: 1, host: SystemHost())
         let slot = slots.take(from: 0)!
         #expect(slots.wait(slot, until: 0) == nil && !slots.isAwaited(slot))
         let called = Atomic(0)

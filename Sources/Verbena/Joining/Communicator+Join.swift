@@ -110,7 +110,7 @@ extension Communicator {
     /// Connects a fabric to all other ranks and sets the engine on it.
     private static func start<F: Fabric & ~Copyable>(
         _ opened: consuming F, _ plan: FabricPlan, _ group: RankGroup, _ verdicts: VerdictBox
-    ) throws(VerbenaError) -> ProgressEngine<F> {
+    ) throws(VerbenaError) -> ProgressEngine<F, SystemHost> {
         var fabric = opened
         let own = Meeting(writeByteLimit: fabric.writeByteLimit, endpoint: fabric.endpoint).encoded
         let gathered = try wrapping { () throws(RendezvousError) in
@@ -140,7 +140,7 @@ extension Communicator {
         } catch {
             throw VerbenaError(error)
         }
-        return ProgressEngine(executor: executor, group: group, looks: plan.callerLooks)
+        return ProgressEngine(executor: executor, group: group, looks: plan.callerLooks, host: SystemHost())
     }
 }
 
