@@ -4,7 +4,7 @@ internal import Platform
 internal import Verbs
 
 /// What the doctor knows of a machine. Plain values: `gathered()` looks, `DoctorReport` judges.
-package struct MachineFacts {
+struct MachineFacts {
     struct DeviceNode {
         /// The file's name in /dev/infiniband.
         var name: String

@@ -9,7 +9,7 @@ package enum HostFacts {
     }
 
     /// What the machine could give now without swapping, as the kernel estimates it; nil where it does not say. Limits are `MemoryRoom`'s.
-    package static func availableMemoryByteCount() -> Int? {
+    static func availableMemoryByteCount() -> Int? {
         value(of: "MemAvailable", in: "/proc/meminfo").flatMap { Int($0) }.map { $0 << 10 }
     }
 

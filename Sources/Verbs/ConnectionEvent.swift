@@ -1,29 +1,6 @@
 internal import CVerbs
 import Glibc
 
-/// Why a request was rejected, as far as it is known in which case which is given.
-public enum RejectReason: Equatable, Sendable {
-    /// The other side has no room for one more.
-    case noResources
-    /// Nobody listens there.
-    case nobodyListens
-    /// The other side still has an older connection of the same number.
-    case stale
-    /// Rejected by the other side's program, or by its kernel, when it fails to accept or ends: then without private data.
-    case byConsumer
-    case other(Int)
-
-    public init(status: Int) {
-        switch status {
-        case 1, 3: self = .noResources
-        case 8: self = .nobodyListens
-        case 10: self = .stale
-        case 28: self = .byConsumer
-        default: self = .other(status)
-        }
-    }
-}
-
 /// What rdma_cm had to say, copied out of the library.
 public struct ConnectionEvent {
     public enum Kind: Sendable, Equatable {
@@ -33,7 +10,7 @@ public struct ConnectionEvent {
         /// The other side agrees (`privateData` is its answer) and waits for `Connection.confirm`.
         case accepted
         case established
-        /// `status` is a reason of the InfiniBand Architecture Specification (12.6.7.2): see `RejectReason`.
+        /// `status` is a reason of the InfiniBand Architecture Specification (12.6.7.2).
         case rejected
         /// Neither answer nor rejection: `status` is an errno value.
         case addressFailed, routeFailed, unreachable, connectFailed

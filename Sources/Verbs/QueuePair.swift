@@ -26,22 +26,23 @@ public final class QueuePair {
     /// - Parameters:
     ///   - connection: resolved, or that of a request; neither connected nor accepted yet.
     ///   - part: of the completion queue, below its `parts`.
+    ///   - sends: that may be posted and not yet be completed; likewise `receives`.
     ///   - inlineByteCount: what is wanted, of which `grantedInlineByteCount` says how much there is; a device that cannot gives none.
     /// - Throws: `.resource` where the device takes no such depths.
     public init(
-        on connection: Connection, domain: ProtectionDomain, completions: CompletionQueue, part: Int = 0, depths: QueueDepths,
+        on connection: Connection, domain: ProtectionDomain, completions: CompletionQueue, part: Int = 0, sends: Int, receives: Int,
         chainCapacity: Int = 1, inlineByteCount: Int = 0
     ) throws(VerbsError) {
-        guard chainCapacity >= 1, chainCapacity <= depths.sends else {
-            fatalError("QueuePair: a chain of \(chainCapacity) does not fit \(depths.sends) sends")
+        guard chainCapacity >= 1, chainCapacity <= sends else {
+            fatalError("QueuePair: a chain of \(chainCapacity) does not fit \(sends) sends")
         }
-        var attributes = unsafe Self.attributes(completions, part, depths, inlineByteCount)
+        var attributes = unsafe Self.attributes(completions, part, (sends, receives), inlineByteCount)
         // SAFETY: domain, queue and connection are held by this object until after the pair is destroyed.
         var made = unsafe inlineByteCount > 0 ? ibv_create_qp(domain.raw, &attributes) : nil
         if unsafe made == nil {
-            unsafe attributes = Self.attributes(completions, part, depths, 0)
+            unsafe attributes = Self.attributes(completions, part, (sends, receives), 0)
             unsafe made = try notNull(
-                "ibv_create_qp", "for \(depths.sends) sends and \(depths.receives) receives on \(domain.device.name)"
+                "ibv_create_qp", "for \(sends) sends and \(receives) receives on \(domain.device.name)"
             ) {
                 unsafe ibv_create_qp(domain.raw, &attributes)
             }
@@ -63,7 +64,7 @@ public final class QueuePair {
     }
 
     private static func attributes(
-        _ completions: CompletionQueue, _ part: Int, _ depths: QueueDepths, _ inlineByteCount: Int
+        _ completions: CompletionQueue, _ part: Int, _ depths: (sends: Int, receives: Int), _ inlineByteCount: Int
     ) -> ibv_qp_init_attr {
         var attributes = unsafe ibv_qp_init_attr()
         // SAFETY: the caller holds the queue for as long as it uses the structure.
@@ -82,7 +83,7 @@ public final class QueuePair {
     /// much instead of giving less. In steps of 64 bytes below what is wanted; one pair where all of it is granted, at most 6 others.
     public static func grantedInlineByteCount(_ wanted: Int, domain: ProtectionDomain, completions: CompletionQueue, part: Int = 0) -> Int {
         func isGranted(_ byteCount: Int) -> Bool {
-            var attributes = unsafe attributes(completions, part, QueueDepths(sends: 1, receives: 1), byteCount)
+            var attributes = unsafe attributes(completions, part, (1, 1), byteCount)
             // SAFETY: the pair lives within this function; domain and queue are the caller's.
             guard let pair = unsafe ibv_create_qp(domain.raw, &attributes) else { return false }
             _ = unsafe ibv_destroy_qp(pair)

@@ -55,7 +55,7 @@ private final class Loop {
     func makeQueuePair(_ connection: Connection) throws -> QueuePair {
         #expect(connection.runs(on: domain.device))
         return try QueuePair(
-            on: connection, domain: domain, completions: completions, depths: QueueDepths(sends: 8, receives: 8), chainCapacity: 4,
+            on: connection, domain: domain, completions: completions, sends: 8, receives: 8, chainCapacity: 4,
             inlineByteCount: 64)
     }
 

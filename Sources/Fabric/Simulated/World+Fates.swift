@@ -104,9 +104,6 @@ extension World {
         if links[link].fate == .unreachable, isReachable(link) { queue.cancel(fateSlot(link)) }
     }
 
-    /// A write came where nobody acknowledges it.
-    mutating func giveUpLater(_ link: Int) { tell(link, .unreachable, at: clock + options.retryNanoseconds) }
-
     /// The rank is told what has become of its peer.
     mutating func meetFate(_ link: Int) {
         guard !links[link].isBroken else { return }

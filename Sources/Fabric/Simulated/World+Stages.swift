@@ -39,7 +39,9 @@ extension World {
         let link = Int(flows[flow].link)
         let peer = Int(links[link].peer)
         // Nobody is there to acknowledge it: the retries run out.
-        guard !ranks[peer].isDead, !ranks[peer].isClosed, !links[Int(links[link].reverse)].isBroken else { return giveUpLater(link) }
+        guard !ranks[peer].isDead, !ranks[peer].isClosed, !links[Int(links[link].reverse)].isBroken else {
+            return tell(link, .unreachable, at: clock + options.retryNanoseconds)
+        }
         placeBytes(of: id)
         if options.isChecking { checkPlaced(id, flow: flow) }
         flows[flow].placed += 1

@@ -184,9 +184,9 @@ extension VerbsFabric {
                     .noRoute, call: "rdma_resolve_route", errno: 0, detail: "the way does not lead through \(domain.device.name)",
                     remedy: VerbsError.remedy(for: .noRoute))
             }
-            let depths = QueueDepths(sends: sizes.sends, receives: sizes.receives)
             let queuePair = try QueuePair(
-                on: connection, domain: domain, completions: completions, part: part, depths: depths, chainCapacity: sizes.chain,
+                on: connection, domain: domain, completions: completions, part: part, sends: sizes.sends, receives: sizes.receives,
+                chainCapacity: sizes.chain,
                 inlineByteCount: inlineByteCount)
             try queuePair.postReceives(identifier: WorkRequestTag(.receive, slot: slot).identifier, count: sizes.receives)
             return queuePair
@@ -304,15 +304,15 @@ extension VerbsFabric {
         func error(_ cause: FabricError.Cause, _ detail: String, _ remedy: String = "") -> FabricError {
             FabricError(cause, during: .connect, peer: channel.peer, detail: "\(detail) (\(status), from \(way))", remedy: remedy)
         }
-        switch RejectReason(status: event.status) {
-        case .nobodyListens: return error(.peerDied, "nobody of this job listens at its address any more")
-        // The kernel says it in the peer's name: when the peer cannot accept, and when it ends.
-        case .byConsumer: return error(.peerDied, "it failed while it accepted the connection, or ended", "see what that rank says")
-        case .noResources:
+        switch event.status {
+        case 8: return error(.peerDied, "nobody of this job listens at its address any more")
+        // Rejected by the program; the kernel says it in the peer's name when the peer cannot accept, and when it ends.
+        case 28: return error(.peerDied, "it failed while it accepted the connection, or ended", "see what that rank says")
+        case 1, 3:
             return error(
                 .peerDied, "it has no room for one more connection", "use fewer channels (--queue-pairs), and see what that rank says")
-        case .stale: return error(.peerUnreachable, "its device still holds an older connection of the same number", "start the job again")
-        case .other: return error(.peerUnreachable, "its connection manager refused the request", VerbsError.remedy(for: .noRoute))
+        case 10: return error(.peerUnreachable, "its device still holds an older connection of the same number", "start the job again")
+        default: return error(.peerUnreachable, "its connection manager refused the request", VerbsError.remedy(for: .noRoute))
         }
     }
 

@@ -61,38 +61,27 @@ extension JobEnvironment {
         _ claim: LauncherClaim, _ slurm: SlurmJob, in variables: [String: String]
     ) throws(RendezvousError) -> Int? {
         let worldSize = claim.worldSize
-        guard let (name, value) = try number(claim.family.localWorldSize, in: variables) else {
-            // Slurm counts its nodes instead.
-            return slurm.isOnOneNode ? worldSize : nil
-        }
-        guard (1...worldSize).contains(value) else {
-            throw .environment("\(name)=\(value) contradicts a world of \(worldSize)", remedy: "set \(name) to 1 ... \(worldSize)")
-        }
-        return value
+        // Slurm counts its nodes instead.
+        return try number(claim.family.localWorldSize, in: variables, within: 1...worldSize, "contradicts a world of \(worldSize)")
+            ?? (slurm.isOnOneNode ? worldSize : nil)
     }
 
     private static func localRank(
         _ claim: LauncherClaim, _ slurm: SlurmJob, localWorldSize: Int, in variables: [String: String]
     ) throws(RendezvousError) -> Int? {
         let names = claim.family.localRank + (slurm.isStepOfRanks ? ["SLURM_LOCALID"] : [])
-        guard let (name, value) = try number(names, in: variables) else { return nil }
-        guard (0..<localWorldSize).contains(value) else {
-            throw .environment(
-                "\(name)=\(value) is outside the \(localWorldSize) ranks of a machine",
-                remedy: "set \(name) to 0 ... \(localWorldSize - 1), or leave it unset")
-        }
-        return value
+        return try number(
+            names, in: variables, within: 0...localWorldSize - 1, "is outside the \(localWorldSize) ranks of a machine",
+            remedy: ", or leave it unset")
     }
 
     private static func masterPort(
         _ claim: LauncherClaim, _ slurm: SlurmJob, isOneNode: Bool, in variables: [String: String]
     ) throws(RendezvousError) -> Int {
-        guard let (name, value) = try number(["MASTER_PORT"], in: variables) else {
+        let remedy = ", the same for all ranks"
+        guard let value = try number(["MASTER_PORT"], in: variables, within: 1...65535, "is no TCP port", remedy: remedy) else {
             // Ranks that mpirun starts on other nodes by ssh do not know Slurm's job.
             return (slurm.isStepOfRanks || isOneNode ? slurm.port : nil) ?? defaultMasterPort
-        }
-        guard (1...65535).contains(value) else {
-            throw .environment("\(name)=\(value) is no TCP port", remedy: "set \(name) to 1 ... 65535, the same for all ranks")
         }
         // torchrun's agent may keep a store of its own at this port for as long as the job lives; the next one is then ours.
         let isOfAgent = claim.family.source == .torchrun && variables["TORCHELASTIC_USE_AGENT_STORE"] == "True"
@@ -128,16 +117,23 @@ extension JobEnvironment {
     }
 
     /// The first of `names` that is set.
+    /// - Parameters:
+    ///   - problem: what is wrong with a number outside of `range`.
+    ///   - more: what the remedy says beside the range.
     static func number(
-        _ names: [String], in variables: [String: String]
-    ) throws(RendezvousError) -> (name: String, value: Int)? {
+        _ names: [String], in variables: [String: String], within range: ClosedRange<Int>, _ problem: String, remedy more: String = ""
+    ) throws(RendezvousError) -> Int? {
         for name in names {
             guard let text = variables[name] else { continue }
             guard let value = Int(text) else {
                 let shown = oneLine(text, byteLimit: 40)
                 throw .environment("\(name)=\"\(shown)\" is not a whole number", remedy: "set \(name) to a number, or unset it")
             }
-            return (name, value)
+            guard range.contains(value) else {
+                throw .environment(
+                    "\(name)=\(value) \(problem)", remedy: "set \(name) to \(range.lowerBound) ... \(range.upperBound)\(more)")
+            }
+            return value
         }
         return nil
     }

@@ -19,12 +19,8 @@ public struct JobSecret: Sendable, Equatable, CustomStringConvertible, CustomRef
 
     /// A secret of 256 bits from the system's generator, for a launcher that starts the ranks itself.
     public static func random() -> JobSecret {
-        var generator = SystemRandomNumberGenerator()
-        let words = (0..<4).map { _ in
-            let digits = String(generator.next() as UInt64, radix: 16)
-            return String(repeating: "0", count: 16 - digits.count) + digits
-        }
-        return JobSecret(words.joined())
+        // Each byte as two digits: those of 0x100 and more without the first.
+        JobSecret(Handshake.nonce().map { String(0x100 + Int($0), radix: 16).dropFirst() }.joined())
     }
 
     /// The stand-in where no secret is set.

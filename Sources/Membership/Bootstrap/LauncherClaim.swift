@@ -11,7 +11,8 @@ struct LauncherClaim {
     }
 
     private static func worldSize(_ family: VariableFamily, in variables: [String: String]) throws(RendezvousError) -> Int {
-        guard let (name, value) = try JobEnvironment.number(family.worldSize, in: variables) else {
+        let range = 1...JobEnvironment.worldSizeLimit
+        guard let size = try JobEnvironment.number(family.worldSize, in: variables, within: range, "is no number of ranks") else {
             let remedy =
                 switch family.source {
                 case .torchrun: "set WORLD_SIZE to the number of ranks, or unset RANK"
@@ -22,23 +23,16 @@ struct LauncherClaim {
             let lacking = family.source == .pmix ? "no variable tells the number of ranks" : "\(family.worldSize[0]) is not"
             throw .environment("\(family.rank) is set, but \(lacking)", remedy: remedy)
         }
-        guard (1...JobEnvironment.worldSizeLimit).contains(value) else {
-            throw .environment("\(name)=\(value) is no number of ranks", remedy: "set \(name) to 1 ... \(JobEnvironment.worldSizeLimit)")
-        }
-        return value
+        return size
     }
 
     private static func rank(
         _ family: VariableFamily, worldSize: Int, in variables: [String: String]
     ) throws(RendezvousError) -> Int {
-        guard let (name, value) = try JobEnvironment.number([family.rank], in: variables) else {
-            throw .environment("\(family.rank) is not set", remedy: "set \(family.rank) to 0 ... \(worldSize - 1)")
-        }
-        guard (0..<worldSize).contains(value) else {
-            throw .environment(
-                "\(name)=\(value) is outside a world of \(worldSize)",
-                remedy: "set \(name) to 0 ... \(worldSize - 1), or raise \(family.worldSize[0])")
-        }
-        return value
+        let rank = try JobEnvironment.number(
+            [family.rank], in: variables, within: 0...worldSize - 1, "is outside a world of \(worldSize)",
+            remedy: ", or raise \(family.worldSize[0])")
+        if let rank { return rank }
+        throw .environment("\(family.rank) is not set", remedy: "set \(family.rank) to 0 ... \(worldSize - 1)")
     }
 }
