@@ -8,15 +8,14 @@ package protocol EngineControl: AnyObject, Sendable {
     var deviceName: String { get }
     /// Of the executor; the costs may be adopted later.
     var settings: ExecutorSettings { get }
-    /// Collective: allocates on every rank and attaches the peers'. `exchange` swaps descriptors.
-    func addBuffer(
-        byteCount: Int, exchange: ([UInt8]) throws(VerbenaError) -> [[UInt8]]
-    ) throws(VerbenaError) -> (SharedBuffer, Region)
-    /// Collective: the same with the caller's memory, which stays there as long as the engine. An empty descriptor says that a rank cannot.
-    /// - Returns: nil where some rank's peers could not reach it.
-    func addBuffer(
-        _ memory: UnsafeMutableRawPointer, byteCount: Int, exchange: ([UInt8]) throws(VerbenaError) -> [[UInt8]]
-    ) throws(VerbenaError) -> SharedBuffer?
+    /// Collective: makes memory of this rank a buffer, with what the other ranks bring to the same call; it stays mapped until `detach` or the engine's
+    /// end. `exchange` swaps descriptors; an empty one says that a rank cannot.
+    /// - Returns: nil where some rank's peers could not reach its memory.
+    func attach(_ memory: LentMemory, exchange: ([UInt8]) throws(VerbenaError) -> [[UInt8]]) throws(VerbenaError) -> SharedBuffer?
+    /// Whether an operation on the buffer is under way.
+    func isInUse(_ buffer: SharedBuffer) throws(VerbenaError) -> Bool
+    /// Takes the buffer back on this rank. No operation on it may be under way, and none may follow.
+    func detach(_ buffer: SharedBuffer) throws(VerbenaError)
     /// How many collectives were begun; transfers do not count. For the thread that begins them.
     var collectivesBegun: UInt64 { get }
     /// Queues an operation for the progress thread; `release` must be called once for each, when it has ended.

@@ -46,10 +46,10 @@ public protocol Fabric: ~Copyable, SendableMetatype {
     /// Allocates page-aligned, zeroed memory that peers may write into. The fabric owns it until `release` or its own end.
     mutating func allocate(byteCount: Int) throws(FabricError) -> Region
 
-    /// Makes memory of the caller's own a region that writes may start from and peers may write into. The caller keeps the memory, and keeps it
-    /// mapped, until `release`; its beginning needs no alignment.
-    /// - Returns: nil where peers cannot reach memory that the fabric did not allocate; the caller then goes through memory that it did.
-    mutating func register(_ memory: UnsafeMutableRawPointer, byteCount: Int) throws(FabricError) -> Region?
+    /// Makes memory that the fabric did not allocate a region that writes may start from and peers may write into. Several fabrics may have regions of
+    /// the same memory. It stays mapped until `release`: the region holds its keeper.
+    /// - Returns: nil where peers cannot reach such memory: shared memory needs a file behind it.
+    mutating func register(_ memory: LentMemory) throws(FabricError) -> Region?
 
     /// Takes a region back. No write from or into it may be under way, here or at any peer.
     mutating func release(_ region: Region)

@@ -1,93 +1,61 @@
 internal import Collectives
-internal import Engine
+public import Engine
 public import Reduction
-internal import Synchronization
 
-/// Memory that the engine exchanges: `count` elements.
+/// Elements that the engine exchanges: all that `Communicator.allocate` or `register` gave, or a slice of them (`buffer[range]`).
 ///
-/// Ownership: memory of `Communicator.allocate` is page-aligned, zero at first, and lives until its communicator closes; that of `register` is the
-/// caller's. The buffer keeps the communicator alive, not open. Only the communicator that made a buffer exchanges it. Between the beginning
-/// and the end of a collective on it, its contents belong to the engine.
-// Sendable without the compiler's proof: a handle; the rule above says who touches the elements when.
-@safe
-public final class Buffer<E: Element>: @unchecked Sendable {
-    public let count: Int
-    let shared: SharedBuffer
-    private let base: UnsafeMutableRawPointer?
-    /// Whether the memory at `base` outlives the communicator.
-    private let isCallers: Bool
-    /// What the engine exchanges in place of `base`.
-    private let staging: StagingMemory?
-    let owner: Communicator
-    /// The owner, to compare without retaining it.
-    private let ownerIdentifier: ObjectIdentifier
+/// Every communicator of the job takes every buffer of the job: to one that does not know a buffer yet, the first collective makes it known (`Communicator.attach`).
+/// Between the beginning and the end of a collective on it, its contents belong to the engine.
+///
+/// Ownership: memory of `allocate` is page-aligned and zero at first; that of `register` is the caller's. It stays until `release` or until the communicator of
+/// all ranks has closed; a use after that throws `.closed`. Buffers are handles: a copy is another handle of the same memory, and frees nothing.
+public struct Buffer<E: Element>: Exchangeable {
+    /// The same elements, with their type as a value.
+    public let raw: RawBuffer
 
-    /// - Parameters:
-    ///   - base: where the caller has the elements.
-    ///   - isCallers: whether it is the caller's memory, not the engine's.
-    ///   - staging: as many elements of the engine's, where it cannot exchange those at `base`.
-    init(
-        shared: SharedBuffer, base: UnsafeMutableRawPointer?, isCallers: Bool = false, staging: StagingMemory? = nil, count: Int,
-        owner: Communicator
-    ) {
-        self.shared = shared
-        // SAFETY: it lives until the communicator closes, as the type says.
-        unsafe self.base = base
-        self.isCallers = isCallers
-        self.staging = staging
-        self.count = count
-        self.owner = owner
-        ownerIdentifier = ObjectIdentifier(owner)
-    }
+    init(_ raw: RawBuffer) { self.raw = raw }
 
-    /// The elements; valid until the communicator is closed. Asking for those of the engine's memory afterwards traps with a message.
-    @unsafe
-    public var elements: UnsafeMutableBufferPointer<E> {
-        guard isCallers || !owner.core.isClosed else {
-            fatalError("elements of a buffer whose communicator was closed: its memory went with that; read it before close()")
-        }
-        // SAFETY: the memory lives until the communicator closes, as the property's contract says, and is of `count` elements.
-        return unsafe UnsafeMutableBufferPointer(start: base?.assumingMemoryBound(to: E.self), count: count)
-    }
+    public var count: Int { raw.count }
 
-    /// Whether every operation copies what it reads into memory of the engine's, and what it writes out of it; see `Communicator.register`.
-    @inline(__always)
-    public var isStaged: Bool { staging != nil }
-
-    @inline(__always)
-    func isOwned(by communicator: Communicator) -> Bool { ownerIdentifier == ObjectIdentifier(communicator) }
-
-    /// Copies elements into the engine's memory, where there is such a copy.
-    /// - Throws: `.closed`, where the communicator has taken that with it.
-    func stageIn(_ range: Range<Int>) throws(VerbenaError) {
-        guard let staging, let base = unsafe base else { return }
-        let (offset, byteCount) = Self.bytes(range)
-        // SAFETY: both are of `count` elements, of which the range is a part; the caller keeps those at `base`.
-        unsafe try staging.use { unsafe ($0 + offset).copyMemory(from: base + offset, byteCount: byteCount) }
-    }
-
-    /// Copies elements out of the engine's memory, where there is such a copy.
-    /// - Throws: as `stageIn`.
-    func stageOut(_ range: Range<Int>) throws(VerbenaError) {
-        guard let staging, let base = unsafe base else { return }
-        let (offset, byteCount) = Self.bytes(range)
-        // SAFETY: as in `stageIn`.
-        unsafe try staging.use { unsafe (base + offset).copyMemory(from: $0 + offset, byteCount: byteCount) }
-    }
+    /// A part of the elements. Ranks that exchange slices give slices that begin at the same place of their buffers; in transfers between two ranks, each
+    /// end has a place of its own. A range outside the buffer traps.
+    public subscript(range: some RangeExpression<Int>) -> Buffer<E> { Buffer(raw[range]) }
 
     /// The same memory as elements of another type, as many as there is room for: one buffer does for several types.
-    public func viewed<Other: Element>(as _: Other.Type = Other.self) -> Buffer<Other> {
-        let room = count * MemoryLayout<E>.stride / MemoryLayout<Other>.stride
-        // SAFETY: the same memory under the same owner, and no more of it.
-        return unsafe Buffer<Other>(shared: shared, base: base, isCallers: isCallers, staging: staging, count: room, owner: owner)
+    public func viewed<Other: Element>(as _: Other.Type = Other.self) -> Buffer<Other> { Buffer<Other>(raw.viewed(as: Other.elementType)) }
+
+    /// See `RawBuffer.release`.
+    public func release() throws(VerbenaError) { try raw.release() }
+
+    // MARK: access
+
+    /// The elements; valid until `release`, or until the communicator of all ranks is closed. Asking for those of the engine's memory afterwards traps
+    /// with a message.
+    @unsafe
+    public var elements: UnsafeMutableBufferPointer<E> {
+        // SAFETY: the memory is of `count` elements of this type, and stays as said above.
+        unsafe UnsafeMutableBufferPointer(start: raw.start.assumingMemoryBound(to: E.self), count: count)
     }
 
-    private static func bytes(_ range: Range<Int>) -> (offset: Int, byteCount: Int) {
-        (range.lowerBound * MemoryLayout<E>.stride, range.count * MemoryLayout<E>.stride)
+    /// Lets `body` read the elements, within their bounds. The memory stays until it has returned. After the buffer's end this traps with a message.
+    public func withElements<R, Failure: Error>(_ body: (Span<E>) throws(Failure) -> R) throws(Failure) -> R {
+        let keeper = raw.keeper
+        defer { extendLifetime(keeper) }
+        // SAFETY: the keeper is held until `body` has returned.
+        let pointer = unsafe UnsafeBufferPointer(elements)
+        return try body(unsafe pointer.span)
+    }
+
+    /// The same for reading and writing. No other access to these elements may go on meanwhile.
+    public func withMutableElements<R, Failure: Error>(_ body: (inout MutableSpan<E>) throws(Failure) -> R) throws(Failure) -> R {
+        let keeper = raw.keeper
+        defer { extendLifetime(keeper) }
+        // SAFETY: as in `withElements`.
+        let pointer = unsafe elements
+        var span = unsafe pointer.mutableSpan
+        return try body(&span)
     }
 }
-
-extension Buffer: StagedOutput {}
 
 extension Operation {
     /// Elements of the input's buffer that the operation reads on this rank.

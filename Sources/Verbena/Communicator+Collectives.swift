@@ -14,35 +14,41 @@ extension Communicator {
     ///   - output: nil for in place.
     ///   - count: in elements; see `Collective`.
     ///   - algorithm: nil for the one that should be fastest (`explain`).
-    /// - Throws: `.configuration` where the arguments do not fit, a buffer of another communicator among them, before anything moves; the verdict,
-    ///   when a rank is lost or runs another operation; `.closed` after `close`.
-    public func perform<E: Element>(
-        _ collective: Collective, _ input: Buffer<E>, into output: Buffer<E>? = nil, count: Int, _ reduction: ReductionOperation = .sum,
+    /// - Throws: `.configuration` where the arguments do not fit, before anything moves; the verdict, when a rank is lost or runs another operation;
+    ///   `.closed` after `close`, and where a buffer was released.
+    @inlinable
+    public func perform<B: Exchangeable>(
+        _ collective: Collective, _ input: B, into output: B? = nil, count: Int, _ reduction: ReductionOperation = .sum,
         algorithm: Algorithm? = nil
     ) throws(VerbenaError) {
-        let operation = try operation(collective, input, output, count, reduction, algorithm)
-        if input.isStaged { try input.stageIn(operation.readRange(rank: rank, worldSize: worldSize)) }
+        try run(collective, input.raw, output?.raw, count, reduction, algorithm)
+    }
+
+    @usableFromInline
+    func run(
+        _ collective: Collective, _ input: RawBuffer, _ output: RawBuffer?, _ count: Int, _ reduction: ReductionOperation,
+        _ algorithm: Algorithm?
+    ) throws(VerbenaError) {
+        let (operation, stagesIn, stagesOut) = try operation(collective, input, output, count, reduction, algorithm)
+        if stagesIn { try input.stageIn(operation.readRange(rank: rank, worldSize: worldSize)) }
         try runner.run(operation)
-        // Asked for so that nothing is retained: that would be a tenth of a small operation.
-        guard output?.isStaged ?? input.isStaged else { return }
+        guard stagesOut else { return }
         try (output ?? input).stageOut(operation.writtenRange(rank: rank, worldSize: worldSize))
     }
 
     /// Begins a collective and returns at once; the progress thread carries it out. At most 512 may be under way, those included whose `wait`
-    /// has not returned.
-    public func start<E: Element>(
-        _ collective: Collective, _ input: Buffer<E>, into output: Buffer<E>? = nil, count: Int, _ reduction: ReductionOperation = .sum,
+    /// has not returned. The first use of a buffer that this communicator does not know is waited for: see `attach`.
+    public func start<B: Exchangeable>(
+        _ collective: Collective, _ input: B, into output: B? = nil, count: Int, _ reduction: ReductionOperation = .sum,
         algorithm: Algorithm? = nil
     ) throws(VerbenaError) -> Request {
-        try begin(try operation(collective, input, output, count, reduction, algorithm), input, output ?? input)
+        try begin(try operation(collective, input.raw, output?.raw, count, reduction, algorithm), input.raw, output?.raw ?? input.raw)
     }
 
     /// Reduces the first `count` elements over all ranks, in place.
     /// - Parameter count: nil for the whole buffer.
-    public func allReduce<E: Element>(
-        _ buffer: Buffer<E>, count: Int? = nil, _ reduction: ReductionOperation = .sum
-    ) throws(VerbenaError) {
-        try perform(.allReduce, buffer, count: count ?? buffer.count, reduction)
+    public func allReduce<B: Exchangeable>(_ buffer: B, count: Int? = nil, _ reduction: ReductionOperation = .sum) throws(VerbenaError) {
+        try perform(.allReduce, buffer, count: count ?? buffer.raw.count, reduction)
     }
 
     /// Returns once every rank has called it.
@@ -51,27 +57,24 @@ extension Communicator {
     /// Sends `count` elements from `offset` to a rank, which receives as many of the same type. Returns when they may be changed.
     ///
     /// Transfers between two ranks are matched by their order between these two, independent of collectives.
-    public func send<E: Element>(_ buffer: Buffer<E>, offset: Int = 0, count: Int, to rank: Int) throws(VerbenaError) {
-        let operation = try transfer(.send(to: rank), buffer, offset, count)
-        try buffer.stageIn(offset..<offset + count)
-        try runner.run(operation)
+    public func send<B: Exchangeable>(_ buffer: B, offset: Int = 0, count: Int, to rank: Int) throws(VerbenaError) {
+        let buffer = try part(of: buffer, offset, .send(to: rank))
+        try run(.send(to: rank), buffer, nil, count, .sum, nil)
     }
 
     /// Receives what `rank` sends into the elements from `offset`.
-    public func receive<E: Element>(_ buffer: Buffer<E>, offset: Int = 0, count: Int, from rank: Int) throws(VerbenaError) {
-        try runner.run(try transfer(.receive(from: rank), buffer, offset, count))
-        try buffer.stageOut(offset..<offset + count)
+    public func receive<B: Exchangeable>(_ buffer: B, offset: Int = 0, count: Int, from rank: Int) throws(VerbenaError) {
+        let buffer = try part(of: buffer, offset, .receive(from: rank))
+        try run(.receive(from: rank), buffer, nil, count, .sum, nil)
     }
 
     /// The same, begun only: so a rank can send and receive at once.
-    public func startSend<E: Element>(_ buffer: Buffer<E>, offset: Int = 0, count: Int, to rank: Int) throws(VerbenaError) -> Request {
-        try begin(try transfer(.send(to: rank), buffer, offset, count), buffer, buffer)
+    public func startSend<B: Exchangeable>(_ buffer: B, offset: Int = 0, count: Int, to rank: Int) throws(VerbenaError) -> Request {
+        try start(.send(to: rank), try part(of: buffer, offset, .send(to: rank)), count: count)
     }
 
-    public func startReceive<E: Element>(
-        _ buffer: Buffer<E>, offset: Int = 0, count: Int, from rank: Int
-    ) throws(VerbenaError) -> Request {
-        try begin(try transfer(.receive(from: rank), buffer, offset, count), buffer, buffer)
+    public func startReceive<B: Exchangeable>(_ buffer: B, offset: Int = 0, count: Int, from rank: Int) throws(VerbenaError) -> Request {
+        try start(.receive(from: rank), try part(of: buffer, offset, .receive(from: rank)), count: count)
     }
 
     /// What would be done for a collective of this size, and why. The same on every rank.
@@ -103,54 +106,40 @@ extension Communicator {
 
     static var barrierOperation: Operation { Operation(.barrier, input: Place(.receiveBuffers), count: 0, type: .uint8) }
 
-    private func begin<E: Element>(
-        _ operation: Operation, _ input: Buffer<E>, _ output: Buffer<E>
+    private func begin(
+        _ prepared: (operation: Operation, stagesIn: Bool, stagesOut: Bool), _ input: RawBuffer, _ output: RawBuffer
     ) throws(VerbenaError) -> Request {
-        if input.isStaged { try input.stageIn(operation.readRange(rank: rank, worldSize: worldSize)) }
+        let operation = prepared.operation
+        if prepared.stagesIn { try input.stageIn(operation.readRange(rank: rank, worldSize: worldSize)) }
         let ticket = try engine.submit(operation)
         return Request(
-            ticket, of: self, copiesTo: output.isStaged ? output : nil, operation.writtenRange(rank: rank, worldSize: worldSize))
+            ticket, of: self, copiesTo: prepared.stagesOut ? output : nil, operation.writtenRange(rank: rank, worldSize: worldSize))
     }
 
     @inline(__always)
-    private func operation<E: Element>(
-        _ collective: Collective, _ input: Buffer<E>, _ output: Buffer<E>?, _ count: Int, _ reduction: ReductionOperation,
+    private func operation(
+        _ collective: Collective, _ input: RawBuffer, _ output: RawBuffer?, _ count: Int, _ reduction: ReductionOperation,
         _ algorithm: Algorithm?
-    ) throws(VerbenaError) -> Operation {
-        try checkOwner(of: input, collective)
-        if let output { try checkOwner(of: output, collective) }
+    ) throws(VerbenaError) -> (operation: Operation, stagesIn: Bool, stagesOut: Bool) {
+        let read = try attachment(of: input, for: collective)
+        let written = if let output { try attachment(of: output, for: collective) } else { read }
         let operation = Operation(
-            collective, input: Place(input.shared), output: Place(output?.shared ?? input.shared), count: count, type: E.elementType,
+            collective, input: Place(read.buffer, byteOffset: input.byteOffset),
+            output: Place(written.buffer, byteOffset: output?.byteOffset ?? input.byteOffset), count: count, type: input.type,
             reduction: reduction, algorithm: algorithm)
-        try check(operation, input.count, output?.count ?? input.count)
-        return operation
-    }
-
-    private func transfer<E: Element>(
-        _ collective: Collective, _ buffer: Buffer<E>, _ offset: Int, _ count: Int
-    ) throws(VerbenaError) -> Operation {
-        try checkOwner(of: buffer, collective)
-        guard offset >= 0, offset <= buffer.count else {
-            throw VerbenaError(.configuration, "\(collective) from element \(offset) of a buffer of \(buffer.count)")
+        guard output?.type ?? input.type == input.type else {
+            throw VerbenaError(.configuration, "\(collective): the input is of another element type than the output; give both the same")
         }
-        let operation = Operation(
-            collective, input: Place(buffer.shared, byteOffset: offset * MemoryLayout<E>.stride), count: count, type: E.elementType)
-        try check(operation, buffer.count - offset, buffer.count - offset)
-        return operation
+        try check(operation, input.count, output?.count ?? input.count)
+        return (operation, read.isStaged, written.isStaged)
     }
 
-    /// Buffers are known by numbers, which every communicator gives anew: another's would be taken for one of this one's.
-    @inline(__always)
-    private func checkOwner<E: Element>(of buffer: Buffer<E>, _ collective: Collective) throws(VerbenaError) {
-        guard buffer.isOwned(by: self) else { throw foreign(buffer.owner.group, collective) }
-    }
-
-    @inline(never)
-    private func foreign(_ owner: RankGroup, _ collective: Collective) -> VerbenaError {
-        let of =
-            owner.isWholeJob && group.isWholeJob ? "another communicator" : "the communicator of \(owner), and this is that of \(group)"
-        return VerbenaError(
-            .configuration, "\(collective): the buffer belongs to \(of); allocate or register one on the communicator that exchanges it")
+    private func part<B: Exchangeable>(of buffer: B, _ offset: Int, _ transfer: Collective) throws(VerbenaError) -> RawBuffer {
+        let raw = buffer.raw
+        guard 0...raw.count ~= offset else {
+            throw VerbenaError(.configuration, "\(transfer) from element \(offset) of a buffer of \(raw.count)")
+        }
+        return raw[offset...]
     }
 
     private func check(_ operation: Operation, _ inputCount: Int, _ outputCount: Int) throws(VerbenaError) {

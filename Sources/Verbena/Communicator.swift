@@ -1,7 +1,6 @@
 public import Engine
 internal import Foundation
 internal import Membership
-public import Reduction
 internal import Synchronization
 
 /// A group of ranks that exchange data: joining it is all the set-up that there is.
@@ -41,12 +40,16 @@ public final class Communicator: Sendable {
     let runner: RunningEngine
     var engine: any EngineControl { runner.control }
     let core: CommunicatorCore
+    /// Of all communicators of this process, from 1 on: what buffers know this one by.
+    let number: UInt32
+    private static let numbers = Atomic<UInt32>(0)
     /// How often `split` was called: part of the children's names.
     let splits = Atomic(0)
 
     init(
         group: RankGroup, job: JobFacts, membership: JobMembership?, parent: Communicator?, engine: RunningEngine, plan: FabricPlan
     ) {
+        number = Self.numbers.add(1, ordering: .relaxed).newValue
         rank = group.rank
         worldSize = group.worldSize
         self.group = group
@@ -68,32 +71,6 @@ public final class Communicator: Sendable {
     /// The device that carries it: `rxe0`, `mlx5_0`, `memory`.
     public var deviceName: String { engine.deviceName }
 
-    // MARK: memory
-
-    /// Allocates `count` zeroed elements that the engine can exchange without a copy. Collective; a count may be 0.
-    /// - Throws: ranks that ask for different memory are told so; so is a machine that has not enough for all of its ranks.
-    public func allocate<E: Element>(_: E.Type = E.self, count: Int) throws(VerbenaError) -> Buffer<E> {
-        let (bytes, overflow) = max(count, 0).multipliedReportingOverflow(by: MemoryLayout<E>.stride)
-        guard count >= 0, !overflow else { throw VerbenaError(.configuration, "a buffer of \(count) elements; give 0 or more, and fewer") }
-        let what = "\(count) \(E.elementType)"
-        try agreeOnMemory(what, byteCount: bytes)
-        do throws(VerbenaError) {
-            let (shared, region) = try engine.addBuffer(byteCount: max(64, bytes)) { (descriptor) throws(VerbenaError) in
-                try allGather(descriptor, label: "memory of \(what)")
-            }
-            // SAFETY: the region lives until the communicator closes.
-            return unsafe Buffer(shared: shared, base: region.base, count: count, owner: self)
-        } catch {
-            throw error.agreed(with: group, during: "allocating \(bytes) bytes")
-        }
-    }
-
-    /// See `JobFacts.agreeOnMemory`.
-    func agreeOnMemory(_ what: String, byteCount: Int) throws(VerbenaError) {
-        guard !core.isClosed else { throw .communicatorClosed }
-        try job.agreeOnMemory(what, byteCount: byteCount, group, "use smaller buffers", collectivesBegun: engine.collectivesBegun)
-    }
-
     // MARK: control
 
     /// Gives every rank the payloads of all, in the order of ranks; for small things (at most 16 MiB), over TCP. Collective.
@@ -110,7 +87,7 @@ public final class Communicator: Sendable {
         core.shutDown(orderly: false)
     }
 
-    /// Takes leave when every rank has come here: nothing that anybody still needs is taken away. Buffers end with it, and so do the
+    /// Takes leave when every rank has come here: nothing that anybody still needs is taken away. With the communicator of all ranks all buffers end. So do the
     /// communicators that `split` made of it: those still open are closed first, in the order of their making. Operations that were started are
     /// completed before; a `Request` is good afterwards. A transfer whose other end was not begun ends with `.closed`, and so does what another thread
     /// begins from here on; what it began before is completed, too. Collective. A second call does nothing.

@@ -46,7 +46,8 @@ public final class GradientExchange {
         self.communicator = communicator
     }
 
-    /// Where parameter `index`'s gradient belongs: a view into its bucket, valid until the communicator is closed.
+    /// Where parameter `index`'s gradient belongs: a view into its bucket, valid until `release`, or until the communicator of all ranks
+    /// is closed.
     ///
     /// Write it before `gradientReady(index)`, read it after `synchronize()`; in between it is the engine's.
     @unsafe
@@ -71,8 +72,11 @@ public final class GradientExchange {
             if inFlight.count - firstInFlight >= Self.maxBucketsInFlight { try makeRoom() }
             let range = plan.buckets[bucket].range
             let request = Operation(
-                .allReduce, input: Place(memory.shared, byteOffset: range.lowerBound * MemoryLayout<Float>.stride), count: range.count,
-                type: .float32, reduction: .average)
+                .allReduce,
+                input: Place(
+                    try communicator.attachment(of: memory.raw, for: .allReduce).buffer,
+                    byteOffset: range.lowerBound * MemoryLayout<Float>.stride),
+                count: range.count, type: .float32, reduction: .average)
             var number = try communicator.engine.submitWhereRoom(request)
             while number == nil, firstInFlight < inFlight.count {
                 try makeRoom()
@@ -104,6 +108,10 @@ public final class GradientExchange {
         firstInFlight = 0
         return ledger.endStep(waitStart: waitStart, waitEnd: platform_now())
     }
+
+    /// Gives the gradients' memory back; no view of it (`gradient(at:)`) may be used any more. A rank's own affair; see `RawBuffer.release`.
+    /// - Throws: `.configuration` inside a step.
+    public func release() throws(VerbenaError) { try memory.release() }
 
     deinit {
         // Every number is given back, or it would never be free again; a failed operation has ended already.

@@ -14,7 +14,7 @@ public final class Request: Sendable {
     private let communicator: Communicator
 
     /// - Parameter output: where the result has to be copied to the caller's memory.
-    init(_ ticket: Int, of communicator: Communicator, copiesTo output: (any StagedOutput)?, _ writtenRange: Range<Int>) {
+    init(_ ticket: Int, of communicator: Communicator, copiesTo output: RawBuffer?, _ writtenRange: Range<Int>) {
         operation = StartedOperation(communicator.core, ticket)
         staged = output.map { StagedOperation(communicator.core, ticket, copiesTo: $0, writtenRange) }
         self.communicator = communicator

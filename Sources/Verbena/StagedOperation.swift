@@ -5,10 +5,10 @@ internal import Engine
 final class StagedOperation: Sendable {
     private let operation: StartedOperation
     private let core: CommunicatorCore
-    private let output: any StagedOutput
+    private let output: RawBuffer
     private let writtenRange: Range<Int>
 
-    init(_ core: CommunicatorCore, _ ticket: Int, copiesTo output: any StagedOutput, _ writtenRange: Range<Int>) {
+    init(_ core: CommunicatorCore, _ ticket: Int, copiesTo output: RawBuffer, _ writtenRange: Range<Int>) {
         operation = StartedOperation(core, ticket)
         self.core = core
         self.output = output

@@ -20,8 +20,8 @@ public final class MemoryRegion {
     /// Bytes mapped here, 0 where the memory is lent.
     private var mappedByteCount = 0
     private let domain: ProtectionDomain
-    /// Whose memory it is, where it is another region's.
-    private let owner: MemoryRegion?
+    /// What keeps the memory mapped, where it is another region's or lent by somebody who has such an object.
+    private let keeper: AnyObject?
     /// Pieces begin every 2^`strideExponent` bytes.
     public private(set) var strideExponent = RegistrationPieces.wholeExponent
     private var keys: [(local: LocalKey, remote: RemoteKey)] = []
@@ -53,16 +53,18 @@ public final class MemoryRegion {
         mappedByteCount = mapped
     }
 
-    /// Pins memory that is the caller's and stays so: it must be mapped, readable and writable until `close` or the end of this object.
+    /// Pins memory that is somebody else's and stays so: it must be mapped, readable and writable until `close` or the end of this object.
     /// - Parameters:
     ///   - memory: aligned to anything; the pages that it touches are pinned.
     ///   - byteCount: 0 or more; of nothing nothing is pinned.
+    ///   - keeper: what keeps the memory mapped, held until the end of this object; nil where the caller promises to.
     /// - Throws: `.memoryLockLimit`, `.resource`; `.system` with `EFAULT` where it is not mapped.
     public convenience init(
-        in domain: ProtectionDomain, lent memory: UnsafeMutableRawPointer, byteCount: Int, pieces: RegistrationPieces = RegistrationPieces()
+        in domain: ProtectionDomain, lent memory: UnsafeMutableRawPointer, byteCount: Int, keeper: AnyObject? = nil,
+        pieces: RegistrationPieces = RegistrationPieces()
     ) throws(VerbsError) {
-        // SAFETY: the lender keeps the memory mapped, as said above.
-        unsafe try self.init(in: domain, base: memory, byteCount: byteCount, pinning: byteCount, pieces: pieces)
+        // SAFETY: the keeper or the lender keeps the memory mapped, as said above.
+        unsafe try self.init(in: domain, base: memory, byteCount: byteCount, pinning: byteCount, pieces: pieces, keeper: keeper)
     }
 
     /// Pins another region's memory in a second domain, that is, for a second device. It counts twice against the limit of locked memory.
@@ -73,18 +75,18 @@ public final class MemoryRegion {
     ) throws(VerbsError) {
         // SAFETY: the owner, which this object holds, keeps the memory mapped or has it lent.
         unsafe try self.init(
-            in: domain, base: owner.base, byteCount: owner.byteCount, pinning: owner.byteCount, pieces: pieces, owner: owner)
+            in: domain, base: owner.base, byteCount: owner.byteCount, pinning: owner.byteCount, pieces: pieces, keeper: owner)
     }
 
     private init(
         in domain: ProtectionDomain, base: UnsafeMutableRawPointer, byteCount: Int, pinning pinned: Int, pieces: RegistrationPieces,
-        owner: MemoryRegion? = nil
+        keeper: AnyObject? = nil
     ) throws(VerbsError) {
         // SAFETY: the memory is mapped by the caller, lent, or the owner's, and stays until this object has ended.
         unsafe self.base = base
         self.byteCount = byteCount
         self.domain = domain
-        self.owner = owner
+        self.keeper = keeper
         // Writes of no bytes look at no key.
         if pinned == 0 { keys = [(LocalKey(rawValue: 0), RemoteKey(rawValue: 0))] }
         guard pinned > 0, try !registerWhole(pinned, pieces) else { return }

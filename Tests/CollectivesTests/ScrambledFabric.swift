@@ -179,7 +179,7 @@ struct ScrambledFabric: Fabric, ~Copyable {
         return unsafe Region(identifier: UInt32(network.memory[rank].count - 1), base: block.baseAddress!, byteCount: byteCount)
     }
 
-    mutating func register(_ memory: UnsafeMutableRawPointer, byteCount: Int) throws(FabricError) -> Region? { nil }
+    mutating func register(_ memory: LentMemory) throws(FabricError) -> Region? { nil }
     mutating func release(_ region: Region) {}
     mutating func detach(_ region: RemoteRegion) {}
 

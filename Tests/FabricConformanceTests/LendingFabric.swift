@@ -46,8 +46,8 @@ struct LendingFabric: DescriptorWaiting, ~Copyable {
         return unsafe add(own.base, byteCount)
     }
 
-    mutating func register(_ memory: UnsafeMutableRawPointer, byteCount: Int) throws(FabricError) -> Region? {
-        unsafe add(memory, byteCount)
+    mutating func register(_ memory: LentMemory) throws(FabricError) -> Region? {
+        unsafe add(memory.base, memory.byteCount)
     }
 
     private mutating func add(_ base: UnsafeMutableRawPointer, _ byteCount: Int) -> Region {

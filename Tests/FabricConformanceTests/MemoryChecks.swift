@@ -72,7 +72,7 @@ struct RegisteredCheck: ConformanceCheck {
         unsafe memory.initializeMemory(as: UInt8.self, repeating: 0xEE)
         let start = 3 + fabric.rank
         let lent = unsafe memory.baseAddress! + start
-        guard let region = unsafe try fabric.register(lent, byteCount: Self.byteCount) else { return }
+        guard let region = unsafe try fabric.register(LentMemory(lent, byteCount: Self.byteCount)) else { return }
         try demand(unsafe region.base == lent && region.byteCount == Self.byteCount, "the region is the memory that was lent")
         let descriptors = try world.gather(fabric.descriptor(of: region), label: "lent", rank: fabric.rank)
         let peer = 1 - fabric.rank

@@ -23,8 +23,8 @@ struct DescriptorTests {
     @Test("a peer's memory takes none once it is mapped; one's own keeps one, for peers to open")
     func closed() throws {
         var pair = try Pair.make()
-        let control = pair.right.control.mapping.description.inode
-        let region = try #require(pair.right.regions[Int(pair.rightRegion.identifier)]).description.inode
+        let control = pair.right.control.mapping.file!.inode
+        let region = try #require(pair.right.regions[Int(pair.rightRegion.identifier)]).file!.inode
         #expect(Self.count(control) == 1 && Self.count(region) == 1)
         // The mapping is as good as before.
         set(pair.leftRegion, 7, 42)

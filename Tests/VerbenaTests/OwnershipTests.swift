@@ -11,47 +11,6 @@ import Testing
 @Suite(.serialized) struct OwnershipTests {
     // MARK: buffers
 
-    /// A buffer's number means another buffer elsewhere: every call refuses it, before anything moves.
-    @Test func aBufferOfAnotherCommunicatorIsRefused() throws {
-        let outcomes = LocalRanks.run(2, fabric: .sharedMemory) { world in
-            let child = try world.split(color: 0, key: 0)!
-            let other = 1 - world.rank
-            let (ofWorld, ofChild) = (try world.allocate(Int32.self, count: 8), try child.allocate(Int32.self, count: 8))
-            unsafe ofChild.elements.update(repeating: 5)
-            let view = ofWorld.viewed(as: Float.self)
-            for (communicator, foreign, own) in [(child, ofWorld, ofChild), (world, ofChild, ofWorld)] {
-                let all: [Collective] = [
-                    .allReduce, .reduceScatter, .allGather, .broadcast(root: 0), .reduce(root: 0), .gather(root: 1), .scatter(root: 1),
-                ]
-                for collective in all {
-                    try refused { try communicator.perform(collective, foreign, count: 1) }
-                    try refused { try communicator.perform(collective, own, into: foreign, count: 1) }
-                    try refused { try communicator.perform(collective, foreign, into: own, count: 1) }
-                    try refused { _ = try communicator.start(collective, foreign, count: 1) }
-                }
-                try refused { try communicator.perform(.allToAll, own, into: foreign, count: 1) }
-                try refused { try communicator.allReduce(foreign) }
-                try refused { try communicator.send(foreign, count: 1, to: other) }
-                try refused { try communicator.receive(foreign, count: 1, from: other) }
-                try refused { _ = try communicator.startSend(foreign, count: 1, to: other) }
-                try refused { _ = try communicator.startReceive(foreign, count: 1, from: other) }
-            }
-            try refused { try child.allReduce(view) }
-            guard unsafe ofChild.elements.allSatisfy({ $0 == 5 }) else { throw Wrong("another buffer was reduced") }
-            try child.allReduce(ofChild)
-            guard unsafe ofChild.elements.allSatisfy({ $0 == 10 }) else { throw Wrong("the right buffer was not") }
-        }
-        for outcome in outcomes { _ = try outcome.get() }
-    }
-
-    private func refused(_ call: () throws -> Void) throws {
-        do { try call() } catch let error as VerbenaError where error.cause == .configuration {
-            guard error.message.contains("belongs to"), error.message.contains("allocate or register") else { throw error }
-            return
-        }
-        throw Wrong("it was not refused")
-    }
-
     /// The engine's copy of the caller's memory goes with the communicator; the caller's own stays.
     @Test(arguments: ["close", "leave", "abort"]) func aStagedBufferAfterTheEndIsClosed(end: String) throws {
         let outcomes = LocalRanks.run(2, fabric: .sharedMemory) { communicator in
@@ -60,7 +19,7 @@ import Testing
             defer { unsafe memory.deallocate() }
             unsafe memory.initialize(repeating: 1)
             let staged = unsafe try communicator.register(memory)
-            guard staged.isStaged else { throw Wrong("it is not staged") }
+            guard communicator.stages(staged) else { throw Wrong("it is not staged") }
             let own = try communicator.allocate(Int64.self, count: count)
             try communicator.allReduce(staged)
             try communicator.barrier(label: "all have it")
@@ -274,15 +233,13 @@ import Testing
 
     // MARK: children
 
-    /// A thread registers or splits while another leaves: what it has made is ended as what was there before.
+    /// A thread allocates or splits while another leaves: what it has made is ended as what was there before.
     @Test func whatAClosedCommunicatorIsGivenEnds() throws {
         let communicator = try Communicator.join(Configuration(environment: [:]))
         communicator.leave()
-        let memory = UnsafeMutableRawPointer.allocate(byteCount: 64, alignment: 64)
-        defer { unsafe memory.deallocate() }
-        let staging = unsafe StagingMemory(memory)
-        communicator.core.adopt(staging)
-        try closed { unsafe try staging.use { _ in } }
+        let memory = try communicator.job.pool.allocate(byteCount: 64)
+        try closed { _ = try memory.lent() }
+        try closed { try memory.release() }
         let child = try Communicator.join(Configuration(environment: [:]))
         communicator.core.adopt(child.core)
         #expect(child.core.isClosed)

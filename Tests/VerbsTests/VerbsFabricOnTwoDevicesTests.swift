@@ -52,7 +52,7 @@ import Verbs
             // SAFETY: freed at the end of the test, after the release.
             own.append(
                 try seat.use { (fabric) throws(FabricError) in
-                    isLent ? unsafe try fabric.register(base, byteCount: byteCount)! : try fabric.allocate(byteCount: byteCount)
+                    isLent ? unsafe try fabric.register(LentMemory(base, byteCount: byteCount))! : try fabric.allocate(byteCount: byteCount)
                 })
         }
         for seat in seats {

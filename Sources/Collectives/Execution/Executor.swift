@@ -65,17 +65,30 @@ public struct Executor<F: Fabric & ~Copyable>: ~Copyable {
         return (node.add(region), region)
     }
 
-    /// Registers memory of the caller's own as a buffer; see `Fabric.register`.
-    /// - Returns: nil where peers cannot reach such memory.
-    public mutating func addBuffer(_ memory: UnsafeMutableRawPointer, byteCount: Int) throws(FabricError) -> SharedBuffer? {
-        // SAFETY: the caller keeps the memory, as `register` asks.
-        guard let region = unsafe try device.register(memory, byteCount: byteCount) else { return nil }
-        return node.add(region)
+    /// Makes memory a region that can become a buffer, when the ranks have swapped descriptors; see `Fabric.register`.
+    public mutating func register(_ memory: LentMemory) throws(FabricError) -> Region? { try device.register(memory) }
+
+    public func descriptor(of region: Region) -> [UInt8] { device.descriptor(of: region) }
+
+    /// Takes back a region that has not become a buffer.
+    public mutating func release(_ region: Region) { device.release(region) }
+
+    /// Makes a region a buffer. Every rank adds its part in the same order, as with `addBuffer`.
+    /// - Parameter descriptors: every rank's, by rank.
+    public mutating func addBuffer(_ region: Region, descriptors: [[UInt8]]) throws(FabricError) -> SharedBuffer {
+        let buffer = node.add(region)
+        try attach(buffer, descriptors: descriptors)
+        return buffer
     }
 
-    /// Takes back the buffer that was added last, where some rank could not add its part. Nobody has attached it.
-    public mutating func removeLastBuffer() {
-        guard let region = node.removeLastBuffer() else { return }
+    /// Whether an operation that has not ended touches the buffer.
+    public func isInUse(_ buffer: SharedBuffer) -> Bool { node.isInUse(buffer) }
+
+    /// Takes a buffer back, of which no operation is under way: this rank's region, and what it knows of the peers'. The peers may do so at another time,
+    /// because they write to this rank only what it asks for. The buffer's number does not come again.
+    public mutating func removeBuffer(_ buffer: SharedBuffer) {
+        let (region, remotes) = node.remove(buffer)
+        for remote in remotes { if let remote { device.detach(remote) } }
         device.release(region)
     }
 
@@ -87,7 +100,7 @@ public struct Executor<F: Fabric & ~Copyable>: ~Copyable {
         for (slot, peer) in node.peers.enumerated() {
             let remote = try device.attach(descriptors[peer], of: peer)
             node.buffers[buffer.index].remotes[slot] = remote
-            // SAFETY: valid until `detach`, which nobody calls before the executor's end.
+            // SAFETY: valid until `detach`: `removeBuffer` makes the node forget it first.
             unsafe node.buffers[buffer.index].mapped[slot] = device.address(of: remote)
         }
     }

@@ -63,7 +63,7 @@ struct StateMachine: ~Copyable {
     /// For messages.
     var lastFinished: (operation: Operation, sequence: UInt64)?
 
-    // SAFETY: each mapping is the fabric's, which lives as long as the executor; only actions follow it.
+    // SAFETY: each mapping is the fabric's, until `remove`; only actions follow it.
     @safe
     struct Buffer {
         var region: Region
@@ -127,8 +127,20 @@ struct StateMachine: ~Copyable {
         return SharedBuffer(index: buffers.count - 1)
     }
 
-    /// - Returns: its memory; nil where only the receive buffers is left.
-    mutating func removeLastBuffer() -> Region? { buffers.count > 1 ? buffers.removeLast().region : nil }
+    /// See `Executor.isInUse`.
+    func isInUse(_ buffer: SharedBuffer) -> Bool {
+        lanes.indices.contains { lanes[$0].isActive && lanes[$0].operation.touches(buffer) }
+            || pendingTransfers.contains { $0.operation.touches(buffer) } || pending.contains { $0.operation.touches(buffer) }
+    }
+
+    /// See `Executor.removeBuffer`. No operation may name the buffer any more: one that does traps, as one out of bounds.
+    mutating func remove(_ buffer: SharedBuffer) -> (region: Region, remotes: [RemoteRegion?]) {
+        let removed = buffers[buffer.index]
+        // SAFETY: nobody follows the address of no bytes.
+        unsafe buffers[buffer.index] = Buffer(Region(identifier: .max, base: removed.region.base, byteCount: -1), peers: peers.count)
+        for lane in lanes.indices where lanes[lane].operation.touches(buffer) { lanes[lane].isPrepared = false }
+        return (removed.region, removed.remotes)
+    }
 
     mutating func adopt(_ costs: Costs) {
         settings.costs = costs

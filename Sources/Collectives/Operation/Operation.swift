@@ -31,6 +31,8 @@ public struct Operation: Sendable, Equatable {
 
     public var isInPlace: Bool { input == output }
 
+    func touches(_ buffer: SharedBuffer) -> Bool { input.buffer == buffer || output.buffer == buffer }
+
     /// Whether all bits are the same: what `==` says, at a quarter of its cost.
     @inline(__always)
     func isSame(as other: Operation) -> Bool {

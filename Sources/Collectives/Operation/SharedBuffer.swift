@@ -2,6 +2,8 @@
 public struct SharedBuffer: Sendable, Hashable {
     public let index: Int
 
+    public init(index: Int) { self.index = index }
+
     /// The memory that peers write into unless they write into a user's buffer: every executor's first.
     public static let receiveBuffers = SharedBuffer(index: 0)
 }

@@ -5,36 +5,33 @@ extension MixedFabric where Near: ~Copyable, Far: ~Copyable {
     public mutating func allocate(byteCount: Int) throws(FabricError) -> Region {
         let nearRegion = try near.allocate(byteCount: byteCount)
         // SAFETY: the near fabric keeps the memory until its own `release`, which comes after the far one's.
-        do throws(FabricError) {
-            if let farRegion = unsafe try far.register(nearRegion.base, byteCount: byteCount) { return add(nearRegion, farRegion) }
-        } catch {
-            near.release(nearRegion)
-            throw error
-        }
-        near.release(nearRegion)
+        if let region = unsafe try addFar(nearRegion, LentMemory(nearRegion.base, byteCount: byteCount)) { return region }
         throw FabricError(
             .resource, during: .allocate, detail: "\(far.name) takes only memory of its own, \(near.name) has it shared between processes",
             remedy: "use one of the two fabrics for all ranks")
     }
 
-    /// Nil where either fabric needs memory of its own, as shared memory does.
-    public mutating func register(_ memory: UnsafeMutableRawPointer, byteCount: Int) throws(FabricError) -> Region? {
-        // SAFETY: the caller keeps the memory until `release`.
-        guard let nearRegion = unsafe try near.register(memory, byteCount: byteCount) else { return nil }
+    /// Nil where either fabric cannot take such memory.
+    public mutating func register(_ memory: LentMemory) throws(FabricError) -> Region? {
+        guard let nearRegion = try near.register(memory) else { return nil }
+        return try addFar(nearRegion, memory)
+    }
+
+    /// Registers the near region's memory with the far fabric, too.
+    /// - Returns: nil where that cannot take it; the near region is given back then.
+    private mutating func addFar(_ nearRegion: Region, _ memory: LentMemory) throws(FabricError) -> Region? {
         do throws(FabricError) {
-            if let farRegion = unsafe try far.register(memory, byteCount: byteCount) { return add(nearRegion, farRegion) }
+            if let farRegion = try far.register(memory) {
+                regions.append((nearRegion, farRegion))
+                // SAFETY: the same memory under a number of our own.
+                return unsafe Region(identifier: UInt32(regions.count - 1), base: nearRegion.base, byteCount: nearRegion.byteCount)
+            }
         } catch {
             near.release(nearRegion)
             throw error
         }
         near.release(nearRegion)
         return nil
-    }
-
-    private mutating func add(_ nearRegion: Region, _ farRegion: Region) -> Region {
-        regions.append((nearRegion, farRegion))
-        // SAFETY: the same memory under a number of our own.
-        return unsafe Region(identifier: UInt32(regions.count - 1), base: nearRegion.base, byteCount: nearRegion.byteCount)
     }
 
     public mutating func release(_ region: Region) {

@@ -1,17 +1,17 @@
 internal import CPlatform
-import Fabric
+package import Fabric
 
-/// One mapped piece of memory that processes of this machine share: ours, or a peer's that we opened.
+/// One mapped piece of memory that processes of this machine share: ours, or a peer's that we opened. Or ours alone, without a file.
 ///
-/// The memory has no name: it lives in a memfd and goes with the last process that maps it, however that process ends.
+/// Shared memory has no name: it lives in a memfd and goes with the last process that maps it, however that process ends.
 /// A peer opens it as `/proc/<pid>/fd/<number>`; the inode number tells whether it is still the same file.
 // Sendable without the compiler's proof: immutable but for `closeFile` at set-up, by the thread that opened it; the bytes are shared between processes anyhow, and the
 // protocol of their users (atomics in the control segment, the executor for regions) orders every access.
 @safe
-final class SharedMapping: @unchecked Sendable {
-    let base: UnsafeMutableRawPointer
+package final class SharedMapping: @unchecked Sendable {
+    package let base: UnsafeMutableRawPointer
     let byteCount: Int
-    /// -1 once closed.
+    /// -1 once closed, and where there is no file.
     private var descriptor: Int32
     private let inode: UInt64
 
@@ -22,7 +22,7 @@ final class SharedMapping: @unchecked Sendable {
     private static let minForHugePages = 2 << 20
 
     /// New zeroed memory of at least `byteCount` bytes, taken at once: of huge pages, if the administrator set some aside that are free.
-    static func allocate(byteCount: Int) throws(FabricError) -> SharedMapping {
+    package static func allocate(byteCount: Int) throws(FabricError) -> SharedMapping {
         let hugePage = byteCount < minForHugePages ? 0 : Int(platform_free_huge_page(UInt64(byteCount)))
         if hugePage > 0, let huge = try? SharedMapping(creating: byteCount, granularity: hugePage, isHuge: true),
             (try? huge.takeAll(during: .allocate, peer: nil)) != nil
@@ -34,13 +34,25 @@ final class SharedMapping: @unchecked Sendable {
         return plain
     }
 
+    /// New zeroed memory that only this process can map, taken at once.
+    package static func allocatePrivate(byteCount: Int) throws(FabricError) -> SharedMapping {
+        let size = rounded(byteCount, to: granularity)
+        let mapping = try SharedMapping(descriptor: -1, inode: 0, byteCount: size, failure: 0, operation: .allocate, peer: nil)
+        try mapping.takeAll(during: .allocate, peer: nil)
+        return mapping
+    }
+
     /// New zeroed memory whose parts are to be taken before they are used.
     static func allocateSparse(byteCount: Int) throws(FabricError) -> SharedMapping {
         try SharedMapping(creating: byteCount, granularity: granularity, isHuge: false)
     }
 
+    private static func rounded(_ byteCount: Int, to granularity: Int) -> Int {
+        max(granularity, (byteCount + granularity - 1) / granularity * granularity)
+    }
+
     private convenience init(creating byteCount: Int, granularity: Int, isHuge: Bool) throws(FabricError) {
-        let size = max(granularity, (byteCount + granularity - 1) / granularity * granularity)
+        let size = Self.rounded(byteCount, to: granularity)
         // SAFETY: the literal's storage is static.
         let descriptor = unsafe platform_shared_memory("verbena", UInt64(size), isHuge ? 1 : 0)
         guard descriptor >= 0 else {
@@ -53,11 +65,10 @@ final class SharedMapping: @unchecked Sendable {
     }
 
     /// A peer's memory, by the peer's description of it; page tables are filled by `take`.
-    convenience init(opening description: Description, of peer: Int, during operation: FabricError.Operation) throws(FabricError) {
-        let descriptor = platform_open_peer_memory(
-            description.process, description.descriptor, description.inode, description.byteCount)
+    convenience init(opening file: MemoryFile, of peer: Int, during operation: FabricError.Operation) throws(FabricError) {
+        let descriptor = platform_open_peer_memory(file.process, file.descriptor, file.inode, file.byteCount)
         try self.init(
-            descriptor: descriptor, inode: description.inode, byteCount: Int(description.byteCount),
+            descriptor: descriptor, inode: file.inode, byteCount: Int(file.byteCount),
             failure: descriptor < 0 ? -descriptor : 0, operation: operation, peer: peer)
     }
 
@@ -101,22 +112,21 @@ final class SharedMapping: @unchecked Sendable {
     }
 
     deinit {
-        // SAFETY: nobody can hold `base` beyond this object: regions are handles into the fabric that holds it.
+        // SAFETY: nobody can hold `base` beyond this object: a region's fabric holds it, as memory's keeper.
         _ = unsafe munmap(base, byteCount)
         closeFile()
     }
 
-    /// How a peer opens this memory while this process lives.
-    var description: Description {
-        Description(process: platform_proc_number(), descriptor: descriptor, inode: inode, byteCount: UInt64(byteCount))
+    /// How a peer opens this memory while this process lives; nil where no file is behind it.
+    package var file: MemoryFile? {
+        guard descriptor >= 0 else { return nil }
+        return MemoryFile(process: platform_proc_number(), descriptor: descriptor, inode: inode, byteCount: UInt64(byteCount))
     }
 
-    struct Description {
-        /// As /proc numbers it.
-        var process: Int32
-        var descriptor: Int32
-        var inode: UInt64
-        var byteCount: UInt64
+    /// The first bytes of the mapping, for a fabric to make a region of: the region holds the mapping.
+    package func lent(byteCount: Int) -> LentMemory {
+        // SAFETY: the mapping, which the memory's user holds, keeps it.
+        unsafe LentMemory(base, byteCount: byteCount, file: file, keeper: self)
     }
 
     static func resourceError(
@@ -145,21 +155,5 @@ final class SharedMapping: @unchecked Sendable {
         default:
             return FabricError(.resource, during: operation, peer: peer, detail: "cannot share \(what) (errno \(code))")
         }
-    }
-}
-
-extension SharedMapping.Description {
-    func encode(into writer: inout WireWriter) {
-        writer.append(process)
-        writer.append(descriptor)
-        writer.append(inode)
-        writer.append(byteCount)
-    }
-
-    init?(from reader: inout WireReader) {
-        guard let process: Int32 = reader.read(), let descriptor: Int32 = reader.read(), let inode: UInt64 = reader.read(),
-            let byteCount: UInt64 = reader.read(), byteCount > 0, byteCount < 1 << 48
-        else { return nil }
-        self.init(process: process, descriptor: descriptor, inode: inode, byteCount: byteCount)
     }
 }

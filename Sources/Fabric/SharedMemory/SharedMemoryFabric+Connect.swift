@@ -13,7 +13,7 @@ extension SharedMemoryFabric {
         writer.append(UInt32(channelsPerPeer))
         writer.append(getpid())
         writer.append(UInt32(control.layout.ring.depth))
-        control.mapping.description.encode(into: &writer)
+        control.mapping.file?.encode(into: &writer)
         writer.append(control.pipe?.descriptor ?? -1)
         writer.append(control.pipe?.inode ?? 0)
         writer.append(UInt8(configuration.jobKey.count))
@@ -63,7 +63,7 @@ extension SharedMemoryFabric {
     private struct Claims {
         /// In the PID namespace that the ranks have in common; not always the number that /proc has for it.
         var process: Int32
-        var memory: SharedMapping.Description
+        var memory: MemoryFile
         /// -1 where the rank sleeps on a futex.
         var pipe: Int32
         var pipeInode: UInt64
@@ -80,7 +80,7 @@ extension SharedMemoryFabric {
         }
         guard let theirRank: UInt32 = reader.read(), let world: UInt32 = reader.read(), let channels: UInt32 = reader.read(),
             let process: Int32 = reader.read(), let depth: UInt32 = reader.read(),
-            let description = SharedMapping.Description(from: &reader),
+            let memory = MemoryFile(from: &reader),
             let pipe: Int32 = reader.read(), let pipeInode: UInt64 = reader.read(), let keyLength: UInt8 = reader.read(),
             let key = reader.read(count: Int(keyLength)), reader.isAtEnd
         else { throw mismatch("its endpoint has the wrong length") }
@@ -91,7 +91,7 @@ extension SharedMemoryFabric {
             throw mismatch("it has \(channels) channels of depth \(depth), we have \(channelsPerPeer) of \(control.layout.ring.depth)")
         }
         guard key == configuration.jobKey else { throw mismatch("it belongs to another job") }
-        return Claims(process: process, memory: description, pipe: pipe, pipeInode: pipeInode)
+        return Claims(process: process, memory: memory, pipe: pipe, pipeInode: pipeInode)
     }
 
     static func closeDescriptor(_ descriptor: Int32) { _ = CPlatform.close(descriptor) }

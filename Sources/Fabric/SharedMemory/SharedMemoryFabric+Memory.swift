@@ -21,12 +21,20 @@ struct MappedMemory {
 
 extension SharedMemoryFabric {
     public mutating func allocate(byteCount: Int) throws(FabricError) -> Region {
-        let mapping = try SharedMapping.allocate(byteCount: byteCount)
+        add(try SharedMapping.allocate(byteCount: byteCount).lent(byteCount: byteCount))
+    }
+
+    /// Nil where no file is behind the memory, by which peers map it; a rank without peers takes any.
+    public mutating func register(_ memory: LentMemory) throws(FabricError) -> Region? {
+        memory.file != nil || worldSize == 1 ? add(memory) : nil
+    }
+
+    private mutating func add(_ memory: LentMemory) -> Region {
         let identifier = UInt32(regions.count)
-        regions.append(mapping)
-        // SAFETY: `regions` keeps the mapping until `release` or the fabric's end, as the handle's contract says.
-        unsafe regionMemory.append(MappedMemory(base: mapping.base, byteCount: byteCount, ownersNumber: identifier))
-        return unsafe Region(identifier: identifier, base: mapping.base, byteCount: byteCount)
+        regions.append(memory)
+        // SAFETY: `regions` holds the memory's keeper until `release` or the fabric's end, as the handle's contract says.
+        unsafe regionMemory.append(MappedMemory(base: memory.base, byteCount: memory.byteCount, ownersNumber: identifier))
+        return unsafe Region(identifier: identifier, base: memory.base, byteCount: memory.byteCount)
     }
 
     public mutating func release(_ region: Region) {
@@ -35,20 +43,20 @@ extension SharedMemoryFabric {
     }
 
     public func descriptor(of region: Region) -> [UInt8] {
-        guard let mapping = regions[Int(region.identifier)] else { return [] }
+        guard let memory = regions[Int(region.identifier)] else { return [] }
         var writer = WireWriter()
         writer.append(region.identifier)
         writer.append(UInt64(region.byteCount))
-        mapping.description.encode(into: &writer)
+        memory.file?.encode(into: &writer)
         return writer.bytes
     }
 
     public mutating func attach(_ descriptor: [UInt8], of peer: Int) throws(FabricError) -> RemoteRegion {
         var reader = WireReader(descriptor)
         guard let number: UInt32 = reader.read(), let byteCount: UInt64 = reader.read(),
-            let description = SharedMapping.Description(from: &reader), reader.isAtEnd, byteCount <= description.byteCount
+            let file = MemoryFile(from: &reader), reader.isAtEnd, byteCount <= file.byteCount
         else { throw FabricError(.wrongPeer, during: .attach, peer: peer, detail: "its region's descriptor is malformed") }
-        let mapping = try SharedMapping(opening: description, of: peer, during: .attach)
+        let mapping = try SharedMapping(opening: file, of: peer, during: .attach)
         try mapping.takeAll(during: .attach, peer: peer)
         mapping.closeFile()
         attachments.append(mapping)
@@ -56,9 +64,6 @@ extension SharedMemoryFabric {
         unsafe attachedMemory.append(MappedMemory(base: mapping.base, byteCount: Int(byteCount), ownersNumber: number))
         return RemoteRegion(peer: peer, identifier: UInt32(attachments.count - 1), byteCount: Int(byteCount))
     }
-
-    /// Nil: a peer can only map what has a file behind it.
-    public mutating func register(_ memory: UnsafeMutableRawPointer, byteCount: Int) throws(FabricError) -> Region? { nil }
 
     // SAFETY: the mapping is held by the table until `detach`, as the contract says.
     @unsafe

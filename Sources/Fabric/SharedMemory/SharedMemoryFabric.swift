@@ -37,7 +37,7 @@ public struct SharedMemoryFabric: Fabric, ~Copyable {
     /// Every channel to every slot: slot x channelsPerPeer + channel.
     var lanes: LaneTable
     /// Our regions and the peers', by identifier; nil once given back. Identifiers are never reused.
-    var regions: [SharedMapping?] = []
+    var regions: [LentMemory?] = []
     var attachments: [SharedMapping?] = []
     /// The same for the data path.
     var regionMemory: [MappedMemory] = []

@@ -90,12 +90,12 @@ public struct SimulatedFabric: Fabric, ~Copyable {
         }
     }
 
-    public mutating func register(_ memory: UnsafeMutableRawPointer, byteCount: Int) throws(FabricError) -> Region? {
+    public mutating func register(_ memory: LentMemory) throws(FabricError) -> Region? {
         guard network.options.takesCallersMemory, network.options.payload != .none else { return nil }
         let place = place
-        // SAFETY: the caller keeps the memory until `release`, as the contract says.
+        // SAFETY: the state holds the memory's keeper until `release`, as the contract says.
         return network.withWorld { world in
-            world.add(unsafe RegionState(base: memory, byteCount: byteCount, block: nil), to: place)
+            world.add(unsafe RegionState(base: memory.base, byteCount: memory.byteCount, block: nil, keeper: memory.keeper), to: place)
         }
     }
 

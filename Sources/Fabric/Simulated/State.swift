@@ -63,13 +63,14 @@ struct RankState {
     var unread: [Int32] = []
 }
 
-// SAFETY: the network owns the block until the region is released; a caller's memory is the caller's, who keeps it until then.
+// SAFETY: the network owns the block until the region is released; the keeper or the owner of memory that was lent keeps that until then.
 @safe
 struct RegionState {
     var base: UnsafeMutableRawPointer
     var byteCount: Int
     /// Where the block begins of which the region is a part; nil where the network did not allocate it.
     var block: UnsafeMutableRawPointer?
+    var keeper: AnyObject?
     var isLive = true
 }
 

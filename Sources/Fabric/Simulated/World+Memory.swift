@@ -38,6 +38,7 @@ extension World {
             checkGuards(index, of: rank)
         }
         ranks[rank].regions[index].isLive = false
+        ranks[rank].regions[index].keeper = nil
         if let block = unsafe ranks[rank].regions[index].block { unsafe block.deallocate() }
     }
 

@@ -10,15 +10,15 @@ extension VerbsFabric {
         return try add { (domain) throws(VerbsError) in try MemoryRegion(in: domain, byteCount: byteCount, pieces: pieces) }
     }
 
-    /// Pins the caller's memory where it is: no copy on the way. The device that does it is this rank's own, so it serves mappings of any
+    /// Pins the memory where it is: no copy on the way. The device that does it is this rank's own, so it serves mappings of any
     /// origin, those that other processes share included. Takes time in proportion to the pages: at set-up, not between steps.
     /// - Throws: `.resource` with the remedy where the limit of locked memory is too low.
-    public mutating func register(_ memory: UnsafeMutableRawPointer, byteCount: Int) throws(FabricError) -> Region? {
-        guard byteCount >= 0 else { fatalError("VerbsFabric.register: byteCount \(byteCount) is negative") }
+    public mutating func register(_ memory: LentMemory) throws(FabricError) -> Region? {
+        guard memory.byteCount >= 0 else { fatalError("VerbsFabric.register: byteCount \(memory.byteCount) is negative") }
         let pieces = configuration.limits.pieces
-        // SAFETY: the caller keeps the memory mapped until `release`.
+        // SAFETY: the memory stays mapped until `release`, because of its keeper or by its owner's promise.
         return try add { (domain) throws(VerbsError) in
-            unsafe try MemoryRegion(in: domain, lent: memory, byteCount: byteCount, pieces: pieces)
+            unsafe try MemoryRegion(in: domain, lent: memory.base, byteCount: memory.byteCount, keeper: memory.keeper, pieces: pieces)
         }
     }
 

@@ -30,10 +30,11 @@ extension Communicator {
         let (rendezvous, coordinator) = try meet(job, configuration, verdicts, logger)
         let group = RankGroup(all: rendezvous)
         do throws(VerbenaError) {
+            let introductions = try Introduction.exchange(group, configuration)
+            let pool = MemoryPool(isShared: FabricPlan.sharesMemory(introductions, configuration))
             let facts = JobFacts(
-                introductions: try Introduction.exchange(group, configuration), configuration: configuration, verdicts: verdicts,
-                logger: logger)
-            return try build(group, facts, membership: JobMembership(rendezvous: rendezvous, coordinator: coordinator))
+                introductions: introductions, configuration: configuration, verdicts: verdicts, pool: pool, logger: logger)
+            return try build(group, facts, membership: JobMembership(rendezvous: rendezvous, coordinator: coordinator, pool: pool))
         } catch {
             let agreed = error.agreed(with: group, during: "joining")
             rendezvous.leave()
@@ -92,7 +93,7 @@ extension Communicator {
         do throws(VerbenaError) {
             job.verdicts.connect(to: engine.control)
             var costs = job.introductions[group.jobRanks[group.rank]].costs
-            if costs == nil { costs = try measuredCosts(engine, group, plan) }
+            if costs == nil { costs = try measuredCosts(engine, group, plan, job.pool) }
             if let costs { try engine.control.adopt(costs) }
         } catch {
             engine.control.stop(orderly: false)

@@ -15,8 +15,6 @@ final class CommunicatorCore: Sendable {
     private let closed = Atomic(false)
     /// What `split` made; those that are closed are dropped at the next.
     private let children = Mutex<[CommunicatorCore]>([])
-    /// The engine's copies of callers' memory.
-    private let staging = Mutex<[StagingMemory]>([])
     /// Started operations whose results have to be copied to the callers' memory before the engine's goes.
     private let started = Mutex<[ObjectIdentifier: StagedOperation]>([:])
 
@@ -35,12 +33,6 @@ final class CommunicatorCore: Sendable {
             children.append(child)
         }
         if isClosed { child.shutDown(orderly: false) }
-    }
-
-    /// As of a child.
-    func adopt(_ memory: StagingMemory) {
-        staging.withLock { $0.append(memory) }
-        if isClosed { memory.end() }
     }
 
     func adopt(_ operation: StagedOperation) { started.withLock { $0[ObjectIdentifier(operation)] = operation } }
@@ -102,8 +94,7 @@ final class CommunicatorCore: Sendable {
             return children
         }
         for child in open { child.shutDown(orderly: false, because: reason) }
-        // After this nobody copies from or into memory that the engine takes with it.
-        for memory in staging.withLock({ $0 }) { memory.end() }
         engine.stop(orderly: orderly, because: reason)
+        membership?.pool.close()
     }
 }

@@ -27,7 +27,7 @@ extension Communicator {
     /// Bytes that are moved to learn what a byte costs.
     private static let probeBytes = 32 << 10
 
-    /// Memory that measuring takes on each rank, for as long as the communicator lives.
+    /// Memory that measuring takes on each rank, and gives back.
     static func probeByteCount(ranks: Int) -> Int { probeBytes * (ranks + 1) }
 
     /// Measures what messages and bytes cost between these ranks, in a few milliseconds, and has all ranks agree on the table. Collective.
@@ -35,15 +35,19 @@ extension Communicator {
     /// Near and far are told apart by what the job has: where all ranks share a machine, or none do, there is one kind of link only, and the
     /// other keeps its typical cost. Of each figure the greatest of all ranks counts.
     static func measuredCosts(
-        _ engine: RunningEngine, _ group: RankGroup, _ plan: FabricPlan
+        _ engine: RunningEngine, _ group: RankGroup, _ plan: FabricPlan, _ pool: MemoryPool
     ) throws(VerbenaError) -> Costs? {
         guard group.worldSize > 1 else { return nil }
         let ranks = group.worldSize
-        let (buffer, _) = try engine.control.addBuffer(byteCount: probeByteCount(ranks: ranks)) { (descriptor) throws(VerbenaError) in
+        let memory = try pool.allocate(byteCount: probeByteCount(ranks: ranks))
+        defer { try? memory.release() }
+        let attached = try engine.control.attach(try memory.lent()) { (descriptor) throws(VerbenaError) in
             try wrapping { () throws(RendezvousError) in
                 try group.allGather(descriptor, label: "probe memory", timeoutSeconds: stageTimeoutSeconds)
             }
         }
+        guard let buffer = attached else { return nil }
+        defer { try? engine.control.detach(buffer) }
         let bytes = min(probeBytes, plan.settings.eagerBytes)
         let empty = try time(engine, Operation(.barrier, input: Place(.receiveBuffers), count: 0, type: .uint8, algorithm: .bruck))
         // The same messages with something in them; neither waits for completions.

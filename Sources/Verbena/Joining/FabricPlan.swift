@@ -72,6 +72,12 @@ struct FabricPlan {
         try checkReceiveBuffers(configuration)
     }
 
+    /// Whether some two ranks of the job may exchange through memory that both map.
+    static func sharesMemory(_ introductions: [Introduction], _ configuration: Configuration) -> Bool {
+        let places = introductions.indices.map { introductions[$0].place(of: $0) }
+        return configuration.fabric != .verbs && Topology(nodeOfRank: places).nodeCount < introductions.count
+    }
+
     /// Of the first two ranks that run on one machine, are taken as part of the same one, and cannot share memory.
     private static func obstacle(_ all: [Introduction], _ jobRanks: [Int]) -> String? {
         for (one, first) in all.enumerated() {

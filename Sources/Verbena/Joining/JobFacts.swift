@@ -1,3 +1,4 @@
+internal import Engine
 internal import Logging
 internal import Membership
 
@@ -7,6 +8,8 @@ struct JobFacts: Sendable {
     let introductions: [Introduction]
     let configuration: Configuration
     let verdicts: VerdictBox
+    /// Memory outlives communicators.
+    let pool: MemoryPool
     let logger: Logger
 }
 
@@ -14,4 +17,5 @@ struct JobFacts: Sendable {
 struct JobMembership: Sendable {
     let rendezvous: Rendezvous
     let coordinator: Coordinator?
+    let pool: MemoryPool
 }

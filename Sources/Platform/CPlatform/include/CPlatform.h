@@ -173,10 +173,10 @@ VERBENA_CHECKED int platform_inode(int descriptor, uint64_t *inode) {
     return 0;
 }
 
-/// Maps `size` bytes of `descriptor` shared, in huge pages where the system allows them. NULL, with the errno in `failure`, where it
-/// cannot.
+/// Maps `size` bytes of `descriptor` shared, or of no file (-1) for this process alone, in huge pages where the system allows them. NULL, with the
+/// errno in `failure`, where it cannot.
 VERBENA_CHECKED void *platform_map(int descriptor, uint64_t size, int *failure) {
-    void *base = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0);
+    void *base = mmap(NULL, size, PROT_READ | PROT_WRITE, descriptor < 0 ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED, descriptor, 0);
     *failure = base == MAP_FAILED ? errno : 0;
     if (base == MAP_FAILED) return NULL;
     (void)madvise(base, size, MADV_HUGEPAGE); // mere advice: a kernel without, or with it switched off, answers EINVAL
@@ -193,7 +193,7 @@ VERBENA_CHECKED int platform_populate(int descriptor, void *base, uint64_t offse
     if (failure == EFAULT) return -ENOMEM;
     if (failure != EINVAL) return -failure;
     // Before Linux 5.14.
-    do failure = posix_fallocate(descriptor, (off_t)offset, (off_t)size);
+    do failure = descriptor < 0 ? 0 : posix_fallocate(descriptor, (off_t)offset, (off_t)size);
     while (failure == EINTR);
     if (failure) return -failure;
     for (uint64_t touched = 0; touched < size; touched += 4096) (void)*((volatile const char *)base + offset + touched);
