@@ -21,6 +21,7 @@ final class Book {
     func isEveryonesBusiness(_ number: Int) -> Bool {
         guard let operation = program.operations.first(where: { $0.number == number }) else { return false }
         switch operation.kind {
+        case .collective(.allToAll) where operation.counts != nil: return false
         case .collective(.allReduce), .collective(.reduceScatter), .collective(.allGather), .collective(.allToAll):
             return operation.count > 0
         default: return false
@@ -30,44 +31,38 @@ final class Book {
     /// Every rank's own input.
     func inputs(_ operation: Program.Planned) -> [[UInt8]] {
         if let known = inputs[operation.number] { return known }
-        let extent = inputExtent(operation)
-        let all = (0..<program.worldSize).map { oracle.input(operation, rank: $0, extent: extent) }
+        let all = (0..<program.worldSize).map {
+            oracle.input(operation, rank: $0, count: operation.extents(of: $0, worldSize: program.worldSize).input(of: $0).count)
+        }
         inputs[operation.number] = all
         return all
     }
 
-    /// In elements: what a rank puts in.
-    func inputExtent(_ operation: Program.Planned) -> Int {
-        switch operation.kind {
-        case .collective(.reduceScatter), .collective(.allToAll), .collective(.scatter): operation.count * program.worldSize
-        case .collective(.barrier): 0
-        default: operation.count
-        }
-    }
-
     private func reduced(_ operation: Program.Planned) -> [UInt8] {
         if let known = results[operation.number] { return known }
-        let bytes = oracle.reduced(operation, inputs: inputs(operation), extent: inputExtent(operation))
+        let bytes = oracle.reduced(operation, inputs: inputs(operation))
         results[operation.number] = bytes
         return bytes
     }
 
     /// What a rank's output is to hold; nil where it gets none.
     func output(_ operation: Program.Planned, rank: Int) -> [UInt8]? {
-        let block = operation.count * operation.type.byteCount
-        let own = rank * block..<(rank + 1) * block
+        func block(_ from: Int, _ bytes: [UInt8]) -> ArraySlice<UInt8> {
+            let block = operation.extents(of: from, worldSize: program.worldSize).block(rank)
+            return bytes[block.lowerBound * operation.type.byteCount..<block.upperBound * operation.type.byteCount]
+        }
         switch operation.kind {
         case .pointToPoint(let from, let to): return rank == to ? inputs(operation)[from] : nil
         case .collective(let collective):
             switch collective {
             case .allReduce: return reduced(operation)
             case .reduce(let root): return rank == root ? reduced(operation) : nil
-            case .reduceScatter: return Array(reduced(operation)[own])
+            case .reduceScatter: return Array(block(rank, reduced(operation)))
             case .allGather: return inputs(operation).flatMap { $0 }
             case .gather(let root): return rank == root ? inputs(operation).flatMap { $0 } : nil
             case .broadcast(let root): return inputs(operation)[root]
-            case .scatter(let root): return Array(inputs(operation)[root][own])
-            case .allToAll: return inputs(operation).flatMap { Array($0[own]) }
+            case .scatter(let root): return Array(block(root, inputs(operation)[root]))
+            case .allToAll: return inputs(operation).enumerated().flatMap { block($0.offset, $0.element) }
             case .barrier, .send, .receive: return nil
             }
         }
@@ -75,9 +70,9 @@ final class Book {
 
     /// Whether a rank's result is right: to the bit where numbers are exact; else near, and to the bit what the first rank had.
     func accepts(_ result: [UInt8], wanted: [UInt8], _ operation: Program.Planned, rank: Int) -> Bool {
-        if operation.isExact || !Oracle.reduces(operation) { return result == wanted }
+        if operation.isExact || !Oracle.reduces(operation) || wanted.isEmpty { return result == wanted }
         let isScattered = operation.kind == .collective(.reduceScatter)
-        let first = isScattered ? rank * operation.count : 0
+        let first = isScattered ? operation.extents(of: rank, worldSize: program.worldSize).block(rank).lowerBound : 0
         if let precedent = precedents[operation.number]?[first] { return precedent == result }
         precedents[operation.number, default: [:]][first] = result
         return oracle.isNear(result, wanted, operation, inputs: inputs(operation), from: first)

@@ -5,12 +5,12 @@ struct Oracle {
     let seed: UInt64
     let worldSize: Int
 
-    /// A rank's input of an operation, as bytes: `extent` elements.
-    func input(_ operation: Program.Planned, rank: Int, extent: Int) -> [UInt8] {
+    /// A rank's input of an operation, as bytes: `count` elements.
+    func input(_ operation: Program.Planned, rank: Int, count: Int) -> [UInt8] {
         var bytes: [UInt8] = []
-        bytes.reserveCapacity(extent * operation.type.byteCount)
+        bytes.reserveCapacity(count * operation.type.byteCount)
         let start = mix(seed ^ UInt64(operation.number) << 32 ^ UInt64(rank))
-        for index in 0..<extent {
+        for index in 0..<count {
             let draw = mix(start &+ UInt64(index))
             Elements.append(Self.value(draw, operation, rank: rank), operation.type, to: &bytes)
         }
@@ -51,10 +51,10 @@ struct Oracle {
     }
 
     /// The reduction of whole inputs. Where numbers are any, a result differs from this by roundings only: see `isNear`.
-    func reduced(_ operation: Program.Planned, inputs: [[UInt8]], extent: Int) -> [UInt8] {
+    func reduced(_ operation: Program.Planned, inputs: [[UInt8]]) -> [UInt8] {
         var bytes: [UInt8] = []
-        bytes.reserveCapacity(extent * operation.type.byteCount)
-        for index in 0..<extent {
+        bytes.reserveCapacity(inputs[0].count)
+        for index in 0..<inputs[0].count / operation.type.byteCount {
             let bits = inputs.map { Elements.bits($0, at: index, operation.type) }
             Elements.append(
                 operation.type.isInteger ? fold(integers: bits, operation) : fold(floats: bits, operation), operation.type, to: &bytes)

@@ -23,7 +23,7 @@ extension Program {
         var count = (size <= 2 ? size : random.within(size / 2...size * 3 / 2)) >> halvings
         if count > 2, Self.multiplies(kind) { count = max(2, count / worldSize) }
         let isAllToAll = kind == .collective(.allToAll)
-        let isInPlace = random.chance(perMille: 500) && !isAllToAll
+        var isInPlace = random.chance(perMille: 500) && !isAllToAll
         let wish = random.below(1000)
         let place = random.chance(perMille: 400) ? random.below(number + 1) : number
         var algorithm: Algorithm?
@@ -38,9 +38,25 @@ extension Program {
         {
             algorithm = .recursiveDoubling
         }
-        return Planned(
+        if isAllToAll { isInPlace = random.chance(perMille: 500) }
+        var operation = Planned(
             number: number, kind: kind, type: type, reduction: reduction, count: count, isInPlace: isInPlace, algorithm: algorithm,
             place: place, isExact: isExact)
+        drawCounts(&operation, &random, wish: wish)
+        return operation
+    }
+
+    private func drawCounts(_ operation: inout Planned, _ random: inout SeededRandom, wish: Int) {
+        guard case .collective(let collective) = operation.kind, [.allGather, .reduceScatter, .allToAll].contains(collective),
+            random.chance(perMille: 400)
+        else { return }
+        let isSparse = random.chance(perMille: 300)
+        operation.matrix = (0..<worldSize).map { _ in
+            (0..<worldSize).map { _ in isSparse && random.chance(perMille: 500) ? 0 : random.within(0...operation.count) }
+        }
+        if collective == .allToAll { operation.isInPlace = false }
+        let possible = settings.algorithms(for: collective, byteCount: operation.count * operation.type.byteCount, isUneven: true)
+        operation.algorithm = wish < 800 && !possible.isEmpty ? possible[wish % possible.count] : nil
     }
 
     /// Whether input or output is as many times the count as there are ranks.

@@ -40,6 +40,29 @@ struct Program {
         var place: Int
         /// Whole numbers, whose reduction does not depend on the order.
         var isExact: Bool
+        /// Where blocks differ in size: of an allToAll for each rank what it sends to each; else the size of each rank's block, in the first row.
+        var matrix: [[Int]]? { didSet { counts = matrix.map { Self.counts($0, kind) } } }
+        /// By rank; kept here for the operations.
+        private(set) var counts: [BlockCounts]?
+
+        /// - Parameter matrix: as above.
+        static func counts(_ matrix: [[Int]], _ kind: Kind) -> [BlockCounts] {
+            let common = BlockCounts(matrix[0])
+            guard kind == .collective(.allToAll) else { return matrix.map { _ in common } }
+            return matrix.indices.map { rank in BlockCounts(sent: matrix[rank], received: matrix.map { $0[rank] }) }
+        }
+
+        /// What a rank does; of a transfer its own end.
+        func collective(of rank: Int) -> Collective {
+            switch kind {
+            case .collective(let collective): collective
+            case .pointToPoint(let from, let to): from == rank ? .send(to: to) : .receive(from: from)
+            }
+        }
+
+        func extents(of rank: Int, worldSize: Int) -> Extents {
+            Extents(collective(of: rank), worldSize: worldSize, count: count, isInPlace: isInPlace, counts: counts?[rank])
+        }
     }
 
     /// A rank that does not do what the others do.
@@ -80,7 +103,7 @@ extension Program: CustomStringConvertible {
                 }
             lines.append(
                 "operation \(operation.number): \(name), \(operation.count) \(operation.type) \(operation.reduction)"
-                    + "\(operation.isInPlace ? ", in place" : ""), place \(operation.place)"
+                    + "\(operation.matrix.map { ", counts \($0)" } ?? "")\(operation.isInPlace ? ", in place" : ""), place \(operation.place)"
                     + "\(operation.algorithm.map { ", \($0.rawValue)" } ?? "")\(operation.isExact ? "" : ", any numbers")")
         }
         if let training {

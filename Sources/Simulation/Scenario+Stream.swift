@@ -43,7 +43,7 @@ extension Program {
         let count = random.within(Self.smallCounts) >> halvings
         let eager = settings.algorithms(for: collective, byteCount: count * type.byteCount).filter(\.isEager)
         let wish = random.below(1 << 20)
-        let isInPlace = random.chance(perMille: 500) && collective != .allToAll
+        let isInPlace = random.chance(perMille: 500)
         let isExact = type.isInteger || random.chance(perMille: 700)
         return Planned(
             number: number, kind: .collective(collective), type: type, reduction: reduction, count: count, isInPlace: isInPlace,

@@ -24,6 +24,8 @@ final class Seat {
     private var submitted = 0
     /// By number: what was asked.
     private var flying: [Int: Program.Planned] = [:]
+    /// Of the operation in which this rank disagrees; kept for it.
+    private var otherCounts: [BlockCounts]?
     private var finishedNumbers: Set<Int> = []
     private var claims: [Int: [(Region, Range<Int>)]] = [:]
     private var trainee: Trainee?
@@ -126,12 +128,8 @@ final class Seat {
         for (region, range) in claims.removeValue(forKey: planned.place) ?? [] {
             network.disclaim(place: place, region: region, range: range)
         }
-        var operation = operation(planned)
-        if program.disagreement == .operation(rank: rank, number: planned.number) {
-            operation.count += 1
-            // What it asks for may no longer be possible.
-            if !executor.canCarryOut(operation) { operation.algorithm = nil }
-        }
+        let disagrees = program.disagreement == .operation(rank: rank, number: planned.number)
+        let operation = operation(disagrees ? another(planned) : planned, disagrees: disagrees)
         prepare(planned)
         book.begin(planned)
         do {
@@ -144,51 +142,40 @@ final class Seat {
         }
     }
 
-    private func operation(_ planned: Program.Planned) -> Operation {
+    /// The same with an element more.
+    private func another(_ planned: Program.Planned) -> Program.Planned {
+        var other = planned
+        other.count += 1
+        if var matrix = planned.matrix {
+            matrix[planned.kind == .collective(.allToAll) ? rank : 0][(rank + 1) % program.worldSize] += 1
+            other.matrix = matrix
+            otherCounts = other.counts
+        }
+        return other
+    }
+
+    private func operation(_ planned: Program.Planned, disagrees: Bool) -> Operation {
         let offset = layout.offsets[planned.place] ?? 0
         let input = Place(buffers[0], byteOffset: offset)
         let output = planned.isInPlace ? input : Place(buffers[1], byteOffset: offset)
-        let collective: Collective =
-            switch planned.kind {
-            case .collective(let collective): collective
-            case .pointToPoint(let from, let to): from == rank ? .send(to: to) : .receive(from: from)
-            }
-        return Operation(
-            collective, input: input, output: output, count: planned.count, type: planned.type, reduction: planned.reduction,
-            algorithm: planned.algorithm)
+        var operation = Operation(
+            planned.collective(of: rank), input: input, output: output, count: planned.count, counts: planned.counts?[rank],
+            type: planned.type, reduction: planned.reduction, algorithm: planned.algorithm)
+        // What it asks for may no longer be possible.
+        if disagrees, !executor.canCarryOut(operation) { operation.algorithm = nil }
+        return operation
     }
 
-    /// Where the rank's own input begins in its place, in bytes.
-    private func inputStart(_ planned: Program.Planned) -> Int {
-        switch planned.kind {
-        case .collective(.allGather) where planned.isInPlace, .collective(.gather) where planned.isInPlace:
-            rank * planned.count * planned.type.byteCount
-        default: 0
-        }
-    }
-
-    private func outputStart(_ planned: Program.Planned) -> Int {
-        switch planned.kind {
-        case .collective(.reduceScatter) where planned.isInPlace, .collective(.scatter) where planned.isInPlace:
-            rank * planned.count * planned.type.byteCount
-        default: 0
-        }
-    }
-
-    private func isInputRead(_ planned: Program.Planned) -> Bool {
-        switch planned.kind {
-        case .pointToPoint(let from, _): from == rank
-        case .collective(.broadcast(let root)), .collective(.scatter(let root)): root == rank
-        default: true
-        }
+    /// Where the rank's own input or output begins in its place, in bytes.
+    private func start(_ planned: Program.Planned, _ part: (Extents) -> (Int) -> Range<Int>) -> Int {
+        part(planned.extents(of: rank, worldSize: program.worldSize))(rank).lowerBound * planned.type.byteCount
     }
 
     /// Puts the input where it belongs, and rubbish everywhere else.
     private func prepare(_ planned: Program.Planned) {
         let (offset, size) = (layout.offsets[planned.place] ?? 0, layout.sizes[planned.place] ?? 0)
         for buffer in 0..<2 { regions[buffer].fill(offset..<offset + size, with: 0xEE) }
-        guard isInputRead(planned) else { return }
-        regions[0].store(book.inputs(planned)[rank], at: offset + inputStart(planned))
+        regions[0].store(book.inputs(planned)[rank], at: offset + start(planned, Extents.input))
     }
 
     private func verifyFinished() throws {
@@ -217,7 +204,7 @@ final class Seat {
         let offset = layout.offsets[planned.place] ?? 0
         let size = layout.sizes[planned.place] ?? 0
         if let wanted = book.output(planned, rank: rank) {
-            let found = regions[planned.isInPlace ? 0 : 1].load(at: offset + outputStart(planned), count: wanted.count)
+            let found = regions[planned.isInPlace ? 0 : 1].load(at: offset + start(planned, Extents.output), count: wanted.count)
             guard book.accepts(found, wanted: wanted, planned, rank: rank) else {
                 let place = zip(found, wanted).enumerated().first { $0.element.0 != $0.element.1 }?.offset ?? 0
                 throw wrong(planned, "byte \(place) of \(wanted.count) is \(found[place]), not \(wanted[place])")
@@ -227,7 +214,7 @@ final class Seat {
                 throw wrong(planned, "its unused output was written")
             }
         }
-        guard !planned.isInPlace, isInputRead(planned) else { return }
+        guard !planned.isInPlace else { return }
         let input = book.inputs(planned)[rank]
         guard regions[0].load(at: offset, count: input.count) == input else { throw wrong(planned, "its input was changed") }
     }

@@ -60,31 +60,16 @@ public struct Buffer<E: Element>: Exchangeable {
 extension Operation {
     /// Elements of the input's buffer that the operation reads on this rank.
     func readRange(rank: Int, worldSize: Int) -> Range<Int> {
-        let first = input.byteOffset / type.byteCount
-        switch collective {
-        case .allReduce, .reduce, .send: return first..<first + count
-        case .reduceScatter, .allToAll: return first..<first + worldSize * count
-        case .broadcast(let root): return first..<first + (rank == root ? count : 0)
-        case .scatter(let root): return first..<first + (rank == root ? worldSize * count : 0)
-        case .allGather, .gather:
-            let start = first + (isInPlace ? rank * count : 0)
-            return start..<start + count
-        case .barrier, .receive: return 0..<0
-        }
+        moved(extents(worldSize: worldSize).input(of: rank), to: input)
     }
 
     /// Elements of the output's buffer that the operation's result fills on this rank.
     func writtenRange(rank: Int, worldSize: Int) -> Range<Int> {
-        let first = output.byteOffset / type.byteCount
-        switch collective {
-        case .allReduce, .broadcast, .receive: return first..<first + count
-        case .allGather, .allToAll: return first..<first + worldSize * count
-        case .reduce(let root): return first..<first + (rank == root ? count : 0)
-        case .gather(let root): return first..<first + (rank == root ? worldSize * count : 0)
-        case .reduceScatter, .scatter:
-            let start = first + (isInPlace ? rank * count : 0)
-            return start..<start + count
-        case .barrier, .send: return 0..<0
-        }
+        moved(extents(worldSize: worldSize).output(of: rank), to: output)
+    }
+
+    private func moved(_ range: Range<Int>, to place: Place) -> Range<Int> {
+        let first = place.byteOffset / type.byteCount
+        return first + range.lowerBound..<first + range.upperBound
     }
 }

@@ -24,12 +24,14 @@ extension Communicator {
         try run(collective, input.raw, output?.raw, count, reduction, algorithm)
     }
 
+    /// - Parameter counts: where blocks differ in size; the operation does not keep them.
     @usableFromInline
     func run(
         _ collective: Collective, _ input: RawBuffer, _ output: RawBuffer?, _ count: Int, _ reduction: ReductionOperation,
-        _ algorithm: Algorithm?
+        _ algorithm: Algorithm?, counts: BlockCounts? = nil
     ) throws(VerbenaError) {
-        let (operation, stagesIn, stagesOut) = try operation(collective, input, output, count, reduction, algorithm)
+        defer { extendLifetime(counts) }
+        let (operation, stagesIn, stagesOut) = try operation(collective, input, output, count, reduction, algorithm, counts)
         if stagesIn { try input.stageIn(operation.readRange(rank: rank, worldSize: worldSize)) }
         try runner.run(operation)
         guard stagesOut else { return }
@@ -102,35 +104,39 @@ extension Communicator {
     // MARK: arguments
 
     /// More than any memory holds, and few enough that bytes of all ranks can be counted.
-    private static let maxElements = 1 << 38
+    static let maxElements = 1 << 38
 
     static var barrierOperation: Operation { Operation(.barrier, input: Place(.receiveBuffers), count: 0, type: .uint8) }
 
-    private func begin(
-        _ prepared: (operation: Operation, stagesIn: Bool, stagesOut: Bool), _ input: RawBuffer, _ output: RawBuffer
+    /// - Parameter counts: the operation's, which does not keep them.
+    func begin(
+        _ prepared: (operation: Operation, stagesIn: Bool, stagesOut: Bool), _ input: RawBuffer, _ output: RawBuffer,
+        keeping counts: BlockCounts? = nil
     ) throws(VerbenaError) -> Request {
         let operation = prepared.operation
         if prepared.stagesIn { try input.stageIn(operation.readRange(rank: rank, worldSize: worldSize)) }
         let ticket = try engine.submit(operation)
         return Request(
-            ticket, of: self, copiesTo: prepared.stagesOut ? output : nil, operation.writtenRange(rank: rank, worldSize: worldSize))
+            ticket, of: self, copiesTo: prepared.stagesOut ? output : nil, operation.writtenRange(rank: rank, worldSize: worldSize),
+            keeping: counts)
     }
 
     @inline(__always)
-    private func operation(
+    func operation(
         _ collective: Collective, _ input: RawBuffer, _ output: RawBuffer?, _ count: Int, _ reduction: ReductionOperation,
-        _ algorithm: Algorithm?
+        _ algorithm: Algorithm?, _ counts: BlockCounts? = nil
     ) throws(VerbenaError) -> (operation: Operation, stagesIn: Bool, stagesOut: Bool) {
         let read = try attachment(of: input, for: collective)
         let written = if let output { try attachment(of: output, for: collective) } else { read }
         let operation = Operation(
             collective, input: Place(read.buffer, byteOffset: input.byteOffset),
-            output: Place(written.buffer, byteOffset: output?.byteOffset ?? input.byteOffset), count: count, type: input.type,
+            output: Place(written.buffer, byteOffset: output?.byteOffset ?? input.byteOffset), count: count, counts: counts,
+            type: input.type,
             reduction: reduction, algorithm: algorithm)
         guard output?.type ?? input.type == input.type else {
             throw VerbenaError(.configuration, "\(collective): the input is of another element type than the output; give both the same")
         }
-        try check(operation, input.count, output?.count ?? input.count)
+        try check(operation, input.count, output?.count ?? input.count, hasCounts: counts != nil)
         return (operation, read.isStaged, written.isStaged)
     }
 
@@ -142,22 +148,22 @@ extension Communicator {
         return raw[offset...]
     }
 
-    private func check(_ operation: Operation, _ inputCount: Int, _ outputCount: Int) throws(VerbenaError) {
+    private func check(_ operation: Operation, _ inputCount: Int, _ outputCount: Int, hasCounts: Bool = false) throws(VerbenaError) {
         let collective = operation.collective
         func refuse(_ why: String) -> VerbenaError { VerbenaError(.configuration, "\(collective): \(why)") }
         guard 0...Self.maxElements ~= operation.count else { throw refuse("\(operation.count) elements") }
-        let (input, output) = (operation.inputExtent(worldSize: worldSize), operation.outputExtent(worldSize: worldSize))
-        guard input <= inputCount else { throw refuse("it reads \(input) elements, and the input has \(inputCount)") }
-        guard output <= outputCount else { throw refuse("it writes \(output) elements, and the output has \(outputCount)") }
         switch collective {
         case .broadcast(let root), .reduce(let root), .gather(let root), .scatter(let root):
             guard 0..<worldSize ~= root else { throw refuse("there is no rank \(root) to be the root; ranks are 0 to \(worldSize - 1)") }
         case .send(let peer), .receive(let peer):
             guard 0..<worldSize ~= peer, peer != rank else { throw refuse("rank \(peer) is not another rank of 0 to \(worldSize - 1)") }
-        case .allToAll where operation.isInPlace && operation.count > 0:
-            throw refuse("it cannot be in place; give it an output")
+        case .allToAll where operation.isInPlace && hasCounts:
+            throw refuse("with counts of its own it cannot be in place; give it another output")
         default: break
         }
+        let needs = operation.extents(worldSize: worldSize).needs(of: rank)
+        guard needs.input <= inputCount else { throw refuse("it reads \(needs.input) elements, and the input has \(inputCount)") }
+        guard needs.output <= outputCount else { throw refuse("it writes \(needs.output) elements, and the output has \(outputCount)") }
         guard let asked = operation.algorithm else { return }
         let byteCount = operation.count * operation.type.byteCount
         let possible = engine.settings.algorithms(for: collective, byteCount: byteCount)

@@ -1,4 +1,5 @@
 internal import CPlatform
+internal import Collectives
 internal import Dispatch
 public import Engine
 
@@ -12,12 +13,19 @@ public final class Request: Sendable {
     private let staged: StagedOperation?
     /// Not used: kept.
     private let communicator: Communicator
+    private let counts: BlockCounts?
 
-    /// - Parameter output: where the result has to be copied to the caller's memory.
-    init(_ ticket: Int, of communicator: Communicator, copiesTo output: RawBuffer?, _ writtenRange: Range<Int>) {
+    /// - Parameters:
+    ///   - output: where the result has to be copied to the caller's memory.
+    ///   - counts: the operation's, where it has some.
+    init(
+        _ ticket: Int, of communicator: Communicator, copiesTo output: RawBuffer?, _ writtenRange: Range<Int>,
+        keeping counts: BlockCounts?
+    ) {
         operation = StartedOperation(communicator.core, ticket)
         staged = output.map { StagedOperation(communicator.core, ticket, copiesTo: $0, writtenRange) }
         self.communicator = communicator
+        self.counts = counts
     }
 
     deinit { try? wait() }

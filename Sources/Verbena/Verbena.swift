@@ -11,6 +11,7 @@ public typealias Collective = Collectives.Collective
 public typealias Costs = Collectives.Costs
 public typealias Element = Reduction.Element
 public typealias ElementType = Reduction.ElementType
+public typealias Extents = Collectives.Extents
 public typealias ReductionOperation = Reduction.ReductionOperation
 public typealias ParameterLayout = Gradients.ParameterLayout
 public typealias VerbenaError = Engine.VerbenaError

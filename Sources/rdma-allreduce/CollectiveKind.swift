@@ -14,12 +14,6 @@ enum CollectiveKind: String, CaseIterable, Sendable {
     case sendReceive = "sendrecv"
     case barrier
 
-    /// Some of the blocks of a buffer, in units of the operation's count.
-    struct Extent: Equatable {
-        var first: Int
-        var blocks: Int
-    }
-
     var reduces: Bool { self == .allReduce || self == .reduceScatter || self == .reduce }
     var hasRoot: Bool { self == .broadcast || self == .reduce || self == .gather || self == .scatter }
 
@@ -31,8 +25,8 @@ enum CollectiveKind: String, CaseIterable, Sendable {
         }
     }
 
-    /// All-to-all and sending cannot overwrite what they still have to send. In place they take a copy first, which is part of the time.
-    var copiesInPlace: Bool { self == .allToAll || self == .sendReceive }
+    /// Sending cannot overwrite what it still has to send. In place it takes a copy first, which is part of the time.
+    var copiesInPlace: Bool { self == .sendReceive }
 
     /// How many elements the larger buffer of a rank has for each element of the count.
     func blocks(ranks: Int) -> Int { isBlocked ? ranks : 1 }
@@ -48,28 +42,9 @@ enum CollectiveKind: String, CaseIterable, Sendable {
         }
     }
 
-    /// Where a rank's input lies: in its own buffer, or, in place, in the buffer of the result.
-    func input(rank: Int, ranks: Int, root: Int, inPlace: Bool) -> Extent {
-        switch self {
-        case .allReduce, .reduce, .sendReceive: Extent(first: 0, blocks: 1)
-        case .broadcast: Extent(first: 0, blocks: rank == root ? 1 : 0)
-        case .reduceScatter, .allToAll: Extent(first: 0, blocks: ranks)
-        case .scatter: Extent(first: 0, blocks: rank == root ? ranks : 0)
-        case .allGather, .gather: Extent(first: inPlace ? rank : 0, blocks: 1)
-        case .barrier: Extent(first: 0, blocks: 0)
-        }
-    }
-
-    /// Where a rank's result lies; ranks that get none have no blocks.
-    func output(rank: Int, ranks: Int, root: Int, inPlace: Bool) -> Extent {
-        switch self {
-        case .allReduce, .broadcast, .sendReceive: Extent(first: 0, blocks: 1)
-        case .reduce: Extent(first: 0, blocks: rank == root ? 1 : 0)
-        case .reduceScatter, .scatter: Extent(first: inPlace ? rank : 0, blocks: 1)
-        case .allGather, .allToAll: Extent(first: 0, blocks: ranks)
-        case .gather: Extent(first: 0, blocks: rank == root ? ranks : 0)
-        case .barrier: Extent(first: 0, blocks: 0)
-        }
+    /// Where each rank's input and result lie, in units of the operation's count.
+    func extents(ranks: Int, root: Int, inPlace: Bool) -> Extents {
+        Extents(collective(root: root) ?? .allReduce, worldSize: ranks, count: 1, isInPlace: inPlace)
     }
 
     /// The engine's name for it; nil for what is no single operation of the engine.

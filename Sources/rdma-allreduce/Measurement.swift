@@ -213,33 +213,32 @@ struct Measurement<E: Measurable> {
 
     /// Spoils what a result may come to lie on and writes the input: a result that was left out would show.
     private func prepare(_ place: Place, _ input: [[E]], count: Int) {
-        let whole = CollectiveKind.Extent(first: 0, blocks: kind.blocks(ranks: ranks))
-        for target in targets { unsafe elements(of: target, whole, count).update(repeating: E.poison) }
+        for target in targets { unsafe elements(of: target, 0..<kind.blocks(ranks: ranks), count).update(repeating: E.poison) }
         rewrite(place, input, count: count)
     }
 
     private func rewrite(_ place: Place, _ input: [[E]], count: Int) {
-        let extent = kind.input(rank: communicator.rank, ranks: ranks, root: pattern.root, inPlace: place == .inPlace)
+        let blocks = kind.extents(ranks: ranks, root: pattern.root, inPlace: place == .inPlace).input(of: communicator.rank)
         for buffer in place == .inPlace ? targets : [source] {
-            for block in 0..<extent.blocks {
-                unsafe Pattern.tile(elements(of: buffer, .init(first: extent.first + block, blocks: 1), count), with: input[block])
+            for (number, block) in blocks.enumerated() {
+                unsafe Pattern.tile(elements(of: buffer, block..<block + 1, count), with: input[number])
             }
         }
     }
 
     private func wrongCount(_ place: Place, count: Int) -> Int {
-        let extent = kind.output(rank: communicator.rank, ranks: ranks, root: pattern.root, inPlace: place == .inPlace)
+        let blocks = kind.extents(ranks: ranks, root: pattern.root, inPlace: place == .inPlace).output(of: communicator.rank)
         var wrong = 0
         for target in targets {
-            for block in 0..<extent.blocks {
-                let result = unsafe elements(of: target, .init(first: extent.first + block, blocks: 1), count)
-                wrong += unsafe pattern.wrongCount(UnsafeBufferPointer(result), rank: communicator.rank, block: block)
+            for (number, block) in blocks.enumerated() {
+                let result = unsafe elements(of: target, block..<block + 1, count)
+                wrong += unsafe pattern.wrongCount(UnsafeBufferPointer(result), rank: communicator.rank, block: number)
             }
         }
         return wrong
     }
 
-    private func elements(of buffer: Buffer<E>, _ extent: CollectiveKind.Extent, _ count: Int) -> UnsafeMutableBufferPointer<E> {
-        unsafe UnsafeMutableBufferPointer(rebasing: buffer.elements[extent.first * count..<(extent.first + extent.blocks) * count])
+    private func elements(of buffer: Buffer<E>, _ blocks: Range<Int>, _ count: Int) -> UnsafeMutableBufferPointer<E> {
+        unsafe UnsafeMutableBufferPointer(rebasing: buffer.elements[blocks.lowerBound * count..<blocks.upperBound * count])
     }
 }

@@ -69,8 +69,8 @@ struct Pattern<E: Measurable> {
 
     /// One period of each block of a rank's input; nothing for a rank that gives nothing.
     func input(rank: Int, count: Int) -> [[E]] {
-        let blocks = kind.input(rank: rank, ranks: worldSize, root: root, inPlace: false).blocks
-        return (0..<blocks).map { block in
+        let blocks = kind.extents(ranks: worldSize, root: root, inPlace: false).input(of: rank)
+        return blocks.map { block in
             (0..<min(count, Self.period)).map { element(value(rank: rank, block: block, index: $0)) }
         }
     }

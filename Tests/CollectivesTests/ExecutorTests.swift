@@ -145,7 +145,7 @@ import Testing
     @Test func sameOperationsAreEqualAndOthersAreNot() {
         let buffers = [SharedBuffer(index: 1), SharedBuffer(index: 2)]
         let base = Operation(.reduce(root: 1), input: Place(buffers[0]), count: 3, type: .float32, algorithm: .ring)
-        var others = [Operation](repeating: base, count: 12)
+        var others = [Operation](repeating: base, count: 13)
         others[0].collective = .reduce(root: 2)
         others[1].collective = .broadcast(root: 1)
         others[2].collective = .allReduce
@@ -158,10 +158,13 @@ import Testing
         others[9].type = .int32
         others[10].reduction = .average
         others[11].algorithm = nil
+        let counts = BlockCounts([3, 1])
+        others[12] = Operation(.reduce(root: 1), input: Place(buffers[0]), counts: counts, type: .float32, algorithm: .ring)
+        defer { withExtendedLifetime(counts) {} }
         #expect(base.isSame(as: base))
         for other in others { #expect(base != other && !base.isSame(as: other) && other.isSame(as: other), "\(other)") }
         #expect(
-            Mirror(reflecting: base).children.count == 7 && Mirror(reflecting: base.input).children.count == 2,
+            Mirror(reflecting: base).children.count == 8 && Mirror(reflecting: base.input).children.count == 2,
             "a new field is compared, too")
     }
 

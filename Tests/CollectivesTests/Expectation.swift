@@ -54,12 +54,7 @@ enum Sample {
     static func input(_ operation: Operation, number: Int, rank: Int, worldSize: Int) -> [UInt8] {
         let size = operation.type.byteCount
         let table = tables[operation.type]!
-        let extent =
-            switch operation.collective {
-            case .reduceScatter, .allToAll, .scatter: worldSize * operation.count
-            case .barrier, .receive: 0
-            default: operation.count
-            }
+        let extent = operation.extents(worldSize: worldSize).input(of: rank).count
         var random = SplitMix(state: UInt64(number * 64 + rank))
         var result: [UInt8] = []
         while result.count < extent * size {
@@ -80,16 +75,20 @@ struct Expectation {
     private var ranks: Int { inputs.count }
 
     func output(of rank: Int) -> [UInt8]? {
-        let (count, blockBytes) = (operation.count, operation.count * size)
+        let count = operation.count
+        func block(_ from: Int) -> ArraySlice<UInt8> {
+            let block = oracle.extents(of: from).block(rank)
+            return inputs[from][block.lowerBound * size..<block.upperBound * size]
+        }
         switch operation.collective {
         case .allReduce: return reduced(0..<count)
-        case .reduceScatter: return reduced(rank * count..<(rank + 1) * count)
+        case .reduceScatter: return reduced(oracle.extents(of: rank).block(rank))
         case .reduce(let root): return root == rank ? reduced(0..<count) : nil
         case .allGather: return inputs.flatMap { $0 }
         case .gather(let root): return root == rank ? inputs.flatMap { $0 } : nil
-        case .allToAll: return inputs.flatMap { $0[rank * blockBytes..<(rank + 1) * blockBytes] }
+        case .allToAll: return inputs.indices.flatMap(block)
         case .broadcast(let root): return inputs[root]
-        case .scatter(let root): return Array(inputs[root][rank * blockBytes..<(rank + 1) * blockBytes])
+        case .scatter(let root): return Array(block(root))
         case .receive(let from): return inputs[from]
         case .barrier, .send: return nil
         }

@@ -25,6 +25,8 @@ import Testing
         var next: [Int]
         var faults: [String] = []
         private var room: [Int]
+        /// Kept for their counts.
+        private var uneven: [UnevenOperation] = []
 
         init(_ job: Job, worldSize: Int) {
             self.job = job
@@ -47,9 +49,32 @@ import Testing
             let input = entries[number].expectation.inputs[rank]
             let size = operation.type.byteCount
             var place = operation.input
-            place.byteOffset += operation.inputStart(of: rank) * size
-            if operation.collective.hasInput(rank) { unsafe job.bytes(rank, place, count: input.count).copyBytes(from: input) }
+            place.byteOffset += operation.extents(worldSize: worldSize).input(of: rank).lowerBound * size
+            if !input.isEmpty { unsafe job.bytes(rank, place, count: input.count).copyBytes(from: input) }
             try job.ranks[rank].executor.submit(operation, number: number)
+        }
+
+        /// An operation whose blocks differ in size.
+        func addUneven(number: Int, _ settings: ExecutorSettings, _ random: inout SplitMix) {
+            let collective = UnevenOperation.collectives.randomElement(using: &random)!
+            let type = ElementType.allCases.randomElement(using: &random)!
+            let largest = random.below(random.oneIn(8) ? 200 : 40)
+            let matrix = UnevenOperation.matrix(worldSize, kind: random.below(1000), largest: largest)
+            let bytes = worldSize * largest * type.byteCount
+            let input = place(1, byteCount: bytes)
+            let output = collective != .allToAll && random.oneIn(2) ? input : place(2, byteCount: bytes)
+            let possible = Algorithm.allCases.filter {
+                $0.supports(collective, byteCount: largest * type.byteCount, isUneven: true, in: settings)
+            }
+            let algorithm = possible.randomElement(using: &random)!
+            let uneven = UnevenOperation(
+                collective, input: input, output: output, matrix: matrix, type: type,
+                reduction: ReductionOperation.allCases.randomElement(using: &random)!, algorithm: algorithm)
+            let inputs = (0..<worldSize).map { Sample.input(uneven.operations[$0], number: number, rank: $0, worldSize: worldSize) }
+            let oracle = Oracle(
+                operation: uneven.operations[0], topology: settings.topology, algorithm: algorithm, ownExtents: uneven.extents)
+            entries.append(.init(operations: uneven.operations, expectation: Expectation(oracle: oracle, inputs: inputs)))
+            self.uneven.append(uneven)
         }
 
         private func check(_ rank: Int, _ finished: Finished) {
@@ -57,9 +82,9 @@ import Testing
             guard let operation = entry.operations[rank] else { return faults.append("entry \(finished.number) ended on rank \(rank)") }
             let size = operation.type.byteCount
             if finished.isFailed { faults.append("\(operation.name(sequence: 0)) failed") }
-            var wanted = Array(repeating: UInt8(0xEE), count: operation.outputExtent(worldSize: worldSize) * size)
+            var wanted = Array(repeating: UInt8(0xEE), count: operation.extents(worldSize: worldSize).needs(of: rank).output * size)
             if let output = entry.expectation.with(operation).output(of: rank) {
-                let start = operation.outputStart(of: rank) * size
+                let start = operation.extents(worldSize: worldSize).output(of: rank).lowerBound * size
                 let got = unsafe Array(job.bytes(rank, operation.output, count: start + output.count)[start...])
                 if got != output {
                     faults.append("\(operation.name(sequence: 0)) as entry \(finished.number) on rank \(rank) has a wrong result")
@@ -68,19 +93,19 @@ import Testing
                 wanted = unsafe Array(job.bytes(rank, operation.output, count: wanted.count))
                 if wanted.contains(where: { $0 != 0xEE }) { faults.append("\(operation.name(sequence: 0)) wrote where nothing belongs") }
             }
-            if operation.collective.peer == nil || operation.inputExtent(worldSize: worldSize) > 0 {
-                take(rank, operation.input, operation)
-            }
-            if operation.outputExtent(worldSize: worldSize) > 0 { take(rank, operation.output, operation) }
+            let needs = operation.extents(worldSize: worldSize).needs(of: rank)
+            if operation.collective.peer == nil || needs.input > 0 { take(rank, operation.input, operation) }
+            if needs.output > 0 { take(rank, operation.output, operation) }
         }
 
         private func take(_ rank: Int, _ place: Place, _ operation: Operation) {
-            unsafe job.bytes(rank, place, count: extent(place, operation)).initializeMemory(as: UInt8.self, repeating: Self.used)
+            unsafe job.bytes(rank, place, count: byteCount(rank, place, operation)).initializeMemory(as: UInt8.self, repeating: Self.used)
         }
 
-        private func extent(_ place: Place, _ operation: Operation) -> Int {
-            let (input, output) = (operation.inputExtent(worldSize: worldSize), operation.outputExtent(worldSize: worldSize))
-            return (operation.isInPlace ? max(input, output) : place == operation.input ? input : output) * operation.type.byteCount
+        private func byteCount(_ rank: Int, _ place: Place, _ operation: Operation) -> Int {
+            let needs = operation.extents(worldSize: worldSize).needs(of: rank)
+            let count = operation.isInPlace ? max(needs.input, needs.output) : place == operation.input ? needs.input : needs.output
+            return count * operation.type.byteCount
         }
 
         /// Whether anybody wrote into what ranks have taken back.
@@ -89,7 +114,7 @@ import Testing
                 for rank in 0..<worldSize {
                     guard let operation = entry.operations[rank] else { continue }
                     for place in [operation.input, operation.output] {
-                        let bytes = unsafe Array(job.bytes(rank, place, count: extent(place, operation)))
+                        let bytes = unsafe Array(job.bytes(rank, place, count: byteCount(rank, place, operation)))
                         if bytes.contains(where: { $0 != Self.used }) {
                             faults.append("\(operation) was written to on rank \(rank) after its end")
                         }
@@ -136,7 +161,7 @@ import Testing
                 continue
             }
             let collective = random.oneIn(2) ? collectives[random.below(5)] : collectives.randomElement(using: &random)!
-            let isInPlace = random.oneIn(2) && collective != .allToAll
+            let isInPlace = random.oneIn(2)
             let bytes = worldSize * count * type.byteCount
             let input = mixture.place(1, byteCount: bytes)
             let possible = settings.algorithms(for: collective, byteCount: count * type.byteCount)
@@ -151,6 +176,7 @@ import Testing
                     operations: Array(repeating: operation, count: worldSize),
                     expectation: Expectation(oracle: Oracle(operation: operation, topology: topology, algorithm: algorithm), inputs: inputs)
                 ))
+            if random.oneIn(4) { mixture.addUneven(number: number, settings, &random) }
         }
         return mixture
     }
@@ -179,17 +205,6 @@ import Testing
         }
         let depth = mixture.job.ranks[0].executor.settings.arrivalDepth
         #expect(mixture.job.network.maxUnread <= depth)
-    }
-}
-
-extension Collective {
-    /// Whether a rank has something to give.
-    fileprivate func hasInput(_ rank: Int) -> Bool {
-        switch self {
-        case .receive, .barrier: false
-        case .broadcast(let root), .scatter(let root): root == rank
-        default: true
-        }
     }
 }
 

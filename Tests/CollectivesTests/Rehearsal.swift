@@ -69,13 +69,13 @@ final class Rehearsal {
         clocks = Array(repeating: Array(repeating: 0, count: ranks + 2 * count), count: ranks)
         links = Array(repeating: Link(), count: count)
         for rank in 0..<ranks {
-            let extents = [
-                max(operation.inputExtent(worldSize: ranks), operation.isInPlace ? operation.outputExtent(worldSize: ranks) : 0),
-                operation.isInPlace ? 0 : operation.outputExtent(worldSize: ranks),
-                shapes[rank].gatedSlots * shapes[rank].chunkElements, ranks * operation.count,
+            let needs = shapes[rank].extents.needs(of: rank)
+            let counts = [
+                max(needs.input, operation.isInPlace ? needs.output : 0), operation.isInPlace ? 0 : needs.output,
+                shapes[rank].gatedSlots * shapes[rank].chunkElements, ranks * shapes[rank].count,
             ]
-            for (space, extent) in extents.enumerated() {
-                let symbols = UnsafeMutableBufferPointer<UInt64>.allocate(capacity: extent)
+            for (space, count) in counts.enumerated() {
+                let symbols = UnsafeMutableBufferPointer<UInt64>.allocate(capacity: count)
                 unsafe fill(symbols, rank, space)
                 unsafe memory.append(Memory(symbols: symbols))
             }
@@ -88,19 +88,17 @@ final class Rehearsal {
 
     /// What lies in a memory at first: the rank's input, where it belongs, and else nothing of use.
     private func fill(_ symbols: UnsafeMutableBufferPointer<UInt64>, _ rank: Int, _ space: Int) {
-        let start = operation.inputStart(of: rank)
-        let end = operation.collective == .allGather || isGather ? start + operation.count : Int.max
+        let input = shapes[rank].extents.input(of: rank)
         var index = 0
         // SAFETY: the caller lends the memory.
         while index < symbols.count {
-            let isInput = space == 0 && index >= start && index < end
-            if isInput, operation.collective.reduces { givenSymbols.insert(Symbol.input(rank, index - start)) }
-            unsafe symbols[index] = isInput ? Symbol.input(rank, index - start) : Symbol.nothing(4 * rank + space, index)
+            let isInput = space == 0 && input.contains(index)
+            let symbol = isInput ? Symbol.input(rank, index - input.lowerBound) : Symbol.nothing(4 * rank + space, index)
+            if isInput, operation.collective.reduces { givenSymbols.insert(symbol) }
+            unsafe symbols[index] = symbol
             index += 1
         }
     }
-
-    private var isGather: Bool { if case .gather = operation.collective { true } else { false } }
 
     private func fault(_ text: @autoclosure () -> String) {
         if faults.count < 4 { faults.append(text()) }
@@ -188,7 +186,8 @@ final class Rehearsal {
             case .gated(let slot): .gated(slot: slot)
             case .eager(let owner): .eager(rank: owner)
             case .output(let start): .output(start)
-            case .invitation, .invited: invariantFailure("transfers are not rehearsed")
+            case .invited(let start): .output(shapes[send.peer].extents.received(from: rank).lowerBound + start)
+            case .invitation: invariantFailure("an invitation has no elements")
             }
         let time = Int32(number + 1)
         let from = touch(send.source, send.count, of: rank, by: (reading(link), time), clock, isWrite: false)
@@ -287,12 +286,12 @@ final class Rehearsal {
         let outputSpace: Space = operation.isInPlace ? .input : .output
         let (owner, space, start) =
             switch location {
-            case .input(let start): (rank, Space.input, operation.inputStart(of: rank) + start)
-            case .output(let start): (rank, outputSpace, operation.outputStart(of: rank) + start)
+            case .input(let start): (rank, Space.input, shapes[rank].extents.input(of: rank).lowerBound + start)
+            case .output(let start): (rank, outputSpace, shapes[rank].extents.output(of: rank).lowerBound + start)
             case .gated(let slot): (rank, Space.gated, slot * shapes[rank].chunkElements)
-            case .eager(let other): (rank, Space.eager, other * operation.count + eagerStart)
-            case .peerInput(let start, let peer): (peer, Space.input, operation.inputStart(of: peer) + start)
-            case .peerOutput(let start, let peer): (peer, outputSpace, operation.outputStart(of: peer) + start)
+            case .eager(let other): (rank, Space.eager, other * shapes[rank].count + eagerStart)
+            case .peerInput(let start, let peer): (peer, Space.input, shapes[peer].extents.input(of: peer).lowerBound + start)
+            case .peerOutput(let start, let peer): (peer, outputSpace, shapes[peer].extents.output(of: peer).lowerBound + start)
             }
         let place = 4 * owner + space.rawValue
         let range = start..<start + count
@@ -357,7 +356,7 @@ final class Rehearsal {
                 defer { unsafe wanted.deallocate() }
                 unsafe fill(wanted, rank, space)
                 if (space == 1) != operation.isInPlace {
-                    let start = operation.outputStart(of: rank)
+                    let start = shapes[rank].extents.output(of: rank).lowerBound
                     for index in output.indices { unsafe wanted[start + index] = output[index] }
                 }
                 // SAFETY: both are of the same length, and nobody else's.

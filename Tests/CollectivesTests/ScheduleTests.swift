@@ -36,16 +36,27 @@ import Testing
             collective, input: Place(SharedBuffer(index: 1)), output: Place(SharedBuffer(index: inPlace ? 1 : 2)), count: count,
             type: .float32)
         guard algorithm.supports(collective, byteCount: 4 * count, in: settings) else { return nil }
-        let shapes = (0..<topology.worldSize).map { rank in
+        let operations = Array(repeating: operation, count: topology.worldSize)
+        return rehearse(operations, algorithm, topology, settings, cutting, messageElements: messageElements, window: window)
+    }
+
+    /// - Parameter operations: of each rank.
+    static func rehearse(
+        _ operations: [Collectives.Operation], _ algorithm: Algorithm, _ topology: Topology, _ settings: ExecutorSettings,
+        _ cutting: Cutting,
+        messageElements: Int = 50, window: Int? = 4
+    ) -> Rehearsal {
+        let shapes = operations.enumerated().map { rank, operation in
             var shape = settings.shape(of: operation, rank: rank, layout: settings.receiveBuffers)
             shape.minChunkElements = cutting.least
-            if isCut(collective, algorithm) { shape.messageElements = messageElements }
+            if isCut(operation.collective, algorithm) { shape.messageElements = messageElements }
             if let window { shape.maxUnread = window }
             return shape
         }
-        let rehearsal = Rehearsal(operation, algorithm, topology, shapes: shapes)
+        let rehearsal = Rehearsal(operations[0], algorithm, topology, shapes: shapes)
         rehearsal.run()
-        rehearsal.compare(with: Oracle(operation: operation, topology: topology, algorithm: algorithm))
+        let extents = operations.map { $0.extents(worldSize: topology.worldSize) }
+        rehearsal.compare(with: Oracle(operation: operations[0], topology: topology, algorithm: algorithm, ownExtents: extents))
         return rehearsal
     }
 
@@ -104,7 +115,7 @@ import Testing
         var turn = worldSize
         for collective in Collective.all(worldSize: worldSize) {
             for algorithm in Algorithm.allCases {
-                for isInPlace in [false, true] where !(isInPlace && collective == .allToAll) {
+                for isInPlace in [false, true] {
                     for count in Self.counts(worldSize) {
                         let cuttings = Self.isExhaustive ? Self.cuttings[...] : Self.some(&turn, collective, count, worldSize)
                         for cutting in cuttings {
@@ -115,6 +126,32 @@ import Testing
                             let what = "\(algorithm) \(collective) root \(collective.root) of \(count), in place: \(isInPlace), \(cutting)"
                             #expect(rehearsal.faults.isEmpty, "\(what)")
                         }
+                    }
+                }
+            }
+        }
+    }
+
+    @Test(arguments: topologies)
+    func unevenBlocksInEveryOrder(topology: Topology) {
+        let worldSize = topology.worldSize
+        for collective in UnevenOperation.collectives {
+            for algorithm in Algorithm.allCases {
+                for isInPlace in [false, true] where !(isInPlace && collective == .allToAll) {
+                    for (kind, largest) in [(0, 0), (1, 17), (2, 64), (3, 3), (4, 257)] {
+                        let cutting = Self.cuttings[(worldSize * 5 + kind * 7) % Self.cuttings.count]
+                        if largest * worldSize > 700 * cutting.chunk { continue }
+                        let settings = ExecutorSettings.small(
+                            topology, chunkBytes: cutting.chunk * 4, chunks: cutting.chunks, channels: cutting.channels)
+                        guard algorithm.supports(collective, byteCount: 4 * largest, isUneven: true, in: settings) else { continue }
+                        let matrix = UnevenOperation.matrix(worldSize, kind: kind, largest: largest)
+                        let uneven = UnevenOperation(
+                            collective, input: Place(SharedBuffer(index: 1)), output: Place(SharedBuffer(index: isInPlace ? 1 : 2)),
+                            matrix: matrix, type: .float32)
+                        let rehearsal = withExtendedLifetime(uneven) {
+                            Self.rehearse(uneven.operations, algorithm, topology, settings, cutting)
+                        }
+                        #expect(rehearsal.faults.isEmpty, "\(algorithm) \(collective) of \(matrix), in place: \(isInPlace), \(cutting)")
                     }
                 }
             }

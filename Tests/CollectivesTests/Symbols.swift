@@ -25,6 +25,10 @@ struct Oracle {
     let operation: Operation
     let topology: Topology
     let algorithm: Algorithm
+    /// By rank, where each has counts of its own.
+    var ownExtents: [Extents]?
+
+    func extents(of rank: Int) -> Extents { ownExtents?[rank] ?? operation.extents(worldSize: ranks) }
 
     private var ranks: Int { topology.worldSize }
     private var count: Int { operation.count }
@@ -32,7 +36,9 @@ struct Oracle {
     /// The ranks in the order in which element `index` of the whole reduced buffer is summed, from left to right; not for a tree.
     func order(_ index: Int) -> [Int] {
         switch operation.collective {
-        case .reduceScatter: return around(from: index / count + 1)
+        case .reduceScatter:
+            let extents = extents(of: 0)
+            return around(from: (0..<ranks).first { extents.block($0).contains(index) }! + 1)
         case .reduce(let root): return around(from: root + 1)
         default: break
         }
@@ -100,14 +106,14 @@ struct Oracle {
     func output(of rank: Int) -> [UInt64]? {
         switch operation.collective {
         case .allReduce: return (0..<count).map(reduced)
-        case .reduceScatter: return (rank * count..<(rank + 1) * count).map(reduced)
+        case .reduceScatter: return extents(of: rank).block(rank).map(reduced)
         case .reduce(let root): return root == rank ? (0..<count).map(reduced) : nil
-        case .allGather: return (0..<ranks).flatMap { from in (0..<count).map { Symbol.input(from, $0) } }
-        case .gather(let root):
-            return root == rank ? (0..<ranks).flatMap { from in (0..<count).map { Symbol.input(from, $0) } } : nil
-        case .allToAll: return (0..<ranks).flatMap { from in (rank * count..<(rank + 1) * count).map { Symbol.input(from, $0) } }
+        case .gather(let root) where root != rank: return nil
+        case .allGather, .gather:
+            return (0..<ranks).flatMap { from in (0..<extents(of: rank).block(from).count).map { Symbol.input(from, $0) } }
+        case .allToAll: return (0..<ranks).flatMap { from in extents(of: from).block(rank).map { Symbol.input(from, $0) } }
         case .broadcast(let root): return (0..<count).map { Symbol.input(root, $0) }
-        case .scatter(let root): return (rank * count..<(rank + 1) * count).map { Symbol.input(root, $0) }
+        case .scatter(let root): return extents(of: rank).block(rank).map { Symbol.input(root, $0) }
         case .barrier, .send, .receive: return nil
         }
     }

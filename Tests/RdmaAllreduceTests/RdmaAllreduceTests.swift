@@ -168,16 +168,16 @@ import Verbena
         for root in 0..<ranks {
             for rank in 0..<ranks {
                 for inPlace in [false, true] {
-                    let input = kind.input(rank: rank, ranks: ranks, root: root, inPlace: inPlace)
-                    let output = kind.output(rank: rank, ranks: ranks, root: root, inPlace: inPlace)
-                    for extent in [input, output] {
-                        #expect(extent.first >= 0 && extent.first + extent.blocks <= kind.blocks(ranks: ranks))
+                    let extents = kind.extents(ranks: ranks, root: root, inPlace: inPlace)
+                    for blocks in [extents.input(of: rank), extents.output(of: rank)] {
+                        #expect(blocks.lowerBound >= 0 && blocks.upperBound <= kind.blocks(ranks: ranks))
+                        if !inPlace { #expect(blocks.lowerBound == 0) }
                     }
-                    if !inPlace { #expect(input.first == 0 && output.first == 0) }
                 }
             }
-            let givers = (0..<ranks).filter { kind.input(rank: $0, ranks: ranks, root: root, inPlace: false).blocks > 0 }
-            let takers = (0..<ranks).filter { kind.output(rank: $0, ranks: ranks, root: root, inPlace: false).blocks > 0 }
+            let extents = kind.extents(ranks: ranks, root: root, inPlace: false)
+            let givers = (0..<ranks).filter { !extents.input(of: $0).isEmpty }
+            let takers = (0..<ranks).filter { !extents.output(of: $0).isEmpty }
             #expect(givers == (kind == .barrier ? [] : kind == .broadcast || kind == .scatter ? [root] : Array(0..<ranks)))
             #expect(takers == (kind == .barrier ? [] : kind == .reduce || kind == .gather ? [root] : Array(0..<ranks)))
         }

@@ -149,11 +149,11 @@ import Verbena
         return [
             (["allreduce", "-1 elements"], { try communicator.allReduce(buffer, count: -1) }),
             (["allreduce", "reads 11", "input has 10"], { try communicator.allReduce(buffer, count: 11) }),
-            (["allgather", "reads 12", "input has 10"], { try communicator.perform(.allGather, buffer, count: 6) }),
+            (["allgather", "12 elements", "has 10"], { try communicator.perform(.allGather, buffer, count: 6) }),
             (["allgather", "writes 20", "output has 1"], { try communicator.perform(.allGather, buffer, into: small, count: 10) }),
             (["broadcast", "no rank 2", "0 to 1"], { try communicator.perform(.broadcast(root: 2), buffer, count: 1) }),
             (["scatter", "no rank -1"], { _ = try communicator.start(.scatter(root: -1), buffer, count: 1) }),
-            (["all-to-all", "give it an output"], { try communicator.perform(.allToAll, buffer, count: 1) }),
+            (["all-to-all", "reads 12", "input has 10"], { try communicator.perform(.allToAll, buffer, count: 6) }),
             (["send", "not another rank"], { try communicator.send(buffer, count: 1, to: own) }),
             (["receive", "not another rank"], { _ = try communicator.startReceive(buffer, count: 1, from: 2) }),
             (["send", "element 11 of a buffer of 10"], { try communicator.send(buffer, offset: 11, count: 0, to: 1 - own) }),

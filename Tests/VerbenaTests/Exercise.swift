@@ -16,7 +16,7 @@ struct Exercise: CustomStringConvertible {
     static func all(world: Int, count: Int) -> [Exercise] {
         let roots = (0..<world).flatMap { [Collective.broadcast(root: $0), .reduce(root: $0), .gather(root: $0), .scatter(root: $0)] }
         return ([.allReduce, .reduceScatter, .allGather, .allToAll] + roots).flatMap { collective in
-            [true, false].filter { !($0 && collective == .allToAll) }.map {
+            [true, false].map {
                 Exercise(collective: collective, count: count, isInPlace: $0, world: world)
             }
         }
@@ -24,12 +24,7 @@ struct Exercise: CustomStringConvertible {
 
     static func value(_ rank: Int, _ index: Int) -> Int64 { Int64(rank + 1) * 1_000_003 + Int64(index) * 17 }
 
-    var inputCount: Int {
-        switch collective {
-        case .reduceScatter, .allToAll, .scatter: world * count
-        default: count
-        }
-    }
+    private var extents: Extents { Extents(collective, worldSize: world, count: count, isInPlace: isInPlace) }
 
     /// Elements that buffers for it need.
     static func capacity(world: Int, count: Int) -> Int { world * count }
@@ -39,21 +34,7 @@ struct Exercise: CustomStringConvertible {
     where Values.Element == Int64, Values.Index == Int {
         for index in input.indices { input[index] = Self.untouched }
         for index in output.indices { output[index] = Self.untouched }
-        for index in 0..<inputCount { input[inputStart(rank) + index] = Self.value(rank, index) }
-    }
-
-    private func inputStart(_ rank: Int) -> Int {
-        switch collective {
-        case .allGather where isInPlace, .gather where isInPlace: rank * count
-        default: 0
-        }
-    }
-
-    private func outputStart(_ rank: Int) -> Int {
-        switch collective {
-        case .reduceScatter where isInPlace, .scatter where isInPlace: rank * count
-        default: 0
-        }
+        for (index, place) in extents.input(of: rank).enumerated() { input[place] = Self.value(rank, index) }
     }
 
     /// What the rank's output must hold, nil where it has none.
@@ -74,7 +55,7 @@ struct Exercise: CustomStringConvertible {
 
     func check<Values: Collection>(_ output: Values, rank: Int) throws where Values.Element == Int64, Values.Index == Int {
         guard let wanted = wanted(rank) else { return }
-        let start = outputStart(rank)
+        let start = extents.output(of: rank).lowerBound
         for index in wanted.indices where output[start + index] != wanted[index] {
             throw Wrong("\(self), rank \(rank): \(output[start + index]) at \(index), wanted \(wanted[index])")
         }

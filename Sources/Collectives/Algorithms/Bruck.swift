@@ -22,7 +22,7 @@ public struct Bruck: Equatable, Sendable {
 
     public subscript(index: Int) -> Step {
         if index == 0 {
-            return Step(action: isEmpty ? nil : .copy(from: .input(0), to: .eager(rank: shape.rank), count: shape.count))
+            return Step(action: isEmpty ? nil : .copy(from: .input(0), to: .eager(rank: shape.rank), count: shape.block(shape.rank).count))
         }
         guard index <= 4 * rounds else { return Step(action: action(index - 1 - 4 * rounds)) }
         let (round, turn) = (index - 1).quotientAndRemainder(dividingBy: 4)
@@ -59,6 +59,7 @@ public struct Bruck: Equatable, Sendable {
 
     private func action(_ index: Int) -> Action {
         guard shape.collective == .allGather else { return Folding(shape)[index] }
-        return .copy(from: .eager(rank: index), to: .output(index * shape.count), count: shape.count)
+        let block = shape.block(index)
+        return .copy(from: .eager(rank: index), to: .output(block.lowerBound), count: block.count)
     }
 }

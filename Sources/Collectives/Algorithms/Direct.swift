@@ -3,7 +3,8 @@
 /// Every rank says that its memory is ready to those who will touch it, and waits for those whose memory it touches; then it does its
 /// share in one pass over the mapped buffers; then it says that it is done, and waits for those who touch its memory. A reduction is shared
 /// by segments: rank r reduces segment r over all inputs and stores it into every output that wants it. What only moves is
-/// fetched by the rank that wants it.
+/// fetched by the rank that wants it. In an all-to-all in place every two ranks swap their blocks, each of them one half, chunk by chunk through a
+/// receive slot of its own, which stays in its cache.
 ///
 /// *Bits.* Sums are taken in the order of the ring, of the chain where there is a root.
 public struct Direct: Equatable, Sendable {
@@ -63,6 +64,7 @@ public struct Direct: Equatable, Sendable {
     private var work: Int {
         switch shape.collective {
         case .allReduce, .reduceScatter, .reduce: 1
+        case .allToAll where shape.swaps: 3 * others * swapsPerBlock
         case .allGather, .allToAll: shape.worldSize
         case .gather(let root): root == shape.rank ? shape.worldSize : 0
         case .broadcast, .scatter: 1
@@ -71,7 +73,7 @@ public struct Direct: Equatable, Sendable {
     }
 
     private func action(_ index: Int) -> Action? {
-        let (rank, count) = (shape.rank, shape.count)
+        let (rank, count, own) = (shape.rank, shape.count, shape.block(shape.rank))
         switch shape.collective {
         case .allReduce:
             let range = part(rank, of: shape.worldSize, in: 0..<count)
@@ -81,20 +83,47 @@ public struct Direct: Equatable, Sendable {
             let target: Location = root == rank ? .output(range.lowerBound) : .peerOutput(range.lowerBound, rank: root)
             return fold(from: range.lowerBound, into: .location(target), count: range.count, first: (root + 1) % shape.worldSize)
         case .reduceScatter:
-            return fold(from: rank * count, into: .location(.output(0)), count: count, first: (rank + 1) % shape.worldSize)
+            return fold(from: own.lowerBound, into: .location(.output(0)), count: own.count, first: (rank + 1) % shape.worldSize)
         case .allGather, .gather:
-            guard index < others else { return shape.copyOwn(from: 0, to: rank * count) }
-            return .copy(from: .peerInput(0, rank: peer(index)), to: .output(peer(index) * count), count: count)
+            guard index < others else { return shape.copyOwn(from: 0, to: own.lowerBound) }
+            return fetch(from: 0, of: peer(index))
+        case .allToAll where shape.swaps: return swap(index)
         case .allToAll:
-            guard index < others else { return shape.copyOwn(from: rank * count, to: rank * count) }
-            return .copy(from: .peerInput(rank * count, rank: peer(index)), to: .output(peer(index) * count), count: count)
+            guard index < others else { return shape.copyOwn(from: own.lowerBound, to: own.lowerBound) }
+            return fetch(from: own.lowerBound, of: peer(index))
         case .broadcast(let root):
             return root == rank ? shape.copyOwn(from: 0, to: 0) : .copy(from: .peerInput(0, rank: root), to: .output(0), count: count)
         case .scatter(let root):
-            guard root != rank else { return shape.copyOwn(from: rank * count, to: 0) }
-            return .copy(from: .peerInput(rank * count, rank: root), to: .output(0), count: count)
+            guard root != rank else { return shape.copyOwn(from: own.lowerBound, to: 0) }
+            return .copy(from: .peerInput(own.lowerBound, rank: root), to: .output(0), count: own.count)
         case .barrier, .send, .receive: return nil
         }
+    }
+
+    /// Chunks of the longer half of a block.
+    private var swapsPerBlock: Int { ((shape.count + 1) / 2 + shape.chunkElements - 1) / shape.chunkElements }
+
+    /// Of the three copies of a swap the one whose turn it is.
+    private func swap(_ index: Int) -> Action? {
+        let (turn, copy) = index.quotientAndRemainder(dividingBy: 3)
+        let (peer, chunk) = (peer(turn / swapsPerBlock), turn % swapsPerBlock)
+        let half = part(shape.rank < peer ? 0 : 1, of: 2, in: 0..<shape.count)
+        let start = half.lowerBound + chunk * shape.chunkElements
+        let count = min(half.upperBound - start, shape.chunkElements)
+        guard count > 0 else { return nil }
+        let mine = Location.output(shape.block(peer).lowerBound + start)
+        let theirs = Location.peerOutput(shape.block(shape.rank).lowerBound + start, rank: peer)
+        switch copy {
+        case 0: return .copy(from: theirs, to: .gated(slot: 0), count: count)
+        case 1: return .copy(from: mine, to: theirs, count: count)
+        default: return .copy(from: .gated(slot: 0), to: mine, count: count)
+        }
+    }
+
+    /// Copies a block of a peer's input to where it belongs.
+    private func fetch(from start: Int, of peer: Int) -> Action {
+        let block = shape.block(peer)
+        return .copy(from: .peerInput(start, rank: peer), to: .output(block.lowerBound), count: block.count)
     }
 
     private func fold(from start: Int, into target: Fold.Target, count: Int, first: Int) -> Action {

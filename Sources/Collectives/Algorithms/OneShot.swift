@@ -33,18 +33,20 @@ public struct OneShot: Equatable, Sendable {
         index -= others
         if index < others { return Step(receive: peer(index)) }
         index -= others
-        if index == 0 { return Step(drain: isReducing && shape.isInPlace && !copiesFirst) }
+        if index == 0 { return Step(drain: shape.swaps || (isReducing && shape.isInPlace && !copiesFirst)) }
         return Step(action: action(index - 1))
     }
 
     private func send(to peer: Int) -> Send {
         guard shape.count > 0, shape.collective != .barrier else { return .signal(peer) }
-        let source: Location =
-            switch shape.collective {
-            case .reduceScatter, .allToAll: .input(peer * shape.count)
-            default: copiesFirst ? .eager(rank: shape.rank) : .input(0)
-            }
-        return Send(peer: peer, from: source, to: .eager(rank: shape.rank), count: shape.count)
+        switch shape.collective {
+        case .reduceScatter, .allToAll:
+            let block = shape.block(peer)
+            return Send(peer: peer, from: .input(block.lowerBound), to: .eager(rank: shape.rank), count: block.count)
+        default:
+            let source: Location = copiesFirst ? .eager(rank: shape.rank) : .input(0)
+            return Send(peer: peer, from: source, to: .eager(rank: shape.rank), count: shape.block(shape.rank).count)
+        }
     }
 
     private var work: Int {
@@ -57,18 +59,19 @@ public struct OneShot: Equatable, Sendable {
     }
 
     private func action(_ index: Int) -> Action? {
-        let (rank, count) = (shape.rank, shape.count)
+        let (rank, own) = (shape.rank, shape.block(shape.rank))
         switch shape.collective {
         case .allReduce: return Folding(shape)[index]
         case .reduceScatter:
             return .fold(
                 Fold(
-                    .eager(first: (rank + 1) % shape.worldSize, start: 0, inputStart: rank * count), into: .location(.output(0)),
-                    count: count, isFinal: true))
+                    .eager(first: (rank + 1) % shape.worldSize, start: 0, inputStart: own.lowerBound), into: .location(.output(0)),
+                    count: own.count, isFinal: true))
         case .allGather where index < others, .allToAll where index < others:
-            return .copy(from: .eager(rank: peer(index)), to: .output(peer(index) * count), count: count)
-        case .allGather: return shape.copyOwn(from: 0, to: rank * count)
-        case .allToAll: return shape.copyOwn(from: rank * count, to: rank * count)
+            let block = shape.block(peer(index))
+            return .copy(from: .eager(rank: peer(index)), to: .output(block.lowerBound), count: block.count)
+        case .allGather: return shape.copyOwn(from: 0, to: own.lowerBound)
+        case .allToAll: return shape.copyOwn(from: own.lowerBound, to: own.lowerBound)
         default: return nil
         }
     }

@@ -14,12 +14,15 @@ public struct PointToPoint: Equatable, Sendable {
         }
     }
 
-    public var count: Int { shape.messages + (shape.messages + shape.maxUnread - 1) / shape.maxUnread }
+    public var count: Int {
+        let messages = shape.messages(of: shape.count)
+        return messages + (messages + shape.maxUnread - 1) / shape.maxUnread
+    }
 
     public subscript(index: Int) -> Step {
         let (window, part) = index.quotientAndRemainder(dividingBy: 1 + shape.maxUnread)
         guard isSend else {
-            return part == 0 ? Step(send: Send(peer: peer, from: .input(0), to: .invitation, count: 0)) : Step(receive: peer)
+            return part == 0 ? Step(send: .invitation(peer)) : Step(receive: peer)
         }
         guard part > 0 else { return Step(receive: peer) }
         let start = (window * shape.maxUnread + part - 1) * shape.messageElements

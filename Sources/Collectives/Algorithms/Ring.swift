@@ -101,7 +101,7 @@ public struct Ring: Equatable, Sendable {
 
     /// Elements of segment `index`, in the coordinates of the whole buffer.
     func segment(_ index: Int) -> Range<Int> {
-        guard shape.collective == .allReduce else { return index * shape.count..<(index + 1) * shape.count }
+        guard shape.collective == .allReduce else { return shape.block(index) }
         return part(index, of: stations, in: part(local, of: places, in: 0..<shape.count))
     }
 
@@ -121,7 +121,7 @@ public struct Ring: Equatable, Sendable {
     }
 
     /// An allgather's own block lies in the output too.
-    private var own: Action? { shape.collective == .allGather ? shape.copyOwn(from: 0, to: shape.rank * shape.count) : nil }
+    private var own: Action? { shape.collective == .allGather ? shape.copyOwn(from: 0, to: shape.block(shape.rank).lowerBound) : nil }
 
     /// A signal to every other rank of the node, then theirs.
     private func nodeStep(_ index: Int) -> Step {
@@ -177,7 +177,7 @@ public struct Ring: Equatable, Sendable {
         case .reduceScatter:
             let slots = stations * chunksPerRound
             source = transfer.hop == 0 ? .input(start) : .gated(slot: (transfer.slot + slots - chunksPerRound) % slots)
-        case .allGather: source = transfer.hop == 0 ? .input(start - shape.rank * shape.count) : .output(start)
+        case .allGather: source = transfer.hop == 0 ? .input(start - shape.block(shape.rank).lowerBound) : .output(start)
         default:
             source = transfer.hop == 0 && localSize == 1 ? .input(start) : .output(start)
             if transfer.hop == 0, localSize > 1 {
@@ -201,7 +201,7 @@ public struct Ring: Equatable, Sendable {
         let isFinal = transfer.hop == reducingHops - 1
         let target: Fold.Target
         switch shape.collective {
-        case .reduceScatter: target = .location(isFinal ? .output(start - shape.rank * shape.count) : slot)
+        case .reduceScatter: target = .location(isFinal ? .output(start - shape.block(shape.rank).lowerBound) : slot)
         default: target = isFinal && localSize > 1 ? .node(start: start) : .location(.output(start))
         }
         let sources: Fold.Sources =

@@ -22,6 +22,8 @@ struct Lane {
     var isActive = false
     /// The present one, or the last.
     var operation: Operation
+    /// Kept, so that their address is nobody else's as long as `operation` and `programKey` know it.
+    var counts: BlockCounts?
     /// What its caller calls it, and when it came to its stages, where the caller asked for that.
     var number = 0
     var record: OperationRecord?
@@ -83,10 +85,8 @@ struct Lane {
 
     /// What a schedule depends on, besides what an executor never changes.
     struct ProgramKey: Equatable {
-        var collective: Collective
-        var count: Int
+        var extents: Extents
         var type: ElementType
-        var isInPlace: Bool
         var algorithm: Algorithm
     }
 

@@ -68,8 +68,7 @@ extension StateMachine {
             move.address = .invitation
             move.write.byteCount = ReceiveBuffers.boxBytes
             move.write.source = buffers[0].region
-            move.write.sourceOffset = layout.invitation(to: send.peer)
-            move.write.destinationOffset = layout.invitation(from: rank)
+            move.write.sourceOffset = ReceiveBuffers.invitation(to: send.peer, in: boxes(lane))
         case .invited(let start):
             move.address = .invited
             move.invitedOffset = start * lanes[lane].operation.type.byteCount
@@ -116,12 +115,15 @@ extension StateMachine {
         let size = operation.type.byteCount
         let (buffer, offset) =
             switch send.target {
-            case .invitation: (0, layout.invitation(from: rank))
+            case .invitation: (0, ReceiveBuffers.invitation(from: rank, in: boxes(lane)))
             case _ where send.count == 0: (0, 0)
             case .gated(let slot): (0, gatedOffset(lane, slot, isTarget: true))
             case .eager(let rank): (0, eagerOffset(lane, rank: rank))
             case .output(let start):
-                (operation.output.buffer.index, operation.output.byteOffset + (operation.outputStart(of: send.peer) + start) * size)
+                (
+                    operation.output.buffer.index,
+                    operation.output.byteOffset + (operation.extents(worldSize: worldSize).output(of: send.peer).lowerBound + start) * size
+                )
             case .invited: invariantFailure("an invitation is read when it has come")
             }
         return remote(buffer, offset, slot, lane)
@@ -135,20 +137,33 @@ extension StateMachine {
         return (remote, offset)
     }
 
-    /// Says in the box for the peer where it is to write; the box is this rank's until the write of it has completed.
+    /// Where the boxes of an operation lie.
+    private mutating func boxes(_ lane: Int) -> Int { lanes[lane].onlySlot < 0 ? eagerOffset(lane, rank: 0) : layout.boxes }
+
+    /// Says in the box for the peer where it is to write, and how much; the box is this rank's until the write of it has completed.
     mutating func writeInvitation(to peer: Int, _ lane: Int) {
+        let operation = lanes[lane].operation
+        let block = operation.collective == .allToAll ? operation.extents(worldSize: worldSize).received(from: peer) : 0..<operation.count
         // SAFETY: the box lies in the receive buffers, which the fabric keeps; nobody else touches this half of it.
-        let box = unsafe buffers[0].region.base + layout.invitation(to: peer)
-        unsafe box.storeBytes(of: Int64(lanes[lane].operation.output.buffer.index), as: Int64.self)
-        unsafe (box + 8).storeBytes(of: Int64(lanes[lane].outputOffset), as: Int64.self)
+        let box = unsafe buffers[0].region.base + ReceiveBuffers.invitation(to: peer, in: boxes(lane))
+        unsafe box.storeBytes(of: Int64(operation.output.buffer.index), as: Int64.self)
+        unsafe (box + 8).storeBytes(of: Int64(lanes[lane].outputOffset + block.lowerBound * operation.type.byteCount), as: Int64.self)
+        unsafe (box + 16).storeBytes(of: Int64(block.count), as: Int64.self)
     }
 
     /// Completes a move's write by the peer's invitation, which has come.
     mutating func followInvitation(_ move: UnsafeMutablePointer<Move>, _ lane: Int) -> Bool {
         let peer = unsafe move.pointee.write.channel.peer
         // SAFETY: as above; the arrival said that the peer has written its half, and it writes no other before we have sent.
-        let box = unsafe buffers[0].region.base + layout.invitation(from: peer)
+        let box = unsafe buffers[0].region.base + ReceiveBuffers.invitation(from: peer, in: boxes(lane))
         let (buffer, offset) = unsafe (Int(box.load(as: Int64.self)), Int((box + 8).load(as: Int64.self)))
+        let expected = unsafe Int((box + 16).load(as: Int64.self))
+        let operation = lanes[lane].operation
+        let count = operation.collective == .allToAll ? operation.extents(worldSize: worldSize).block(peer).count : operation.count
+        guard expected == count else {
+            fail(countsDiffer(lane: lane, peer: peer, sent: count, expected: expected))
+            return false
+        }
         let (sum, overflows) = unsafe offset.addingReportingOverflow(move.pointee.invitedOffset)
         guard let target = remote(buffer, overflows ? -1 : sum, Int(slots[peer]), lane) else { return false }
         unsafe (move.pointee.write.destination, move.pointee.write.destinationOffset) = target

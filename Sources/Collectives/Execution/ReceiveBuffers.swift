@@ -2,9 +2,10 @@
 ///
 /// *Gated* slots are written only by those whom this rank has invited in the operation that runs on the lane. *Eager* slots are written
 /// unasked: of two sets used in turn, one belongs to the lane's present eager operation, the other to its next. *Boxes* hold invitations to
-/// transfers between two ranks: the half that comes in, and the half that goes out.
+/// transfers between two ranks: the half that comes in, and the half that goes out. Those of a collective lie in its eager slots instead.
 struct ReceiveBuffers: Equatable, Sendable {
-    static let boxBytes = 16
+    /// A buffer's number, an offset and a count, of 8 bytes each.
+    static let boxBytes = 24
 
     private let chunkBytes: Int
     private let gatedBytes: Int
@@ -22,11 +23,14 @@ struct ReceiveBuffers: Equatable, Sendable {
         laneBytes = gatedBytes + 2 * eagerBytes
     }
 
-    var byteCount: Int { ExecutorSettings.lanes * laneBytes + 2 * ranks * Self.boxBytes }
+    var byteCount: Int { boxes + 2 * ranks * Self.boxBytes }
 
     func gated(lane: Int, slot: Int) -> Int { lane * laneBytes + slot * chunkBytes }
     /// - Parameter set: 0 or 1.
     func eager(lane: Int, set: Int) -> Int { lane * laneBytes + gatedBytes + set * eagerBytes }
-    func invitation(from rank: Int) -> Int { ExecutorSettings.lanes * laneBytes + 2 * rank * Self.boxBytes }
-    func invitation(to rank: Int) -> Int { invitation(from: rank) + Self.boxBytes }
+    /// The boxes of transfers.
+    var boxes: Int { ExecutorSettings.lanes * laneBytes }
+    /// - Parameter boxes: where the box of the first rank lies.
+    static func invitation(from rank: Int, in boxes: Int) -> Int { boxes + 2 * rank * boxBytes }
+    static func invitation(to rank: Int, in boxes: Int) -> Int { invitation(from: rank, in: boxes) + boxBytes }
 }

@@ -144,10 +144,10 @@ extension StateMachine {
         case .gated(let slot): return unsafe buffers[0].region.base + gatedOffset(lane, slot)
         case .eager(let rank): return unsafe buffers[0].region.base + eagerOffset(lane, rank: rank)
         case .peerInput(let start, let peer):
-            let offset = operation.input.byteOffset + (operation.inputStart(of: peer) + start) * size
+            let offset = operation.input.byteOffset + (operation.extents(worldSize: worldSize).input(of: peer).lowerBound + start) * size
             return unsafe mapped(operation.input, peer) + offset
         case .peerOutput(let start, let peer):
-            let offset = operation.output.byteOffset + (operation.outputStart(of: peer) + start) * size
+            let offset = operation.output.byteOffset + (operation.extents(worldSize: worldSize).output(of: peer).lowerBound + start) * size
             return unsafe mapped(operation.output, peer) + offset
         }
     }

@@ -85,6 +85,12 @@ extension StateMachine {
         )
     }
 
+    func countsDiffer(lane: Int, peer: Int, sent: Int, expected: Int) -> CollectiveError {
+        error(
+            .operationsDiffer, lane: lane, peer: peer, "it expects \(expected) elements from rank \(rank), which sends \(sent)",
+            remedy: "make every rank's receive counts what the others' send counts say")
+    }
+
     func operationsDiffer(lane: Int, peer: Int) -> CollectiveError {
         CollectiveError(
             .operationsDiffer, peer: peer, operation: name(of: lane),

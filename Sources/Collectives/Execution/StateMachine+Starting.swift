@@ -3,8 +3,8 @@ extension ExecutorSettings {
     func shape(of operation: Operation, rank: Int, layout: ReceiveBuffers) -> Shape {
         let size = operation.type.byteCount
         return Shape(
-            rank: rank, topology: topology, collective: operation.collective, count: operation.count, isInPlace: operation.isInPlace,
-            chunkElements: chunkBytes / size, minChunkElements: Self.smallestChunkBytes / size, maxChunks: chunks,
+            rank: rank, topology: topology, extents: operation.extents(worldSize: worldSize), chunkElements: chunkBytes / size,
+            minChunkElements: Self.smallestChunkBytes / size, maxChunks: chunks,
             gatedSlots: layout.gatedSlots, channels: channelsPerPeer, messageElements: messageBytes / size)
     }
 }
@@ -67,9 +67,8 @@ extension StateMachine {
     private mutating func prepare(_ operation: Operation, on lane: Int) {
         check(operation)
         let algorithm = operation.collective.peer == nil ? choices.algorithm(for: operation, in: settings) : .pairwise
-        let key = Lane.ProgramKey(
-            collective: operation.collective, count: operation.count, type: operation.type, isInPlace: operation.isInPlace,
-            algorithm: algorithm)
+        let extents = operation.extents(worldSize: worldSize)
+        let key = Lane.ProgramKey(extents: extents, type: operation.type, algorithm: algorithm)
         if lanes[lane].programKey != key {
             lanes[lane].schedule = Schedule(algorithm, settings.shape(of: operation, rank: rank, layout: layout))
             lanes[lane].stepCount = lanes[lane].schedule.count
@@ -78,19 +77,21 @@ extension StateMachine {
         }
         let size = operation.type.byteCount
         lanes[lane].operation = operation
+        lanes[lane].counts = operation.uneven.counts
         lanes[lane].isPrepared = true
         lanes[lane].keepsMoves = false
-        let larger = max(operation.inputExtent(worldSize: worldSize), operation.outputExtent(worldSize: worldSize)) * size
+        let needs = extents.needs(of: rank)
+        let larger = max(needs.input, needs.output) * size
         let node = settings.topology.size(ofNode: settings.topology.node(of: rank))
-        // A reduction in place has just read the lines that it stores into: they are in the cache, and past it the way is longer.
-        let isOverwriting = operation.isInPlace && operation.collective.reduces
+        // A reduction or a swap in place has just read the lines that it stores into: they are in the cache, and past it the way is longer.
+        let isOverwriting = operation.isInPlace && (operation.collective.reduces || operation.collective == .allToAll)
         lanes[lane].isStreaming = !isOverwriting && larger * node * (operation.isInPlace ? 1 : 2) > settings.cacheBytes
-        lanes[lane].usesEager = algorithm.isEager
+        lanes[lane].usesEager = algorithm.isEager || (extents.isUneven && operation.collective == .allToAll)
         // A schedule too long for a program is none of small messages.
         lanes[lane].endsBeforeWrites =
             lanes[lane].usesEager && !lanes[lane].program.isEmpty && lanes[lane].program.allSatisfy { $0.send?.readsOwnMemory ?? true }
-        lanes[lane].inputOffset = operation.input.byteOffset + operation.inputStart(of: rank) * size
-        lanes[lane].outputOffset = operation.output.byteOffset + operation.outputStart(of: rank) * size
+        lanes[lane].inputOffset = operation.input.byteOffset + extents.input(of: rank).lowerBound * size
+        lanes[lane].outputOffset = operation.output.byteOffset + extents.output(of: rank).lowerBound * size
         lanes[lane].operationHash = operation.hash(algorithm: algorithm)
     }
 

@@ -200,21 +200,26 @@ struct StateMachine: ~Copyable {
     /// See `Executor.canCarryOut`.
     func canCarryOut(_ operation: Operation) -> Bool {
         guard let algorithm = operation.algorithm else { return true }
-        return algorithm.supports(operation.collective, byteCount: operation.count * operation.type.byteCount, in: settings)
+        return algorithm.supports(
+            operation.collective, byteCount: operation.count * operation.type.byteCount, isUneven: !operation.uneven.isNone, in: settings)
     }
 
     /// Once for an operation that comes again on its lane.
     mutating func check(_ operation: Operation) {
         let size = operation.type.byteCount
-        func holds(_ place: Place, _ extent: Int) -> Bool {
+        func holds(_ place: Place, _ count: Int) -> Bool {
             place.byteOffset >= 0 && place.byteOffset % size == 0
-                && extent <= (buffers[place.buffer.index].region.byteCount - place.byteOffset) / size
+                && count <= (buffers[place.buffer.index].region.byteCount - place.byteOffset) / size
         }
+        let extents = operation.extents(worldSize: worldSize)
+        if let counts = operation.uneven.counts {
+            invariant(counts.worldSize == worldSize, "every rank has a count")
+            invariant(operation.collective != .allToAll || !operation.isInPlace, "an all-to-all of uneven counts has two places")
+        }
+        let needs = extents.needs(of: rank)
         invariant(
-            operation.count >= 0 && holds(operation.input, operation.inputExtent(worldSize: worldSize))
-                && holds(operation.output, operation.outputExtent(worldSize: worldSize)), "the operation's ranges lie in its buffers")
-        invariant(
-            operation.collective != .allToAll || !operation.isInPlace || operation.count == 0, "an all-to-all has two places")
+            operation.count >= 0 && holds(operation.input, needs.input) && holds(operation.output, needs.output),
+            "the operation's ranges lie in its buffers")
         invariant(canCarryOut(operation), "the algorithm can carry out the collective")
     }
 

@@ -3,27 +3,32 @@ public import Reduction
 /// One collective, or one end of a transfer between two ranks, on shared buffers.
 ///
 /// In place, where input and output are the same place: that is where the larger of the two begins; a rank's own part of it is block
-/// `rank` (allGather and gather read it, reduceScatter and scatter leave the result in it). An all-to-all cannot be in place.
-/// Out of place, the two must not overlap.
+/// `rank` (allGather and gather read it, reduceScatter and scatter leave the result in it). Out of place, the two must not overlap.
 public struct Operation: Sendable, Equatable {
     public var collective: Collective
     public var input: Place
     public var output: Place
-    /// In elements; see `Collective`.
+    /// In elements; see `Collective`. Of the largest block, where they differ.
     public var count: Int
+    let uneven: UnownedCounts
     public var type: ElementType
     public var reduction: ReductionOperation
     /// Nil: the one that the cost model chooses, the same on every rank.
     public var algorithm: Algorithm?
 
+    /// - Parameters:
+    ///   - count: taken from `counts`, where there are such.
+    ///   - counts: of an allGather, a reduceScatter or an allToAll whose blocks differ in size; kept alive by the caller until the operation is
+    ///     reported finished.
     public init(
-        _ collective: Collective, input: Place, output: Place? = nil, count: Int, type: ElementType, reduction: ReductionOperation = .sum,
-        algorithm: Algorithm? = nil
+        _ collective: Collective, input: Place, output: Place? = nil, count: Int = 0, counts: BlockCounts? = nil, type: ElementType,
+        reduction: ReductionOperation = .sum, algorithm: Algorithm? = nil
     ) {
         self.collective = collective
         self.input = input
         self.output = output ?? input
-        self.count = count
+        self.count = counts?.largest ?? count
+        uneven = UnownedCounts(counts)
         self.type = type
         self.reduction = reduction
         self.algorithm = algorithm
@@ -40,44 +45,9 @@ public struct Operation: Sendable, Equatable {
         let (mine, others) = unsafe (
             unsafeBitCast(collective, to: (UInt64, UInt8).self), unsafeBitCast(other.collective, to: (UInt64, UInt8).self)
         )
-        return mine == others && count == other.count && input == other.input && output == other.output && type == other.type
+        return mine == others && count == other.count && uneven == other.uneven && input == other.input && output == other.output
+            && type == other.type
             && reduction == other.reduction && algorithm == other.algorithm
-    }
-
-    /// Elements from the beginning of `input` that the operation may touch, on any rank.
-    public func inputExtent(worldSize: Int) -> Int {
-        switch collective {
-        case .allReduce, .broadcast, .reduce, .send: count
-        case .reduceScatter, .allToAll, .scatter: worldSize * count
-        case .allGather, .gather: isInPlace ? worldSize * count : count
-        case .barrier, .receive: 0
-        }
-    }
-
-    /// The same of `output`.
-    public func outputExtent(worldSize: Int) -> Int {
-        switch collective {
-        case .allReduce, .broadcast, .reduce, .receive: count
-        case .allGather, .allToAll, .gather: worldSize * count
-        case .reduceScatter, .scatter: isInPlace ? worldSize * count : count
-        case .barrier, .send: 0
-        }
-    }
-
-    /// Where a rank's own input begins, in elements from `input`.
-    func inputStart(of rank: Int) -> Int {
-        switch collective {
-        case .allGather where isInPlace, .gather where isInPlace: rank * count
-        default: 0
-        }
-    }
-
-    /// Where a rank's own output begins, in elements from `output`.
-    func outputStart(of rank: Int) -> Int {
-        switch collective {
-        case .reduceScatter where isInPlace, .scatter where isInPlace: rank * count
-        default: 0
-        }
     }
 
     /// All that ranks must agree on, but the place in the order, as a hash (FNV-1a).
@@ -88,7 +58,13 @@ public struct Operation: Sendable, Equatable {
             hash ^= hash >> 29
         }
         mix(Int(type.rawValue) << 8 | Int(reduction.rawValue))
-        mix(count)
+        if let counts = uneven.counts {
+            mix(-1)
+            // Of an allToAll each rank has its own, which each two compare (`Pairwise`).
+            if collective != .allToAll { for start in counts.input { mix(start) } }
+        } else {
+            mix(count)
+        }
         // Between two ranks, each end has a place of its own.
         if collective.peer != nil { return hash }
         mix(collective.code << 8 | Int(algorithm.code))
@@ -100,7 +76,8 @@ public struct Operation: Sendable, Equatable {
 
     /// For messages: `allreduce #12 (sum of 1024 float)`.
     func name(sequence: UInt64) -> String {
-        switch collective {
+        let count = uneven.isNone ? "\(count)" : "up to \(count)"
+        return switch collective {
         case .barrier: "barrier #\(sequence)"
         case .allReduce, .reduceScatter: "\(collective) #\(sequence) (\(reduction) of \(count) \(type))"
         case .reduce(let root): "\(collective) #\(sequence) (\(reduction) of \(count) \(type) to rank \(root))"

@@ -9,6 +9,7 @@ public enum Schedule: Equatable, Sendable {
     case recursiveDoubling(RecursiveDoubling)
     case tree(Tree)
     case pairwise(Pairwise)
+    case swap(Swap)
     case pointToPoint(PointToPoint)
 
     /// - Parameter algorithm: one that `Algorithm.supports` says is possible.
@@ -30,7 +31,7 @@ public enum Schedule: Equatable, Sendable {
             case .bruck: self = .bruck(Bruck(shape))
             case .recursiveDoubling: self = .recursiveDoubling(RecursiveDoubling(shape))
             case .tree: self = .tree(Tree(shape))
-            case .pairwise: self = .pairwise(Pairwise(shape))
+            case .pairwise: self = shape.swaps ? .swap(Swap(shape)) : .pairwise(Pairwise(shape))
             }
         }
     }
@@ -46,6 +47,7 @@ public enum Schedule: Equatable, Sendable {
         case .recursiveDoubling(let schedule): schedule.count
         case .tree(let schedule): schedule.count
         case .pairwise(let schedule): schedule.count
+        case .swap(let schedule): schedule.count
         case .pointToPoint(let schedule): schedule.count
         }
     }
@@ -61,6 +63,7 @@ public enum Schedule: Equatable, Sendable {
         case .recursiveDoubling(let schedule): schedule[index]
         case .tree(let schedule): schedule[index]
         case .pairwise(let schedule): schedule[index]
+        case .swap(let schedule): schedule[index]
         case .pointToPoint(let schedule): schedule[index]
         }
     }

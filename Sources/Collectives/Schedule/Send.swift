@@ -6,7 +6,7 @@ public struct Send: Equatable, Sendable {
         case eager(rank: Int)
         /// Counted from where the peer's own output begins.
         case output(Int)
-        /// Tells the sender of a transfer where to write.
+        /// Tells the peer where to write: in a transfer, or an allToAll of uneven counts.
         case invitation
         /// Where the peer's invitation said, so many elements further.
         case invited(Int)
@@ -29,6 +29,9 @@ public struct Send: Equatable, Sendable {
         if case .eager = source { return true }
         return count == 0
     }
+
+    /// Tells a peer where it is to write.
+    static func invitation(_ peer: Int) -> Send { Send(peer: peer, from: .input(0), to: .invitation, count: 0) }
 
     /// Says to a peer: I have come so far.
     public static func signal(_ peer: Int) -> Send { Send(peer: peer, from: .input(0), to: .output(0), count: 0) }

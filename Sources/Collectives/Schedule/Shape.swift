@@ -3,9 +3,7 @@
 public struct Shape: Equatable, Sendable {
     public var rank: Int
     public var topology: Topology
-    public var collective: Collective
-    public var count: Int
-    public var isInPlace: Bool
+    public var extents: Extents
     /// What a gated slot takes, in elements; at least 1.
     public var chunkElements: Int
     /// A smaller chunk is not worth a message of its own.
@@ -21,13 +19,23 @@ public struct Shape: Equatable, Sendable {
     /// Messages of a rank that another may have unread, where their number grows with the buffer; at least 2.
     public var maxUnread = ExecutorSettings.maxUnread
 
-    public var worldSize: Int { topology.worldSize }
+    public var worldSize: Int { extents.worldSize }
+    public var collective: Collective { extents.collective }
+    public var count: Int { extents.count }
+    public var isInPlace: Bool { extents.isInPlace }
+
+    /// Whether what a rank receives takes the place of what it sends.
+    var swaps: Bool { isInPlace && collective == .allToAll }
 
     /// Writes of `count` elements: one, unless it is longer than a message may be.
-    var messages: Int { max(1, (count + messageElements - 1) / messageElements) }
+    func messages(of count: Int) -> Int { max(1, (count + messageElements - 1) / messageElements) }
 
-    /// Copies the own part of a collective from input to output, where it is not there already.
+    /// See `Extents.block`.
+    func block(_ rank: Int) -> Range<Int> { extents.block(rank) }
+
+    /// Copies the rank's own part from input to output, where it is not there already.
     func copyOwn(from: Int, to: Int) -> Action? {
-        isInPlace || count == 0 ? nil : .copy(from: .input(from), to: .output(to), count: count)
+        let count = block(rank).count
+        return isInPlace || count == 0 ? nil : .copy(from: .input(from), to: .output(to), count: count)
     }
 }

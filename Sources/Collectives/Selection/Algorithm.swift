@@ -25,12 +25,15 @@ public enum Algorithm: String, Sendable, CaseIterable {
     var code: UInt8 { UInt8(Self.allCases.firstIndex(of: self)!) }
 
     /// Whether the algorithm can carry out the collective.
-    /// - Parameter byteCount: of one rank's part: `count` elements.
-    func supports(_ collective: Collective, byteCount: Int, in settings: ExecutorSettings) -> Bool {
+    /// - Parameters:
+    ///   - byteCount: of one rank's part: `count` elements, of the largest where they differ.
+    ///   - isUneven: whether they do.
+    func supports(_ collective: Collective, byteCount: Int, isUneven: Bool = false, in settings: ExecutorSettings) -> Bool {
         let fitsSlot = byteCount <= settings.eagerBytes
         switch (self, collective) {
         case (_, .send), (_, .receive): return self == .pairwise
         case (_, _) where settings.worldSize == 1: return true
+        case (_, .allToAll) where isUneven: return self == .pairwise
         case (.direct, .barrier): return false
         case (.direct, _): return settings.topology.isOneNode
         case (.oneShot, .barrier), (.bruck, .barrier): return true
@@ -50,9 +53,14 @@ public enum Algorithm: String, Sendable, CaseIterable {
 
     /// What may be chosen without being asked for. Algorithms that sum in another order, or round more often, are never rivals: then a fixed
     /// size decides, and the bits of a result do not depend on what was measured.
-    static func candidates(for collective: Collective, byteCount: Int, type: ElementType, in settings: ExecutorSettings) -> [Algorithm] {
-        let possible = allCases.filter { $0.supports(collective, byteCount: byteCount, in: settings) }
-        if settings.worldSize == 1 { return [possible[0]] }
+    /// - Parameter largestByteCount: nil where all parts are of `byteCount`, which is their mean otherwise.
+    static func candidates(
+        for collective: Collective, byteCount: Int, largestByteCount: Int? = nil, type: ElementType, in settings: ExecutorSettings
+    ) -> [Algorithm] {
+        let possible = allCases.filter {
+            $0.supports(collective, byteCount: largestByteCount ?? byteCount, isUneven: largestByteCount != nil, in: settings)
+        }
+        if settings.worldSize == 1 || possible.count == 1 { return [possible[0]] }
         if settings.topology.isOneNode {
             return possible.filter { ![.recursiveDoubling, .ring, .tree, .pairwise].contains($0) || collective.peer != nil }
         }

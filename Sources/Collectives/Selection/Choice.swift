@@ -13,16 +13,21 @@ public struct Choice: Sendable, Equatable {
 
 extension ExecutorSettings {
     /// Those that can carry out a collective of this size.
-    public func algorithms(for collective: Collective, byteCount: Int) -> [Algorithm] {
-        Algorithm.allCases.filter { $0.supports(collective, byteCount: byteCount, in: self) }
+    /// - Parameter isUneven: whether the parts of the ranks differ in size; the largest counts.
+    public func algorithms(for collective: Collective, byteCount: Int, isUneven: Bool = false) -> [Algorithm] {
+        Algorithm.allCases.filter { $0.supports(collective, byteCount: byteCount, isUneven: isUneven, in: self) }
     }
 
     /// The one place where an algorithm is chosen: a pure function of what all ranks agree on.
-    /// - Parameter byteCount: of one rank's part: `count` elements.
-    public func choice(for collective: Collective, byteCount: Int, type: ElementType) -> Choice {
-        let predictions = Algorithm.candidates(for: collective, byteCount: byteCount, type: type, in: self)
-            .map { (algorithm: $0, microseconds: costs.microseconds($0, collective, byteCount: byteCount, in: topology)) }
-            .sorted { $0.microseconds < $1.microseconds }
+    /// - Parameters:
+    ///   - byteCount: of one rank's part: `count` elements; the mean, where they differ.
+    ///   - largestByteCount: of the largest part, where they differ.
+    public func choice(for collective: Collective, byteCount: Int, largestByteCount: Int? = nil, type: ElementType) -> Choice {
+        let predictions = Algorithm.candidates(
+            for: collective, byteCount: byteCount, largestByteCount: largestByteCount, type: type, in: self
+        )
+        .map { (algorithm: $0, microseconds: costs.microseconds($0, collective, byteCount: byteCount, in: topology)) }
+        .sorted { $0.microseconds < $1.microseconds }
         return Choice(algorithm: predictions[0].algorithm, predictions: predictions)
     }
 }

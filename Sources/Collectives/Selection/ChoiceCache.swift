@@ -14,6 +14,12 @@ struct ChoiceCache {
     mutating func algorithm(for operation: Operation, in settings: ExecutorSettings) -> Algorithm {
         if let asked = operation.algorithm { return asked }
         let byteCount = operation.count * operation.type.byteCount
+        if let counts = operation.uneven.counts {
+            let mean = (counts.input[counts.worldSize] + counts.worldSize - 1) / counts.worldSize
+            return settings.choice(
+                for: operation.collective, byteCount: mean * operation.type.byteCount, largestByteCount: byteCount, type: operation.type
+            ).algorithm
+        }
         let index = (byteCount ^ byteCount >> 6 ^ byteCount >> 12) & (entries.count - 1)
         let entry = entries[index]
         if entry.byteCount == byteCount, entry.type == operation.type, entry.collective == operation.collective { return entry.algorithm }
