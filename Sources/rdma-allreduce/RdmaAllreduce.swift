@@ -10,8 +10,8 @@ struct RdmaAllreduce: Program {
         abstract: "Measures and checks collectives, in the columns and options of nccl-tests.",
         discussion: """
             Sizes take the suffixes K, M and G, also as KB or KiB, which are binary as in nccl-tests, and are those of the larger buffer of a rank; bandwidths are in 1e9 bytes a second. \
-            Each size is checked, untimed, against an answer that is exact in any order. In place, alltoall and sendrecv take a copy of \
-            their input first, which is part of the time.
+            Each size is checked, untimed, against an answer that is exact in any order. In place, sendrecv takes a copy of its input \
+            first, which is part of the time.
             Exit status: 0 correct, 1 failure, 2 usage, 7 wrong data.
             Under torchrun, mpirun, srun or mlx.launch, start it once a rank; on one machine, --ranks starts them.
             """,
