@@ -57,12 +57,12 @@ extension Scenario {
         var settings = ExecutorSettings(
             topology: Topology(nodeOfRank: members.map { $0 / world.ranksPerNode }), epoch: program.settings.epoch,
             channelsPerPeer: world.channelsPerPeer, stallMilliseconds: program.settings.stallMilliseconds)
-        settings.countsTouchedBytes = true
+        settings.simulation = SimulationHook()
         settings.chunks = random.within(2...6)
         settings.chunkBytes = 64 * random.within(1...4)
         settings.eagerBytes = 64 * random.within(1...8)
         #if DEBUG
-            settings.mutation = program.settings.mutation
+            settings.simulation?.mutation = program.settings.simulation?.mutation
         #endif
         var group = Program(seed: random.next(), group: number, members: members, settings: settings)
         group.startNanoseconds = random.pick([0, 0, 20_000, 500_000])

@@ -13,11 +13,11 @@ extension Scenario {
         var settings = ExecutorSettings(
             topology: Topology(nodeOfRank: (0..<ranks).map { $0 / perMachine }), epoch: UInt32(1 + random.below(5)),
             channelsPerPeer: world.channelsPerPeer, stallMilliseconds: 3000)
-        settings.countsTouchedBytes = true
+        settings.simulation = SimulationHook()
         settings.chunks = random.within(2...6)
         settings.chunkBytes = 64 * random.within(1...4)
         #if DEBUG
-            settings.mutation = limits.mutation.flatMap { Mutation(rawValue: $0) }
+            settings.simulation?.mutation = limits.mutation.flatMap { Mutation(rawValue: $0) }
         #endif
         settings.eagerBytes = 64 * random.within(1...8)
         world.writeDepth = settings.arrivalDepth

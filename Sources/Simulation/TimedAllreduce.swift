@@ -43,8 +43,8 @@ public struct TimedAllreduce: Sendable {
         let isNested = ranksPerNode > 1
         let nodes = (0..<ranks).map { $0 / ranksPerNode }
         var settings = ExecutorSettings(topology: Topology(nodeOfRank: nodes), receiveBufferByteLimit: receiveBufferByteLimit)
-        settings.touchesMemory = movesBytes
-        settings.countsTouchedBytes = true
+        settings.simulation = SimulationHook()
+        settings.simulation?.touchesMemory = movesBytes
         let network = SimulatedNetwork(world(settings))
         var seats: [TimedSeat] = []
         for rank in 0..<ranks { seats.append(try TimedSeat(rank, network, settings, peers: peers(of: rank))) }

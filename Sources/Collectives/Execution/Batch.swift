@@ -1,5 +1,3 @@
-internal import Reduction
-
 /// A list that is filled and emptied over and over, of a capacity that its owner never exceeds.
 @usableFromInline
 struct Batch<Element: BitwiseCopyable> {
@@ -24,6 +22,4 @@ struct Batch<Element: BitwiseCopyable> {
     }
 
     @usableFromInline mutating func removeAll() { count = 0 }
-
-    func prefetch() { elements.prefetch(0..<1) }
 }

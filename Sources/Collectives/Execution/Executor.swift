@@ -178,7 +178,7 @@ public struct Executor<F: Fabric & ~Copyable>: ~Copyable {
     /// Gives the fabric what the node wants written. A refusal ends everything: the node keeps to the queues' depths.
     @inlinable
     mutating func postWrites() {
-        if node.settings.countsTouchedBytes {
+        if node.touchedBytes > 0 {
             device.didTouch(byteCount: node.touchedBytes)
             node.touchedBytes = 0
         }
@@ -194,9 +194,6 @@ public struct Executor<F: Fabric & ~Copyable>: ~Copyable {
             node.outboxPosted()
         }
     }
-
-    /// Has the caches fetch what the next event will need; worth it only where thousands of executors take turns on a core.
-    public mutating func prefetch() { node.prefetch() }
 
     /// The first collective in the order that has waited so long for a peer, as far as `checkStall` has looked; nil where none has, and where neither
     /// its end nor that of one after it is awaited, as `isAwaited` says of a number.

@@ -36,16 +36,10 @@ public struct ExecutorSettings: Sendable, Equatable {
     /// The node's largest cache. An operation whose buffers, over all ranks of the node, exceed it stores past the caches: the lines would be
     /// gone before anybody reads them. May differ between ranks.
     public var cacheBytes = 32 << 20
-    /// Whether actions are carried out: not where a simulation keeps time alone and buffers hold nothing. Transfers between two ranks need it.
-    public var touchesMemory = true
-    /// Whether the fabric is told what actions read and write: a simulation makes time of it.
-    public var countsTouchedBytes = false
     /// An operation that does not move for so long has failed.
     public var stallMilliseconds: UInt64
-    #if DEBUG
-        /// What is to go wrong; see `Mutation`.
-        package var mutation: Mutation?
-    #endif
+    /// What a simulation wants; nil for everybody else.
+    public var simulation: SimulationHook?
     /// Receive buffers of a rank, at most; a world too large for it takes the least that works.
     public let receiveBufferByteLimit: Int
 

@@ -1,5 +1,3 @@
-internal import Reduction
-
 /// A fixed number of elements at a fixed place: reading and writing one costs neither a reference count nor a check for other holders. A copy is another
 /// name for the same elements.
 // SAFETY: the storage is held as long as this value, and every index is checked.
@@ -17,13 +15,6 @@ struct FixedArray<Element> {
     }
 
     var indices: Range<Int> { 0..<count }
-
-    /// Has the caches fetch these elements, as far as there are such; see `StateMachine.prefetch`.
-    func prefetch(_ range: Range<Int>) {
-        let range = range.clamped(to: indices)
-        // SAFETY: nothing is read through the address.
-        unsafe Kernels.prefetch(base + range.lowerBound, byteCount: range.count * MemoryLayout<Element>.stride)
-    }
 
     /// The place of an element, good as long as this value: for code that touches so many of its fields that finding it for each would be most of the work.
     @inline(__always)

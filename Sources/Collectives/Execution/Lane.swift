@@ -19,7 +19,7 @@ struct Lane {
     let onlySlot: Int
     let kind: Immediate.Kind
 
-    var isActive = false
+    var phase = Phase.idle
     /// The present one, or the last.
     var operation: Operation
     /// Kept, so that their address is nobody else's as long as `operation` and `programKey` know it.
@@ -34,13 +34,11 @@ struct Lane {
     var programKey: ProgramKey?
     /// The moves that stand for the program, for one set of eager slots and then for the other; or that of the present step alone.
     var moves: FixedArray<Move>
-    var keepsMoves = false
-    /// Whether that of the present step is there.
-    var isResolved = false
-    /// First step that is not done, and which of its parts are.
+    /// The first step that is not done, and the first of its parts that is not.
     var step = 0
-    var hasReceived = false
-    var hasActed = false
+    var part = Part.move
+    /// With which part each step begins: `message` where the moves of all steps are kept, `move` where each is made in its turn.
+    var firstPart = Part.move
     var signature: UInt32 = 0
     /// Which set of eager slots the operation uses, if it does; they are used in turn.
     var usesEager = false
@@ -48,15 +46,10 @@ struct Lane {
     /// Whether all this was worked out for `operation`.
     var isPrepared = false
     var operationHash: UInt64 = 0
-    /// Stopped only because a write was not with the fabric yet.
-    var waitsForOutbox = false
     /// Links whose last write has not completed.
     var incomplete = 0
     /// Whether the operation may end before its writes have completed: all they read is the node's own memory.
     var endsBeforeWrites = false
-    /// The operation before has left writes under way; the next one begins when they have completed. What they read is changed by the next but one
-    /// at the earliest, the eager slots being used in turn; but a link keeps account of the writes of one operation only.
-    var awaitsPrevious = false
     /// Whether actions store past the caches.
     var isStreaming = false
     /// In bytes: where this rank's own input and output begin in their buffers.
@@ -82,6 +75,32 @@ struct Lane {
         schedule = idle
         moves = FixedArray([filler])
     }
+
+    /// What holds an operation up besides its messages.
+    enum Phase: UInt8 {
+        /// There is none.
+        case idle
+        /// The operation before has left writes under way: this one begins when they have completed. What they read is changed by the next but one
+        /// at the earliest, because the eager slots are used in turn; but a link counts the writes of one operation only.
+        case behindPrevious
+        case running
+        /// It goes on when its writes are with the fabric, though no event comes.
+        case behindOutbox
+    }
+
+    /// The parts of a step, in order. The write is the last one.
+    enum Part: UInt8 {
+        /// To be resolved into a `Move`.
+        case move
+        case message
+        case action
+        case write
+    }
+
+    var isActive: Bool { phase != .idle }
+
+    /// Whether the present step has yet to take its message, if it has one.
+    var isBeforeMessage: Bool { part == .move || part == .message }
 
     /// What a schedule depends on, besides what an executor never changes.
     struct ProgramKey: Equatable {
@@ -121,17 +140,16 @@ struct Lane {
     func step(at index: Int) -> Step { program.isEmpty ? schedule[index] : program[index] }
 
     /// The place of the present step's move.
-    var presentMove: Int { keepsMoves ? step + (eagerSet == 0 ? 0 : moves.count / 2) : 0 }
+    var presentMove: Int { firstPart == .message ? step + (eagerSet == 0 ? 0 : moves.count / 2) : 0 }
 
     /// The link to a peer by one of the fabric's channels.
     func link(_ slot: Int, channel: Int) -> Int { onlySlot < 0 ? firstLink + slot * channels + channel : firstLink }
 
     /// The operation is over; the next one may come.
     mutating func turn() {
-        isActive = false
+        phase = .idle
         step = 0
         if usesEager { eagerSet ^= 1 }
-        awaitsPrevious = incomplete > 0
         sequence += stride
     }
 }

@@ -13,9 +13,8 @@ struct Link {
     var earlyOperation: UInt32 = 0
     var earlyArrived: UInt32 = 0
     var earlySignature: UInt32 = 0
-    /// The last write's ticket; whether its completion is still to come.
+    /// The last write's ticket: above the channel's last completed one as long as its completion is still to come.
     var lastTicket: UInt64 = 0
-    var isIncomplete = false
 
     /// Brings the counts to the lane's operation; what came early for it is then of the present.
     mutating func turn(to operation: UInt64) {

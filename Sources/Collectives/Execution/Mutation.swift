@@ -26,24 +26,3 @@ package enum Mutation: String, CaseIterable, Sendable {
     /// A rank's part enters an average as if it were a partial sum.
     case unscaledParts
 }
-
-extension StateMachine {
-    @inline(__always)
-    func isMutated(_ mutation: Mutation) -> Bool {
-        #if DEBUG
-            settings.mutation == mutation
-        #else
-            false
-        #endif
-    }
-
-    /// Where a gated slot of a lane begins in the receive buffers.
-    /// - Parameter isTarget: of a write to a peer, not of this rank's own reading.
-    @inline(__always)
-    func gatedOffset(_ lane: Int, _ slot: Int, isTarget: Bool = false) -> Int {
-        var slot = slot
-        if isMutated(.slotTooFew), slot > 0 { slot = min(slot, layout.gatedSlots - 2) }
-        if isMutated(.swappedChunk), isTarget, slot ^ 1 < layout.gatedSlots { slot ^= 1 }
-        return layout.gated(lane: lane, slot: slot)
-    }
-}

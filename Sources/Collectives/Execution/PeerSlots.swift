@@ -1,8 +1,8 @@
 /// The place of each rank in a list of peers, -1 for those that are not in it. A list of few, as in a simulated ring of thousands, is searched: a table for
 /// all ranks would be a page of memory a rank.
 struct PeerSlots {
-    private let table: FixedArray<Int32>
-    private let isTable: Bool
+    let table: FixedArray<Int32>
+    let isTable: Bool
 
     /// Lists of up to so many are searched, where the world is larger.
     private static let maxSearched = 16
@@ -23,6 +23,4 @@ struct PeerSlots {
         for slot in table.indices where Int(table[slot]) == peer { return Int32(truncatingIfNeeded: slot) }
         return -1
     }
-
-    func prefetch() { if !isTable { table.prefetch(table.indices) } }
 }

@@ -6,8 +6,7 @@ extension StateMachine {
     mutating func perform(_ action: Action, _ lane: Int) {
         let size = lanes[lane].operation.type.byteCount
         let isStreaming = lanes[lane].isStreaming
-        if settings.countsTouchedBytes { touchedBytes += arrays(touchedBy: action) * action.count * size }
-        guard settings.touchesMemory else { return }
+        guard isCarriedOut(action, size) else { return }
         switch action {
         case .copy(let from, let to, let count):
             unsafe Kernels.copy(
@@ -26,32 +25,16 @@ extension StateMachine {
         }
     }
 
-    /// How many arrays an action reads and writes.
-    private mutating func arrays(touchedBy action: Action) -> Int {
-        let node = settings.topology.size(ofNode: settings.topology.node(of: rank))
-        guard case .fold(let fold) = action else {
-            if case .spread = action { return node }
-            return 2
-        }
-        let targets = if case .node = fold.target { node } else { 1 }
-        switch fold.sources {
-        case .pair: return targets + 2
-        case .node(let partial, _, _): return targets + node + (partial == nil ? 0 : 1)
-        case .eager, .eagerNodes: return targets + worldSize
-        case .inputAndSlots(_, let slots): return targets + 1 + slots
-        }
-    }
-
     mutating func perform(_ combination: Move.Combination, _ lane: Int) {
         unsafe Kernels.combine(
             lanes[lane].operation.reduction, lanes[lane].operation.type, combination.left, combination.right, into: combination.target,
             count: combination.count, averaging: combination.averaging)
     }
 
-    /// What a fold of two arrays into one comes to; nil for others, and where somebody wants to know what is touched.
+    /// What a fold of two arrays into one comes to; nil for others, and in simulations.
     mutating func combination(of fold: Fold, _ lane: Int) -> Move.Combination? {
         let isPair = if case .pair = fold.sources { true } else { false }
-        guard case .location(let target) = fold.target, fold.count > 0, settings.touchesMemory, !settings.countsTouchedBytes,
+        guard case .location(let target) = fold.target, fold.count > 0, settings.simulation == nil,
             isPair || !lanes[lane].isStreaming, gather(fold.sources, lane) == 2
         else { return nil }
         return unsafe Move.Combination(

@@ -31,7 +31,7 @@ extension StateMachine {
         if lanes[lane].isActive {
             if number >= first {
                 finished.append(Finished(number: lanes[lane].number, isFailed: true, record: lanes[lane].record))
-                lanes[lane].isActive = false
+                lanes[lane].phase = .idle
             }
             number += 1
         }

@@ -31,9 +31,9 @@ extension StateMachine {
     /// See `Executor.longWait`.
     func longWait(at now: FabricInstant, milliseconds: UInt64, isAwaited: (Int) -> Bool) -> AwaitedPeer? {
         var first: AwaitedPeer?
-        for lane in lanes.indices where lanes[lane].isActive && lanes[lane].onlySlot < 0 && !lanes[lane].awaitsPrevious {
+        for lane in lanes.indices where lanes[lane].isActive && lanes[lane].onlySlot < 0 && lanes[lane].phase != .behindPrevious {
             guard lanes[lane].progress == lanes[lane].seenProgress, now.since(lanes[lane].seenAt) / 1_000_000 >= milliseconds,
-                lanes[lane].step < lanes[lane].stepCount, !lanes[lane].hasReceived,
+                lanes[lane].step < lanes[lane].stepCount, lanes[lane].isBeforeMessage,
                 let peer = lanes[lane].step(at: lanes[lane].step).receive
             else { continue }
             if let known = first, known.number < lanes[lane].sequence { continue }
@@ -52,14 +52,17 @@ extension StateMachine {
         let step = isAtEnd ? Step(drain: true) : lanes[lane].step(at: lanes[lane].step)
         let place = "at step \(lanes[lane].step) of \(lanes[lane].stepCount)"
         let slow = peers.first { peer in
-            (0..<lanes[lane].channels).contains { links[lanes[lane].link(Int(slots[peer]), channel: $0)].isIncomplete }
+            (0..<lanes[lane].channels).contains { channel in
+                let slot = Int(slots[peer])
+                return links[lanes[lane].link(slot, channel: channel)].lastTicket > completed[slot * settings.channelsPerPeer + channel]
+            }
         }
-        if lanes[lane].awaitsPrevious {
+        if lanes[lane].phase == .behindPrevious {
             return error(
                 .stalled, lane: lane, peer: slow, "it acknowledged no write of an operation before for \(seconds) s",
                 remedy: "see what that rank and the network to it are doing")
         }
-        if let peer = step.receive, !lanes[lane].hasReceived {
+        if let peer = step.receive, lanes[lane].isBeforeMessage {
             return error(
                 .stalled, lane: lane, peer: peer, "nothing came from it for \(seconds) s \(place)",
                 remedy: "see what that rank is doing; a slower step needs a longer stall limit")

@@ -53,9 +53,10 @@ extension StateMachine {
         unsafe state.pointee.number = number
         unsafe state.pointee.record = record
         if record != nil { unsafe state.pointee.record?.start(at: now) }
-        unsafe state.pointee.isActive = true
+        unsafe state.pointee.phase = state.pointee.incomplete > 0 ? .behindPrevious : .running
         // From here on a failure reports the operation.
-        if comesAgain, unsafe !state.pointee.keepsMoves { keepMoves(lane) }
+        if comesAgain, unsafe state.pointee.firstPart == .move { keepMoves(lane) }
+        unsafe state.pointee.part = state.pointee.firstPart
         // Spreads the place in the order over the bits that travel.
         let hash = unsafe (state.pointee.operationHash ^ state.pointee.sequence) &* 0x9E37_79B9_7F4A_7C15
         unsafe state.pointee.signature = UInt32(truncatingIfNeeded: hash >> 48)
@@ -79,7 +80,7 @@ extension StateMachine {
         lanes[lane].operation = operation
         lanes[lane].counts = operation.uneven.counts
         lanes[lane].isPrepared = true
-        lanes[lane].keepsMoves = false
+        lanes[lane].firstPart = .move
         let needs = extents.needs(of: rank)
         let larger = max(needs.input, needs.output) * size
         let node = settings.topology.size(ofNode: settings.topology.node(of: rank))
@@ -110,6 +111,6 @@ extension StateMachine {
             }
         }
         lanes[lane].moves = FixedArray(moves)
-        lanes[lane].keepsMoves = true
+        lanes[lane].firstPart = .message
     }
 }

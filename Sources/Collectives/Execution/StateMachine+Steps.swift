@@ -32,19 +32,21 @@ extension StateMachine {
     private mutating func handleCompletion(_ channel: Channel, _ ticket: UInt64) {
         let slot = Int(slots[channel.peer])
         guard slot >= 0 else { return }
-        completed[slot * settings.channelsPerPeer + channel.index] = ticket
-        for lane in 0..<ExecutorSettings.lanes { complete(lane, lanes[lane].link(slot, channel: channel.index), ticket) }
+        let queue = slot * settings.channelsPerPeer + channel.index
+        let before = completed[queue]
+        completed[queue] = ticket
+        for lane in 0..<ExecutorSettings.lanes { complete(lane, lanes[lane].link(slot, channel: channel.index), before, ticket) }
         guard channel.index == 0 else { return }
         let first = ExecutorSettings.lanes + 2 * slot
-        complete(first, lanes[first].firstLink, ticket)
-        complete(first + 1, lanes[first + 1].firstLink, ticket)
+        complete(first, lanes[first].firstLink, before, ticket)
+        complete(first + 1, lanes[first + 1].firstLink, before, ticket)
     }
 
-    private mutating func complete(_ lane: Int, _ link: Int, _ ticket: UInt64) {
-        if links[link].isIncomplete, links[link].lastTicket <= ticket {
-            links[link].isIncomplete = false
+    /// - Parameter before: the ticket through which the channel's writes had completed already.
+    private mutating func complete(_ lane: Int, _ link: Int, _ before: UInt64, _ ticket: UInt64) {
+        if links[link].lastTicket > before, links[link].lastTicket <= ticket {
             lanes[lane].incomplete -= 1
-            if lanes[lane].incomplete == 0 { lanes[lane].awaitsPrevious = false }
+            if lanes[lane].incomplete == 0, lanes[lane].phase == .behindPrevious { lanes[lane].phase = .running }
         }
         guard lanes[lane].isActive else { return }
         // The lane may wait for its writes, or for room in the queue.
@@ -87,14 +89,12 @@ extension StateMachine {
     /// Does every step of the lane's operation that can be done now; at the end, reports it and frees the lane.
     mutating func advance(_ lane: Int) {
         let state = unsafe lanes.address(of: lane)
-        guard unsafe !state.pointee.awaitsPrevious || isMutated(.ignoredPrevious) else { return }
+        guard unsafe state.pointee.phase != .behindPrevious || isMutated(.ignoredPrevious) else { return }
         let before = unsafe state.pointee.step
         while unsafe state.pointee.step < state.pointee.stepCount {
-            guard unsafe state.pointee.keepsMoves || state.pointee.isResolved || resolvePresent(lane) else { break }
+            guard unsafe state.pointee.part != .move || resolvePresent(lane) else { break }
             guard unsafe take(state.pointee.moves.address(of: state.pointee.presentMove), of: state, lane) else { break }
-            unsafe state.pointee.hasReceived = false
-            unsafe state.pointee.hasActed = false
-            unsafe state.pointee.isResolved = false
+            unsafe state.pointee.part = state.pointee.firstPart
             unsafe state.pointee.step += 1
         }
         guard !hasFailed else { return }
@@ -111,7 +111,7 @@ extension StateMachine {
     private mutating func resolvePresent(_ lane: Int) -> Bool {
         guard let move = resolve(lanes[lane].step(at: lanes[lane].step), lane) else { return false }
         lanes[lane].moves[0] = move
-        lanes[lane].isResolved = true
+        lanes[lane].part = .message
         return true
     }
 
@@ -121,8 +121,8 @@ extension StateMachine {
         outbox.removeAll()
         guard isOutboxAwaited else { return }
         isOutboxAwaited = false
-        for lane in lanes.indices where lanes[lane].isActive && lanes[lane].waitsForOutbox {
-            lanes[lane].waitsForOutbox = false
+        for lane in lanes.indices where lanes[lane].phase == .behindOutbox {
+            lanes[lane].phase = .running
             advance(lane)
         }
         // A lane that came to its end is free for what waits for it; no event need follow.
@@ -135,27 +135,27 @@ extension StateMachine {
     @inline(__always)
     private mutating func take(_ move: UnsafeMutablePointer<Move>, of state: UnsafeMutablePointer<Lane>, _ lane: Int) -> Bool {
         let received = unsafe move.pointee.receives
-        if received >= 0, unsafe !state.pointee.hasReceived {
+        if received >= 0, unsafe state.pointee.part == .message {
             guard unsafe consume(links.address(of: received), of: state, received, lane) else { return false }
-            unsafe state.pointee.hasReceived = true
+            unsafe state.pointee.part = .action
         }
         // After the message: it comes later as a rule, and then nobody need come back for the outbox.
         if unsafe move.pointee.drains && (state.pointee.incomplete > 0 || !outbox.isEmpty), !isMutated(.ignoredDrain) {
             return waitForOutbox(lane)
         }
-        if unsafe move.pointee.acts && !state.pointee.hasActed {
+        if unsafe move.pointee.acts && state.pointee.part != .write {
             if let combination = unsafe move.pointee.combination {
                 perform(combination, lane)
             } else if let action = unsafe move.pointee.action {
                 perform(action, lane)
             }
-            unsafe state.pointee.hasActed = true
+            unsafe state.pointee.part = .write
         }
         return unsafe move.pointee.sends < 0 || post(move, of: state, lane)
     }
 
     private mutating func waitForOutbox(_ lane: Int) -> Bool {
-        lanes[lane].waitsForOutbox = true
+        lanes[lane].phase = .behindOutbox
         isOutboxAwaited = true
         return false
     }
@@ -211,11 +211,8 @@ extension StateMachine {
         unsafe link.pointee.sent = sent + 1
         if writesCompleteAtOnce { return true }
         posted[queue] += 1
+        if unsafe link.pointee.lastTicket <= completed[queue] { unsafe state.pointee.incomplete += 1 }
         unsafe link.pointee.lastTicket = posted[queue]
-        if unsafe !link.pointee.isIncomplete {
-            unsafe link.pointee.isIncomplete = true
-            unsafe state.pointee.incomplete += 1
-        }
         return true
     }
 

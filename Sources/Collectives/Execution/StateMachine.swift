@@ -35,7 +35,7 @@ struct StateMachine: ~Copyable {
     var buffers: [Buffer]
     let lanes: FixedArray<Lane>
     let links: FixedArray<Link>
-    /// Tickets given out and completed, by slot and channel.
+    /// By slot and channel: the ticket of the last write, which the fabric will give it, and of the last that has completed.
     let posted: FixedArray<UInt64>
     let completed: FixedArray<UInt64>
     /// A write that stands for none.
@@ -44,7 +44,7 @@ struct StateMachine: ~Copyable {
     @usableFromInline var outbox: Batch<Write>
     /// Some lane waits for the outbox to be posted.
     var isOutboxAwaited = false
-    /// What actions have read and written since somebody last asked.
+    /// What actions have read and written since the fabric was last told; counted for simulations only.
     @usableFromInline var touchedBytes = 0
     /// Submitted collectives, and transfers, that are not on a lane.
     var pending = Queue<Waiting>()
@@ -238,7 +238,7 @@ struct StateMachine: ~Copyable {
         hasFailed = true
         for lane in lanes.indices where lanes[lane].isActive {
             finished.append(Finished(number: lanes[lane].number, isFailed: true, record: lanes[lane].record))
-            lanes[lane].isActive = false
+            lanes[lane].phase = .idle
         }
         while let first = pending.first {
             failUnbegun(first)

@@ -1,0 +1,107 @@
+internal import Fabric
+internal import Reduction
+
+/// What a simulation wants of the executor that nobody else does. All of it is in this file; elsewhere stand only the questions `isMutated` and
+/// `isCarriedOut`. Without a hook the second costs one comparison for each action; the first costs release builds nothing.
+public struct SimulationHook: Sendable, Equatable {
+    /// Whether actions are carried out: not where a simulation keeps time alone and buffers hold nothing. Transfers between two ranks need it.
+    public var touchesMemory = true
+    /// Whether the fabric is told what actions read and write: a simulation makes time of it.
+    public var countsTouchedBytes = true
+    #if DEBUG
+        /// What is to go wrong; see `Mutation`.
+        package var mutation: Mutation?
+    #endif
+
+    public init() {}
+}
+
+// MARK: deliberate faults
+
+extension StateMachine {
+    @inline(__always)
+    func isMutated(_ mutation: Mutation) -> Bool {
+        #if DEBUG
+            settings.simulation?.mutation == mutation
+        #else
+            false
+        #endif
+    }
+
+    /// Where a gated slot of a lane begins in the receive buffers.
+    /// - Parameter isTarget: of a write to a peer, not of this rank's own reading.
+    @inline(__always)
+    func gatedOffset(_ lane: Int, _ slot: Int, isTarget: Bool = false) -> Int {
+        var slot = slot
+        if isMutated(.slotTooFew), slot > 0 { slot = min(slot, layout.gatedSlots - 2) }
+        if isMutated(.swappedChunk), isTarget, slot ^ 1 < layout.gatedSlots { slot ^= 1 }
+        return layout.gated(lane: lane, slot: slot)
+    }
+
+    // MARK: memory that is touched
+
+    /// Counts what an action touches, where somebody wants to know.
+    /// - Returns: whether the action is carried out.
+    @inline(__always)
+    mutating func isCarriedOut(_ action: Action, _ elementBytes: Int) -> Bool {
+        guard let simulation = settings.simulation else { return true }
+        if simulation.countsTouchedBytes { touchedBytes += arrays(touchedBy: action) * action.count * elementBytes }
+        return simulation.touchesMemory
+    }
+
+    /// How many arrays an action reads and writes.
+    private func arrays(touchedBy action: Action) -> Int {
+        let node = settings.topology.size(ofNode: settings.topology.node(of: rank))
+        guard case .fold(let fold) = action else {
+            if case .spread = action { return node }
+            return 2
+        }
+        let targets = if case .node = fold.target { node } else { 1 }
+        switch fold.sources {
+        case .pair: return targets + 2
+        case .node(let partial, _, _): return targets + node + (partial == nil ? 0 : 1)
+        case .eager, .eagerNodes: return targets + worldSize
+        case .inputAndSlots(_, let slots): return targets + 1 + slots
+        }
+    }
+
+    // MARK: memory ahead of time
+
+    // A driver of thousands of nodes takes turns with them on one core: what belongs to each has left the caches when its turn comes again, lies apart,
+    // and would be fetched one line after the other. Asked for one turn ahead, it is there.
+
+    /// Has the caches fetch what the next event of the latest collective will need.
+    // SAFETY: an address is all that is used, and nothing is read through it.
+    mutating func prefetch() {
+        let lane = Int((nextToStart &- 1) % UInt64(ExecutorSettings.lanes))
+        let peers = links.count / (ExecutorSettings.lanes * settings.channelsPerPeer + 2)
+        let firstLink = lane * peers * settings.channelsPerPeer
+        lanes.prefetch(lane..<lane + 1)
+        links.prefetch(firstLink..<firstLink + min(peers * settings.channelsPerPeer, Self.maxPrefetched))
+        if !slots.isTable { slots.table.prefetch(slots.table.indices) }
+        posted.prefetch(0..<Self.maxPrefetched)
+        completed.prefetch(0..<Self.maxPrefetched)
+        outbox.elements.prefetch(0..<1)
+        for buffer in buffers.indices.prefix(Self.maxPrefetched) {
+            unsafe buffers[buffer].remotes.withUnsafeBytes { unsafe Kernels.prefetch($0.baseAddress, byteCount: 64) }
+        }
+        lanes[lane].moves.prefetch(0..<1)
+    }
+
+    /// Links, tickets and buffers, at most: of more, one event uses few.
+    private static var maxPrefetched: Int { 4 }
+}
+
+extension Executor where F: ~Copyable {
+    /// Has the caches fetch what the next event will need; worth it only where thousands of executors take turns on a core.
+    public mutating func prefetch() { node.prefetch() }
+}
+
+extension FixedArray {
+    /// Has the caches fetch these elements, as far as there are such.
+    fileprivate func prefetch(_ range: Range<Int>) {
+        let range = range.clamped(to: indices)
+        // SAFETY: nothing is read through the address.
+        unsafe Kernels.prefetch(base + range.lowerBound, byteCount: range.count * MemoryLayout<Element>.stride)
+    }
+}
