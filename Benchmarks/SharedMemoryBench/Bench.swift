@@ -172,8 +172,7 @@ final class World: Sendable {
         _ rank: Int, _ spins: Int, _ body: (inout SharedMemoryFabric, Region, [RemoteRegion?]) -> Void
     ) throws(FabricError) {
         var configuration = SharedMemoryConfiguration(rank: rank, worldSize: size, arrivalDepth: 256, jobKey: [])
-        configuration.spins = spins
-        configuration.yields = 1000
+        configuration.waits = WaitPolicy(spins: spins, yields: 1000)
         var fabric = try SharedMemoryFabric(configuration)
         let endpoints = gather(fabric.endpoint, "endpoints", rank)
         try fabric.connect(to: endpoints.filter { $0.key != rank }, deadline: .distantFuture)

@@ -47,8 +47,7 @@ extension ProgressEngine where F: ~Copyable {
                 looks = 0
             } else if looks < callerLooks {
                 looks += 1
-                // A pause is as long as a small message takes; only who waits for longer can spare it.
-                if looks > Self.looksWithoutPause { platform_pause() }
+                if looks > WaitPolicy.looksWithoutPause { platform_pause() }
             } else {
                 rest(&owned)
             }
@@ -97,7 +96,7 @@ extension ProgressEngine where F: ~Copyable {
             let progressed = owned.executor.progress()
             report(&owned)
             looks = progressed ? 0 : looks + 1
-            if looks > Self.progressLooks, owned.executor.hasWork, !hasMail.load(ordering: .acquiring) { rest(&owned) }
+            if looks > WaitPolicy.progressLooks, owned.executor.hasWork, !hasMail.load(ordering: .acquiring) { rest(&owned) }
         } while owned.stopOrderly == nil && (owned.executor.hasWork || hasMail.load(ordering: .acquiring))
     }
 

@@ -22,11 +22,6 @@ package final class ProgressEngine<F: Fabric & ~Copyable, Host: EngineHost>: Eng
     static var longWaitMilliseconds: UInt64 { 10_000 }
     /// How long taking leave of the peers may take.
     static var closeMilliseconds: UInt64 { 2_000 }
-    /// How often the progress thread looks before the fabric's `wait`: rarely, for it takes the core from those who compute.
-    static var progressLooks: Int { 16 }
-
-    /// How often a caller looks before it pauses between looks.
-    static var looksWithoutPause: Int { 100 }
 
     package let fabricName: String
     package let deviceName: String
@@ -45,7 +40,7 @@ package final class ProgressEngine<F: Fabric & ~Copyable, Host: EngineHost>: Eng
     /// Signalled whenever the engine is closing and nothing is under way, and at its end.
     let drained: Semaphore
     let bell: ProgressBell
-    /// How often a caller looks before the fabric's `wait`, which reads the clock.
+    /// See `WaitPolicy.callerLooks`.
     let callerLooks: Int
 
     /// What the owner alone touches. At a fixed place, so that touching it needs no check by the runtime.
@@ -70,18 +65,18 @@ package final class ProgressEngine<F: Fabric & ~Copyable, Host: EngineHost>: Eng
 
     enum OwnEnd { case none, awaited, done, failed }
 
-    package init(executor: consuming Executor<F>, group: any ControlPlane, looks: Int, host: Host) {
+    package init(executor: consuming Executor<F>, group: any ControlPlane, waits: WaitPolicy, host: Host) {
         fabricName = executor.fabricName
         deviceName = executor.deviceName
         published = Mutex(executor.settings)
         waker = executor.waker()
         self.group = group
         self.host = host
-        slots = OperationSlots(spins: looks, host: host)
+        slots = OperationSlots(spins: waits.callerLooks, host: host)
         bell = ProgressBell(host)
         ended = Semaphore(host)
         drained = Semaphore(host)
-        callerLooks = looks
+        callerLooks = waits.callerLooks
         // SAFETY: initialised here, deinitialised by the progress thread at its end, which takes ownership for good.
         unsafe owned = .allocate(capacity: 1)
         unsafe owned.initialize(to: Owned(executor: executor))

@@ -20,14 +20,14 @@ enum Neighbourhood: String, CaseIterable, Sendable {
     }
 
     func configuration(near rank: Int, of size: Int, spins: Int) -> MixedFabricConfiguration {
-        MixedFabricConfiguration(nearRanks: ranks(near: rank, of: size), spins: spins, yields: 0)
+        MixedFabricConfiguration(nearRanks: ranks(near: rank, of: size), waits: WaitPolicy(spins: spins))
     }
 }
 
 private func sharedMemory(_ rank: Int, _ size: Int, channels: Int, isOnDescriptor: Bool = true) throws(FabricError) -> SharedMemoryFabric {
     try SharedMemoryFabric(
         .init(
-            rank: rank, worldSize: size, channelsPerPeer: channels, arrivalDepth: 64, jobKey: [1], spins: 0,
+            rank: rank, worldSize: size, channelsPerPeer: channels, arrivalDepth: 64, jobKey: [1], waits: WaitPolicy(),
             sleepsOnDescriptor: isOnDescriptor))
 }
 
@@ -71,7 +71,7 @@ private func sharedMemory(_ rank: Int, _ size: Int, channels: Int, isOnDescripto
         let peer = try sharedMemory(1, 2, channels: 1)
         let endpoint = Pair(near: peer.endpoint, far: peer.endpoint).encoded
         var mixed = try MixedFabric(
-            near: near, far: LendingFabric(far, waitsToConnect: true), MixedFabricConfiguration(nearRanks: [0], spins: 0, yields: 0))
+            near: near, far: LendingFabric(far, waitsToConnect: true), MixedFabricConfiguration(nearRanks: [0], waits: WaitPolicy()))
         let waker = mixed.waker()
         let deadline = mixed.now().advanced(milliseconds: World.patienceMilliseconds)
         Thread.detachNewThread { waker.wake() }
@@ -81,7 +81,7 @@ private func sharedMemory(_ rank: Int, _ size: Int, channels: Int, isOnDescripto
 
     /// Two shared memories cannot hold the same region, and a fabric that sleeps on a futex cannot sleep with another.
     @Test func refusesWhatDoesNotFit() throws {
-        let configuration = MixedFabricConfiguration(nearRanks: [])
+        let configuration = MixedFabricConfiguration(nearRanks: [], waits: WaitPolicy())
         var mixed = try MixedFabric(
             near: sharedMemory(0, 2, channels: 1), far: sharedMemory(0, 2, channels: 1), configuration)
         #expect { _ = try mixed.allocate(byteCount: 64) } throws: { ($0 as? FabricError)?.cause == .resource }

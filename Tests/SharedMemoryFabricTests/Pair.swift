@@ -12,7 +12,8 @@ struct Pair: ~Copyable {
 
     static func make(channels: Int = 1, depth: Int = 64, byteCount: Int = 4096) throws -> Pair {
         func open(_ rank: Int) throws(FabricError) -> SharedMemoryFabric {
-            try SharedMemoryFabric(.init(rank: rank, worldSize: 2, channelsPerPeer: channels, arrivalDepth: depth, jobKey: [], spins: 0))
+            try SharedMemoryFabric(
+                .init(rank: rank, worldSize: 2, channelsPerPeer: channels, arrivalDepth: depth, jobKey: [], waits: WaitPolicy()))
         }
         var left = try open(0)
         var right = try open(1)

@@ -83,7 +83,7 @@ import Testing
             let thread = Thread {
                 let result = Result {
                     var fabric = try SharedMemoryFabric(
-                        .init(rank: rank, worldSize: 2, jobKey: [], spins: 0, yields: yields, sleepsOnDescriptor: onDescriptor))
+                        .init(rank: rank, worldSize: 2, jobKey: [], waits: WaitPolicy(yields: yields), sleepsOnDescriptor: onDescriptor))
                     try fabric.connect(to: [1 - rank: swap(fabric.endpoint, 0, rank)], deadline: .distantFuture)
                     let region = try fabric.allocate(byteCount: 4096)
                     let remote = try fabric.attach(swap(fabric.descriptor(of: region), 1, rank), of: 1 - rank)

@@ -39,7 +39,7 @@ import Verbs
         let (byteCount, channels) = (10_000, 3)
         // Sleeps at once, so that each device's events have to wake it.
         let seats = try connectedOnTwo(2, channels: channels) {
-            $0.yieldNanoseconds = 0
+            $0.waits.deviceYieldNanoseconds = 0
             if isInPieces {
                 $0.limits.pieces = RegistrationPieces(strideExponent: 12, overlapByteCount: byteCount, wholeByteLimit: 4096)
             }

@@ -2,12 +2,10 @@ internal import Fabric
 internal import Reduction
 
 /// What a simulation wants of the executor that nobody else does. All of it is in this file; elsewhere stand only the questions `isMutated` and
-/// `isCarriedOut`. Without a hook the second costs one comparison for each action; the first costs release builds nothing.
+/// `isCarriedOut`. With a hook the fabric is told what actions read and write, because a simulation makes time of it. Without a hook the second costs one comparison for each action; the first costs release builds nothing.
 public struct SimulationHook: Sendable, Equatable {
     /// Whether actions are carried out: not where a simulation keeps time alone and buffers hold nothing. Transfers between two ranks need it.
     public var touchesMemory = true
-    /// Whether the fabric is told what actions read and write: a simulation makes time of it.
-    public var countsTouchedBytes = true
     #if DEBUG
         /// What is to go wrong; see `Mutation`.
         package var mutation: Mutation?
@@ -40,17 +38,17 @@ extension StateMachine {
 
     // MARK: memory that is touched
 
-    /// Counts what an action touches, where somebody wants to know.
+    /// Counts what an action touches, for a simulation.
     /// - Returns: whether the action is carried out.
     @inline(__always)
     mutating func isCarriedOut(_ action: Action, _ elementBytes: Int) -> Bool {
         guard let simulation = settings.simulation else { return true }
-        if simulation.countsTouchedBytes { touchedBytes += arrays(touchedBy: action) * action.count * elementBytes }
+        touchedBytes += arrays(touchedBy: action) * action.count * elementBytes
         return simulation.touchesMemory
     }
 
     /// How many arrays an action reads and writes.
-    private func arrays(touchedBy action: Action) -> Int {
+    private mutating func arrays(touchedBy action: Action) -> Int {
         let node = settings.topology.size(ofNode: settings.topology.node(of: rank))
         guard case .fold(let fold) = action else {
             if case .spread = action { return node }

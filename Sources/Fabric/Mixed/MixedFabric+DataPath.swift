@@ -47,8 +47,8 @@ extension MixedFabric where Near: ~Copyable, Far: ~Copyable {
     public mutating func wait(until deadline: FabricInstant) {
         flush()
         if near.isAwaited() || far.isAwaited() { return }
-        for _ in 0..<configuration.spins where near.isAwaited() || far.isAwaited() { return }
-        for _ in 0..<configuration.yields {
+        for _ in 0..<configuration.waits.spins where near.isAwaited() || far.isAwaited() { return }
+        for _ in 0..<configuration.waits.yields {
             platform_yield()
             if near.isAwaited() || far.isAwaited() { return }
         }

@@ -6,13 +6,13 @@ public import Fabric
 extension SharedMemoryFabric: DescriptorWaiting {
     public mutating func wait(until deadline: FabricInstant) {
         if isAwaited() { return }
-        for _ in 0..<configuration.spins {
+        for _ in 0..<configuration.waits.spins {
             platform_pause()
             if isAwaited() { return }
         }
         var start = now()
         if sharing.begins(at: start) {
-            for _ in 0..<configuration.yields {
+            for _ in 0..<configuration.waits.yields {
                 platform_yield()
                 start = now()
                 let goesOn = sharing.yielded(at: start)

@@ -8,8 +8,8 @@ extension VerbsFabric {
     public mutating func wait(until deadline: FabricInstant) {
         postHeldBack()
         guard !hasSomething() else { return }
-        if configuration.yieldNanoseconds > 0 {
-            let end = min(deadline, FabricInstant(nanoseconds: now().nanoseconds + configuration.yieldNanoseconds))
+        if configuration.waits.deviceYieldNanoseconds > 0 {
+            let end = min(deadline, FabricInstant(nanoseconds: now().nanoseconds + configuration.waits.deviceYieldNanoseconds))
             while now() < end {
                 platform_yield()
                 if hasSomething() { return }

@@ -1,3 +1,5 @@
+public import Fabric
+
 /// What a `VerbsFabric` must be told at its start. All ranks of a job agree on everything but `rank`, `localRank` and `deviceNames`.
 public struct VerbsFabricConfiguration: Sendable {
     /// Bytes of `jobKey`.
@@ -19,10 +21,8 @@ public struct VerbsFabricConfiguration: Sendable {
     public var writeDepth = 512
     /// Writes of up to so many bytes leave their source as they are posted, if the device can; 0 for none.
     public var inlineByteCount = 64
-    /// How long `wait` looks at the queue before it sleeps, each time letting whoever else can run have the core (sched_yield); 0 sleeps
-    /// at once. To sleep and be woken by the device costs several system calls; soft-RoCE's kernel threads want the core that a spinning
-    /// rank would keep.
-    public var yieldNanoseconds: UInt64 = 2_000_000
+    /// Of it, `deviceYieldNanoseconds`.
+    public var waits = WaitPolicy()
     /// Derived from the job's secret: 16 bytes. It tells peers from strangers, and travels in the clear.
     public var jobKey: [UInt8]
     /// Counts the re-formations of the job: a peer that is left over from an earlier one is refused.

@@ -141,7 +141,7 @@ extension Communicator {
         } catch {
             throw VerbenaError(error)
         }
-        return ProgressEngine(executor: executor, group: group, looks: plan.callerLooks, host: SystemHost())
+        return ProgressEngine(executor: executor, group: group, waits: plan.waits, host: SystemHost())
     }
 }
 

@@ -131,8 +131,7 @@ struct FabricPlan {
     func sharedMemory(alone: Bool) throws(VerbenaError) -> SharedMemoryFabric {
         var options = SharedMemoryConfiguration(
             rank: rank, worldSize: worldSize, channelsPerPeer: settings.channelsPerPeer, arrivalDepth: settings.arrivalDepth,
-            jobKey: jobKey,
-            spins: isCrowded ? 0 : 50, yields: yields, sleepsOnDescriptor: !alone)
+            jobKey: jobKey, waits: waits, sleepsOnDescriptor: !alone)
         options.reportsCompletions = !alone
         return try wrapping { () throws(FabricError) in try SharedMemoryFabric(options) }
     }
@@ -144,6 +143,7 @@ struct FabricPlan {
         options.channelsPerPeer = settings.channelsPerPeer
         options.arrivalDepth = settings.arrivalDepth
         options.writeDepth = settings.arrivalDepth
+        options.waits = waits
         do throws(FabricError) { return try VerbsFabric(options) } catch {
             guard error.cause == .noDevice, let obstacle else { throw VerbenaError(error) }
             throw VerbenaError(.fabric, "\(obstacle); verbs would do as well, but: \(error)")
@@ -153,7 +153,7 @@ struct FabricPlan {
     func mixed() throws(VerbenaError) -> MixedFabric<SharedMemoryFabric, VerbsFabric> {
         let near = try sharedMemory(alone: false)
         let far = try verbs()
-        let options = MixedFabricConfiguration(nearRanks: nearRanks, spins: isCrowded ? 0 : 50, yields: yields)
+        let options = MixedFabricConfiguration(nearRanks: nearRanks, waits: waits)
         do throws(FabricError) {
             return try MixedFabric(near: near, far: far, options)
         } catch {
@@ -161,12 +161,5 @@ struct FabricPlan {
         }
     }
 
-    /// How often a caller looks for the end of its operation before it lets others have the core: on shared memory for about as long as a
-    /// middle-sized operation takes; on a device hardly at all, for its driver may want the core, and if nobody does the fabric goes on looking.
-    var callerLooks: Int {
-        if isCrowded { return 2 }
-        return kind == .sharedMemory ? 2_000 : 20
-    }
-
-    private var yields: Int { isCrowded ? 500 : 10 }
+    var waits: WaitPolicy { WaitPolicy(isCrowded: isCrowded, usesDevice: kind != .sharedMemory) }
 }
