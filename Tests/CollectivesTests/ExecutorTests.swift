@@ -233,9 +233,9 @@ import Testing
 
     /// Of few peers in a large world no table is made; what is found is the same.
     @Test(arguments: [([2, 0], 3), ([5, 63], 64), ([7, 4095], 4096), (Array(stride(from: 4000, to: 100, by: -100)), 4096)])
-    func everyPeerHasItsSlot(peers: [Int], worldSize: Int) {
-        let slots = PeerSlots(peers, worldSize: worldSize)
-        for rank in 0..<worldSize { #expect(slots[rank] == Int32(peers.firstIndex(of: rank) ?? -1)) }
+    func everyPeerHasItsPosition(peers: [Int], worldSize: Int) {
+        let positions = PeerPositions(peers, worldSize: worldSize)
+        for rank in 0..<worldSize { #expect(positions[rank] == Int32(peers.firstIndex(of: rank) ?? -1)) }
     }
 
     /// An operation that comes again on its lane is not worked out again: its results are as new, whichever slots and lanes it takes, and

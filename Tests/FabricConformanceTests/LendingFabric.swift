@@ -86,9 +86,9 @@ struct LendingFabric: DescriptorWaiting, ~Copyable {
         guard write.byteCount >= 0, write.sourceOffset >= 0, write.destinationOffset >= 0, !isReleased[Int(source.identifier)],
             write.sourceOffset <= source.byteCount - write.byteCount, write.destinationOffset <= target.byteCount - write.byteCount
         else { throw FabricError(.outOfBounds, during: .write, peer: write.channel.peer, detail: "leaves a region") }
-        let lane = inner.slots[write.channel.peer] * channelsPerPeer + write.channel.index
+        let row = inner.slots[write.channel.peer] * channelsPerPeer + write.channel.index
         // Where the message will be refused, no byte may move.
-        if unsafe inner.lanes[lane].pointee.isOpen && inner.lanes[lane].pointee.writer.hasRoom() {
+        if unsafe inner.channels[row].pointee.isOpen && inner.channels[row].pointee.writer.hasRoom() {
             unsafe (target.base + write.destinationOffset).copyMemory(
                 from: source.base + write.sourceOffset, byteCount: write.byteCount)
         }

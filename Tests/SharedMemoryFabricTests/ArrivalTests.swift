@@ -91,7 +91,7 @@ import Testing
     ]) func refusesForeignPlaces(region: UInt32, offset: Int, byteCount: Int) throws {
         var pair = try Pair.make(byteCount: 200)
         // SAFETY: the source has 64 bytes; an entry has room for 40, so what follows in the ring may be spoilt, as by a hostile writer.
-        unsafe pair.left.lanes[0].pointee.writer.push(
+        unsafe pair.left.channels[0].pointee.writer.push(
             immediate: 1, source: pair.leftRegion.base, byteCount: byteCount, region: region, offset: offset)
         set(pair.leftRegion, 0, 1)
         _ = try pair.left.write(pair.write(8))
@@ -111,8 +111,8 @@ import Testing
     @Test func refusesUnknownKinds() throws {
         var pair = try Pair.make()
         // SAFETY: the ring lies in a mapping that the pair holds.
-        unsafe pair.left.lanes[0].pointee.writer.push(.placed, immediate: 1)
-        let entry = unsafe UnsafeMutablePointer(mutating: pair.right.lanes[0].pointee.reader.entry)
+        unsafe pair.left.channels[0].pointee.writer.push(.placed, immediate: 1)
+        let entry = unsafe UnsafeMutablePointer(mutating: pair.right.channels[0].pointee.reader.entry)
         unsafe entry.pointee.kind = 77
         guard case .failure(let error) = pair.right.poll() else {
             Issue.record("the write was taken")

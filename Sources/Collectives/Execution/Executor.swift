@@ -97,17 +97,17 @@ public struct Executor<F: Fabric & ~Copyable>: ~Copyable {
 
     /// - Parameter descriptors: every rank's, by rank; only the peers' are used.
     public mutating func attach(_ buffer: SharedBuffer, descriptors: [[UInt8]]) throws(FabricError) {
-        for (slot, peer) in node.peers.enumerated() {
+        for (position, peer) in node.peers.enumerated() {
             let remote = try device.attach(descriptors[peer], of: peer)
-            node.buffers[buffer.index].remotes[slot] = remote
+            node.buffers[buffer.index].remotes[position] = remote
             // SAFETY: valid until `detach`: `removeBuffer` makes the node forget it first.
-            unsafe node.buffers[buffer.index].mapped[slot] = device.address(of: remote)
+            unsafe node.buffers[buffer.index].mapped[position] = device.address(of: remote)
         }
     }
 
     // MARK: operations
 
-    /// Puts an operation in the order. It starts at once if its lane is free.
+    /// Puts an operation in the order. It starts at once where its lane is free.
     /// - Parameters:
     ///   - number: the caller's name for it, which `Finished` gives back; the executor does not look at it.
     ///   - submitted: when the caller asked for it, in nanoseconds of the fabric's clock: then a record of its times is kept. Nil: none, and no
@@ -140,7 +140,7 @@ public struct Executor<F: Fabric & ~Copyable>: ~Copyable {
     /// What to call the present in a message: the oldest operation under way, or the last one.
     public var currentOperation: String { node.currentOperation }
 
-    /// Whether `takeFinished` has anything.
+    /// Whether an operation has ended and was not taken yet.
     @inlinable
     public var hasFinished: Bool { node.hasFinished }
 
@@ -155,8 +155,7 @@ public struct Executor<F: Fabric & ~Copyable>: ~Copyable {
     /// Events that one call of `progress` handles, at most: its caller has mail and verdicts to read, however fast events come.
     @usableFromInline static var maxEvents: Int { 256 }
 
-    /// Handles the fabric's events: all that there are, up to a bound, or until an operation has ended. Call again when `wait` returns. Writes
-    /// do not wait for that: they are on their way.
+    /// Handles the fabric's events: all that there are, up to a bound, or until an operation has ended. Call again when `wait` returns.
     /// - Returns: whether there was any event: call again at once, then.
     @inlinable
     public mutating func progress() -> Bool {
@@ -167,9 +166,9 @@ public struct Executor<F: Fabric & ~Copyable>: ~Copyable {
             node.handle(event)
             let isQuiet = node.writesCompleteAtOnce || node.outbox.isEmpty
             postWrites()
-            // Who waits for an operation is not to wait for a look at what comes after it; elsewhere that look lets the writes go.
+            // A caller that waits for an operation must not wait for a look at what comes after it. Where writes leave at the next look only, it must.
             if node.hasFinished, node.writesCompleteAtOnce { break }
-            // Not after a write that has yet to leave: if its operation has ended, nobody need look again.
+            // Not while a write has yet to leave: if its operation has ended, nobody need look again.
             if events >= Self.maxEvents, isQuiet { break }
         }
         return events > 0
@@ -210,7 +209,7 @@ public struct Executor<F: Fabric & ~Copyable>: ~Copyable {
     /// Sleeps until the fabric may have an event, its waker was used, or the time is over.
     public mutating func wait(milliseconds: UInt64) { device.wait(until: device.now().advanced(milliseconds: milliseconds)) }
 
-    /// Takes leave of the peers, for at most so long, when the writes have completed. No operation may be under way.
+    /// Waits for the completion of all writes and closes the fabric in order, for at most so long. No operation may be under way.
     public mutating func close(milliseconds: UInt64) {
         let deadline = device.now().advanced(milliseconds: milliseconds)
         while node.hasWritesUnderWay, !hasFailed, device.now() < deadline {

@@ -1,4 +1,4 @@
-/// The bounds of an executor, all computed from what the ranks agree on, so that every rank comes to the same.
+/// The bounds of an executor, all computed from what the ranks agree on, so that they are the same on every rank.
 public struct ExecutorSettings: Sendable, Equatable {
     /// Collectives that run at once; the others wait their turn.
     public static let lanes = 4

@@ -15,8 +15,8 @@ struct Lane {
     let channels: Int
     /// The links of peers follow from here, each with one for every channel. A transfer's lane has one link only.
     let firstLink: Int
-    /// The one peer of a transfer's lane, -1 for collectives.
-    let onlySlot: Int
+    /// The position of the one peer of a transfer's lane, -1 for collectives.
+    let onlyPeer: Int
     let kind: Immediate.Kind
 
     var phase = Phase.idle
@@ -32,7 +32,7 @@ struct Lane {
     /// The steps of a short schedule, worked out once and kept for the next operation of the same kind; empty for a long one.
     var program: [Step] = []
     var programKey: ProgramKey?
-    /// The moves that stand for the program, for one set of eager slots and then for the other; or that of the present step alone.
+    /// The moves that stand for the program, for one set of eager positions and then for the other; or that of the present step alone.
     var moves: FixedArray<Move>
     /// The first step that is not done, and the first of its parts that is not.
     var step = 0
@@ -40,7 +40,7 @@ struct Lane {
     /// With which part each step begins: `message` where the moves of all steps are kept, `move` where each is made in its turn.
     var firstPart = Part.move
     var signature: UInt32 = 0
-    /// Which set of eager slots the operation uses, if it does; they are used in turn.
+    /// Which set of eager positions the operation uses, if it does; they are used in turn.
     var usesEager = false
     var eagerSet = 0
     /// Whether all this was worked out for `operation`.
@@ -61,7 +61,8 @@ struct Lane {
     var seenAt = FabricInstant(nanoseconds: 0)
 
     init(
-        sequence: UInt64, stride: UInt64, channel: Int, channels: Int, firstLink: Int, onlySlot: Int, kind: Immediate.Kind, idle: Schedule,
+        sequence: UInt64, stride: UInt64, channel: Int, channels: Int, firstLink: Int, onlyPeer: Int, kind: Immediate.Kind,
+        idle: Schedule,
         filler: Move
     ) {
         self.sequence = sequence
@@ -69,7 +70,7 @@ struct Lane {
         self.channel = channel
         self.channels = channels
         self.firstLink = firstLink
-        self.onlySlot = onlySlot
+        self.onlyPeer = onlyPeer
         self.kind = kind
         operation = Operation(.barrier, input: Place(SharedBuffer(index: 0)), count: 0, type: .float32)
         schedule = idle
@@ -81,7 +82,7 @@ struct Lane {
         /// There is none.
         case idle
         /// The operation before has left writes under way: this one begins when they have completed. What they read is changed by the next but one
-        /// at the earliest, because the eager slots are used in turn; but a link counts the writes of one operation only.
+        /// at the earliest, because the eager positions are used in turn; but a link counts the writes of one operation only.
         case behindPrevious
         case running
         /// It goes on when its writes are with the fabric, though no event comes.
@@ -143,7 +144,7 @@ struct Lane {
     var presentMove: Int { firstPart == .message ? step + (eagerSet == 0 ? 0 : moves.count / 2) : 0 }
 
     /// The link to a peer by one of the fabric's channels.
-    func link(_ slot: Int, channel: Int) -> Int { onlySlot < 0 ? firstLink + slot * channels + channel : firstLink }
+    func link(_ position: Int, channel: Int) -> Int { onlyPeer < 0 ? firstLink + position * channels + channel : firstLink }
 
     /// The operation is over; the next one may come.
     mutating func turn() {

@@ -18,7 +18,7 @@ struct Move {
     var combination: Combination?
     /// The link that is written by; -1 for none.
     var sends = -1
-    /// Of that link's channel: slot x channels + channel.
+    /// Of that link's channel: position x channels + channel.
     var queue = 0
     var address = Address.known
     /// Where the peer's invitation says: so many bytes further.
@@ -54,13 +54,13 @@ extension StateMachine {
         var move = Move(write: nothing)
         move.drains = step.drain
         let index = index(of: step.channel, lane)
-        if let peer = step.receive { move.receives = lanes[lane].link(Int(slots[peer]), channel: index) }
+        if let peer = step.receive { move.receives = lanes[lane].link(Int(positions[peer]), channel: index) }
         move.action = step.action
         if case .fold(let fold) = step.action { move.combination = combination(of: fold, lane) }
         guard let send = step.send else { return move }
-        let slot = Int(slots[send.peer])
-        move.sends = lanes[lane].link(slot, channel: index)
-        move.queue = slot * settings.channelsPerPeer + index
+        let position = Int(positions[send.peer])
+        move.sends = lanes[lane].link(position, channel: index)
+        move.queue = position * settings.channelsPerPeer + index
         move.write.channel = Channel(peer: send.peer, index: index)
         move.write.byteCount = send.count * lanes[lane].operation.type.byteCount
         switch send.target {
@@ -76,7 +76,7 @@ extension StateMachine {
         }
         if send.target != .invitation { (move.write.source, move.write.sourceOffset) = place(of: send.source, lane) }
         guard move.address != .invited else { return move }
-        guard let target = destination(of: send, slot, lane) else { return nil }
+        guard let target = destination(of: send, position, lane) else { return nil }
         (move.write.destination, move.write.destinationOffset) = target
         return move
     }
@@ -110,7 +110,7 @@ extension StateMachine {
     }
 
     /// Where a write goes to, the invited ones excepted; nil, and a failure, where the peer's memory is not known.
-    mutating func destination(of send: Send, _ slot: Int, _ lane: Int) -> (remote: RemoteRegion, offset: Int)? {
+    mutating func destination(of send: Send, _ position: Int, _ lane: Int) -> (remote: RemoteRegion, offset: Int)? {
         let operation = lanes[lane].operation
         let size = operation.type.byteCount
         let (buffer, offset) =
@@ -126,19 +126,19 @@ extension StateMachine {
                 )
             case .invited: invariantFailure("an invitation is read when it has come")
             }
-        return remote(buffer, offset, slot, lane)
+        return remote(buffer, offset, position, lane)
     }
 
-    private mutating func remote(_ buffer: Int, _ offset: Int, _ slot: Int, _ lane: Int) -> (remote: RemoteRegion, offset: Int)? {
-        guard buffers.indices.contains(buffer), let remote = buffers[buffer].remotes[slot], offset >= 0 else {
-            fail(error(.protocolViolation, lane: lane, peer: peers[slot], "its memory was never attached"))
+    private mutating func remote(_ buffer: Int, _ offset: Int, _ position: Int, _ lane: Int) -> (remote: RemoteRegion, offset: Int)? {
+        guard buffers.indices.contains(buffer), let remote = buffers[buffer].remotes[position], offset >= 0 else {
+            fail(error(.protocolViolation, lane: lane, peer: peers[position], "its memory was never attached"))
             return nil
         }
         return (remote, offset)
     }
 
     /// Where the boxes of an operation lie.
-    private mutating func boxes(_ lane: Int) -> Int { lanes[lane].onlySlot < 0 ? eagerOffset(lane, rank: 0) : layout.boxes }
+    private mutating func boxes(_ lane: Int) -> Int { lanes[lane].onlyPeer < 0 ? eagerOffset(lane, rank: 0) : layout.boxes }
 
     /// Says in the box for the peer where it is to write, and how much; the box is this rank's until the write of it has completed.
     mutating func writeInvitation(to peer: Int, _ lane: Int) {
@@ -165,7 +165,7 @@ extension StateMachine {
             return false
         }
         let (sum, overflows) = unsafe offset.addingReportingOverflow(move.pointee.invitedOffset)
-        guard let target = remote(buffer, overflows ? -1 : sum, Int(slots[peer]), lane) else { return false }
+        guard let target = remote(buffer, overflows ? -1 : sum, Int(positions[peer]), lane) else { return false }
         unsafe (move.pointee.write.destination, move.pointee.write.destinationOffset) = target
         return true
     }

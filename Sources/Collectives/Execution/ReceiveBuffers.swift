@@ -1,4 +1,4 @@
-/// How a rank's receive buffers is laid out: for each lane gated slots, then two sets of eager slots; after the lanes a box for each rank.
+/// How a rank's receive buffers are laid out: for each lane gated slots, then two sets of eager slots; after the lanes a box for each rank.
 ///
 /// *Gated* slots are written only by those whom this rank has invited in the operation that runs on the lane. *Eager* slots are written
 /// unasked: of two sets used in turn, one belongs to the lane's present eager operation, the other to its next. *Boxes* hold invitations to

@@ -76,7 +76,7 @@ extension StateMachine {
         let firstLink = lane * peers * settings.channelsPerPeer
         lanes.prefetch(lane..<lane + 1)
         links.prefetch(firstLink..<firstLink + min(peers * settings.channelsPerPeer, Self.maxPrefetched))
-        if !slots.isTable { slots.table.prefetch(slots.table.indices) }
+        if !positions.isTable { positions.table.prefetch(positions.table.indices) }
         posted.prefetch(0..<Self.maxPrefetched)
         completed.prefetch(0..<Self.maxPrefetched)
         outbox.elements.prefetch(0..<1)

@@ -136,7 +136,7 @@ extension StateMachine {
     }
 
     private mutating func mapped(_ place: Place, _ peer: Int) -> UnsafeMutableRawPointer {
-        guard let address = unsafe buffers[place.buffer.index].mapped[Int(slots[peer])] else {
+        guard let address = unsafe buffers[place.buffer.index].mapped[Int(positions[peer])] else {
             invariantFailure("ranks of one node see each other's memory")
         }
         return unsafe address

@@ -2,8 +2,8 @@ extension StateMachine {
     var submitted: Submitted {
         var submitted = Submitted()
         submitted.collectives = nextToStart + UInt64(pending.count)
-        for (slot, peer) in peers.enumerated() {
-            let lane = ExecutorSettings.lanes + 2 * slot
+        for (position, peer) in peers.enumerated() {
+            let lane = ExecutorSettings.lanes + 2 * position
             let count = Submitted.Transfers(sent: submittedTransfers(lane), received: submittedTransfers(lane + 1))
             if count.sent + count.received > 0 { submitted.transfers[peer] = count }
         }
@@ -18,9 +18,9 @@ extension StateMachine {
     /// Ends, as failed, the transfers whose other end no rank has begun, and none will. Nothing of theirs has moved.
     /// - Parameter submitted: of every rank, by rank.
     mutating func endUnmatched(_ submitted: [Submitted]) {
-        for (slot, peer) in peers.enumerated() {
+        for (position, peer) in peers.enumerated() {
             let theirs = submitted[peer].transfers[rank]
-            let lane = ExecutorSettings.lanes + 2 * slot
+            let lane = ExecutorSettings.lanes + 2 * position
             endTransfers(lane, from: theirs?.received ?? 0)
             endTransfers(lane + 1, from: theirs?.sent ?? 0)
         }

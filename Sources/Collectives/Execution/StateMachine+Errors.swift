@@ -1,6 +1,6 @@
 import Fabric
 
-/// What can go wrong, and how it is told.
+/// What can go wrong, and in which words.
 extension StateMachine {
     /// How many times longer a patient step waits; see `Step`.
     private static var patience: UInt64 { 10 }
@@ -31,7 +31,7 @@ extension StateMachine {
     /// See `Executor.longWait`.
     func longWait(at now: FabricInstant, milliseconds: UInt64, isAwaited: (Int) -> Bool) -> AwaitedPeer? {
         var first: AwaitedPeer?
-        for lane in lanes.indices where lanes[lane].isActive && lanes[lane].onlySlot < 0 && lanes[lane].phase != .behindPrevious {
+        for lane in lanes.indices where lanes[lane].isActive && lanes[lane].onlyPeer < 0 && lanes[lane].phase != .behindPrevious {
             guard lanes[lane].progress == lanes[lane].seenProgress, now.since(lanes[lane].seenAt) / 1_000_000 >= milliseconds,
                 lanes[lane].step < lanes[lane].stepCount, lanes[lane].isBeforeMessage,
                 let peer = lanes[lane].step(at: lanes[lane].step).receive
@@ -39,10 +39,10 @@ extension StateMachine {
             if let known = first, known.number < lanes[lane].sequence { continue }
             first = AwaitedPeer(peer: peer, number: lanes[lane].sequence, operation: name(of: lane))
         }
-        // Who waits for one after it waits for it: that peer has not begun the later one either.
+        // A caller that waits for a later one waits for it, too: that peer has not begun the later one either.
         guard let first else { return nil }
         let isBehind = lanes.indices.contains { lane in
-            lanes[lane].isActive && lanes[lane].onlySlot < 0 && lanes[lane].sequence >= first.number && isAwaited(lanes[lane].number)
+            lanes[lane].isActive && lanes[lane].onlyPeer < 0 && lanes[lane].sequence >= first.number && isAwaited(lanes[lane].number)
         }
         return isBehind || pending.contains { isAwaited($0.number) } ? first : nil
     }
@@ -53,8 +53,9 @@ extension StateMachine {
         let place = "at step \(lanes[lane].step) of \(lanes[lane].stepCount)"
         let slow = peers.first { peer in
             (0..<lanes[lane].channels).contains { channel in
-                let slot = Int(slots[peer])
-                return links[lanes[lane].link(slot, channel: channel)].lastTicket > completed[slot * settings.channelsPerPeer + channel]
+                let position = Int(positions[peer])
+                return links[lanes[lane].link(position, channel: channel)].lastTicket
+                    > completed[position * settings.channelsPerPeer + channel]
             }
         }
         if lanes[lane].phase == .behindPrevious {

@@ -37,11 +37,11 @@ extension StateMachine {
     }
 
     func transferLane(of operation: Operation) -> Int {
-        guard let peer = operation.collective.peer, 0..<worldSize ~= peer, slots[peer] >= 0 else {
+        guard let peer = operation.collective.peer, 0..<worldSize ~= peer, positions[peer] >= 0 else {
             invariantFailure("a transfer's other rank is a connected peer")
         }
         let isSend = operation.collective == .send(to: peer)
-        return ExecutorSettings.lanes + 2 * Int(slots[peer]) + (isSend ? 0 : 1)
+        return ExecutorSettings.lanes + 2 * Int(positions[peer]) + (isSend ? 0 : 1)
     }
 
     @inline(__always)

@@ -30,14 +30,14 @@ extension StateMachine {
     }
 
     private mutating func handleCompletion(_ channel: Channel, _ ticket: UInt64) {
-        let slot = Int(slots[channel.peer])
-        guard slot >= 0 else { return }
-        let queue = slot * settings.channelsPerPeer + channel.index
+        let position = Int(positions[channel.peer])
+        guard position >= 0 else { return }
+        let queue = position * settings.channelsPerPeer + channel.index
         let before = completed[queue]
         completed[queue] = ticket
-        for lane in 0..<ExecutorSettings.lanes { complete(lane, lanes[lane].link(slot, channel: channel.index), before, ticket) }
+        for lane in 0..<ExecutorSettings.lanes { complete(lane, lanes[lane].link(position, channel: channel.index), before, ticket) }
         guard channel.index == 0 else { return }
-        let first = ExecutorSettings.lanes + 2 * slot
+        let first = ExecutorSettings.lanes + 2 * position
         complete(first, lanes[first].firstLink, before, ticket)
         complete(first + 1, lanes[first + 1].firstLink, before, ticket)
     }
@@ -54,20 +54,20 @@ extension StateMachine {
     }
 
     private mutating func handleArrival(_ channel: Channel, _ rawValue: UInt32) {
-        let slot = Int(slots[channel.peer])
-        guard slot >= 0 else { return }
+        let position = Int(positions[channel.peer])
+        guard position >= 0 else { return }
         guard let immediate = Immediate(rawValue: rawValue), immediate.epoch == settings.epoch & 3 || isMutated(.ignoredEpoch) else {
             return fail(stray(channel, rawValue))
         }
         let lane =
             switch immediate.kind {
             case .collective: Int(immediate.operation) % ExecutorSettings.lanes
-            case .toSender: ExecutorSettings.lanes + 2 * slot
-            case .toReceiver: ExecutorSettings.lanes + 2 * slot + 1
+            case .toSender: ExecutorSettings.lanes + 2 * position
+            case .toReceiver: ExecutorSettings.lanes + 2 * position + 1
             }
         let state = unsafe lanes.address(of: lane)
         guard unsafe channel.index < state.pointee.channels else { return fail(stray(channel, rawValue)) }
-        let link = unsafe links.address(of: state.pointee.link(slot, channel: channel.index))
+        let link = unsafe links.address(of: state.pointee.link(position, channel: channel.index))
         unsafe bringToPresent(link, of: state)
         let isPresent = unsafe UInt64(immediate.operation) == state.pointee.sequence % Immediate.operations
         let number = unsafe isPresent ? link.pointee.arrived : link.pointee.earlyArrived
@@ -178,7 +178,7 @@ extension StateMachine {
     }
 
     private func peer(of link: Int, _ lane: Int) -> Int {
-        peers[lanes[lane].onlySlot < 0 ? (link - lanes[lane].firstLink) / lanes[lane].channels : lanes[lane].onlySlot]
+        peers[lanes[lane].onlyPeer < 0 ? (link - lanes[lane].firstLink) / lanes[lane].channels : lanes[lane].onlyPeer]
     }
 
     /// Makes the link's counts those of the lane's operation.

@@ -24,18 +24,18 @@ struct StateMachine: ~Copyable {
     let rank: Int
     let worldSize: Int
     let layout: ReceiveBuffers
-    /// Connected ranks; the place in this list is the peer's slot. -1 in `slots` for the others.
+    /// Connected ranks; `positions` says where in this list a rank is.
     let peers: [Int]
-    let slots: PeerSlots
+    let positions: PeerPositions
     /// Writes that a channel may hold before one has completed.
     let writeDepth: UInt64
     /// The source of a write is free as soon as the fabric has it.
     @usableFromInline let writesCompleteAtOnce: Bool
-    /// By number; the first is the receive buffers.
+    /// By number; the first holds the receive buffers.
     var buffers: [Buffer]
     let lanes: FixedArray<Lane>
     let links: FixedArray<Link>
-    /// By slot and channel: the ticket of the last write, which the fabric will give it, and of the last that has completed.
+    /// By position and channel: the ticket of the last write, which the fabric will give it, and of the last that has completed.
     let posted: FixedArray<UInt64>
     let completed: FixedArray<UInt64>
     /// A write that stands for none.
@@ -67,9 +67,9 @@ struct StateMachine: ~Copyable {
     @safe
     struct Buffer {
         var region: Region
-        /// By slot.
+        /// By position.
         var remotes: [RemoteRegion?]
-        /// Where this process sees the peers' memory, by slot.
+        /// Where this process sees the peers' memory, by position.
         var mapped: [UnsafeMutableRawPointer?]
 
         init(_ region: Region, peers: Int) {
@@ -87,7 +87,7 @@ struct StateMachine: ~Copyable {
         worldSize = settings.worldSize
         layout = settings.receiveBuffers
         self.peers = peers
-        slots = PeerSlots(peers, worldSize: settings.worldSize)
+        positions = PeerPositions(peers, worldSize: settings.worldSize)
         buffers = [Buffer(receiveBuffers, peers: peers.count)]
         posted = FixedArray(Array(repeating: 0, count: peers.count * settings.channelsPerPeer))
         completed = FixedArray(Array(repeating: 0, count: peers.count * settings.channelsPerPeer))
@@ -110,12 +110,13 @@ struct StateMachine: ~Copyable {
         let collectives = (0..<count).map {
             Lane(
                 sequence: UInt64($0), stride: UInt64(count), channel: $0 % settings.channelsPerPeer, channels: settings.channelsPerPeer,
-                firstLink: $0 * peers * settings.channelsPerPeer, onlySlot: -1,
+                firstLink: $0 * peers * settings.channelsPerPeer, onlyPeer: -1,
                 kind: .collective, idle: idle, filler: filler)
         }
         let transfers = (0..<2 * peers).map {
             Lane(
-                sequence: 0, stride: 1, channel: 0, channels: 1, firstLink: count * peers * settings.channelsPerPeer + $0, onlySlot: $0 / 2,
+                sequence: 0, stride: 1, channel: 0, channels: 1, firstLink: count * peers * settings.channelsPerPeer + $0,
+                onlyPeer: $0 / 2,
                 kind: $0 % 2 == 0 ? .toSender : .toReceiver,
                 idle: idle, filler: filler)
         }
@@ -226,12 +227,12 @@ struct StateMachine: ~Copyable {
     /// See `Executor.currentOperation`.
     var currentOperation: String {
         // Transfers have no place in the order of collectives: they come last.
-        func place(_ lane: Int) -> UInt64 { lanes[lane].onlySlot < 0 ? lanes[lane].sequence : .max }
+        func place(_ lane: Int) -> UInt64 { lanes[lane].onlyPeer < 0 ? lanes[lane].sequence : .max }
         if let lane = lanes.indices.filter({ lanes[$0].isActive }).min(by: { place($0) < place($1) }) { return name(of: lane) }
         return lastFinished.map { "after \($0.operation.name(sequence: $0.sequence))" } ?? "before the first operation"
     }
 
-    /// Ends everything in flight with `error`.
+    /// Ends everything in flight with `error`; the first one counts.
     mutating func fail(_ error: CollectiveError) {
         guard !hasFailed else { return }
         failure = error
@@ -249,6 +250,7 @@ struct StateMachine: ~Copyable {
         outbox.removeAll()
     }
 
+    /// Ends an operation that had no lane.
     mutating func failUnbegun(_ waiting: Waiting) {
         finished.append(Finished(number: waiting.number, isFailed: true, record: waiting.record))
     }

@@ -33,7 +33,7 @@ extension SharedMemoryFabric {
             slots[peer] = self.peers.count
             self.peers.append(opened)
             for channel in 0..<channelsPerPeer {
-                lanes.append(
+                channels.append(
                     writer: opened.control.writer(rank: rank, channel: channel), bell: opened.control.bell,
                     reader: control.reader(rank: peer, channel: channel))
             }

@@ -1,7 +1,7 @@
 internal import CPlatform
 public import Fabric
 
-// SAFETY (whole file): lanes are places in the fabric's own table.
+// SAFETY (whole file): channels are places in the fabric's own table.
 /// Waiting, and how peers leave.
 extension SharedMemoryFabric: DescriptorWaiting {
     public mutating func wait(until deadline: FabricInstant) {
@@ -33,13 +33,15 @@ extension SharedMemoryFabric: DescriptorWaiting {
     public var longestSleepMilliseconds: UInt64 { isSleepFenced ? livenessIntervalMilliseconds : 1 }
 
     @inline(__always)
-    public mutating func isAwaited() -> Bool { lanes.unreportedCount > 0 || lanes.isAnyReady || leaving > 0 || control.bell.takeRing() }
+    public mutating func isAwaited() -> Bool {
+        channels.unreportedCount > 0 || channels.isAnyReady || leaving > 0 || control.bell.takeRing()
+    }
 
     public mutating func prepareToSleep() -> Bool {
-        guard lanes.unreportedCount == 0, leaving == 0, control.bell.prepareToSleep() else { return false }
+        guard channels.unreportedCount == 0, leaving == 0, control.bell.prepareToSleep() else { return false }
         // A writer may rely on this instead of a fence of its own. Where it cannot be had, what is missed is missed for a millisecond.
         isSleepFenced = platform_fence_all() != 0
-        if lanes.isAnyReady {
+        if channels.isAnyReady {
             control.bell.rise()
             return false
         }
@@ -63,9 +65,9 @@ extension SharedMemoryFabric: DescriptorWaiting {
     }
 
     /// A peer's last word. Its other channels may hold more, so it is reported when they are empty.
-    mutating func takeLeave(of lane: Int, _ cause: FabricError.Cause) -> FabricEvent? {
-        let slot = lane / channelsPerPeer
-        unsafe lanes[lane].pointee.reader.advance()
+    mutating func takeLeave(of row: Int, _ cause: FabricError.Cause) -> FabricEvent? {
+        let slot = row / channelsPerPeer
+        unsafe channels[row].pointee.reader.advance()
         let rank = peers[slot].rank
         let detail = cause == .peerDied ? "it went without taking leave: the process ended, or gave this rank up" : "it left"
         let error = FabricError(cause, during: .receive, peer: rank, detail: detail, remedy: cause == .peerDied ? "see its own output" : "")
@@ -84,7 +86,7 @@ extension SharedMemoryFabric: DescriptorWaiting {
         for slot in peers.indices {
             guard case .leaving(let error) = peers[slot].status else { continue }
             let own = slot * channelsPerPeer..<(slot + 1) * channelsPerPeer
-            if own.contains(where: { unsafe lanes[$0].pointee.reader.isReady }) { continue }
+            if own.contains(where: { unsafe channels[$0].pointee.reader.isReady }) { continue }
             return end(slot, error)
         }
         return nil
@@ -92,8 +94,8 @@ extension SharedMemoryFabric: DescriptorWaiting {
 
     /// An arrival that no fabric of ours writes: the peer fails, and nothing of it is believed any more.
     @inline(never)
-    mutating func failForNonsense(_ lane: Int, _ what: String) -> FabricEvent? {
-        let (slot, channel) = lane.quotientAndRemainder(dividingBy: channelsPerPeer)
+    mutating func failForNonsense(_ row: Int, _ what: String) -> FabricEvent? {
+        let (slot, channel) = row.quotientAndRemainder(dividingBy: channelsPerPeer)
         if case .open = peers[slot].status { leaving += 1 }
         return end(
             slot,
@@ -105,7 +107,7 @@ extension SharedMemoryFabric: DescriptorWaiting {
     private mutating func end(_ slot: Int, _ error: FabricError) -> FabricEvent {
         leaving -= 1
         peers[slot].status = .gone(error.cause)
-        for channel in 0..<channelsPerPeer { lanes.silence(slot * channelsPerPeer + channel) }
+        for channel in 0..<channelsPerPeer { channels.silence(slot * channelsPerPeer + channel) }
         return error.cause == .peerClosed ? .closed(peer: peers[slot].rank) : .failure(error)
     }
 
@@ -118,8 +120,8 @@ extension SharedMemoryFabric: DescriptorWaiting {
 
     /// Says to every peer that is still there that we leave; the rings keep room for it.
     func takeLeave(_ kind: ArrivalEntry.Kind) {
-        for slot in peers.indices where unsafe lanes[slot * channelsPerPeer].pointee.isOpen {
-            unsafe lanes[slot * channelsPerPeer].pointee.writer.push(kind, immediate: 0)
+        for slot in peers.indices where unsafe channels[slot * channelsPerPeer].pointee.isOpen {
+            unsafe channels[slot * channelsPerPeer].pointee.writer.push(kind, immediate: 0)
             peers[slot].control.bell.ring()
         }
     }

@@ -35,14 +35,14 @@ public struct SharedMemoryFabric: Fabric, ~Copyable {
     /// Slot of each rank, -1 where it is not connected.
     var slots: [Int]
     /// Every channel to every slot: slot x channelsPerPeer + channel.
-    var lanes: LaneTable
+    var channels: ChannelTable
     /// Our regions and the peers', by identifier; nil once given back. Identifiers are never reused.
     var regions: [LentMemory?] = []
     var attachments: [SharedMapping?] = []
     /// The same for the data path.
     var regionMemory: [MappedMemory] = []
     var attachedMemory: [MappedMemory] = []
-    /// The lane at which `poll` begins.
+    /// The channel at which `poll` begins.
     var cursor = 0
     /// Whether writes have been posted since the sleepers among the peers were last woken.
     var owesWake = false
@@ -87,7 +87,7 @@ public struct SharedMemoryFabric: Fabric, ~Copyable {
             pipe: configuration.sleepsOnDescriptor ? try WakePipe() : nil)
         self.control = control
         self.configuration = configuration
-        lanes = LaneTable(capacity: (configuration.worldSize - 1) * configuration.channelsPerPeer)
+        channels = ChannelTable(capacity: (configuration.worldSize - 1) * configuration.channelsPerPeer)
         rank = configuration.rank
         worldSize = configuration.worldSize
         channelsPerPeer = configuration.channelsPerPeer

@@ -1,6 +1,6 @@
 /// The place of each rank in a list of peers, -1 for those that are not in it. A list of few, as in a simulated ring of thousands, is searched: a table for
 /// all ranks would be a page of memory a rank.
-struct PeerSlots {
+struct PeerPositions {
     let table: FixedArray<Int32>
     let isTable: Bool
 
@@ -13,14 +13,14 @@ struct PeerSlots {
             table = FixedArray(peers.map { Int32($0) })
             return
         }
-        var slots = Array(repeating: Int32(-1), count: worldSize)
-        for (slot, peer) in peers.enumerated() { slots[peer] = Int32(slot) }
-        table = FixedArray(slots)
+        var positions = Array(repeating: Int32(-1), count: worldSize)
+        for (position, peer) in peers.enumerated() { positions[peer] = Int32(position) }
+        table = FixedArray(positions)
     }
 
     subscript(peer: Int) -> Int32 {
         if isTable { return table[peer] }
-        for slot in table.indices where Int(table[slot]) == peer { return Int32(truncatingIfNeeded: slot) }
+        for position in table.indices where Int(table[position]) == peer { return Int32(truncatingIfNeeded: position) }
         return -1
     }
 }
