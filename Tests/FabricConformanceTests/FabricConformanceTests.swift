@@ -6,7 +6,7 @@ import VerbsFabric
 /// The contract of a fabric, promise by promise; every fabric runs all of them.
 enum Promise: String, CaseIterable, Sendable {
     case order, pressure, bounds, regions, death, close, wait
-    case chains, registered, addresses
+    case chains, registered, pooled, addresses
 
     var check: any ConformanceCheck {
         switch self {
@@ -19,6 +19,7 @@ enum Promise: String, CaseIterable, Sendable {
         case .wait: WaitCheck()
         case .chains: ChainsCheck()
         case .registered: RegisteredCheck()
+        case .pooled: RegisteredCheck(isPooled: true)
         case .addresses: AddressesCheck()
         }
     }

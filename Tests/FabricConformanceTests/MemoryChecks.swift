@@ -1,5 +1,6 @@
 import Fabric
 import Foundation
+import SharedMemoryFabric
 
 // SAFETY (whole file): regions live until the fabric's end, and lent memory until the check's; each byte is touched by one side at a time,
 // as the contract of arrivals and completions says.
@@ -61,18 +62,26 @@ struct ChainsCheck: ConformanceCheck {
 }
 
 /// Memory of the caller's own, where a fabric takes it: data leaves from it and arrives in it, at any alignment; its bounds hold; and after
-/// `release` it is the caller's alone again.
+/// `release` it is the caller's alone again. Memory of a file every fabric of real ranks takes, and the region alone keeps it mapped.
 struct RegisteredCheck: ConformanceCheck {
     let worldSize = 2
+    var isPooled = false
     static let byteCount = 10_001
 
     func run<F: Fabric & ~Copyable>(_ fabric: inout F, in world: World) throws {
-        let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: Self.byteCount + 64, alignment: 4096)
-        defer { unsafe memory.deallocate() }
+        var mapping = isPooled ? try SharedMapping.allocate(byteCount: Self.byteCount + 64) : nil
+        weak let keeper = mapping
+        let memory =
+            unsafe mapping.map { unsafe UnsafeMutableRawBufferPointer(start: $0.base, count: Self.byteCount + 64) }
+            ?? .allocate(byteCount: Self.byteCount + 64, alignment: 4096)
+        defer { if !isPooled { unsafe memory.deallocate() } }
         unsafe memory.initializeMemory(as: UInt8.self, repeating: 0xEE)
-        let start = 3 + fabric.rank
+        let start = isPooled ? 0 : 3 + fabric.rank
         let lent = unsafe memory.baseAddress! + start
-        guard let region = unsafe try fabric.register(LentMemory(lent, byteCount: Self.byteCount)) else { return }
+        let registered = unsafe try fabric.register(
+            mapping?.lent(byteCount: Self.byteCount) ?? LentMemory(lent, byteCount: Self.byteCount))
+        guard let region = registered else { return try demand(!isPooled || fabric.name == "simulated", "memory of a file was refused") }
+        mapping = nil
         try demand(unsafe region.base == lent && region.byteCount == Self.byteCount, "the region is the memory that was lent")
         let descriptors = try world.gather(fabric.descriptor(of: region), label: "lent", rank: fabric.rank)
         let peer = 1 - fabric.rank
@@ -111,6 +120,7 @@ struct RegisteredCheck: ConformanceCheck {
         fabric.detach(remote)
         try world.barrier("detached", rank: fabric.rank)
         fabric.release(region)
+        if isPooled { return try demand(keeper == nil, "the region has gone, and its memory is still kept") }
         try demand(unsafe memory[start + half] == UInt8(truncatingIfNeeded: peer), "the memory outlives its region")
     }
 }

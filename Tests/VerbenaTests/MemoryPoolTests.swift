@@ -40,10 +40,11 @@ import Testing
             let ofHalf = try half.allocate(Int64.self, count: capacity)
             let callers = unsafe try half.register(memory)
             for communicator in [half, crossing, world, half] {
-                for exercise in Exercise.all(world: communicator.worldSize, count: Self.count) {
-                    for (input, output) in [(ofWorld, ofHalf), (ofHalf, ofWorld), (callers, ofWorld), (ofHalf, callers)] {
-                        try exercise.run(communicator, input, output) { try communicator.perform($0, $1, into: $2, count: $3) }
-                    }
+                for (turn, exercise) in Exercise.all(world: communicator.worldSize, count: Self.count).enumerated() {
+                    let (input, output) = [(ofWorld, ofHalf), (ofHalf, ofWorld), (callers, ofWorld), (ofHalf, callers)][turn % 4]
+                    try exercise.run(communicator, input, output) { try communicator.perform($0, $1, into: $2, count: $3) }
+                }
+                for exercise in Exercise.all(world: communicator.worldSize, count: 5).prefix(7) {
                     try exercise.run(communicator, ofHalf, callers) { try communicator.start($0, $1, into: $2, count: $3).wait() }
                 }
             }
@@ -87,11 +88,14 @@ import Testing
             let callers = unsafe try world.register(memory)
             unsafe whole.elements.update(repeating: -3)
             let (first, second, third) = (whole[17..<17 + capacity], whole[(17 + capacity)...][..<capacity], callers[7...][..<capacity])
-            for exercise in Exercise.all(world: 4, count: Self.count) {
-                for (input, output) in [(first, second), (second, third), (third, first)] {
-                    try exercise.run(world, input, output) { try world.perform($0, $1, into: $2, count: $3) }
-                    try exercise.run(world, input, output) { try world.perform($0, $1.raw, into: $2?.raw, count: $3) }
-                    try exercise.run(world, input, output) { try world.start($0, $1, into: $2, count: $3).wait() }
+            for (turn, exercise) in Exercise.all(world: 4, count: Self.count).enumerated() {
+                let (input, output) = [(first, second), (second, third), (third, first)][turn % 3]
+                try exercise.run(world, input, output) { collective, input, output, count in
+                    switch turn / 3 % 3 {
+                    case 0: try world.perform(collective, input, into: output, count: count)
+                    case 1: try world.perform(collective, input.raw, into: output?.raw, count: count)
+                    default: try world.start(collective, input, into: output, count: count).wait()
+                    }
                 }
             }
             guard unsafe whole.elements[..<17].allSatisfy({ $0 == -3 }),
