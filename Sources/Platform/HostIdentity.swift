@@ -13,7 +13,7 @@ package struct HostIdentity: Codable, Equatable, Sendable {
     package static func current() -> HostIdentity {
         let boot = (try? String(contentsOfFile: "/proc/sys/kernel/random/boot_id", encoding: .utf8)) ?? ""
         var processes = (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/ns/pid")) ?? ""
-        // In a new namespace under an old /proc: who has the same /proc opens peers by the numbers that it has for them.
+        // In a new namespace under an old /proc: processes that share this /proc open each other by its numbers.
         if platform_proc_number() != getpid() {
             processes += "/" + ((try? FileManager.default.attributesOfItem(atPath: "/proc")[.systemNumber]).map { "\($0)" } ?? "")
         }

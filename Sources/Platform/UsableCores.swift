@@ -16,7 +16,7 @@ public struct UsableCores: Sendable, Equatable, Codable {
     /// Those of this process; of the calling thread, as far as the mask goes.
     package static func ofThisProcess(_ groups: ControlGroups = .ofThisProcess()) -> UsableCores {
         var words = [UInt64](repeating: 0, count: maxWords)
-        // SAFETY: the pointer to the array is used during the call only, which writes as many words as it is told.
+        // SAFETY: the pointer to the array is used during the call only, which writes no more words than the array has.
         let known = unsafe platform_usable_cores(&words, Int32(maxWords))
         let mask = known > 0 ? Array(words.prefix(Int(known))) : Self.first(ProcessInfo.processInfo.activeProcessorCount)
         return UsableCores(mask: mask, quotas: groups.quotas)

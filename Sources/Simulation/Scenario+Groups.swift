@@ -34,15 +34,15 @@ extension Scenario {
     /// Ranks by colour, each list in the order of the keys; some ranks may have no colour.
     private func drawMembers(_ random: inout SeededRandom) -> [[Int]] {
         let (kind, colours, order) = (random.below(4), random.within(1...Self.maxColours - 1), random.below(3))
-        let perMachine = world.ranksPerNode
+        let perNode = world.ranksPerNode
         var members = Array(repeating: [Int](), count: Self.maxColours)
         var keys: [Int] = []
         for rank in 0..<worldSize {
             let any = random.below(1 << 20)
             let colour =
                 switch kind {
-                case 0: rank / perMachine  // A node's ranks.
-                case 1: rank % perMachine  // One of each node.
+                case 0: rank / perNode  // A node's ranks.
+                case 1: rank % perNode  // One of each node.
                 case 2: any % colours
                 default: any % (colours + 1)  // The last: none.
                 }

@@ -9,9 +9,9 @@ extension Scenario {
         let ranks = limits.ranks ?? drawn
         var world = SimulationOptions(seed: random.next(), worldSize: ranks)
         Self.drawWorld(&world, &random, limits: limits)
-        let perMachine = world.ranksPerNode
+        let perNode = world.ranksPerNode
         var settings = ExecutorSettings(
-            topology: Topology(nodeOfRank: (0..<ranks).map { $0 / perMachine }), epoch: UInt32(1 + random.below(5)),
+            topology: Topology(nodeOfRank: (0..<ranks).map { $0 / perNode }), epoch: UInt32(1 + random.below(5)),
             channelsPerPeer: world.channelsPerPeer, stallMilliseconds: 3000)
         settings.simulation = SimulationHook()
         settings.chunks = random.within(2...6)

@@ -45,7 +45,7 @@ public struct SimulationCheck: Sendable {
     private static let maxFindings = 5
 
     /// Runs every seed of the range, on so many threads.
-    /// - Parameter willBegin: is told of each seed before its world begins, by the thread that runs it: all that is known of one that traps.
+    /// - Parameter willBegin: called with each seed before its world begins, on the thread that runs it: the only trace of a seed that traps.
     public func run(seeds: ClosedRange<UInt64>, threads: Int, willBegin: @Sendable (UInt64) -> Void = { _ in }) -> Summary {
         let next = Atomic<UInt64>(seeds.lowerBound)
         let summary = Mutex(Summary())

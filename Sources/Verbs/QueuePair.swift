@@ -27,7 +27,7 @@ public final class QueuePair {
     ///   - connection: resolved, or that of a request; neither connected nor accepted yet.
     ///   - part: of the completion queue, below its `parts`.
     ///   - sends: that may be posted and not yet be completed; likewise `receives`.
-    ///   - inlineByteCount: what is wanted, of which `grantedInlineByteCount` says how much there is; a device that cannot gives none.
+    ///   - inlineByteCount: what is wanted; a device that cannot gives none.
     /// - Throws: `.resource` where the device takes no such depths.
     public init(
         on connection: Connection, domain: ProtectionDomain, completions: CompletionQueue, part: Int = 0, sends: Int, receives: Int,
@@ -77,26 +77,6 @@ public final class QueuePair {
         unsafe attributes.cap.max_recv_sge = 1
         unsafe attributes.cap.max_inline_data = UInt32(clamping: inlineByteCount)
         return unsafe attributes
-    }
-
-    /// The most bytes up to `wanted` that the device copies as they are posted, found by making queue pairs: devices refuse what is too
-    /// much instead of giving less. In steps of 64 bytes below what is wanted; one pair where all of it is granted, at most 6 others.
-    public static func grantedInlineByteCount(_ wanted: Int, domain: ProtectionDomain, completions: CompletionQueue, part: Int = 0) -> Int {
-        func isGranted(_ byteCount: Int) -> Bool {
-            var attributes = unsafe attributes(completions, part, (1, 1), byteCount)
-            // SAFETY: the pair lives within this function; domain and queue are the caller's.
-            guard let pair = unsafe ibv_create_qp(domain.raw, &attributes) else { return false }
-            _ = unsafe ibv_destroy_qp(pair)
-            return true
-        }
-        if wanted <= 0 || isGranted(wanted) { return max(0, wanted) }
-        let step = 64
-        var (granted, refused) = (0, (wanted + step - 1) / step)
-        while refused - granted > 1 {
-            let middle = (granted + refused) / 2
-            if isGranted(middle * step) { granted = middle } else { refused = middle }
-        }
-        return granted * step
     }
 
     /// What the device calls it in its events.

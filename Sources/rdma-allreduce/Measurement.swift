@@ -9,7 +9,6 @@ struct Method: Equatable {
     var checks = 1
     var timeOf = TimeOf.average
     var isDirty = false
-    var wantsPercentiles = false
     var wantsStragglers = false
     var wantsIterations = false
     var skippedIterations = 0
@@ -18,7 +17,7 @@ struct Method: Equatable {
     /// Whether the input is written anew before each call.
     var rewrites: Bool { isDirty || wantsStragglers }
     /// Whether the clock is read around each call instead of once around all of them.
-    var timesSingleCalls: Bool { rewrites || wantsPercentiles || wantsIterations }
+    var timesSingleCalls: Bool { rewrites || wantsIterations }
 }
 
 enum Place { case outOfPlace, inPlace }
@@ -80,7 +79,7 @@ struct Measurement<E: Measurable> {
         for _ in 0..<iterations { try perform(call, count: count) }
     }
 
-    /// What an iteration comes to where it is one blocking collective and nothing else.
+    /// The iteration, where it is one blocking collective and nothing else.
     private func soleCall(_ place: Place, count: Int) -> SoleCall? {
         let copies = place == .inPlace && kind.copiesInPlace
         guard targets.count == 1, !copies, let collective = kind.collective(root: pattern.root) else { return nil }
@@ -185,9 +184,7 @@ struct Measurement<E: Measurable> {
         }
         let average = Double(calls.reduce(0, +)) / 1e3 / operationCount
         var timing = RankTiming(microseconds: average)
-        let times = calls.map { Double($0) / 1e3 / Double(method.aggregated) }
-        if method.wantsPercentiles { timing.calls = Percentiles.thinned(times) }
-        if method.wantsIterations { timing.iterations = times }
+        if method.wantsIterations { timing.iterations = calls.map { Double($0) / 1e3 / Double(method.aggregated) } }
         if method.wantsStragglers {
             let iterations = Double(method.iterations)
             timing.phases = .init(work: Double(work) / 1e3 / iterations, wait: Double(wait) / 1e3 / iterations, call: average)
@@ -204,7 +201,6 @@ struct Measurement<E: Measurable> {
         return Sample(
             microseconds: microseconds, algorithmBandwidth: bandwidth, busBandwidth: bandwidth * kind.busFactor(ranks: ranks),
             wrong: method.checks == 0 ? nil : all.reduce(0) { $0 + $1.wrong },
-            percentiles: method.wantsPercentiles ? Percentiles(all.flatMap { $0.calls ?? [] }) : nil,
             stragglers: method.wantsStragglers ? Stragglers(all.compactMap(\.phases)) : nil,
             iterations: method.wantsIterations ? IterationTimes(all.map { $0.iterations ?? [] }, skipping: method.skippedIterations) : nil)
     }

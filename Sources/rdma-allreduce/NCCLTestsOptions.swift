@@ -1,7 +1,7 @@
 import ArgumentParser
 
-/// The options of nccl-tests that ask for what there is no choice of here. The values that come to what is done anyway are taken, so that
-/// published command lines run as they are; any other is refused with the reason.
+/// The options of nccl-tests that have one value here. A command line that gives this value runs as it is; another value is refused with the
+/// reason.
 struct NCCLTestsOptions: ParsableArguments {
     @Option(
         name: [.customShort("g", allowingJoined: true), .customLong("ngpus")], parsing: .unconditional, help: "1: a rank is a process.")

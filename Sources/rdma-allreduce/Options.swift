@@ -42,12 +42,12 @@ struct SubjectOptions: ParsableArguments {
 struct SizeOptions: ParsableArguments {
     @Option(
         name: [.customShort("b", allowingJoined: true), .customLong("minbytes")], parsing: .unconditional,
-        help: "Least size in bytes, such as 8, 64K, 0.5G or 1MiB.")
+        help: "Minimum size in bytes, such as 8, 64K, 0.5G or 1MiB.")
     var least = ByteCount(32 << 20)
 
     @Option(
         name: [.customShort("e", allowingJoined: true), .customLong("maxbytes")], parsing: .unconditional,
-        help: "Most size in bytes. (default: 32M, or the least size if that is larger)")
+        help: "Maximum size in bytes. (default: 32M, or the minimum size if that is larger)")
     var most: ByteCount?
 
     @Option(
@@ -92,22 +92,22 @@ struct TimingOptions: ParsableArguments {
 
     @Option(
         name: [.customShort("a", allowingJoined: true), .customLong("average")], parsing: .unconditional,
-        help: "Whose time is shown: 0 rank 0's, 1 the average over ranks, 2 the least, 3 the most.")
+        help: "Whose time is shown: 0 rank 0's, 1 the average over ranks, 2 the minimum, 3 the maximum.")
     var timeOf = TimeOf.average
 
     @Option(
         name: [.customShort("N", allowingJoined: true), .customLong("run_cycles")], parsing: .unconditional,
-        help: "Measure and print all sizes so many times; 0 for no end.")
+        help: "How often all sizes are measured and printed; 0 for no end.")
     var cycles = 1
 
     @Option(
         name: [.customShort("K", allowingJoined: true), .customLong("per_iter_skip")], parsing: .unconditional,
-        help: "With -I 1: leave so many first iterations out of what the columns and the JSON sum up.")
+        help: "With -I 1 or --percentiles: how many first iterations the figures leave out.")
     var skippedIterations = 0
 
     @Option(
         name: [.customShort("T", allowingJoined: true), .customLong("timeout")], parsing: .unconditional,
-        help: "End the job when an operation stands still for so many seconds; 0 for the usual 600.")
+        help: "Seconds after which an operation that stands still ends the job; 0 for the usual 600.")
     var timeoutSeconds = 0
 
     @Flag(help: "Rewrite the input before each timed call, as backprop does; then a barrier. Neither is part of the time.")
@@ -129,9 +129,9 @@ struct TimingOptions: ParsableArguments {
     }
 }
 
-/// What is told of it, besides the table of nccl-tests. Every further table stands in comment lines, after the first one.
+/// What is reported besides the table of nccl-tests. Every further table stands in comment lines, after the first one.
 struct ReportOptions: ParsableArguments {
-    @Flag(help: "Also least, median, 90th, 99th percentile and most of the times of single calls, over all ranks.")
+    @Flag(help: "Also minimum, median, 95th, 99th percentile and maximum of the times of the iterations, each that of its slowest rank.")
     var percentiles = false
 
     @Flag(help: "Also what the cost model chose for each size and why, its prediction beside the measurement, and the memory it takes.")
@@ -159,7 +159,7 @@ struct ReportOptions: ParsableArguments {
     @Option(
         name: [.customShort("I", allowingJoined: true), .customLong("per_iter_timing")], parsing: .unconditional,
         help:
-            "1: times each iteration by itself, and columns with the least, the most, the 99th percentile and the variation of these times."
+            "1: times each iteration by itself, and columns with the minimum, maximum, 99th percentile and variation of these times."
     )
     var iterationColumns = ZeroOrOne.zero
 
@@ -179,6 +179,7 @@ struct ReportOptions: ParsableArguments {
     }
 
     var timestamps: Bool { timestampColumn == 1 }
-    var wantsIterations: Bool { iterationColumns == .one }
+    var showsIterations: Bool { iterationColumns == .one }
+    var wantsIterations: Bool { showsIterations || percentiles }
     var wantsMemory: Bool { explain || memory == .one }
 }

@@ -21,7 +21,7 @@ struct Plot {
     private static let bottom = 420.0
     private static let legendStep = 18.0
     private static let maxSizeLabels = 12
-    private static let gridColor = "#dddddd"
+    private static let grid = "stroke=\"#dddddd\""
     /// One for each type. The first seven differ for the colour-blind too (Okabe and Ito).
     private static let colors = [
         "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#8c564b", "#7f7f7f", "#6a3d9a", "#bcbd22", "#b2182b",
@@ -52,16 +52,13 @@ struct Plot {
 
     var svg: String {
         let height = max(480, Self.top + Self.legendStep * Double(lines.count + 1))
-        let body =
-            [
-                element("title", [:], title),
-                element("rect", ["width": "100%", "height": "100%", "fill": "white"]),
-                element("text", ["x": number(Self.left), "y": "28", "font-size": "16"], "Bus bandwidth: \(title)"),
-            ] + sizeAxis() + bandwidthAxis() + lines.indices.flatMap(drawn)
+        let title = Self.escaped(title)
         return """
-            <svg xmlns="http://www.w3.org/2000/svg" width="\(number(Self.width))" height="\(number(height))" \
-            font-family="sans-serif" font-size="12">
-            \(body.joined(separator: "\n"))
+            <svg xmlns="http://www.w3.org/2000/svg" width="\(Self.width)" height="\(height)" font-family="sans-serif" font-size="12">
+            <title>\(title)</title>
+            <rect width="100%" height="100%" fill="white"/>
+            <text x="\(Self.left)" y="28" font-size="16">Bus bandwidth: \(title)</text>
+            \((axes + lines.indices.flatMap(drawn)).joined(separator: "\n"))
             </svg>
 
             """
@@ -99,30 +96,28 @@ struct Plot {
         Self.bottom - bandwidth / (marks.last ?? 1) * (Self.bottom - Self.top)
     }
 
-    private func sizeAxis() -> [String] {
+    /// A grid of both, with their figures.
+    private var axes: [String] {
         let range = exponents
         let every = (range.count + Self.maxSizeLabels - 1) / Self.maxSizeLabels
-        let labels = range.filter { ($0 - range.lowerBound) % every == 0 }.flatMap { exponent in
+        let sizes = range.filter { ($0 - range.lowerBound) % every == 0 }.flatMap { exponent in
             let place = x(1 << exponent)
             return [
-                straight(from: (place, Self.top), to: (place, Self.bottom), ["stroke": Self.gridColor]),
+                straight(from: (place, Self.top), to: (place, Self.bottom), Self.grid),
                 text(ByteCount(1 << exponent).defaultValueDescription, at: (place, Self.bottom + 18), "middle"),
             ]
         }
-        return labels + [text("Size (bytes)", at: ((Self.left + Self.right) / 2, Self.bottom + 40), "middle")]
-    }
-
-    private func bandwidthAxis() -> [String] {
-        let labels = marks.flatMap { mark in
+        let bandwidths = marks.flatMap { mark in
             [
-                straight(from: (Self.left, y(mark)), to: (Self.right, y(mark)), ["stroke": Self.gridColor]),
+                straight(from: (Self.left, y(mark)), to: (Self.right, y(mark)), Self.grid),
                 text(String(format: "%g", mark), at: (Self.left - 8, y(mark) + 4), "end"),
             ]
         }
-        let middle = number((Self.top + Self.bottom) / 2)
-        return labels + [
-            element("text", ["transform": "translate(20 \(middle)) rotate(-90)", "text-anchor": "middle"], "Bus bandwidth (GB/s)")
+        let names = [
+            text("Size (bytes)", at: ((Self.left + Self.right) / 2, Self.bottom + 40), "middle"),
+            text("Bus bandwidth (GB/s)", at: (20, (Self.top + Self.bottom) / 2), "middle", turned: true),
         ]
+        return sizes + bandwidths + names
     }
 
     // MARK: lines
@@ -131,14 +126,14 @@ struct Plot {
     private func drawn(_ index: Int) -> [String] {
         let line = lines[index]
         let color = Self.colors[index / 2 % Self.colors.count]
-        let style = ["stroke": color, "stroke-width": "1.5", "stroke-dasharray": line.isInPlace ? "6 4" : "none"]
-        let corners = line.points.map { "\(number(x($0.bytes))),\(number(y($0.bandwidth)))" }.joined(separator: " ")
+        let style = "stroke=\"\(color)\" stroke-width=\"1.5\"" + (line.isInPlace ? " stroke-dasharray=\"6 4\"" : "")
+        let corners = line.points.map { "\(number(x($0.bytes))),\(number(y($0.bandwidth)))" }
         let dots = line.points.map {
-            element("circle", ["cx": number(x($0.bytes)), "cy": number(y($0.bandwidth)), "r": "2.5", "fill": color])
+            "<circle cx=\"\(number(x($0.bytes)))\" cy=\"\(number(y($0.bandwidth)))\" r=\"2.5\" fill=\"\(color)\"/>"
         }
         let level = Self.top + Self.legendStep * Double(index) + 8
         let edge = Self.right + 16
-        return [element("polyline", style.merging(["points": corners, "fill": "none"]) { $1 })] + dots + [
+        return ["<polyline points=\"\(corners.joined(separator: " "))\" fill=\"none\" \(style)/>"] + dots + [
             straight(from: (edge, level), to: (edge + 24, level), style),
             text("\(line.name), \(line.isInPlace ? "in place" : "out of place")", at: (edge + 30, level + 4), "start"),
         ]
@@ -146,24 +141,19 @@ struct Plot {
 
     // MARK: elements
 
-    private func straight(from start: (x: Double, y: Double), to end: (x: Double, y: Double), _ style: [String: String]) -> String {
-        let ends = ["x1": number(start.x), "y1": number(start.y), "x2": number(end.x), "y2": number(end.y)]
-        return element("line", ends.merging(style) { $1 })
+    private func straight(from start: (x: Double, y: Double), to end: (x: Double, y: Double), _ style: String) -> String {
+        "<line x1=\"\(number(start.x))\" y1=\"\(number(start.y))\" x2=\"\(number(end.x))\" y2=\"\(number(end.y))\" \(style)/>"
     }
 
-    private func text(_ text: String, at place: (x: Double, y: Double), _ anchor: String) -> String {
-        element("text", ["x": number(place.x), "y": number(place.y), "text-anchor": anchor], text)
-    }
-
-    /// Attributes in the order of their names, so that the same run gives the same file.
-    private func element(_ name: String, _ attributes: [String: String], _ text: String? = nil) -> String {
-        let pairs = attributes.sorted { $0.key < $1.key }.map { " \($0.key)=\"\(Self.escaped($0.value))\"" }.joined()
-        return text.map { "<\(name)\(pairs)>\(Self.escaped($0))</\(name)>" } ?? "<\(name)\(pairs)/>"
+    private func text(_ text: String, at place: (x: Double, y: Double), _ anchor: String, turned: Bool = false) -> String {
+        let turn = turned ? " rotate(-90)" : ""
+        return
+            "<text transform=\"translate(\(number(place.x)) \(number(place.y)))\(turn)\" text-anchor=\"\(anchor)\">\(Self.escaped(text))</text>"
     }
 
     private func number(_ value: Double) -> String { String(format: "%.1f", value) }
 
     private static func escaped(_ text: String) -> String {
-        text.replacing("&", with: "&amp;").replacing("<", with: "&lt;").replacing(">", with: "&gt;").replacing("\"", with: "&quot;")
+        text.replacing("&", with: "&amp;").replacing("<", with: "&lt;").replacing(">", with: "&gt;")
     }
 }

@@ -5,9 +5,7 @@ import Verbena
 struct RankTiming: Codable {
     var microseconds: Double
     var wrong = 0
-    /// Of single calls, where they were timed.
-    var calls: [Double]?
-    /// All of them, in order, where they are to be told apart.
+    /// Of each iteration, in order, where they are to be told apart.
     var iterations: [Double]?
     var phases: Stragglers.Phases?
 

@@ -21,10 +21,10 @@ struct RdmaAllreduce: Program {
     @OptionGroup(title: "What is measured") var subject: SubjectOptions
     @OptionGroup(title: "Sizes") var sizes: SizeOptions
     @OptionGroup(title: "How") var timing: TimingOptions
-    @OptionGroup(title: "What is told") var reports: ReportOptions
-    @OptionGroup(title: "Of nccl-tests, where there is no choice here") var neighbours: NCCLTestsOptions
+    @OptionGroup(title: "What is reported") var reports: ReportOptions
+    @OptionGroup(title: "Options of nccl-tests that have one value here") var neighbours: NCCLTestsOptions
 
-    /// What -I 1 can hold of a size.
+    /// What -I 1 and --percentiles can hold of a size.
     static let maxIterationsApart = 10_000
 
     static func main() { runProgram(RdmaAllreduce.self) }
@@ -35,9 +35,11 @@ struct RdmaAllreduce: Program {
             if subject.algorithm != nil { throw ValidationError("--algorithm: sendrecv has none to choose from; leave it out") }
             if reports.explain { throw ValidationError("--explain: nothing is chosen for sendrecv; give another --collective") }
         }
-        if timing.skippedIterations > 0, !reports.wantsIterations { throw ValidationError("-K: it says what -I 1 leaves out; give -I 1") }
+        if timing.skippedIterations > 0, !reports.wantsIterations {
+            throw ValidationError("-K: it says what -I 1 and --percentiles leave out; give one of them")
+        }
         if reports.wantsIterations, timing.iterations > Self.maxIterationsApart {
-            throw ValidationError("-I 1 with -n \(timing.iterations): give at most -n \(Self.maxIterationsApart)")
+            throw ValidationError("-I 1 or --percentiles with -n \(timing.iterations): give at most -n \(Self.maxIterationsApart)")
         }
         if kind == .barrier, reports.plot != nil { throw ValidationError("--plot: a barrier has no bandwidth; give another --collective") }
     }
@@ -98,7 +100,7 @@ struct RdmaAllreduce: Program {
                         let row = try self.row(measurement, count: count)
                         // Nothing is said of all rows where there is no last one.
                         if timing.cycles > 0 { rows.append(row) }
-                        try sayOnce(communicator) { Table.row(row) }
+                        try sayOnce(communicator) { Table.row(row, iterationsApart: reports.showsIterations) }
                     }
                     cycle += 1
                 } while timing.cycles == 0 || cycle < timing.cycles
@@ -144,7 +146,7 @@ extension RdmaAllreduce {
     var method: Method {
         Method(
             iterations: timing.iterations, warmups: timing.warmups, aggregated: timing.aggregated, checks: timing.checks,
-            timeOf: timing.timeOf, isDirty: timing.dirty, wantsPercentiles: reports.percentiles, wantsStragglers: reports.stragglers,
+            timeOf: timing.timeOf, isDirty: timing.dirty, wantsStragglers: reports.stragglers,
             wantsIterations: reports.wantsIterations, skippedIterations: timing.skippedIterations,
             algorithm: subject.algorithm)
     }
@@ -165,7 +167,7 @@ extension RdmaAllreduce {
         let config = Report.Config(
             minimumBytes: sizes.least.value, maximumBytes: sizes.maxBytes, stepFactor: sizes.factor,
             stepBytes: sizes.factor == nil ? sizes.step.value : nil, warmupIters: timing.warmups, iterations: timing.iterations,
-            aggregatedIterations: timing.aggregated, validation: timing.checks, perIterTiming: .init(reports.wantsIterations),
+            aggregatedIterations: timing.aggregated, validation: timing.checks, perIterTiming: .init(reports.showsIterations),
             perIterSkip: timing.skippedIterations)
         let own = Report.Own(
             collective: subject.collective.name, ranks: communicator.worldSize, fabric: communicator.fabricName,

@@ -10,7 +10,6 @@ struct Sample: Equatable {
     var busBandwidth: Double
     /// Elements that were not right, summed over ranks and checks; nil without a check.
     var wrong: Int?
-    var percentiles: Percentiles?
     var stragglers: Stragglers?
     var iterations: IterationTimes?
 }
@@ -192,25 +191,15 @@ struct Report: Encodable {
         var timestamp: String?
         var explanation: Choosing?
         var overlap: Overlap?
-        var outOfPlace: OwnPlace?
-        var inPlace: OwnPlace?
+        var outOfPlaceStragglers: Stragglers?
+        var inPlaceStragglers: Stragglers?
 
         init(_ row: Row) {
             (timestamp, explanation, overlap) = (row.timestamp, row.explanation, row.overlap)
-            (outOfPlace, inPlace) = (OwnPlace(row.outOfPlace), OwnPlace(row.inPlace))
+            (outOfPlaceStragglers, inPlaceStragglers) = (row.outOfPlace.stragglers, row.inPlace.stragglers)
         }
 
-        var isEmpty: Bool { timestamp == nil && explanation == nil && overlap == nil && outOfPlace == nil && inPlace == nil }
-    }
-
-    struct OwnPlace: Encodable {
-        var percentiles: Percentiles?
-        var stragglers: Stragglers?
-
-        init?(_ sample: Sample) {
-            if sample.percentiles == nil && sample.stragglers == nil { return nil }
-            (percentiles, stragglers) = (sample.percentiles, sample.stragglers)
-        }
+        var isEmpty: Bool { timestamp == nil && explanation == nil && overlap == nil && inPlaceStragglers == nil }
     }
 
     /// Sums the run up. To be called when all rows and devices are there.

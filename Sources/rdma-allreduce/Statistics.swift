@@ -1,33 +1,4 @@
-/// What the times of single calls were, over all ranks; microseconds.
-struct Percentiles: Codable, Equatable {
-    var minimum: Double
-    var p50: Double
-    var p90: Double
-    var p99: Double
-    var maximum: Double
-
-    /// Of each the least time that so many hundredths of all times do not exceed (nearest rank).
-    /// - Returns: nil without times.
-    init?(_ times: [Double]) {
-        guard !times.isEmpty else { return nil }
-        let sorted = times.sorted()
-        func at(_ hundredths: Int) -> Double { sorted[max(0, (hundredths * sorted.count + 99) / 100 - 1)] }
-        minimum = sorted[0]
-        p50 = at(50)
-        p90 = at(90)
-        p99 = at(99)
-        maximum = sorted[sorted.count - 1]
-    }
-
-    /// What a rank tells the others of its times: all of them, or `most` of them in even steps of rank, the least and the most included.
-    static func thinned(_ times: [Double], to most: Int = 1000) -> [Double] {
-        let sorted = times.sorted()
-        guard sorted.count > most else { return sorted }
-        return (0..<most).map { sorted[$0 * (sorted.count - 1) / (most - 1)] }
-    }
-}
-
-/// The time of each iteration, as nccl-tests tell it with -I 1; microseconds.
+/// The time of each iteration, as nccl-tests tell it with -I 1, and what `--percentiles` shows of it; microseconds.
 struct IterationTimes: Equatable, Encodable {
     /// Of each rank, in order; nil for one rank, whose times are `times`.
     var ofRanks: [[Double]]?

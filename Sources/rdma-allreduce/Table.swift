@@ -24,9 +24,10 @@ enum Table {
             """
     }
 
-    static func row(_ row: Row) -> String {
+    static func row(_ row: Row, iterationsApart: Bool = false) -> String {
         let left = [pad("\(row.bytes)", 12), pad("\(row.count)", 12), pad(row.type, 8), pad(row.redop, 6), pad("\(row.root)", 6)]
-        return left.joined(separator: "  ") + sample(row.outOfPlace) + sample(row.inPlace) + (row.timestamp.map { "  \($0)" } ?? "")
+        return left.joined(separator: "  ") + sample(row.outOfPlace, iterationsApart) + sample(row.inPlace, iterationsApart)
+            + (row.timestamp.map { "  \($0)" } ?? "")
     }
 
     static func footer(_ report: Report) -> String {
@@ -58,10 +59,10 @@ enum Table {
     )
     private static let widths = [7, 6, 6, 6, 7, 7, 7, 7]
 
-    private static func sample(_ sample: Sample) -> String {
+    private static func sample(_ sample: Sample, _ iterationsApart: Bool) -> String {
         var columns = [time(sample.microseconds), String(format: "%.2f", sample.algorithmBandwidth)]
         columns += [String(format: "%.2f", sample.busBandwidth), sample.wrong.map { "\($0)" } ?? "N/A"]
-        if let iterations = sample.iterations {
+        if iterationsApart, let iterations = sample.iterations {
             columns += [iterations.minimum, iterations.maximum, iterations.p99].map(time) + [String(format: "%.2f", iterations.variation)]
         }
         return zip(columns, widths).map { "  " + pad($0, $1) }.joined()
@@ -86,10 +87,11 @@ enum FurtherTables {
 
     static func percentiles(_ results: [Row]) -> String {
         let rows = places(of: results).compactMap { row, place, sample in
-            sample.percentiles.map { name(row) + [place] + [$0.minimum, $0.p50, $0.p90, $0.p99, $0.maximum].map(Table.time) }
+            sample.iterations.map { name(row) + [place] + [$0.minimum, $0.p50, $0.p95, $0.p99, $0.maximum].map(Table.time) }
         }
         return aligned(
-            ["Times of single calls over all ranks (us)"], [nameColumns + ["place", "min", "p50", "p90", "p99", "max"]] + rows)
+            ["Times of iterations, each that of its slowest rank (us)"],
+            [nameColumns + ["place", "min", "p50", "p95", "p99", "max"]] + rows)
     }
 
     static func stragglers(_ results: [Row]) -> String {

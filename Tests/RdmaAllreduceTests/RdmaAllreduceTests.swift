@@ -62,7 +62,7 @@ import Verbena
         ["--collective", "sendrecv", "--explain"], ["--collective", "barrier", "--plot", "x.svg"],
         ["--ranks", "2", "--collective", "broadcast", "-r", "2"], ["-S", "2"], ["-S", "x"], ["-n", "1000000001"], ["-w", "1000000001"],
         ["-c", "1000000001"], ["--receive-buffers", "-1"], ["-N", "-1"], ["-T", "-1"], ["-M", "2"], ["-I", "2"],
-        ["-K", "1"], ["-I", "1", "-n", "5", "-K", "5"], ["-I", "1", "-n", "10001"],
+        ["-K", "1"], ["-I", "1", "-n", "5", "-K", "5"], ["-I", "1", "-n", "10001"], ["--percentiles", "-n", "10001"],
     ])
     func mistakesAreUsageErrorsWithARemedy(arguments: [String]) throws {
         let failure = try #require(throws: Failure.self) { _ = try parse(RdmaAllreduce.self, arguments) }
@@ -103,6 +103,7 @@ import Verbena
                 + "--run_cycles 0 --report_timestamps 0 --stream_null 0 --unalign 0 --memory 0 --per_iter_timing 1 --per_iter_skip 3 "
                 + "--device_implementation 0")
         #expect(long.timing.cycles == 0 && !long.reports.timestamps && !long.reports.wantsMemory)
+        #expect(try parsed("--percentiles").method.wantsIterations && !parsed("--percentiles").reports.showsIterations)
         #expect(long.method.wantsIterations && long.method.skippedIterations == 3)
         #expect(try parsed("-S").reports.timestamps && !parsed("").reports.timestamps)
         #expect(try parsed("-S -b 8").reports.timestamps)
@@ -143,7 +144,7 @@ import Verbena
     @Test func whatNeedsTheClockAroundEachCall() {
         #expect(!Method().timesSingleCalls && !Method().rewrites)
         #expect(Method(isDirty: true).timesSingleCalls && Method(isDirty: true).rewrites)
-        #expect(Method(wantsPercentiles: true).timesSingleCalls && !Method(wantsPercentiles: true).rewrites)
+        #expect(Method(wantsIterations: true).timesSingleCalls && !Method(wantsIterations: true).rewrites)
         #expect(Method(wantsStragglers: true).rewrites)
     }
 }

@@ -4,23 +4,6 @@ import Testing
 
 /// On canned numbers: what the reports make of what was measured.
 @Suite struct StatisticsTests {
-    @Test func percentilesAreNearestRanks() throws {
-        let hundred = try #require(Percentiles((1...100).map(Double.init).shuffled()))
-        #expect([hundred.minimum, hundred.p50, hundred.p90, hundred.p99, hundred.maximum] == [1, 50, 90, 99, 100])
-        let four = try #require(Percentiles([4, 1, 3, 2]))
-        #expect([four.minimum, four.p50, four.p90, four.p99, four.maximum] == [1, 2, 4, 4, 4])
-        let one = try #require(Percentiles([7]))
-        #expect([one.minimum, one.p50, one.p90, one.p99, one.maximum] == [7, 7, 7, 7, 7])
-        #expect(Percentiles([]) == nil)
-    }
-
-    @Test func ranksTellTheirTimesInAFewNumbers() {
-        #expect(Percentiles.thinned([3, 1, 2], to: 3) == [1, 2, 3])
-        let many = Percentiles.thinned((0..<100_000).map(Double.init).reversed(), to: 1000)
-        #expect(many.count == 1000 && many.first == 0 && many.last == 99_999 && many == many.sorted())
-        #expect(abs((Percentiles(many)?.p50 ?? 0) - 50_000) < 200)
-    }
-
     @Test("of each iteration the slowest rank's time; the first ones count only in the list")
     func iterations() throws {
         let times = try #require(IterationTimes([[90, 1, 2, 3, 4], [80, 4, 3, 2, 1], [70, 1, 1, 1, 8]], skipping: 1))

@@ -262,13 +262,6 @@ private final class Loop {
         #expect(loop.passive?.connection.pathMTU == [256, 512, 1024, 2048, 4096].last { $0 <= min(port, passive) })
     }
 
-    @Test(arguments: [0, 1, 64, 100, 512, 513, 700, 1024]) func asManyInlineBytesAsAreGranted(wanted: Int) throws {
-        let loop = try Loop()
-        let granted = QueuePair.grantedInlineByteCount(wanted, domain: loop.domain, completions: loop.completions)
-        #expect(granted <= wanted)
-        if loop.domain.device.name.hasPrefix("rxe") { #expect(granted == min(512, wanted)) }
-    }
-
     @Test func aCompletionQueueThatOverflowsIsHeardOf() throws {
         let loop = try Loop(capacity: 1)
         let pair = try #require(loop.active)

@@ -61,7 +61,7 @@ struct ChannelTable: ~Copyable {
         return unsafe channels[index].posted
     }
 
-    /// The same for an owner that is told of no completion.
+    /// Counts a write on a lane whose owner wants no completions.
     @inline(__always)
     func count(on index: Int) -> UInt64 {
         unsafe channels[index].posted += 1

@@ -30,7 +30,7 @@ extension SharedMemoryFabric {
             unsafe channels[row].pointee.writer.push(.placed, immediate: write.immediate)
         }
         guard configuration.reportsCompletions else {
-            // Where sleepers fence us, nobody who is awake pays for it.
+            // Where a peer that goes to sleep fences this core, a write needs no fence of its own.
             if isFencedBySleepers { platform_compiler_fence() } else { atomicMemoryFence(ordering: .sequentiallyConsistent) }
             unsafe channels[row].pointee.bell.wakeIfAsleep()
             return channels.count(on: row)

@@ -91,7 +91,7 @@ public struct SimulatedFabric: Fabric, ~Copyable {
     }
 
     public mutating func register(_ memory: LentMemory) throws(FabricError) -> Region? {
-        guard network.options.takesCallersMemory, network.options.payload != .none else { return nil }
+        guard network.options.payload != .none else { return nil }
         let place = place
         // SAFETY: the state holds the memory's keeper until `release`, as the contract says.
         return network.withWorld { world in

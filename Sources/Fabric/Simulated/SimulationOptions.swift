@@ -105,8 +105,6 @@ public struct SimulationOptions: Sendable {
     public var holdsWrites = false
     /// A write's bytes are the peer's, and its source is free, when `write` returns, as in shared memory; no completion is ever reported.
     public var writesCompleteAtOnce = false
-    /// Whether `register` takes the caller's memory.
-    public var takesCallersMemory = true
     /// Out of a thousand writes so many find no receive posted and come this much later.
     public var receiverNotReadyPerMille = 0
     public var receiverNotReadyNanoseconds: UInt64 = 655_000

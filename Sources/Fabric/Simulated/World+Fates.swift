@@ -1,4 +1,4 @@
-// How ranks lose each other. A link that breaks delivers nothing any more; its rank is told at the time that the queue says.
+// How ranks lose each other. A link that breaks delivers nothing any more; its rank learns of it at the time in the queue.
 extension World {
     // MARK: faults
 
@@ -83,7 +83,7 @@ extension World {
         return last
     }
 
-    /// The link's rank will be told so, unless it is told something sooner.
+    /// The link's rank will learn of its peer's fate at this time, unless it learns of another one sooner.
     mutating func tell(_ link: Int, _ fate: PeerLink.Fate, at time: UInt64) {
         guard !links[link].isBroken else { return }
         if let known = queue.time(of: fateSlot(link)), known <= time { return }
@@ -104,7 +104,7 @@ extension World {
         if links[link].fate == .unreachable, isReachable(link) { queue.cancel(fateSlot(link)) }
     }
 
-    /// The rank is told what has become of its peer.
+    /// The rank learns of its peer's fate.
     mutating func meetFate(_ link: Int) {
         guard !links[link].isBroken else { return }
         links[link].isBroken = true

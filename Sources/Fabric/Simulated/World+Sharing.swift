@@ -72,7 +72,7 @@ extension World {
 
     // MARK: alone
 
-    /// Whether no other flow has ever used the flow's wires. The first to come is told so until another comes; what has departed by then stays
+    /// Whether no other flow has ever used the flow's wires. The first flow to come is alone until another comes; what has departed by then stays
     /// as it is, so that the newcomer does not see it: an error of one write for each pair of flows, and none in a ring with NICs of its own.
     mutating func isAlone(_ flow: Int) -> Bool {
         if flows[flow].alone == 1 { return true }

@@ -55,7 +55,7 @@ extension World {
             ? nil : .arrival(Channel(peer: Int(links[link].rank - ranks[rank].base), index: Int(flows[flow].index)), immediate: immediate)
     }
 
-    /// What this rank is told of a peer that it has lost.
+    /// The error that this rank gets for a peer that it has lost.
     func error(of link: Int) -> FabricError {
         let peer = Int(links[link].peer - ranks[Int(links[link].rank)].base)
         switch links[link].fate {

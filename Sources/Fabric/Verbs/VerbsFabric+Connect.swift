@@ -176,7 +176,7 @@ extension VerbsFabric {
         let peer = channels[slot].channel.peer
         let (domain, part) = (devices[channels[slot].device].domain, channels[slot].part)
         guard let completions else { fatalError("VerbsFabric: connecting without a completion queue") }
-        let (sizes, inlineByteCount) = (sizes, inlineByteCount(device: channels[slot].device, completions))
+        let sizes = sizes
         connection.largestPathMTU = channels[slot].largestPathMTU
         channels[slot].queuePair = try wrapping(.connect, peer: peer) { () throws(VerbsError) in
             guard connection.runs(on: domain.device) else {
@@ -187,19 +187,10 @@ extension VerbsFabric {
             let queuePair = try QueuePair(
                 on: connection, domain: domain, completions: completions, part: part, sends: sizes.sends, receives: sizes.receives,
                 chainCapacity: sizes.chain,
-                inlineByteCount: inlineByteCount)
+                inlineByteCount: Self.inlineByteCount)
             try queuePair.postReceives(identifier: WorkRequestTag(.receive, slot: slot).identifier, count: sizes.receives)
             return queuePair
         }
-    }
-
-    private mutating func inlineByteCount(device: Int, _ completions: CompletionQueue) -> Int {
-        if let known = inlineByteCounts[device] { return known }
-        let part = completions.parts / devices.count * device
-        let granted = QueuePair.grantedInlineByteCount(
-            configuration.inlineByteCount, domain: devices[device].domain, completions: completions, part: part)
-        inlineByteCounts[device] = granted
-        return granted
     }
 
     // MARK: The answering side
@@ -327,7 +318,7 @@ extension VerbsFabric {
             remedy: died ? "" : VerbsError.remedy(for: .noRoute))
     }
 
-    /// Names everybody who is missing; a rank that was refused is not late but wrong.
+    /// Names all missing ranks. A rank that was refused is not late but wrong.
     private func deadlinePassed(_ slot: Int) -> FabricError {
         let missing = Set(channels.filter { $0.stage != .established }.map(\.channel.peer)).sorted()
         if let peer = missing.first(where: { refusals[$0] != nil }), let mismatch = refusals[peer] { return wrongPeer(peer, mismatch) }

@@ -17,7 +17,7 @@ extension VerbsFabric: DescriptorWaiting {
         if sleepers.isReadable(control.upperBound..<control.upperBound + devices.count) { completions?.drainEvents() }
     }
 
-    /// Everything is told by a descriptor.
+    /// A descriptor tells everything.
     public var longestSleepMilliseconds: UInt64 { UInt64(Int32.max) }
 
     public mutating func flush() { postHeldBack() }

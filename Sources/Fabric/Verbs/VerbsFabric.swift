@@ -22,6 +22,8 @@ public struct VerbsFabric: Fabric, ~Copyable, @unchecked Sendable {
     /// InfiniBand Architecture Specification, 9.7.2: no message is longer than 2^31 bytes. One less, because soft-RoCE, whose port says the
     /// same, flushes a write of 2^31 without a word.
     static let messageByteLimit = 1 << 31 - 1
+    /// Writes of up to so many bytes leave their source as they are posted, if the device can.
+    static let inlineByteCount = 64
     /// Attempts at a way to a peer before another is tried. The first of them times out where the neighbour is not known yet.
     static let attemptsPerRoute = 5
     /// One attempt at resolving an address. Where the neighbour is not known yet, the kernel looks for its answer only when the
@@ -54,8 +56,6 @@ public struct VerbsFabric: Fabric, ~Copyable, @unchecked Sendable {
     var remotes: [RemoteRegionEntry] = []
     var remoteKeys: [RemoteKey] = []
     var devices: [OpenDevice]
-    /// What each device grants of the inline bytes that were asked for; asked with its first connection.
-    var inlineByteCounts: [Int?]
     let manager: ConnectionManager
     let wakeDescriptor: WakeDescriptor
     /// Always of `sleepDescriptors`.
@@ -93,7 +93,6 @@ public struct VerbsFabric: Fabric, ~Copyable, @unchecked Sendable {
         peers = Array(repeating: PeerState(), count: configuration.worldSize)
         deviceName = devices.map(\.name).joined(separator: ",")
         endpoint = Endpoint(devices: devices.map(\.end)).encoded
-        inlineByteCounts = Array(repeating: nil, count: devices.count)
         let limits = configuration.limits
         writeByteLimit = devices.reduce(min(limits.messageByteLimit, limits.pieces.overlapByteCount)) { min($0, $1.messageByteLimit) }
         sleepers = SleepSet([])

@@ -19,8 +19,6 @@ public struct VerbsFabricConfiguration: Sendable {
     public var arrivalDepth = 1024
     /// Writes on one channel that may be posted and not completed.
     public var writeDepth = 512
-    /// Writes of up to so many bytes leave their source as they are posted, if the device can; 0 for none.
-    public var inlineByteCount = 64
     /// Of it, `deviceYieldNanoseconds`.
     public var waits = WaitPolicy()
     /// Derived from the job's secret: 16 bytes. It tells peers from strangers, and travels in the clear.
@@ -53,9 +51,6 @@ public struct VerbsFabricConfiguration: Sendable {
         }
         if arrivalDepth < 1 || arrivalDepth > 1 << 20 || writeDepth < 1 || writeDepth > 1 << 20 {
             fatalError("VerbsFabricConfiguration: depths \(arrivalDepth), \(writeDepth) are not in 1...2^20")
-        }
-        if inlineByteCount < 0 || inlineByteCount > 1024 {
-            fatalError("VerbsFabricConfiguration: inlineByteCount \(inlineByteCount) is not in 0...1024")
         }
     }
 }
