@@ -12,15 +12,20 @@ extension ProgressEngine where F: ~Copyable {
     }
 
     /// Carries out an operation, on this thread where the engine has nothing else to do, and returns when it has ended.
-    package func run(_ operation: Operation) throws(VerbenaError) {
+    /// - Parameter milliseconds: until the operation has failed as one that stands still, with a verdict; `.max` for no such time.
+    package func run(_ operation: Operation, milliseconds: UInt64 = .max) throws(VerbenaError) {
+        let deadline = milliseconds == .max ? .max : host.now() + milliseconds * 1_000_000
         guard tryOwn() else {
             let number = try submit(operation)
             defer { release(number) }
+            guard try wait(number, until: deadline) == nil else { return }
+            // Where the engine stops, everything ends without it.
+            try? perform { (executor) throws(FabricError) in executor.timeOut(number: number, milliseconds: milliseconds) }
             _ = try wait(number)
             return
         }
         // SAFETY: this thread owns it until `disown`.
-        let failure = unsafe runOwned(operation, &owned.pointee)
+        let failure = unsafe runOwned(operation, milliseconds: milliseconds, until: deadline, &owned.pointee)
         // While the engine is closing, the progress thread says when nothing is under way.
         let hasWork = unsafe owned.pointee.executor.hasWork || owned.pointee.isClosing
         disown(hasWork: hasWork)
@@ -29,7 +34,7 @@ extension ProgressEngine where F: ~Copyable {
 
     /// - Returns: whether the operation failed.
     @inline(__always)
-    func runOwned(_ operation: Operation, _ owned: inout Owned) -> Bool {
+    func runOwned(_ operation: Operation, milliseconds: UInt64, until deadline: UInt64, _ owned: inout Owned) -> Bool {
         if hasMail.load(ordering: .acquiring) { readMail(&owned) }
         guard !owned.isClosing || isMutated(.lateCall) else { return true }
         count(operation)
@@ -49,7 +54,10 @@ extension ProgressEngine where F: ~Copyable {
                 looks += 1
                 if looks > WaitPolicy.looksWithoutPause { platform_pause() }
             } else {
-                rest(&owned)
+                rest(&owned, until: deadline)
+            }
+            if deadline != .max, looks & 63 == 0 || looks >= callerLooks, host.now() >= deadline {
+                owned.executor.timeOut(number: Self.ownNumber, milliseconds: milliseconds)
             }
             if hasMail.load(ordering: .relaxed) {
                 readMail(&owned)
@@ -101,10 +109,12 @@ extension ProgressEngine where F: ~Copyable {
     }
 
     /// Nothing to do but to wait for the peers.
-    func rest(_ owned: inout Owned) {
+    func rest(_ owned: inout Owned, until deadline: UInt64 = .max) {
         owned.executor.checkStall(longestGapMilliseconds: isMutated(.countedPause) ? .max : Self.longestGapMilliseconds)
         tellLongWait(&owned)
-        if !owned.executor.hasFinished { owned.executor.wait(milliseconds: Self.busyMilliseconds) }
+        guard !owned.executor.hasFinished else { return }
+        let now = deadline == .max ? 0 : host.now()
+        owned.executor.wait(milliseconds: min(Self.busyMilliseconds, (max(deadline, now) - now) / 1_000_000 + 1))
     }
 
     /// Tells the others for whom a caller waits, every few seconds: that peer may be waiting for this rank in a gather, where the fabric does not

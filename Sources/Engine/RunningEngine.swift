@@ -28,11 +28,11 @@ package enum RunningEngine {
     }
 
     /// See `Engine.run`.
-    package func run(_ operation: Operation) throws(VerbenaError) {
+    package func run(_ operation: Operation, milliseconds: UInt64 = .max) throws(VerbenaError) {
         switch self {
-        case .sharedMemory(let engine): try engine.run(operation)
-        case .verbs(let engine): try engine.run(operation)
-        case .mixed(let engine): try engine.run(operation)
+        case .sharedMemory(let engine): try engine.run(operation, milliseconds: milliseconds)
+        case .verbs(let engine): try engine.run(operation, milliseconds: milliseconds)
+        case .mixed(let engine): try engine.run(operation, milliseconds: milliseconds)
         }
     }
 }

@@ -12,28 +12,31 @@ extension Communicator {
     /// Counts and places are those of `Collective` and `Operation`.
     /// - Parameters:
     ///   - output: nil for in place.
-    ///   - count: in elements; see `Collective`.
+    ///   - count: in elements; see `Collective`. Nil for what the buffers hold: all of the smaller side, or the larger side's part for one rank.
     ///   - algorithm: nil for the one that should be fastest (`explain`).
+    ///   - timeout: how long the operation may take, on the monotonic clock. After that it has failed as one that stands still for the stall limit
+    ///     (`Configuration.stallTimeoutSeconds`), which bounds it in any case: every rank gets the same verdict, which names the rank that was waited
+    ///     for. Peers may write into the buffers until they have learnt of it: leave their memory alone until the communicator is closed.
     /// - Throws: `.configuration` where the arguments do not fit, before anything moves; the verdict, when a rank is lost or runs another operation;
     ///   `.closed` after `close`, and where a buffer was released.
     @inlinable
     public func perform<B: Exchangeable>(
-        _ collective: Collective, _ input: B, into output: B? = nil, count: Int, _ reduction: ReductionOperation = .sum,
-        algorithm: Algorithm? = nil
+        _ collective: Collective, _ input: B, into output: B? = nil, count: Int? = nil, _ reduction: ReductionOperation = .sum,
+        algorithm: Algorithm? = nil, timeout: Duration? = nil
     ) throws(VerbenaError) {
-        try run(collective, input.raw, output?.raw, count, reduction, algorithm)
+        try run(collective, input.raw, output?.raw, count, reduction, algorithm, timeout)
     }
 
     /// - Parameter counts: where blocks differ in size; the operation does not keep them.
     @usableFromInline
     func run(
-        _ collective: Collective, _ input: RawBuffer, _ output: RawBuffer?, _ count: Int, _ reduction: ReductionOperation,
-        _ algorithm: Algorithm?, counts: BlockCounts? = nil
+        _ collective: Collective, _ input: RawBuffer, _ output: RawBuffer?, _ count: Int?, _ reduction: ReductionOperation,
+        _ algorithm: Algorithm?, _ timeout: Duration? = nil, counts: BlockCounts? = nil
     ) throws(VerbenaError) {
         defer { extendLifetime(counts) }
         let (operation, stagesIn, stagesOut) = try operation(collective, input, output, count, reduction, algorithm, counts)
         if stagesIn { try input.stageIn(operation.readRange(rank: rank, worldSize: worldSize)) }
-        try runner.run(operation)
+        try runner.run(operation, milliseconds: timeout?.wholeMilliseconds ?? .max)
         guard stagesOut else { return }
         try (output ?? input).stageOut(operation.writtenRange(rank: rank, worldSize: worldSize))
     }
@@ -41,33 +44,27 @@ extension Communicator {
     /// Begins a collective and returns at once; the progress thread carries it out. At most 512 may be under way, those included whose `wait`
     /// has not returned. The first use of a buffer that this communicator does not know is waited for: see `attach`.
     public func start<B: Exchangeable>(
-        _ collective: Collective, _ input: B, into output: B? = nil, count: Int, _ reduction: ReductionOperation = .sum,
+        _ collective: Collective, _ input: B, into output: B? = nil, count: Int? = nil, _ reduction: ReductionOperation = .sum,
         algorithm: Algorithm? = nil
     ) throws(VerbenaError) -> Request {
         try begin(try operation(collective, input.raw, output?.raw, count, reduction, algorithm), input.raw, output?.raw ?? input.raw)
     }
 
-    /// Reduces the first `count` elements over all ranks, in place.
-    /// - Parameter count: nil for the whole buffer.
-    public func allReduce<B: Exchangeable>(_ buffer: B, count: Int? = nil, _ reduction: ReductionOperation = .sum) throws(VerbenaError) {
-        try perform(.allReduce, buffer, count: count ?? buffer.raw.count, reduction)
-    }
-
-    /// Returns once every rank has called it.
-    public func barrier() throws(VerbenaError) { try runner.run(Self.barrierOperation) }
-
     /// Sends `count` elements from `offset` to a rank, which receives as many of the same type. Returns when they may be changed.
     ///
     /// Transfers between two ranks are matched by their order between these two, independent of collectives.
-    public func send<B: Exchangeable>(_ buffer: B, offset: Int = 0, count: Int, to rank: Int) throws(VerbenaError) {
+    public func send<B: Exchangeable>(_ buffer: B, offset: Int = 0, count: Int, to rank: Int, timeout: Duration? = nil) throws(VerbenaError)
+    {
         let buffer = try part(of: buffer, offset, .send(to: rank))
-        try run(.send(to: rank), buffer, nil, count, .sum, nil)
+        try run(.send(to: rank), buffer, nil, count, .sum, nil, timeout)
     }
 
     /// Receives what `rank` sends into the elements from `offset`.
-    public func receive<B: Exchangeable>(_ buffer: B, offset: Int = 0, count: Int, from rank: Int) throws(VerbenaError) {
+    public func receive<B: Exchangeable>(_ buffer: B, offset: Int = 0, count: Int, from rank: Int, timeout: Duration? = nil)
+        throws(VerbenaError)
+    {
         let buffer = try part(of: buffer, offset, .receive(from: rank))
-        try run(.receive(from: rank), buffer, nil, count, .sum, nil)
+        try run(.receive(from: rank), buffer, nil, count, .sum, nil, timeout)
     }
 
     /// The same, begun only: so a rank can send and receive at once.
@@ -123,9 +120,10 @@ extension Communicator {
 
     @inline(__always)
     func operation(
-        _ collective: Collective, _ input: RawBuffer, _ output: RawBuffer?, _ count: Int, _ reduction: ReductionOperation,
+        _ collective: Collective, _ input: RawBuffer, _ output: RawBuffer?, _ count: Int?, _ reduction: ReductionOperation,
         _ algorithm: Algorithm?, _ counts: BlockCounts? = nil
     ) throws(VerbenaError) -> (operation: Operation, stagesIn: Bool, stagesOut: Bool) {
+        let count = if let count { count } else { try wholeCount(collective, input.count, output?.count) }
         let read = try attachment(of: input, for: collective)
         let written = if let output { try attachment(of: output, for: collective) } else { read }
         let operation = Operation(
@@ -138,6 +136,21 @@ extension Communicator {
         }
         try check(operation, input.count, output?.count ?? input.count, hasCounts: counts != nil)
         return (operation, read.isStaged, written.isStaged)
+    }
+
+    /// One rank's part, where the buffers are used whole.
+    private func wholeCount(_ collective: Collective, _ inputCount: Int, _ outputCount: Int?) throws(VerbenaError) -> Int {
+        switch collective {
+        case .allReduce, .reduce, .broadcast, .send, .receive: return inputCount
+        case .barrier: return 0
+        case .allGather where outputCount != nil, .gather where outputCount != nil: return inputCount
+        case .reduceScatter, .scatter: if let outputCount { return outputCount }
+        case .allGather, .gather, .allToAll: break
+        }
+        guard inputCount % worldSize == 0 else {
+            throw VerbenaError(.configuration, "\(collective): \(inputCount) elements are not \(worldSize) equal parts; give a count")
+        }
+        return inputCount / worldSize
     }
 
     private func part<B: Exchangeable>(of buffer: B, _ offset: Int, _ transfer: Collective) throws(VerbenaError) -> RawBuffer {

@@ -1,5 +1,5 @@
 internal import CPlatform
-internal import Collectives
+public import Collectives
 internal import Dispatch
 public import Engine
 
@@ -54,6 +54,9 @@ public final class Request: Sendable {
         try wait()
     }
 
+    /// When the operation came to each of its stages; nil until a wait for it has returned, and where it failed.
+    public var record: OperationRecord? { staged?.record ?? operation.record }
+
     /// Waits until one of several operations has ended, whether well or not; on threads only, tasks have their own means.
     /// - Parameter timeout: how long at most; nil for as long as it takes.
     /// - Returns: the index of the first in the list that has ended; nil where none has by then, and for an empty list.
@@ -84,6 +87,12 @@ public final class Request: Sendable {
 }
 
 extension Duration {
+    /// At least 0, rounded up, and no more than a billion seconds.
+    var wholeMilliseconds: UInt64 {
+        let seconds = UInt64(min(max(components.seconds, 0), 1_000_000_000))
+        return seconds * 1_000 + UInt64((max(components.attoseconds, 0) + 999_999_999_999_999) / 1_000_000_000_000_000)
+    }
+
     /// When it will have passed, in nanoseconds of the monotonic clock. A negative one passes at once, none later than in a billion seconds.
     var deadline: UInt64 {
         let seconds = UInt64(min(max(components.seconds, 0), 1_000_000_000))

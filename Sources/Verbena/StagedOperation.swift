@@ -1,3 +1,4 @@
+internal import Collectives
 internal import Engine
 
 /// A started operation whose result has to be copied to the caller's memory: held by the caller's `Request`, and by the communicator, which waits for
@@ -17,6 +18,7 @@ final class StagedOperation: Sendable {
     }
 
     var isDone: Bool { operation.isDone }
+    var record: OperationRecord? { operation.record }
 
     func wait(until deadline: UInt64 = .max) throws(VerbenaError) -> Bool {
         // Also where it throws.

@@ -1,3 +1,4 @@
+internal import Collectives
 internal import Engine
 internal import Synchronization
 
@@ -11,24 +12,26 @@ struct StartedOperation: ~Copyable, Sendable {
 
     struct State {
         var outcome = Outcome.open
-        /// Threads that wait in the engine: the ticket must not be another operation's before the last has come back.
+        /// Of an operation that has ended well.
+        var record: OperationRecord?
+        /// Threads that wait in the engine: the number must not be another operation's before the last has come back.
         var waiters = 0
     }
 
     private let core: CommunicatorCore
-    private let ticket: Int
+    private let number: Int
     private let state = Mutex(State())
-    /// Whether there is an outcome. Set before the ticket is given back.
+    /// Whether there is an outcome. Set before the number is given back.
     private let isSettled = Atomic(false)
 
-    init(_ core: CommunicatorCore, _ ticket: Int) {
+    init(_ core: CommunicatorCore, _ number: Int) {
         self.core = core
-        self.ticket = ticket
+        self.number = number
     }
 
     var isDone: Bool {
-        if isSettled.load(ordering: .acquiring) || core.engine.hasEnded(ticket) { return true }
-        // Between the two the ticket may have been given back, and be another operation's.
+        if isSettled.load(ordering: .acquiring) || core.engine.hasEnded(number) { return true }
+        // Between the two the number may have been given back, and be another operation's.
         return isSettled.load(ordering: .acquiring)
     }
 
@@ -42,36 +45,40 @@ struct StartedOperation: ~Copyable, Sendable {
             state.waiters += 1
             return true
         }
-        var (hasEnded, failure) = (true, VerbenaError?.none)
+        var (record, failure) = (OperationRecord?.none, VerbenaError?.none)
         if isOpen {
-            do throws(VerbenaError) { hasEnded = try core.engine.wait(ticket, until: deadline) != nil } catch { failure = error }
+            do throws(VerbenaError) { record = try core.engine.wait(number, until: deadline) } catch { failure = error }
         }
         return try state.withLock { (state) throws(VerbenaError) in
-            if case .open = state.outcome, hasEnded {
+            if case .open = state.outcome, record != nil || failure != nil {
                 if failure == nil { do throws(VerbenaError) { try copyOut() } catch { failure = error } }
                 state.outcome = failure.map { .failed($0) } ?? .done
+                state.record = failure == nil ? record : nil
                 isSettled.store(true, ordering: .releasing)
             }
             if isOpen {
                 state.waiters -= 1
-                if state.waiters == 0, isSettled.load(ordering: .relaxed) { core.engine.release(ticket) }
+                if state.waiters == 0, isSettled.load(ordering: .relaxed) { core.engine.release(number) }
             }
             if case .failed(let error) = state.outcome { throw error }
             return isSettled.load(ordering: .relaxed)
         }
     }
 
+    /// See `Request.record`.
+    var record: OperationRecord? { state.withLock { $0.record } }
+
     /// Has `watcher` called when the operation has ended; false where it has already.
     func watch(_ watcher: OperationWatcher) -> Bool {
         state.withLock { state in
             guard case .open = state.outcome else { return false }
-            return core.engine.watch(ticket, watcher)
+            return core.engine.watch(number, watcher)
         }
     }
 
     func stopWatching(_ watcher: OperationWatcher) {
         state.withLock { state in
-            if case .open = state.outcome { core.engine.stopWatching(ticket, watcher) }
+            if case .open = state.outcome { core.engine.stopWatching(number, watcher) }
         }
     }
 }

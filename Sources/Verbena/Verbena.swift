@@ -12,6 +12,7 @@ public typealias Costs = Collectives.Costs
 public typealias Element = Reduction.Element
 public typealias ElementType = Reduction.ElementType
 public typealias Extents = Collectives.Extents
+public typealias OperationRecord = Collectives.OperationRecord
 public typealias ReductionOperation = Reduction.ReductionOperation
 public typealias ParameterLayout = Gradients.ParameterLayout
 public typealias VerbenaError = Engine.VerbenaError

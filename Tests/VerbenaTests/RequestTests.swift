@@ -131,3 +131,65 @@ import Testing
         _ = try outcomes[0].get()
     }
 }
+
+/// A blocking call with a time-out of its own.
+@Suite(.serialized) struct TimeoutTests {
+    /// Rank 1 does not come. The caller drives the engine itself, or a started operation before its own has the progress thread do so; its own is one
+    /// of which some are under way before it, or one that has not even begun.
+    @Test(arguments: Fabrics.available, [0, 1, 20]) func allRanksGetOneVerdict(fabric: FabricChoice, before: Int) {
+        let outcomes = LocalRanks.run(3, fabric: fabric) { communicator in
+            let buffer = try communicator.allocate(Float.self, count: 1000)
+            let other = try communicator.allocate(Float.self, count: 1)
+            if communicator.rank == 1 {
+                try communicator.barrier(label: "elsewhere")
+                return
+            }
+            // One that ends in time is not touched.
+            if communicator.rank == 0 {
+                let receive = try communicator.startReceive(other, count: 1, from: 2)
+                try communicator.send(buffer, count: 3, to: 2, timeout: .seconds(3_000))
+                try receive.wait()
+            } else {
+                try communicator.receive(buffer, count: 3, from: 0, timeout: .seconds(3_000))
+                try communicator.send(other, count: 1, to: 0, timeout: .seconds(3_000))
+            }
+            let started = try (0..<before).map { _ in try communicator.start(.allReduce, other, count: 1) }
+            defer { for request in started { try? request.wait() } }
+            // Rank 2 would wait for ever.
+            try communicator.perform(.allReduce, buffer, count: 1000, timeout: communicator.rank == 0 ? .milliseconds(50) : nil)
+        }
+        let all = outcomes.map { errorOf($0) as? VerbenaError }
+        for error in all {
+            #expect(error?.rank == 1 && error?.message.contains("within the call's time-out of 0.05 s") == true, "\(all)")
+            #expect(error?.message.contains("nothing came from it") == true && error?.message.contains("allreduce #") == true, "\(all)")
+        }
+        #expect(all[0]?.cause == .verdict)
+    }
+
+    /// A transfer that its peer does not join, and a time-out that has passed before the call.
+    @Test(arguments: [Duration.milliseconds(20), .zero, .seconds(-5)]) func aTransferNamesItsPeer(timeout: Duration) {
+        let outcomes = LocalRanks.run(3, fabric: .sharedMemory) { communicator in
+            let buffer = try communicator.allocate(Int32.self, count: 8)
+            if communicator.rank == 1 { try communicator.receive(buffer, count: 8, from: 2, timeout: timeout) }
+            try communicator.barrier(label: "elsewhere")
+        }
+        for outcome in outcomes {
+            let error = errorOf(outcome) as? VerbenaError
+            #expect(error?.rank == 2 && error?.message.contains("time-out") == true && error?.message.contains("receive #0") == true)
+        }
+    }
+
+    /// The times of a request are in order, and there is none before somebody has waited.
+    @Test func aRequestHasARecord() throws {
+        let outcomes = LocalRanks.run(2, fabric: .sharedMemory) { communicator in
+            let buffer = try communicator.allocate(Int32.self, count: 8)
+            let request = try communicator.start(.allReduce, buffer, count: 8)
+            guard request.record == nil else { throw Wrong("it has a record before anybody waited") }
+            try request.wait()
+            guard let record = request.record else { throw Wrong("no record") }
+            let times = [record.submitted, record.started, record.firstArrival, record.lastArrival, record.ended]
+            guard times == times.sorted(), times[0] > 0 else { throw Wrong("\(record)") }
+        }
+        for outcome in outcomes { _ = try outcome.get() }
+    }
+}

@@ -206,6 +206,9 @@ public struct Executor<F: Fabric & ~Copyable>: ~Copyable {
         node.findStall(at: device.now(), longestGapMilliseconds: longestGapMilliseconds)
     }
 
+    /// Ends everything because an operation has not ended within the time that its caller gave it. Does nothing where it has.
+    public mutating func timeOut(number: Int, milliseconds: UInt64) { node.timeOut(number: number, milliseconds: milliseconds) }
+
     /// Sleeps until the fabric may have an event, its waker was used, or the time is over.
     public mutating func wait(milliseconds: UInt64) { device.wait(until: device.now().advanced(milliseconds: milliseconds)) }
 

@@ -24,8 +24,19 @@ extension StateMachine {
             let waited = now.since(lanes[lane].seenAt) / 1_000_000
             guard waited > settings.stallMilliseconds else { continue }
             let isPatient = lanes[lane].step < lanes[lane].stepCount && lanes[lane].step(at: lanes[lane].step).isPatient
-            if !isPatient || waited > Self.patience * settings.stallMilliseconds { return fail(stalled(lane, seconds: waited / 1000)) }
+            if !isPatient || waited > Self.patience * settings.stallMilliseconds {
+                return fail(stalled(lane, "for \(waited / 1000) s", "stall limit"))
+            }
         }
+    }
+
+    /// See `Executor.timeOut`. An operation that has not begun waits for the one on its lane.
+    mutating func timeOut(number: Int, milliseconds: UInt64) {
+        let own = lanes.indices.first { lanes[$0].isActive && lanes[$0].number == number }
+        let transfer = pendingTransfers.first { $0.number == number }.map { transferLane(of: $0.operation) }
+        let next = pending.contains { $0.number == number } ? Int(nextToStart % UInt64(ExecutorSettings.lanes)) : nil
+        guard !hasFailed, let lane = own ?? transfer ?? next else { return }
+        fail(stalled(lane, "within the call's time-out of \(Double(milliseconds) / 1000) s", "time-out"))
     }
 
     /// See `Executor.longWait`.
@@ -47,7 +58,10 @@ extension StateMachine {
         return isBehind || pending.contains { isAwaited($0.number) } ? first : nil
     }
 
-    private func stalled(_ lane: Int, seconds: UInt64) -> CollectiveError {
+    /// - Parameters:
+    ///   - time: how long nothing moved: `for 600 s`.
+    ///   - limit: what set that time.
+    private func stalled(_ lane: Int, _ time: String, _ limit: String) -> CollectiveError {
         let isAtEnd = lanes[lane].step == lanes[lane].stepCount
         let step = isAtEnd ? Step(drain: true) : lanes[lane].step(at: lanes[lane].step)
         let place = "at step \(lanes[lane].step) of \(lanes[lane].stepCount)"
@@ -60,16 +74,16 @@ extension StateMachine {
         }
         if lanes[lane].phase == .behindPrevious {
             return error(
-                .stalled, lane: lane, peer: slow, "it acknowledged no write of an operation before for \(seconds) s",
+                .stalled, lane: lane, peer: slow, "it acknowledged no write of an operation before \(time)",
                 remedy: "see what that rank and the network to it are doing")
         }
         if let peer = step.receive, lanes[lane].isBeforeMessage {
             return error(
-                .stalled, lane: lane, peer: peer, "nothing came from it for \(seconds) s \(place)",
-                remedy: "see what that rank is doing; a slower step needs a longer stall limit")
+                .stalled, lane: lane, peer: peer, "nothing came from it \(time) \(place)",
+                remedy: "see what that rank is doing; a slower step needs a longer \(limit)")
         }
         return error(
-            .stalled, lane: lane, peer: step.send?.peer ?? slow, "it acknowledged no write for \(seconds) s \(place)",
+            .stalled, lane: lane, peer: step.send?.peer ?? slow, "it acknowledged no write \(time) \(place)",
             remedy: "see what that rank and the network to it are doing")
     }
 
