@@ -99,7 +99,7 @@ public struct JobOptions: ParsableArguments {
             if communicator.rank == 0 { throw failure }
             return failure.status
         } catch {
-            if (error as? VerbenaError)?.cause != .verdict { communicator.abort(reason: "\(error)") }
+            if (error as? VerbenaError)?.isKnownToAll != true { communicator.abort(reason: "\(error)") }
             communicator.leave()
             throw error
         }

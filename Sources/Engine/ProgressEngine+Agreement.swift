@@ -19,9 +19,9 @@ extension ProgressEngine where F: ~Copyable {
     func differs(_ submitted: [Submitted], _ other: Int) -> VerbenaError {
         let operation = group.naming("close")
         let verdict = Verdict(
-            rank: group.jobRanks[other],
-            cause: "it has begun \(submitted[other].collectives) collectives, rank \(group.jobRanks[0]) \(submitted[0].collectives)",
-            operation: operation, remedy: "let every rank make the same calls before it closes")
+            rank: group.jobRanks[other], cause: .disagreed,
+            "it has begun \(submitted[other].collectives) collectives, rank \(group.jobRanks[0]) \(submitted[0].collectives)",
+            during: operation, remedy: "let every rank make the same calls before it closes")
         return VerbenaError(group.agree(on: verdict, isConclusion: false), during: operation)
     }
 
@@ -30,7 +30,7 @@ extension ProgressEngine where F: ~Copyable {
 
     package func stop(orderly: Bool, because reason: VerbenaError?) {
         // The caller may know the verdict before it has come here.
-        if let reason, reason.cause == .verdict, !isMutated(.unreasonedStop) { verdict.withLock { $0 = $0 ?? reason } }
+        if let reason, reason.isKnownToAll, !isMutated(.unreasonedStop) { verdict.withLock { $0 = $0 ?? reason } }
         host.point()
         let isFirst = inbox.withLock { inbox in
             defer { inbox.stop = inbox.stop ?? orderly }
@@ -69,7 +69,8 @@ extension ProgressEngine where F: ~Copyable {
         verdict.withLock {
             $0 = isMutated(.secondVerdict) ? VerbenaError(agreed, during: operation) : $0 ?? VerbenaError(agreed, during: operation)
         }
-        owned.executor.fail(CollectiveError(.verdict, peer: agreed.rank, operation: operation, detail: agreed.cause, remedy: agreed.remedy))
+        owned.executor.fail(
+            CollectiveError(.verdict, peer: agreed.rank, operation: operation, detail: agreed.detail, remedy: agreed.remedy))
     }
 
     /// Makes a failure that this rank saw into the verdict that all ranks hold. Waits for that, bounded, once.
@@ -77,7 +78,8 @@ extension ProgressEngine where F: ~Copyable {
         guard verdict.withLock({ $0 == nil }) else { return }
         let operation = group.naming(failure.operation)
         let culprit = group.jobRanks[failure.peer ?? group.rank]
-        let own = Verdict(rank: culprit, cause: failure.detail, operation: operation, remedy: failure.remedy)
+        let own = Verdict(
+            rank: culprit, cause: FailureCause(failure.cause), failure.detail, during: operation, remedy: failure.remedy)
         let agreed = isMutated(.lonelyVerdict) ? own : group.agree(on: own, isConclusion: failure.cause == .fabric(.peerDied))
         verdict.withLock { $0 = $0 ?? VerbenaError(agreed, during: operation) }
     }

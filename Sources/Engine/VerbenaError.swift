@@ -1,36 +1,33 @@
+package import Collectives
 package import Fabric
 package import Gradients
-package import Membership
+public import Membership
 
 /// Why a rank cannot begin, or cannot go on. One line says who, during what, why, and what to do.
 public struct VerbenaError: Error, Sendable, Equatable, CustomStringConvertible {
-    /// Stable: callers switch on it.
-    public enum Cause: String, Sendable {
-        /// The environment, an option or an argument is wrong; nothing has begun.
-        case configuration
-        /// The ranks could not find each other, or left.
-        case rendezvous
-        /// The fabric could not be opened or refused a resource.
-        case fabric
-        /// A rank is lost, or the ranks disagree: the job is over for all, with the same verdict.
-        case verdict
-        /// The trainer broke the rules of a step.
-        case gradients
-        /// The communicator was closed before.
-        case closed
-    }
+    public typealias Cause = FailureCause
 
+    /// Stable: callers switch on it.
     public var cause: Cause
     /// The rank at fault, where there is one, by its number in the job.
     public var rank: Int?
     public var message: String
-    /// That the rank's process has ended is only concluded from its connections; see `Rendezvous.agree`.
-    private var isConclusion = false
+    /// Whether every rank knows of it: the job's verdict, or what all have found alike. Any other error is this rank's own, and the others wait for it
+    /// until it comes, leaves or calls `abort`.
+    public package(set) var isKnownToAll = false
+    /// The rank at fault by its number in the fabric's group, where the fabric has named it.
+    private var fabricPeer: Int?
 
     public init(_ cause: Cause, rank: Int? = nil, _ message: String) {
         self.cause = cause
         self.rank = rank
         self.message = message
+    }
+
+    /// What all ranks find alike, by what they have told each other.
+    package init(knownToAll cause: Cause, rank: Int, _ message: String) {
+        self.init(cause, rank: rank, message)
+        isKnownToAll = true
     }
 
     public var description: String { message }
@@ -45,42 +42,62 @@ public struct VerbenaError: Error, Sendable, Equatable, CustomStringConvertible 
     }
 
     package init(_ error: RendezvousError) {
-        switch error.cause {
-        case .environment, .addressInUse, .cannotListen: self.init(.configuration, error.description)
-        case .verdict: self.init(.verdict, rank: error.verdict?.rank, error.description)
-        case .closed: self.init(.closed, error.description)
-        default: self.init(.rendezvous, rank: error.verdict?.rank, error.description)
-        }
+        self.init(error.cause, rank: error.verdict?.rank, error.description)
+        isKnownToAll = error.verdict != nil
     }
 
     package init(_ error: FabricError) {
-        self.init(.fabric, rank: error.rankAtFault, error.description)
-        isConclusion = error.cause == .peerDied
+        self.init(FailureCause(error.cause), rank: error.rankAtFault, error.description)
+        fabricPeer = error.rankAtFault
     }
 
-    package init(_ error: GradientError) { self.init(.gradients, error.description) }
+    package init(_ error: GradientError) { self.init(.configuration, error.description) }
 
     /// A verdict as this rank met it: during its own operation.
     package init(_ verdict: Verdict, during operation: String) {
         let advice = verdict.remedy.isEmpty ? "" : "; \(verdict.remedy)"
-        self.init(.verdict, rank: verdict.rank, "\(verdict.culprit): \(operation): \(verdict.cause)\(advice)")
+        self.init(knownToAll: verdict.cause, rank: verdict.rank, "\(verdict.culprit): \(operation): \(verdict.detail)\(advice)")
     }
-}
 
-extension VerbenaError {
     /// What this rank says of its own failure in a collective call, once all ranks have been told of it: its own error where it is at fault
     /// itself, the verdict that all agreed on where a peer is. Errors that all ranks know already stay as they are. Bounded.
     ///
     /// A fabric's error names the peer by its number in `group`; what comes out of here names it by the job's.
     package func agreed(with group: RankGroup, during operation: String) -> VerbenaError {
-        guard cause == .fabric || cause == .configuration else { return self }
+        guard !isKnownToAll, cause != .closed else { return self }
         let operation = group.naming(operation)
-        guard let peer = rank, cause == .fabric else {
-            group.abort(reason: message, operation: operation)
-            return self
-        }
-        let own = Verdict(rank: group.jobRanks[peer], cause: message, operation: operation, remedy: "")
-        return VerbenaError(group.agree(on: own, isConclusion: isConclusion), during: operation)
+        let own = group.jobRanks[group.rank]
+        let culprit = fabricPeer.map { group.jobRanks[$0] } ?? rank ?? own
+        let verdict = Verdict(rank: culprit, cause: cause, message, during: operation)
+        // That a process has ended is only concluded from its connections.
+        let agreed = group.agree(on: verdict, isConclusion: cause == .died)
+        guard culprit == own else { return VerbenaError(agreed, during: operation) }
+        return VerbenaError(knownToAll: cause, rank: own, message)
+    }
+}
+
+extension FailureCause {
+    package init(_ cause: FabricError.Cause) {
+        self =
+            switch cause {
+            case .peerDied: .died
+            case .peerUnreachable, .timedOut: .unreachable
+            case .peerClosed: .left
+            case .wrongPeer: .disagreed
+            case .outOfBounds: .configuration
+            case .queueFull, .deviceFailed, .noDevice, .resource: .resource
+            }
+    }
+
+    /// Of a failure that this rank saw. A verdict has a cause already.
+    package init(_ cause: CollectiveError.Cause) {
+        self =
+            switch cause {
+            case .fabric(let cause): FailureCause(cause)
+            case .operationsDiffer, .protocolViolation: .disagreed
+            case .stalled: .stalled
+            case .verdict: .aborted
+            }
     }
 }
 

@@ -1,6 +1,6 @@
 public import Engine
 internal import Foundation
-internal import Membership
+public import Membership
 internal import Synchronization
 
 /// A group of ranks that exchange data: joining it is all the set-up that there is.
@@ -70,6 +70,13 @@ public final class Communicator: Sendable {
     public var fabricName: String { engine.fabricName }
     /// The device that carries it: `rxe0`, `mlx5_0`, `memory`.
     public var deviceName: String { engine.deviceName }
+
+    /// What has become of the job: it runs, it has failed (which rank, why, during what), or this communicator is closed. A verdict that is known stays
+    /// after the end. Any thread; does not wait, and does not call the engine.
+    public var status: JobStatus {
+        let status = group.status
+        return status == .running && core.isClosed ? .closed : status
+    }
 
     // MARK: control
 

@@ -35,7 +35,7 @@ public final class GradientExchange {
         plan = BucketPlan(parameters: parameters, bucketBytes: bucketBytes)
         if let difference = BucketPlan.difference(try communicator.allGather(plan.manifest, label: "gradient layout")) {
             throw VerbenaError(
-                .verdict, rank: communicator.group.jobRanks[difference.rank],
+                knownToAll: .disagreed, rank: communicator.group.jobRanks[difference.rank],
                 "\(communicator.group.naming("the ranks' models differ")): \(difference.detail); start every rank with the same model and bucket size"
             )
         }

@@ -1,6 +1,7 @@
 public import Collectives
 public import Engine
 public import Gradients
+public import Membership
 public import Reduction
 
 // What users of the public face need of the modules below it, under this module's name.
@@ -16,6 +17,9 @@ public typealias OperationRecord = Collectives.OperationRecord
 public typealias ReductionOperation = Reduction.ReductionOperation
 public typealias ParameterLayout = Gradients.ParameterLayout
 public typealias VerbenaError = Engine.VerbenaError
+public typealias FailureCause = Membership.FailureCause
+public typealias Verdict = Membership.Verdict
+public typealias JobStatus = Membership.JobStatus
 public typealias StepReport = Gradients.StepReport
 
 /// Foundation has another.

@@ -27,7 +27,7 @@ import Testing
         let tooLarge = #expect(throws: RendezvousError.self) {
             _ = try ranks[0].allGather(Array(repeating: 0, count: limit + 1), label: "big", timeoutSeconds: patience)
         }
-        #expect(tooLarge?.cause == .payloadTooLarge)
+        #expect(tooLarge?.cause == .configuration)
         let results = await onThreads(2) { rank throws(RendezvousError) in
             try ranks[rank].allGather(Array(repeating: UInt8(rank + 1), count: limit), label: "big", timeoutSeconds: patience).map {
                 [Int($0.first ?? 0), Int($0.last ?? 0), $0.count]
@@ -44,7 +44,7 @@ import Testing
             await onThreads(3) { rank throws(RendezvousError) in
                 try ranks[rank].allGather([], label: rank == 2 ? "digest" : "layout", timeoutSeconds: patience)
             })
-        #expect(found.allSatisfy { $0.cause == .labelMismatch && $0 == found[0] })
+        #expect(found.allSatisfy { $0.cause == .disagreed && $0 == found[0] })
         #expect(found[0].detail.contains("\"layout\"") && found[0].detail.contains("\"digest\""), "\(found[0])")
         #expect(found[0].detail.contains("rank 2"), "\(found[0])")
         world.end(ranks)
@@ -57,7 +57,7 @@ import Testing
             await onThreads(2) { rank throws(RendezvousError) in
                 try ranks[rank == 0 ? 0 : 2].barrier(label: "epoch", timeoutSeconds: 0.2)
             })
-        #expect(waiting.allSatisfy { $0.cause == .timedOut && $0 == waiting[0] })
+        #expect(waiting.allSatisfy { $0.cause == .stalled && $0 == waiting[0] })
         #expect(waiting[0].detail.contains("did not reach gather \"epoch\" within 0.2 s"), "\(waiting[0])")
         #expect(waiting[0].detail.contains("3"), "\(waiting[0])")
         // The ranks that did not come hold the same verdict.
@@ -93,7 +93,7 @@ import Testing
 
     @Test func aWorldOfOneNeedsNoCoordinator() throws {
         let verdicts = Collected<Verdict>()
-        let alone = Rendezvous.alone { verdicts.put($0, at: verdicts.count) }
+        let alone = ControlPlaneClient.alone { verdicts.put($0, at: verdicts.count) }
         #expect(try alone.allGather([1, 2], label: "layout", timeoutSeconds: 0) == [[1, 2]])
         try alone.barrier(label: "end", timeoutSeconds: 0)
         #expect(alone.sessionKey(label: "a", byteCount: 16).count == 16)

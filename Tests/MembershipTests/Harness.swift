@@ -27,20 +27,20 @@ struct World: Sendable {
     func join(
         _ rank: Int, worldSize: Int? = nil, secret: JobSecret? = nil, version: String = "1.2.3", timeoutSeconds: Double = patience,
         onVerdict: @escaping @Sendable (Verdict) -> Void = { _ in }
-    ) throws(RendezvousError) -> Rendezvous {
-        try Rendezvous.join(
+    ) throws(RendezvousError) -> ControlPlaneClient {
+        try ControlPlaneClient.join(
             rank: rank, worldSize: worldSize ?? size, host: "127.0.0.1", port: coordinator.port, secret: secret ?? self.secret,
             version: version, joinTimeoutSeconds: timeoutSeconds, logger: quiet, onVerdict: onVerdict)
     }
 
     /// All ranks, joined, in order.
-    func joinAll(onVerdict: @escaping @Sendable (_ rank: Int, Verdict) -> Void = { _, _ in }) async throws -> [Rendezvous] {
+    func joinAll(onVerdict: @escaping @Sendable (_ rank: Int, Verdict) -> Void = { _, _ in }) async throws -> [ControlPlaneClient] {
         try await onThreads(size) { rank throws(RendezvousError) in
             try join(rank) { onVerdict(rank, $0) }
         }.map { try $0.get() }
     }
 
-    func end(_ ranks: [Rendezvous]) {
+    func end(_ ranks: [ControlPlaneClient]) {
         for rank in ranks { rank.leave() }
         coordinator.stop()
     }

@@ -93,7 +93,7 @@ import Testing
     ])
     func whatIsNeitherIsRefusedAtOnce(written: String) throws {
         let error = #expect(throws: RendezvousError.self) { try parse(["RANK": "1", "WORLD_SIZE": "2", "MASTER_ADDR": written]) }
-        #expect(error?.cause == .environment)
+        #expect(error?.cause == .configuration)
         for word in ["MASTER_ADDR=\"\(written)\"", "MASTER_PORT"] { #expect(error?.description.contains(word) == true, "\(written)") }
     }
 
@@ -139,7 +139,7 @@ import Testing
         #expect(throws: Never.self) { try parse(variables) }
         for (name, value) in changes { variables[name] = value }
         let error = #expect(throws: RendezvousError.self) { try parse(variables) }
-        #expect(error?.cause == .environment)
+        #expect(error?.cause == .configuration)
         #expect(error?.remedy.isEmpty == false)
         for word in words { #expect(error?.description.contains(word) == true, "\(String(describing: error))") }
     }
@@ -155,6 +155,6 @@ import Testing
     @Test func textsStayOnOneLineAndWithinTheirLimit() {
         #expect(oneLine("a\nb\tc", byteLimit: 10) == "a b c")
         #expect(oneLine("äöü", byteLimit: 5) == "äö")
-        #expect(Verdict(rank: 0, cause: String(repeating: "x", count: 1000), operation: "", remedy: "").cause.count == 400)
+        #expect(Verdict(rank: 0, cause: .died, String(repeating: "x", count: 1000), during: "").detail.count == 400)
     }
 }

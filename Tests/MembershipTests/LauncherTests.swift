@@ -49,7 +49,7 @@ private func parse(_ parts: [String: String]..., files: [String: String] = [:]) 
     @Test(arguments: [["RANK": "0", "WORLD_SIZE": "2"], ["RANK": "1", "WORLD_SIZE": "2", "OMPI_COMM_WORLD_SIZE": "4"]])
     func whatNobodyCanTellIsRefused(hand: [String: String]) throws {
         let error = #expect(throws: RendezvousError.self) { try parse(openMPI, hand) }
-        #expect(error?.cause == .environment)
+        #expect(error?.cause == .configuration)
         for word in ["RANK", "OMPI_COMM_WORLD_RANK", "unset"] { #expect(error?.description.contains(word) == true) }
     }
 

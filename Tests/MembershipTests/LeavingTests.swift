@@ -27,8 +27,8 @@ import Testing
         }
         #expect(throws: Never.self) { try results[2].get() }
         let found = try errors(Array(results.prefix(2)))
-        #expect(found.allSatisfy { $0 == found[0] && $0.cause == .peerLeft && $0.verdict?.rank == 2 })
-        #expect(found[0].detail.contains("rank 2 took leave while"), "\(found[0])")
+        #expect(found.allSatisfy { $0 == found[0] && $0.cause == .left && $0.verdict?.rank == 2 })
+        #expect(found[0].detail.contains("rank 2: it took leave while"), "\(found[0])")
         #expect(found[0].detail.contains("\"epoch\""), "\(found[0])")
         #expect(ranks[2].agreedVerdict(waitingAtMostMilliseconds: 0) == nil)
         world.end(ranks)

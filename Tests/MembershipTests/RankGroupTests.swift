@@ -37,7 +37,7 @@ import Testing
             await onThreads(1) { _ throws(RendezvousError) in
                 _ = try RankGroup(all: ranks[3]).subgroup(of: [3, 1], name: "a")?.allGather([], label: "epoch", timeoutSeconds: 0.2)
             })
-        #expect(waiting[0].cause == .timedOut && waiting[0].detail.hasPrefix("rank 1 did not reach"), "\(waiting[0])")
+        #expect(waiting[0].cause == .stalled && waiting[0].detail.hasPrefix("rank 1: it did not reach"), "\(waiting[0])")
         #expect(waiting[0].detail.contains("epoch, group a of ranks 3, 1"), "\(waiting[0])")
         world.end(ranks)
     }
@@ -54,7 +54,7 @@ import Testing
         let error = #expect(throws: RendezvousError.self) {
             try RankGroup(all: ranks[3]).subgroup(of: [0, 3], name: "b")?.allGather([], label: "x", timeoutSeconds: patience)
         }
-        #expect(error?.cause == .peerLeft && error?.verdict?.rank == 0)
+        #expect(error?.cause == .left && error?.verdict?.rank == 0)
         world.end(ranks)
     }
 
@@ -73,7 +73,7 @@ import Testing
         let member = try await joining.value[0].get()
         raw.send(message)
         let verdict = member.agreedVerdict(waitingAtMostMilliseconds: Int(patience * 1000))
-        #expect(verdict?.rank == 1 && verdict?.cause.contains("broke the rendezvous protocol") == true)
+        #expect(verdict?.rank == 1 && verdict?.detail.contains("broke the rendezvous protocol") == true)
         world.end([member])
     }
 }

@@ -147,7 +147,7 @@ struct RawRank {
     }
 
     mutating func send(_ message: Message, payload: [UInt8] = []) {
-        for part in outgoing.seal(Envelope(message, payload: ByteBuffer(bytes: payload)).body) {
+        for part in outgoing.seal(Envelope(message, payload: payload).body) {
             connection.send(Array(part.readableBytesView))
         }
     }

@@ -76,7 +76,7 @@ import Testing
         default: raw.send(.started)
         }
         let verdict = member.agreedVerdict(waitingAtMostMilliseconds: Int(patience * 1000))
-        #expect(verdict?.rank == 1 && verdict?.cause.contains("broke the rendezvous protocol") == true)
+        #expect(verdict?.rank == 1 && verdict?.detail.contains("broke the rendezvous protocol") == true)
         try raw.connection.waitUntilClosed()
         world.end([member])
     }
@@ -115,8 +115,8 @@ import Testing
     @Test func everyRefusalFitsItsFrame() {
         // The longest texts, of the characters that JSON lengthens most.
         let worst = String(repeating: "\u{1}\"", count: 400)
-        let verdict = Verdict(rank: 1 << 40, cause: worst, operation: worst, remedy: worst)
-        let error = RendezvousError(verdict: verdict)
+        let verdict = Verdict(rank: 1 << 40, cause: .configuration, worst, during: worst, remedy: worst)
+        let error = RendezvousError(verdict)
         let body = Wire.encode(Handshake.Answer.refused(error)).count + FrameSeal.macByteCount
         #expect(body <= RendezvousBounds.answerFrameByteLimit)
         let hello = Handshake.Hello(

@@ -15,14 +15,14 @@ import Testing
             mine.put(verdict, at: mine.count)
         }
         _ = await onThreads(3) { index throws(RendezvousError) in
-            ranks[index].report(Verdict(rank: 3, cause: "seen by rank \(index)", operation: "allreduce", remedy: ""))
+            ranks[index].report(Verdict(rank: 3, cause: .died, "seen by rank \(index)", during: "allreduce"))
         }
         let agreed = ranks.map { $0.agreedVerdict(waitingAtMostMilliseconds: long) }
         #expect(agreed[0] != nil && agreed.allSatisfy { $0 == agreed[0] })
-        #expect(agreed[0]?.cause.hasPrefix("seen by rank ") == true)
+        #expect(agreed[0]?.detail.hasPrefix("seen by rank ") == true)
         let error = #expect(throws: RendezvousError.self) { try ranks[3].barrier(label: "next", timeoutSeconds: patience) }
-        #expect(error?.cause == .verdict && error?.verdict == agreed[0])
-        #expect(world.coordinator.failure?.verdict == agreed[0])
+        #expect(error?.cause == .died && error?.verdict == agreed[0])
+        #expect(world.coordinator.failure == agreed[0])
         world.end(ranks)
         for rank in 0..<4 { #expect(heard[rank]?.count == 1 && heard[rank]?[0] == agreed[0]) }
     }
@@ -53,28 +53,28 @@ import Testing
         let ranks = try await joining.value.map { try $0.get() }
         _ = try raw?.receive()
         let agreeing = onThreadsLater(2) { rank throws(RendezvousError) in
-            ranks[rank].agree(on: Verdict(rank: 2, cause: "its connection broke", operation: "test", remedy: ""), isConclusion: true)
+            ranks[rank].agree(on: Verdict(rank: 2, cause: .died, "its connection broke", during: "test"), isConclusion: true)
         }
         raw = nil
-        for verdict in await agreeing.value { #expect(try verdict.get().cause.contains("ended without taking leave")) }
+        for verdict in await agreeing.value { #expect(try verdict.get().detail.contains("ended without taking leave")) }
         world.end(ranks)
     }
 
     @Test(arguments: [false, true]) func whoTookLeaveHasNotEnded(isConcludedFirst: Bool) async throws {
         let world = try World(3)
         let ranks = try await world.joinAll()
-        let own = Verdict(rank: 2, cause: "its connection broke", operation: "test", remedy: "")
+        let own = Verdict(rank: 2, cause: .died, "its connection broke", during: "test")
         if !isConcludedFirst { ranks[2].leave() }
         let agreeing = onThreadsLater(2) { rank throws(RendezvousError) in ranks[rank].agree(on: own, isConclusion: true) }
         if isConcludedFirst { ranks[2].leave() }
-        for verdict in await agreeing.value { #expect(try verdict.get().cause == "it took leave while others still needed it") }
+        for verdict in await agreeing.value { #expect(try verdict.get().detail == "it took leave while others still needed it") }
         world.end(ranks)
     }
 
     @Test func aConclusionThatNobodyConfirmsIsTheVerdict() async throws {
         let world = try World(2)
         let ranks = try await world.joinAll()
-        let own = Verdict(rank: 1, cause: "its connection broke", operation: "test", remedy: "")
+        let own = Verdict(rank: 1, cause: .died, "its connection broke", during: "test")
         #expect(ranks[0].agree(on: own, isConclusion: true) == own)
         #expect(ranks[1].agreedVerdict(waitingAtMostMilliseconds: long) == own)
         world.end(ranks)
@@ -95,8 +95,8 @@ import Testing
         ranks[1].leave()
         world.coordinator.processEnded(rank: 1, cause: "its process was ended by signal 9")
         // The first verdict wins: had there been one before, this would not be it.
-        ranks[0].report(Verdict(rank: 0, cause: "later", operation: "test", remedy: ""))
-        #expect(ranks[0].agreedVerdict(waitingAtMostMilliseconds: long)?.cause == "later")
+        ranks[0].report(Verdict(rank: 0, cause: .died, "later", during: "test"))
+        #expect(ranks[0].agreedVerdict(waitingAtMostMilliseconds: long)?.detail == "later")
         world.end(ranks)
     }
 
@@ -111,7 +111,7 @@ import Testing
         _ = try raw?.receive()
         raw = nil
         let found = try errors(await waiting.value)
-        #expect(found.allSatisfy { $0.cause == .verdict && $0.verdict?.rank == 2 && $0 == found[0] })
+        #expect(found.allSatisfy { $0.cause == .died && $0.verdict?.rank == 2 && $0 == found[0] })
         world.coordinator.stop()
     }
 
@@ -141,7 +141,7 @@ import Testing
         for rank in ranks {
             let verdict = rank.agreedVerdict(waitingAtMostMilliseconds: long)
             #expect(verdict?.culprit == (host == .launcher ? "the launcher" : "rank 0"))
-            #expect(verdict?.cause.contains("hosts the rendezvous") == true, "\(String(describing: verdict))")
+            #expect(verdict?.detail.contains("hosts the rendezvous") == true, "\(String(describing: verdict))")
             let error = #expect(throws: RendezvousError.self) { try rank.barrier(label: "next", timeoutSeconds: patience) }
             #expect(error?.verdict == verdict)
         }
@@ -157,7 +157,7 @@ import Testing
         let member = try await joining.value[0].get()
         let verdict = try await offPool { member.agreedVerdict(waitingAtMostMilliseconds: Int(patience * 1000)) }
         #expect(verdict?.rank == 1)
-        #expect(verdict?.cause == "stopped or unreachable: nothing was heard of it for 2 s")
+        #expect(verdict?.detail == "stopped or unreachable: nothing was heard of it for 2 s")
         try silent.connection.waitUntilClosed()
         world.end([member])
     }
@@ -167,7 +167,7 @@ import Testing
         let world = try World(2, bounds: RendezvousBounds(livenessTimeoutSeconds: 2))
         let ranks = try await world.joinAll()
         let found = await onThreads(1) { _ throws(RendezvousError) in try ranks[0].barrier(label: "quiet", timeoutSeconds: 3) }
-        #expect(try errors(found)[0].cause == .timedOut, "\(found)")
+        #expect(try errors(found)[0].cause == .stalled, "\(found)")
         world.end(ranks)
     }
 
@@ -210,7 +210,7 @@ import Testing
         let listener = try RawListener()
         let secret: JobSecret = "silence"
         let joining = onThreadsLater(1) { _ throws(RendezvousError) in
-            try Rendezvous.join(
+            try ControlPlaneClient.join(
                 rank: 0, worldSize: 1, host: "127.0.0.1", port: listener.port, secret: secret, version: "1",
                 joinTimeoutSeconds: patience, logger: quiet, onVerdict: { _ in })
         }

@@ -176,7 +176,7 @@ import Verbena
                 let pending = try (0..<5).map { _ in try communicator.start(.allReduce, buffer, count: 200_000) }
                 try communicator.close()
                 // Done, or ended by this rank's close or the other's, but over.
-                let ends: [VerbenaError.Cause] = [.closed, .verdict]
+                let ends: [VerbenaError.Cause] = [.closed, .left]
                 for operation in pending {
                     do throws(VerbenaError) { try operation.wait() } catch { guard ends.contains(error.cause) else { throw error } }
                 }

@@ -125,7 +125,7 @@ import Testing
             }
             for outcome in outcomes {
                 let ends = try? outcome.get()
-                #expect(ends?.count == 2 && ends?.allSatisfy { $0 == .closed || $0 == .verdict || $0 == .rendezvous } == true, "\(outcome)")
+                #expect(ends?.count == 2 && ends?.allSatisfy { $0 == .closed || $0 == .left } == true, "\(outcome)")
             }
         }
     }

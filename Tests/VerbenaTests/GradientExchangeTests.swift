@@ -49,7 +49,7 @@ import Verbena
             if communicator.rank == 2 { model[3].elementCount += 1 }
             _ = try GradientExchange(communicator, parameters: model)
         }
-        for outcome in outcomes { expectError(outcome, .verdict, ["'p3' of 20000", "'p3' of 20001", "rank 2"]) }
+        for outcome in outcomes { expectError(outcome, .disagreed, ["'p3' of 20000", "'p3' of 20001", "rank 2"]) }
     }
 
     @Test func forgottenGradientIsNamed() {
@@ -58,7 +58,7 @@ import Verbena
             try exchange.gradientReady(5)
             _ = try exchange.synchronize()
         }
-        expectError(outcomes[0], .gradients, ["'p0'", "announce every parameter"])
+        expectError(outcomes[0], .configuration, ["'p0'", "announce every parameter"])
     }
 
     /// Where nothing more may be under way, a bucket waits: for the exchange's own oldest, or for its caller to try again. None is lost.

@@ -88,20 +88,18 @@ import Testing
     }
 }
 
-@Suite struct VerdictBoxTests {
+@Suite struct VerdictListenersTests {
     /// Two threads split different communicators: both are told, also where one has connected meanwhile.
     @Test func aVerdictWakesEveryFabricThatConnects() {
-        let box = VerdictBox()
+        let listeners = VerdictListeners()
         let woken = Mutex<[Int]>([])
         func waker(_ number: Int) -> Waker { Waker { woken.withLock { $0.append(number) } } }
-        _ = box.beginConnecting(waker(0))
-        let second = box.beginConnecting(waker(1))
-        _ = box.beginConnecting(waker(2))
-        box.endConnecting(second)
-        let verdict = Verdict(rank: 1, cause: "gone", operation: "test", remedy: "")
-        box.put(verdict)
+        for number in 0..<3 { _ = listeners.beginConnecting(waker(number), .running) }
+        listeners.endConnecting(2)
+        let verdict = Verdict(rank: 1, cause: .died, "gone", during: "test")
+        listeners.hear(verdict)
         #expect(woken.withLock { $0.sorted() } == [0, 2])
-        _ = box.beginConnecting(waker(3))
-        #expect(woken.withLock { $0.sorted() } == [0, 2, 3] && box.current == verdict)
+        _ = listeners.beginConnecting(waker(3), .failed(verdict))
+        #expect(woken.withLock { $0.sorted() } == [0, 2, 3])
     }
 }

@@ -128,10 +128,10 @@ import Testing
             let buffer = try communicator.allocate(Int64.self, count: 5)
             let pending = communicator.rank == 1 ? try communicator.start(.allReduce, buffer, count: 5) : nil
             let first = Result { try communicator.close() }
-            if let pending { expectError(Result { try pending.wait() }, .verdict, ["collectives"]) }
+            if let pending { expectError(Result { try pending.wait() }, .disagreed, ["collectives"]) }
             try first.get()
         }
-        for outcome in outcomes { expectError(outcome, .verdict, ["collectives", "rank 0", "rank 1", "same calls"]) }
+        for outcome in outcomes { expectError(outcome, .disagreed, ["collectives", "rank 0", "rank 1", "same calls"]) }
     }
 
     /// A rank that cannot end what it started does not close as if it had.
@@ -140,10 +140,10 @@ import Testing
             let buffer = try communicator.allocate(Int64.self, count: 9)
             let pending = try communicator.start(.allReduce, buffer, count: 5 + communicator.rank)
             let first = Result { try communicator.close() }
-            for _ in 0..<2 { expectError(Result { try pending.wait() }, .verdict, ["another operation"]) }
+            for _ in 0..<2 { expectError(Result { try pending.wait() }, .disagreed, ["another operation"]) }
             try first.get()
         }
-        for outcome in outcomes { expectError(outcome, .verdict, ["another operation"]) }
+        for outcome in outcomes { expectError(outcome, .disagreed, ["another operation"]) }
     }
 
     /// A request that was left before its end says so, again and again, and its end touches nothing.
@@ -180,7 +180,7 @@ import Testing
             let pending = try communicator.startReceive(buffer, count: 5, from: 1)
             _ = try communicator.allGather([], label: "it was started")
             let errors = (0..<3).map { _ in Result { try pending.wait() } }
-            for error in errors { expectError(error, .verdict, ["enough"]) }
+            for error in errors { expectError(error, .aborted, ["enough"]) }
             guard pending.isDone else { throw Wrong("it is not done") }
             communicator.leave()
         }

@@ -68,6 +68,6 @@ import Verbena
             let part = unsafe UnsafeMutableBufferPointer(rebasing: memory[0..<3 + communicator.rank])
             _ = unsafe try communicator.register(part)
         }
-        for outcome in outcomes { expectError(outcome, .verdict, ["rank 0 3 double", "rank 1 4 double"]) }
+        for outcome in outcomes { expectError(outcome, .disagreed, ["rank 0 3 double", "rank 1 4 double"]) }
     }
 }

@@ -105,7 +105,7 @@ import Verbena
         }
         for rank in 0..<3 {
             // Ranks 0 and 1 have no part in the group of 3.
-            expectError(outcomes[rank], .verdict, rank == 2 ? ["rank 3", "of ranks 3, 2"] : ["rank 3"])
+            expectError(outcomes[rank], .left, rank == 2 ? ["rank 3", "of ranks 3, 2"] : ["rank 3"])
             #expect((errorOf(outcomes[rank]) as? VerbenaError)?.rank == 3)
         }
     }
@@ -116,11 +116,11 @@ import Verbena
             _ = try child.allocate(Float.self, count: communicator.rank)
         }
         _ = errorOf(outcomes[0])
-        for rank in [1, 2] { expectError(outcomes[rank], .verdict, ["rank 1 1 float", "rank 2 2 float"]) }
+        for rank in [1, 2] { expectError(outcomes[rank], .disagreed, ["rank 1 1 float", "rank 2 2 float"]) }
         let labels = LocalRanks.run(3, fabric: .sharedMemory) { communicator in
             guard let child = try communicator.split(color: communicator.rank == 0 ? 0 : 1, key: 0) else { throw Wrong("no child") }
             try child.barrier(label: child.rank == 0 ? "left" : "right")
         }
-        for rank in [1, 2] { expectError(labels[rank], .rendezvous, ["left", "right", "of ranks 1, 2"]) }
+        for rank in [1, 2] { expectError(labels[rank], .disagreed, ["left", "right", "of ranks 1, 2"]) }
     }
 }

@@ -134,7 +134,7 @@ import Verbena
         }
         for outcome in outcomes {
             let error = #expect(throws: VerbenaError.self) { try outcome.get() }
-            #expect(error?.cause == .verdict || error?.cause == .fabric)
+            #expect(error?.cause == .disagreed)
             #expect(error?.message.contains("expects 3 elements from rank 0, which sends 4") == true, "\(error?.message ?? "")")
             #expect(error?.message.contains("all-to-all #") == true)
         }

@@ -11,9 +11,9 @@ import NIOCore
 /// Each code covers a name of its message and both nonces, so neither can be replayed nor turned round. A rank that
 /// cannot verify the answer has another secret: it need not believe what the answer says. The form of these three
 /// messages stays as it is in every version, or two versions could not tell each other that they differ.
-struct Handshake {
+package struct Handshake {
     static let protocolName = "verbena-rendezvous"
-    static let protocolVersion = 5
+    package static let protocolVersion = 6
     static let nonceByteCount = 32
     static let versionByteLimit = 64
 
@@ -25,27 +25,37 @@ struct Handshake {
         var nonce: [UInt8]
     }
 
-    struct Hello: Codable, Equatable {
-        var protocolVersion: Int
-        var version: String
-        var rank: Int
-        var worldSize: Int
+    package struct Hello: Codable, Equatable, Sendable {
+        package var protocolVersion: Int
+        package var version: String
+        package var rank: Int
+        package var worldSize: Int
         var nonce: [UInt8]
+
+        package init(protocolVersion: Int, version: String, rank: Int, worldSize: Int, nonce: [UInt8] = []) {
+            (self.protocolVersion, self.version, self.nonce) = (protocolVersion, version, nonce)
+            (self.rank, self.worldSize) = (rank, worldSize)
+        }
     }
 
-    enum Answer: Codable, Sendable {
+    package enum Answer: Codable, Sendable {
         case welcome(Welcome)
         case refused(RendezvousError)
     }
 
-    struct Welcome: Codable, Equatable, Sendable {
+    package struct Welcome: Codable, Equatable, Sendable {
         /// New in each run of a job: what `sessionKey` derives from.
         var sessionNonce: [UInt8]
         /// Rank whose process holds the coordinator, or `Verdict.launcher`.
         var host: Int
         /// The coordinator's bounds are those of all ranks.
-        var livenessTimeoutSeconds: Double
-        var joinTimeoutSeconds: Double
+        package var livenessTimeoutSeconds: Double
+        package var joinTimeoutSeconds: Double
+
+        package init(sessionNonce: [UInt8], host: Int, livenessTimeoutSeconds: Double, joinTimeoutSeconds: Double) {
+            (self.sessionNonce, self.host) = (sessionNonce, host)
+            (self.livenessTimeoutSeconds, self.joinTimeoutSeconds) = (livenessTimeoutSeconds, joinTimeoutSeconds)
+        }
     }
 
     /// The two nonces of one connection.

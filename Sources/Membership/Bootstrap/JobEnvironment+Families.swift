@@ -52,6 +52,6 @@ extension LauncherClaim {
 
 extension RendezvousError {
     static func environment(_ detail: String, remedy: String) -> RendezvousError {
-        RendezvousError(.environment, detail, remedy: remedy)
+        RendezvousError(.configuration, detail, remedy: remedy)
     }
 }

@@ -5,7 +5,7 @@ extension JobEnvironment {
     static let worldSizeLimit = 1 << 16
 
     /// - Parameter variables: a process's environment.
-    /// - Throws: `.environment`, with the variable's name, its value and the remedy.
+    /// - Throws: `.configuration`, with the variable's name, its value and the remedy.
     public init(variables: [String: String]) throws(RendezvousError) {
         try self.init(variables: variables, contents: { try? String(contentsOfFile: $0, encoding: .utf8) })
     }

@@ -121,14 +121,10 @@ struct Joining {
     private func answerToHello<Answer: Sendable>(
         _ state: Monitor<ClientState>, until deadline: ContinuousClock.Instant, _ answer: (inout ClientState) -> Answer?
     ) throws(RendezvousError) -> Answer? {
-        let hasSaidHello = state.update { state in
-            state.isAbandoned = !state.hasSaidHello
-            return state.hasSaidHello
-        }
-        guard hasSaidHello else { return nil }
+        guard !state.update({ $0.giveUpAttempt() }) else { return nil }
         if let late = state.wait(until: deadline, answer) { return late }
         throw RendezvousError(
-            .timedOut,
+            .unreachable,
             "the coordinator at \(identity.host) port \(identity.port) did not answer rank \(identity.rank) within \(seconds(timeoutSeconds))",
             remedy: "see the log of rank 0, or allow more time")
     }
@@ -143,20 +139,16 @@ struct Joining {
         _ state: Monitor<ClientState>, _ channel: any Channel, atMostSeconds timeoutSeconds: Double
     ) throws(RendezvousError) {
         let deadline = ContinuousClock.Instant.after(seconds: timeoutSeconds + graceSeconds)
-        let outcome = state.wait(until: deadline) { state -> Result<Void, RendezvousError>? in
-            if let failure = state.failure { return .failure(failure) }
-            return state.hasStarted ? .success(()) : nil
-        }
-        switch outcome {
+        switch state.wait(until: deadline, { $0.start }) {
         case .success: return
         case .failure(let error): throw error
         case nil:
-            let error = RendezvousError(
-                .timedOut, rank: identity.rank, during: "joining",
-                "rank \(identity.rank) gave up waiting for the other ranks after \(seconds(timeoutSeconds))",
+            let verdict = Verdict(
+                rank: identity.rank, cause: .stalled, "it gave up waiting for the other ranks after \(seconds(timeoutSeconds))",
+                during: "joining",
                 remedy: "check that every rank was started, or allow more time")
-            if let verdict = error.verdict { try? channel.writeAndFlush(Envelope(.report(verdict))).wait() }
-            throw error
+            try? channel.writeAndFlush(Envelope(.report(verdict))).wait()
+            throw RendezvousError(verdict)
         }
     }
 

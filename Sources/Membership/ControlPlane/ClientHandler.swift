@@ -36,7 +36,7 @@ final class ClientHandler: ChannelDuplexHandler {
             if case .awaitingChallenge = phase {
                 fail(.notACoordinator(identity), context)
             } else {
-                lose("sent what is not authentic (\(error))", context)
+                lose(.disagreed, "sent what is not authentic (\(error))", context)
             }
         }
     }
@@ -61,11 +61,7 @@ final class ClientHandler: ChannelDuplexHandler {
         guard let challenge = Wire.decode(Handshake.Challenge.self, from: json), challenge.name == Handshake.protocolName,
             challenge.nonce.count == Handshake.nonceByteCount
         else { return fail(.notACoordinator(identity), context) }
-        let isAbandoned = state.update { state in
-            state.hasSaidHello = !state.isAbandoned
-            return state.isAbandoned
-        }
-        guard !isAbandoned else { return context.close(promise: nil) }
+        guard state.update({ $0.sayHello() }) else { return context.close(promise: nil) }
         nonces.coordinator = challenge.nonce
         let hello = Handshake.Hello(
             protocolVersion: Handshake.protocolVersion, version: identity.version, rank: identity.rank, worldSize: identity.worldSize,
@@ -106,7 +102,7 @@ final class ClientHandler: ChannelDuplexHandler {
         liveness.start(on: context.eventLoop) {
             channel.writeAndFlush(Envelope(.alive), promise: nil)
         } onSilence: { [self] limit in
-            lose("is stopped or unreachable: nothing was heard of it for \(seconds(limit))", context)
+            lose(.unreachable, "is stopped or unreachable: nothing was heard of it for \(seconds(limit))", context)
         }
     }
 
@@ -122,22 +118,25 @@ final class ClientHandler: ChannelDuplexHandler {
     }
 
     func channelInactive(context: ChannelHandlerContext) {
-        lose("ended without taking leave (killed or crashed)", context)
+        lose(.died, "ended without taking leave (killed or crashed)", context)
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         // A reset is an end like any other; `channelInactive` says so.
         if error is IOError { return context.close(promise: nil) }
-        lose("is lost, because the connection failed: \(error)", context)
+        lose(.unreachable, "is lost, because the connection failed: \(error)", context)
     }
 
     /// - Parameter reason: goes on from "the coordinator's process".
-    private func lose(_ reason: String, _ context: ChannelHandlerContext) {
-        end(context) { $0.connectionLost(reason) }
+    private func lose(_ cause: FailureCause, _ reason: String, _ context: ChannelHandlerContext) {
+        end(context) { $0.connectionLost(cause, reason) }
     }
 
     private func fail(_ error: RendezvousError, _ context: ChannelHandlerContext) {
-        end(context) { $0.fail(error) }
+        end(context) { state in
+            state.refuse(error)
+            return nil
+        }
     }
 
     /// The first reason counts: closing makes the channel inactive, and that is no news then.
@@ -149,7 +148,7 @@ final class ClientHandler: ChannelDuplexHandler {
         context.close(promise: nil)
     }
 
-    /// The verdict is announced outside the monitor's lock: whoever hears it may ask this rank's `Rendezvous`.
+    /// The verdict is announced outside the monitor's lock: whoever hears it may ask this rank's `ControlPlaneClient`.
     private func update(_ event: (inout ClientState) -> Verdict?) {
         if let verdict = state.update(event) { announce(verdict) }
     }
@@ -158,7 +157,7 @@ final class ClientHandler: ChannelDuplexHandler {
 extension RendezvousError {
     fileprivate static func notACoordinator(_ identity: ClientIdentity) -> RendezvousError {
         RendezvousError(
-            .notACoordinator, "what answers at \(identity.host) port \(identity.port) is no coordinator of this program",
+            .configuration, "what answers at \(identity.host) port \(identity.port) is no coordinator of this program",
             remedy: "set MASTER_PORT to the port of this job's rank 0, or to another that is free")
     }
 }

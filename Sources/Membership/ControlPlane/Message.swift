@@ -4,7 +4,7 @@ import NIOCore
 /// Everything that goes between a rank and the coordinator once both are authenticated.
 ///
 /// On the wire a message is JSON behind its length, and the payload follows as it is (`Envelope`).
-enum Message: Codable, Sendable, Equatable {
+package enum Message: Codable, Sendable, Equatable {
     // From a rank.
 
     /// This rank's part of a gather; the payload is its bytes. `members` are those of the gather's group, nil where all ranks take part;
@@ -26,7 +26,7 @@ enum Message: Codable, Sendable, Equatable {
     /// Parts of a gather of its members number `first ...`, in order; the payload is their bytes one behind the other.
     case gathered(gather: GatherID, first: Int, byteCounts: [Int])
     /// The job ends by this.
-    case failed(RendezvousError)
+    case failed(Verdict)
     /// The answer to `goodbye`.
     case farewell
 

@@ -1,9 +1,13 @@
 /// A rank's call of an operation of its group that cannot end before another rank comes to it.
-struct OperationWait: Codable, Sendable, Equatable {
-    var group: String
-    var operation: String
+package struct OperationWait: Codable, Sendable, Equatable {
+    package var group: String
+    package var operation: String
     /// Its place among the operations of the group, from 0 on.
-    var number: UInt64
+    package var number: UInt64
     /// By the job's number.
-    var peer: Int
+    package var peer: Int
+
+    package init(group: String, operation: String, number: UInt64, peer: Int) {
+        (self.group, self.operation, self.number, self.peer) = (group, operation, number, peer)
+    }
 }

@@ -9,18 +9,18 @@ public struct RankGroup: Sendable, CustomStringConvertible {
     public let jobRanks: [Int]
     /// This process's number in the group.
     public let rank: Int
-    private let rendezvous: Rendezvous
+    private let client: ControlPlaneClient
 
     /// All ranks of the job, under the job's own numbers.
-    public init(all rendezvous: Rendezvous) {
-        self.rendezvous = rendezvous
+    public init(all client: ControlPlaneClient) {
+        self.client = client
         name = ""
-        jobRanks = Array(0..<rendezvous.worldSize)
-        rank = rendezvous.rank
+        jobRanks = Array(0..<client.worldSize)
+        rank = client.rank
     }
 
-    private init(_ rendezvous: Rendezvous, name: String, jobRanks: [Int], rank: Int) {
-        self.rendezvous = rendezvous
+    private init(_ client: ControlPlaneClient, name: String, jobRanks: [Int], rank: Int) {
+        self.client = client
         self.name = name
         self.jobRanks = jobRanks
         self.rank = rank
@@ -33,7 +33,7 @@ public struct RankGroup: Sendable, CustomStringConvertible {
     public func subgroup(of members: [Int], name: String) -> RankGroup? {
         guard let rank = members.firstIndex(of: self.rank) else { return nil }
         return RankGroup(
-            rendezvous, name: self.name.isEmpty ? name : "\(self.name)/\(name)", jobRanks: members.map { jobRanks[$0] }, rank: rank)
+            client, name: self.name.isEmpty ? name : "\(self.name)/\(name)", jobRanks: members.map { jobRanks[$0] }, rank: rank)
     }
 
     public var worldSize: Int { jobRanks.count }
@@ -47,13 +47,13 @@ public struct RankGroup: Sendable, CustomStringConvertible {
         return "group \(name) of \(jobRanks.count == 1 ? "rank" : "ranks") \(shown)\(hidden)"
     }
 
-    /// See `Rendezvous.allGather`; among the members, in their order. Gathers of different groups do not mix, whatever their labels.
+    /// See `ControlPlaneClient.allGather`; among the members, in their order. Gathers of different groups do not mix, whatever their labels.
     /// - Parameter collectivesBegun: how many operations of the group this rank has begun, where its calls of these and of gathers come from one
     ///   thread at a time; see `reportWaiting`.
     public func allGather(
         _ payload: [UInt8], label: String, timeoutSeconds: Double, collectivesBegun: UInt64? = nil
     ) throws(RendezvousError) -> [[UInt8]] {
-        try rendezvous.gather(
+        try client.gather(
             payload, among: isWholeJob ? nil : jobRanks, group: name, label: isWholeJob ? label : "\(label), \(self)",
             timeoutSeconds: timeoutSeconds, collectivesBegun: collectivesBegun)
     }
@@ -64,19 +64,24 @@ public struct RankGroup: Sendable, CustomStringConvertible {
     ///   - number: the operation's place among those of the group, from 0 on.
     ///   - peer: by the group's numbers.
     public func reportWaiting(in operation: String, number: UInt64, for peer: Int) {
-        rendezvous.send(
+        client.send(
             Envelope(.waiting(OperationWait(group: name, operation: operation, number: number, peer: jobRanks[peer]))))
     }
 
-    /// See `Rendezvous.sessionKey`; another for each group.
+    /// See `ControlPlaneClient.sessionKey`; another for each group.
     public func sessionKey(label: String, byteCount: Int) -> [UInt8] {
-        rendezvous.sessionKey(label: isWholeJob ? label : "\(label) of \(name)", byteCount: byteCount)
+        client.sessionKey(label: isWholeJob ? label : "\(label) of \(name)", byteCount: byteCount)
     }
 
-    /// See `Rendezvous.agree`. Verdicts name ranks of the job.
-    public func agree(on own: Verdict, isConclusion: Bool = false) -> Verdict { rendezvous.agree(on: own, isConclusion: isConclusion) }
+    /// See `ControlPlaneClient.agree`. Verdicts name ranks of the job.
+    public func agree(on own: Verdict, isConclusion: Bool = false) -> Verdict { client.agree(on: own, isConclusion: isConclusion) }
 
-    /// See `Rendezvous.abort`: it ends the job, not the group alone.
+    /// See `ControlPlaneClient.abort`: it ends the job, not the group alone.
     @discardableResult
-    public func abort(reason: String, operation: String) -> Verdict { rendezvous.abort(reason: reason, operation: operation) }
+    public func abort(_ cause: FailureCause = .aborted, reason: String, operation: String) -> Verdict {
+        client.abort(cause, reason: reason, operation: operation)
+    }
+
+    /// See `ControlPlaneClient.status`: that of the whole job.
+    public var status: JobStatus { client.status }
 }

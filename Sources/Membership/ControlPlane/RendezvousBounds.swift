@@ -51,17 +51,17 @@ public struct RendezvousBounds: Sendable {
 
     /// Where the coordinator keeps a deadline, a rank waits so much longer before it gives up by itself: the coordinator's word is the same for all,
     /// and knows more. Longer than a coordinator that was paused alone stays unnoticed by default.
-    static let graceSeconds = 60.0
+    package static let graceSeconds = 60.0
     /// How long ranks wait for each other's verdict, before each keeps its own.
-    static let agreementSeconds = 2.0
+    package static let agreementSeconds = 2.0
     /// How long the coordinator waits for the end of a rank's connection, when another rank concludes that its process has ended.
-    static let certaintySeconds = 2.0
+    package static let certaintySeconds = 2.0
     /// How long `leave` waits for the coordinator's answer.
-    static let farewellTimeoutSeconds = 2.0
+    package static let farewellTimeoutSeconds = 2.0
     /// One attempt to connect.
     static let connectTimeoutSeconds = 2.0
     /// What an attempt to join may take altogether: connecting, the handshake (5 s) and a pause.
     static let attemptSeconds = connectTimeoutSeconds + 5 + retryPauseSeconds.last
     /// The pause between two attempts: doubled from the first to the second.
-    static let retryPauseSeconds = (first: 0.02, last: 0.5)
+    package static let retryPauseSeconds = (first: 0.02, last: 0.5)
 }

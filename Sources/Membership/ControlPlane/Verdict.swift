@@ -9,31 +9,33 @@ public struct Verdict: Codable, Sendable, Equatable, CustomStringConvertible {
 
     /// Who is at fault: a rank, or `Verdict.launcher`.
     public let rank: Int
-    /// What is known of the reason, such as "its process ended without taking leave (killed or crashed)".
-    public let cause: String
+    public let cause: FailureCause
+    /// The facts, as they go on from "rank 2:", such as "its process ended without taking leave (killed or crashed)".
+    public let detail: String
     /// What was under way, such as "allreduce of bucket 3".
     public let operation: String
     /// What the reader can do about it; empty where only the rank's own log can tell.
     public let remedy: String
 
-    public init(rank: Int, cause: String, operation: String, remedy: String) {
+    public init(rank: Int, cause: FailureCause, _ detail: String, during operation: String, remedy: String = "") {
         self.rank = rank
-        self.cause = oneLine(cause, byteLimit: Self.textByteLimit)
+        self.cause = cause
+        self.detail = oneLine(detail, byteLimit: Self.textByteLimit)
         self.operation = oneLine(operation, byteLimit: Self.textByteLimit)
         self.remedy = oneLine(remedy, byteLimit: Self.textByteLimit)
     }
 
     /// Built anew, so that its bounds hold whoever sent it.
-    var bounded: Verdict { Verdict(rank: rank, cause: cause, operation: operation, remedy: remedy) }
+    var bounded: Verdict { Verdict(rank: rank, cause: cause, detail, during: operation, remedy: remedy) }
 
     /// "rank 2", or "the launcher".
     public var culprit: String { rank == Self.launcher ? "the launcher" : "rank \(rank)" }
 
+    /// Without the remedy.
+    var facts: String { "\(culprit): \(detail)\(detail.contains(operation) ? "" : " (during \(operation))")" }
+
     /// One line: `rank 2: its process was killed (during allreduce); see the log of rank 2`.
-    public var description: String {
-        let advice = remedy.isEmpty ? "" : "; \(remedy)"
-        return "\(culprit): \(cause) (during \(operation))\(advice)"
-    }
+    public var description: String { remedy.isEmpty ? facts : "\(facts); \(remedy)" }
 }
 
 /// `text` without line breaks and other control characters, cut to at most `byteLimit` bytes of UTF-8 at a scalar's end.

@@ -39,7 +39,7 @@ public final class Coordinator: Sendable {
     ///   - expectedAt: how the ranks call this place, for messages; `host` where nil.
     ///   - version: of the program; every rank must give the same, at most 64 bytes.
     ///   - hostedBy: whose process this is.
-    /// - Throws: `.addressInUse`, `.cannotListen`.
+    /// - Throws: `.configuration` where the address or port will not do.
     public static func start(
         host: String, port: Int, expectedAt: String? = nil, worldSize: Int, secret: JobSecret, version: String, hostedBy: Host = .rank(0),
         bounds: RendezvousBounds = RendezvousBounds(), logger: Logger
@@ -49,7 +49,7 @@ public final class Coordinator: Sendable {
         let welcome = Handshake.Welcome(
             sessionNonce: Handshake.nonce(), host: hostRank, livenessTimeoutSeconds: bounds.livenessTimeoutSeconds,
             joinTimeoutSeconds: bounds.joinTimeoutSeconds)
-        let job = JobState(
+        let job = CoordinatorState(
             worldSize: worldSize, version: oneLine(version, byteLimit: Handshake.versionByteLimit), bounds: bounds, welcome: welcome)
         let core = CoordinatorCore(job: job, handshake: Handshake(secret: secret), eventLoop: group.next(), logger: logger)
         do {
@@ -83,16 +83,16 @@ public final class Coordinator: Sendable {
     private static func listenError(_ error: any Error, host: String, port: Int) -> RendezvousError {
         if let error = error as? IOError, error.errnoCode == addressInUseErrno {
             return RendezvousError(
-                .addressInUse, "MASTER_PORT \(port) is already in use on \(host)",
+                .configuration, "MASTER_PORT \(port) is already in use on \(host)",
                 remedy: "set MASTER_PORT to a free port, the same for all ranks, or end the process that holds it")
         }
         return RendezvousError(
-            .cannotListen, "cannot listen on \(host) port \(port): \(error)",
+            .configuration, "cannot listen on \(host) port \(port): \(error)",
             remedy: "set MASTER_ADDR to an address of rank 0's machine and MASTER_PORT to a port that this user may use")
     }
 
     /// What ended the job, if something has: what every rank is told.
-    public var failure: RendezvousError? { core.job.update { $0.failure } }
+    public var failure: Verdict? { core.job.update { $0.failure } }
 
     /// Tells the job that a rank's process has failed, for launchers: a rank that never joined has no connection to lose.
     ///

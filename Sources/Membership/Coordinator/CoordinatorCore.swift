@@ -8,19 +8,19 @@ import Synchronization
 final class CoordinatorCore: Sendable {
     private struct Connections: Sendable {
         var next = 0
-        var channels: [JobState.ConnectionID: any Channel] = [:]
-        var pending: Set<JobState.ConnectionID> = []
+        var channels: [CoordinatorState.ConnectionID: any Channel] = [:]
+        var pending: Set<CoordinatorState.ConnectionID> = []
         var timers: [GatherID: RunningTimer] = [:]
     }
 
     let handshake: Handshake
     let bounds: RendezvousBounds
     let logger: Logger
-    let job: Monitor<JobState>
+    let job: Monitor<CoordinatorState>
     private let eventLoop: any EventLoop
     private let connections = Mutex(Connections())
 
-    init(job: JobState, handshake: Handshake, eventLoop: any EventLoop, logger: Logger) {
+    init(job: CoordinatorState, handshake: Handshake, eventLoop: any EventLoop, logger: Logger) {
         self.bounds = job.bounds
         self.job = Monitor(job)
         self.handshake = handshake
@@ -29,7 +29,7 @@ final class CoordinatorCore: Sendable {
     }
 
     /// - Returns: nil where too many connections have yet to prove that they belong to the job.
-    func register(_ channel: any Channel, limit: Int) -> JobState.ConnectionID? {
+    func register(_ channel: any Channel, limit: Int) -> CoordinatorState.ConnectionID? {
         connections.withLock { connections in
             guard connections.pending.count < limit else { return nil }
             let connection = connections.next
@@ -40,11 +40,11 @@ final class CoordinatorCore: Sendable {
         }
     }
 
-    func authenticated(_ connection: JobState.ConnectionID) {
+    func authenticated(_ connection: CoordinatorState.ConnectionID) {
         _ = connections.withLock { $0.pending.remove(connection) }
     }
 
-    func closed(_ connection: JobState.ConnectionID) {
+    func closed(_ connection: CoordinatorState.ConnectionID) {
         connections.withLock { connections in
             connections.channels[connection] = nil
             connections.pending.remove(connection)
@@ -53,7 +53,7 @@ final class CoordinatorCore: Sendable {
     }
 
     /// Lets the job decide, and carries it out. On the event loop.
-    func update(_ event: (inout JobState) -> [JobState.Action]) {
+    func update(_ event: (inout CoordinatorState) -> [CoordinatorState.Action]) {
         eventLoop.assertInEventLoop()
         let (actions, news) = job.update { job in
             let hadFailed = job.failure != nil
@@ -64,11 +64,12 @@ final class CoordinatorCore: Sendable {
         for action in actions { perform(action) }
     }
 
-    private func perform(_ action: JobState.Action) {
+    private func perform(_ action: CoordinatorState.Action) {
         switch action {
         case .answer(let connection, let answer):
             channel(connection)?.writeAndFlush(CoordinatorHandler.Outgoing.answer(answer), promise: nil)
-        case .send(let receivers, let envelope):
+        case .send(let receivers, let message, let payload):
+            let envelope = Envelope(message, payload: payload)
             for receiver in receivers {
                 channel(receiver)?.writeAndFlush(CoordinatorHandler.Outgoing.message(envelope), promise: nil)
             }
@@ -88,7 +89,9 @@ final class CoordinatorCore: Sendable {
     }
 
     /// Lets the job decide something when so much running time has passed.
-    private func after(_ seconds: Double, _ event: @escaping @Sendable (inout JobState) -> [JobState.Action]) -> RunningTimer {
+    private func after(_ seconds: Double, _ event: @escaping @Sendable (inout CoordinatorState) -> [CoordinatorState.Action])
+        -> RunningTimer
+    {
         RunningTimer(on: eventLoop, afterSeconds: seconds) { [weak self] in self?.update(event) }
     }
 
@@ -112,7 +115,7 @@ final class CoordinatorCore: Sendable {
         }
     }
 
-    private func channel(_ connection: JobState.ConnectionID) -> (any Channel)? {
+    private func channel(_ connection: CoordinatorState.ConnectionID) -> (any Channel)? {
         connections.withLock { $0.channels[connection] }
     }
 

@@ -1,6 +1,6 @@
 import NIOCore
 
-/// The coordinator's end of one connection: handshake, seals and signs of life. What is said is decided by `JobState`.
+/// The coordinator's end of one connection: handshake, seals and signs of life. What is said is decided by `CoordinatorState`.
 final class CoordinatorHandler: ChannelDuplexHandler {
     typealias InboundIn = ByteBuffer
     typealias OutboundIn = Outgoing
@@ -18,7 +18,7 @@ final class CoordinatorHandler: ChannelDuplexHandler {
     }
 
     private let core: CoordinatorCore
-    private let connection: JobState.ConnectionID
+    private let connection: CoordinatorState.ConnectionID
     private let liveness: Liveness
     private var phase = Phase.awaitingHello
     private var reader = FrameReader(byteLimit: RendezvousBounds.helloFrameByteLimit)
@@ -26,7 +26,7 @@ final class CoordinatorHandler: ChannelDuplexHandler {
     private var deadline: Scheduled<Void>?
     private var address = "an unknown address"
 
-    init(core: CoordinatorCore, connection: JobState.ConnectionID) {
+    init(core: CoordinatorCore, connection: CoordinatorState.ConnectionID) {
         self.core = core
         self.connection = connection
         self.liveness = Liveness(timeoutSeconds: core.bounds.livenessTimeoutSeconds)
@@ -152,6 +152,6 @@ final class CoordinatorHandler: ChannelDuplexHandler {
 extension RendezvousError {
     /// The same words on both sides.
     static let wrongSecret = RendezvousError(
-        .wrongSecret, "this process and the coordinator do not hold the same secret",
+        .configuration, "this process and the coordinator do not hold the same secret",
         remedy: "give every rank the same VERBENA_SECRET, and every job its own MASTER_PORT")
 }

@@ -26,18 +26,18 @@ extension Communicator {
         OpenFiles.raiseLimit()
         let job = try wrapping { () throws(RendezvousError) in try JobEnvironment(variables: configuration.environment) }
         for warning in job.warnings { logger.warning("\(warning)") }
-        let verdicts = VerdictBox()
-        let (rendezvous, coordinator) = try meet(job, configuration, verdicts, logger)
-        let group = RankGroup(all: rendezvous)
+        let listeners = VerdictListeners()
+        let (client, coordinator) = try meet(job, configuration, listeners, logger)
+        let group = RankGroup(all: client)
         do throws(VerbenaError) {
             let introductions = try Introduction.exchange(group, configuration)
             let pool = MemoryPool(isShared: FabricPlan.sharesMemory(introductions, configuration))
             let facts = JobFacts(
-                introductions: introductions, configuration: configuration, verdicts: verdicts, pool: pool, logger: logger)
-            return try build(group, facts, membership: JobMembership(rendezvous: rendezvous, coordinator: coordinator, pool: pool))
+                introductions: introductions, configuration: configuration, listeners: listeners, pool: pool, logger: logger)
+            return try build(group, facts, membership: JobMembership(client: client, coordinator: coordinator, pool: pool))
         } catch {
             let agreed = error.agreed(with: group, during: "joining")
-            rendezvous.leave()
+            client.leave()
             coordinator?.stop(waitingAtMostSeconds: leaveTimeoutSeconds)
             throw agreed
         }
@@ -45,9 +45,9 @@ extension Communicator {
 
     /// Finds the other ranks. Rank 0 hosts the coordinator, unless the launcher does.
     private static func meet(
-        _ job: JobEnvironment, _ configuration: Configuration, _ verdicts: VerdictBox, _ logger: Logger
-    ) throws(VerbenaError) -> (Rendezvous, Coordinator?) {
-        guard job.worldSize > 1 else { return (Rendezvous.alone(), nil) }
+        _ job: JobEnvironment, _ configuration: Configuration, _ listeners: VerdictListeners, _ logger: Logger
+    ) throws(VerbenaError) -> (ControlPlaneClient, Coordinator?) {
+        guard job.worldSize > 1 else { return (ControlPlaneClient.alone(), nil) }
         let bounds = RendezvousBounds(
             joinTimeoutSeconds: configuration.joinTimeoutSeconds, livenessTimeoutSeconds: configuration.livenessTimeoutSeconds)
         let isHost = job.rank == 0 && configuration.environment[JobEnvironment.localLauncherVariable] == nil
@@ -62,11 +62,11 @@ extension Communicator {
             }
             do throws(RendezvousError) {
                 // The host itself needs no name service to find the coordinator.
-                let rendezvous = try Rendezvous.join(
+                let client = try ControlPlaneClient.join(
                     rank: job.rank, worldSize: job.worldSize, host: coordinator?.ownAddress ?? job.masterAddress, port: job.masterPort,
                     secret: job.secret, version: version, joinTimeoutSeconds: configuration.joinTimeoutSeconds, logger: logger,
-                    onVerdict: { verdicts.put($0) })
-                return (rendezvous, coordinator)
+                    onVerdict: { listeners.hear($0) })
+                return (client, coordinator)
             } catch {
                 // The others get their own answer from the coordinator before it goes.
                 coordinator?.stop(waitingAtMostSeconds: leaveTimeoutSeconds)
@@ -85,13 +85,13 @@ extension Communicator {
         try job.agreeOnMemory("receive buffers", byteCount: ownBytes, group, "give a smaller --receive-buffers")
         let engine: RunningEngine
         switch plan.kind {
-        case .sharedMemory: engine = .sharedMemory(try start(try plan.sharedMemory(alone: true), plan, group, job.verdicts))
-        case .verbs: engine = .verbs(try start(try plan.verbs(), plan, group, job.verdicts))
-        case .mixed: engine = .mixed(try start(try plan.mixed(), plan, group, job.verdicts))
+        case .sharedMemory: engine = .sharedMemory(try start(try plan.sharedMemory(alone: true), plan, group, job.listeners))
+        case .verbs: engine = .verbs(try start(try plan.verbs(), plan, group, job.listeners))
+        case .mixed: engine = .mixed(try start(try plan.mixed(), plan, group, job.listeners))
         }
         engine.start()
         do throws(VerbenaError) {
-            job.verdicts.connect(to: engine.control)
+            job.listeners.add(engine.control, group.status)
             var costs = job.introductions[group.jobRanks[group.rank]].costs
             if costs == nil { costs = try measuredCosts(engine, group, plan, job.pool) }
             if let costs { try engine.control.adopt(costs) }
@@ -110,7 +110,7 @@ extension Communicator {
 
     /// Connects a fabric to all other ranks and sets the engine on it.
     private static func start<F: Fabric & ~Copyable>(
-        _ opened: consuming F, _ plan: FabricPlan, _ group: RankGroup, _ verdicts: VerdictBox
+        _ opened: consuming F, _ plan: FabricPlan, _ group: RankGroup, _ listeners: VerdictListeners
     ) throws(VerbenaError) -> ProgressEngine<F, SystemHost> {
         var fabric = opened
         let own = Meeting(writeByteLimit: fabric.writeByteLimit, endpoint: fabric.endpoint).encoded
@@ -124,12 +124,13 @@ extension Communicator {
         let peers = endpoints.indices.filter { $0 != group.rank }
         let deadline = fabric.now().advanced(milliseconds: connectMilliseconds)
         // A verdict ends the wait for a peer that will not come.
-        let connecting = verdicts.beginConnecting(fabric.waker())
-        defer { verdicts.endConnecting(connecting) }
+        let connecting = listeners.beginConnecting(fabric.waker(), group.status)
+        defer { listeners.endConnecting(connecting) }
         do throws(FabricError) {
             try fabric.connect(to: Dictionary(uniqueKeysWithValues: peers.map { ($0, endpoints[$0]) }), deadline: deadline)
         } catch {
-            throw verdicts.current.map { VerbenaError($0, during: "joining") } ?? VerbenaError(error)
+            if case .failed(let verdict) = group.status { throw VerbenaError(verdict, during: "joining") }
+            throw VerbenaError(error)
         }
         var executor = try executor(on: fabric, settings)
         let descriptor = executor.descriptor(of: .receiveBuffers)

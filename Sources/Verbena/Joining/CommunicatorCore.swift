@@ -78,7 +78,7 @@ final class CommunicatorCore: Sendable {
     func shutDown(orderly: Bool, because reason: VerbenaError? = nil) {
         guard !closed.exchange(true, ordering: .acquiringAndReleasing) else { return }
         endEngines(orderly: orderly, because: reason)
-        membership?.rendezvous.leave()
+        membership?.client.leave()
         membership?.coordinator?.stop(waitingAtMostSeconds: Communicator.leaveTimeoutSeconds)
     }
 

@@ -112,7 +112,7 @@ extension Communicator {
             let figures = String(decoding: bytes, as: UTF8.self).split(separator: " ").compactMap { Double($0) }
             guard figures.count == own.count else {
                 throw VerbenaError(
-                    .rendezvous, rank: rank, "rank \(rank) measured costs in another format; run the same build on all ranks")
+                    .disagreed, rank: rank, "rank \(rank) measured costs in another format; run the same build on all ranks")
             }
             for index in figures.indices { greatest[index] = max(greatest[index], figures[index]) }
         }

@@ -146,7 +146,7 @@ struct FabricPlan {
         options.waits = waits
         do throws(FabricError) { return try VerbsFabric(options) } catch {
             guard error.cause == .noDevice, let obstacle else { throw VerbenaError(error) }
-            throw VerbenaError(.fabric, "\(obstacle); verbs would do as well, but: \(error)")
+            throw VerbenaError(.resource, "\(obstacle); verbs would do as well, but: \(error)")
         }
     }
 

@@ -39,7 +39,7 @@ struct Introduction: Codable, Sendable {
         for (rank, bytes) in gathered.enumerated() {
             guard let introduction = try? JSONDecoder().decode(Introduction.self, from: Data(bytes)) else {
                 throw VerbenaError(
-                    .rendezvous, rank: rank, "rank \(rank) introduced itself in another format; run the same build on all ranks")
+                    .disagreed, rank: rank, "rank \(rank) introduced itself in another format; run the same build on all ranks")
             }
             guard introduction.options == own.options else {
                 throw VerbenaError(

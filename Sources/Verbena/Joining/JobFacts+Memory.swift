@@ -21,7 +21,7 @@ extension JobFacts {
             let shortage = try? JSONDecoder().decode(MemoryRoom.Shortage.self, from: Data(answers[short].dropFirst()))
             let culprit = group.jobRanks[short]
             throw VerbenaError(
-                .fabric, rank: culprit,
+                .resource, rank: culprit,
                 "the \(shortage?.place ?? "machine") of rank \(culprit) has no room for \(what) (\(byteCount >> 20) MiB) on each of its ranks"
                     + (shortage.map { ": \($0.detail)" } ?? "")
                     + "; \(remedy) or fewer ranks, or give the machine, container or job more memory")
@@ -31,7 +31,7 @@ extension JobFacts {
             let first = String(decoding: answers[0].dropFirst(), as: UTF8.self)
             let (one, culprit) = (group.jobRanks[0], group.jobRanks[other])
             throw VerbenaError(
-                .verdict, rank: culprit,
+                knownToAll: .disagreed, rank: culprit,
                 "the ranks want different memory: rank \(one) \(first), rank \(culprit) \(theirs); give all ranks the same sizes and types")
         }
     }

@@ -7,7 +7,7 @@ struct JobFacts: Sendable {
     /// Of all ranks of the job.
     let introductions: [Introduction]
     let configuration: Configuration
-    let verdicts: VerdictBox
+    let listeners: VerdictListeners
     /// Memory outlives communicators.
     let pool: MemoryPool
     let logger: Logger
@@ -15,7 +15,7 @@ struct JobFacts: Sendable {
 
 /// This process's place in the job: ended by the communicator of all ranks.
 struct JobMembership: Sendable {
-    let rendezvous: Rendezvous
+    let client: ControlPlaneClient
     let coordinator: Coordinator?
     let pool: MemoryPool
 }

@@ -8,7 +8,7 @@ import Synchronization
 /// All calls block the calling thread, each with a bound, and are for ordinary threads: never an event loop, nor Swift
 /// concurrency's own threads. Any thread may call, but all ranks must gather in the same order, so one thread at a
 /// time. The connection, and one thread that serves it, live until `leave`.
-public final class Rendezvous: Sendable {
+public final class ControlPlaneClient: Sendable {
     public let rank: Int
     public let worldSize: Int
 
@@ -48,13 +48,13 @@ public final class Rendezvous: Sendable {
     ///     the deadline.
     ///   - onVerdict: called at most once, on the connection's thread, as soon as something ends the job after all ranks have
     ///     joined and before this one leaves. It may come before `join` has returned. It must not block.
-    /// - Throws: `.unreachable`, `.notACoordinator`, `.wrongSecret`, `.wrongWorldSize`, `.wrongVersion`, `.rankOutOfRange`,
-    ///   `.duplicateRank`, `.ranksMissing`, `.timedOut`, or `.verdict` where a rank was lost meanwhile.
+    /// - Throws: `.configuration` where this rank is refused, `.unreachable` where no coordinator answers or ranks do not come, the verdict where a rank
+    ///   was lost meanwhile.
     public static func join(
         rank: Int, worldSize: Int, host: String, port: Int, secret: JobSecret, version: String,
         joinTimeoutSeconds: Double = RendezvousBounds.defaultJoinTimeoutSeconds,
         logger: Logger, onVerdict: @escaping @Sendable (Verdict) -> Void
-    ) throws(RendezvousError) -> Rendezvous {
+    ) throws(RendezvousError) -> ControlPlaneClient {
         let identity = ClientIdentity(
             rank: rank, worldSize: worldSize, host: host, port: port, version: oneLine(version, byteLimit: Handshake.versionByteLimit),
             handshake: Handshake(secret: secret))
@@ -64,7 +64,7 @@ public final class Rendezvous: Sendable {
                 identity: identity, group: group, timeoutSeconds: ContinuousClock.Instant.bounded(joinTimeoutSeconds), logger: logger,
                 announce: onVerdict)
             let joined = try joining.run()
-            return Rendezvous(
+            return ControlPlaneClient(
                 identity: identity, state: joined.state, sessionNonce: joined.welcome.sessionNonce,
                 link: Link(channel: joined.channel, group: group), announce: onVerdict)
         } catch {
@@ -74,12 +74,12 @@ public final class Rendezvous: Sendable {
     }
 
     /// A world of one: no coordinator, no socket, no thread. Every call works and answers at once.
-    public static func alone(onVerdict: @escaping @Sendable (Verdict) -> Void = { _ in }) -> Rendezvous {
+    public static func alone(onVerdict: @escaping @Sendable (Verdict) -> Void = { _ in }) -> ControlPlaneClient {
         var state = ClientState(rank: 0, worldSize: 1)
         state.hasStarted = true
         let identity = ClientIdentity(
             rank: 0, worldSize: 1, host: "", port: 0, version: "", handshake: Handshake(secret: .random()))
-        return Rendezvous(
+        return ControlPlaneClient(
             identity: identity, state: Monitor(state), sessionNonce: Handshake.nonce(), link: nil, announce: onVerdict)
     }
 
@@ -97,10 +97,10 @@ public final class Rendezvous: Sendable {
     /// answer, then closes the connection and ends its thread. A second call does nothing.
     public func leave() {
         guard let link = link.withLock({ $0.take() }) else {
-            state.update { $0.isLeaving = true }
+            state.update { $0.leave() }
             return
         }
-        state.update { $0.isLeaving = true }
+        state.update { $0.leave() }
         let sent = link.channel.writeAndFlush(Envelope(.goodbye))
         sent.whenFailure { [state] _ in state.update { $0.hasFarewell = true } }
         _ = state.wait(until: .after(seconds: RendezvousBounds.farewellTimeoutSeconds)) { $0.hasFarewell ? true : nil }
@@ -121,8 +121,11 @@ public final class Rendezvous: Sendable {
     /// Whether there is nobody else.
     var isAlone: Bool { worldSize == 1 && link.withLock { $0 == nil } }
 
+    /// What has become of the job. Any thread; does not wait.
+    public var status: JobStatus { state.update { $0.status } }
+
     /// Ends this rank's job without the coordinator, and announces it.
-    func fail(_ error: RendezvousError) {
-        if let verdict = state.update({ $0.fail(error) }) { announce(verdict) }
+    func fail(_ verdict: Verdict) {
+        if let verdict = state.update({ $0.fail(verdict) }) { announce(verdict) }
     }
 }

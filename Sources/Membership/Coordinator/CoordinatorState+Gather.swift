@@ -1,15 +1,13 @@
-import NIOCore
-
-extension JobState {
+extension CoordinatorState {
     /// A gather that not all of its members have come to yet.
-    struct Gather: Sendable {
+    package struct Gather: Sendable {
         let id: GatherID
         /// The job's ranks that take part, in the order of the parts.
         let members: [Int]
         /// The label of the rank that came first.
         let label: String
         /// By rank of the job.
-        var parts: [Int: ByteBuffer] = [:]
+        var parts: [Int: [UInt8]] = [:]
         /// By rank of the job: how many operations of the group it had begun when it came.
         var collectivesBegun: [Int: UInt64] = [:]
 
@@ -22,7 +20,7 @@ extension JobState {
     }
 
     /// What a joined rank says.
-    mutating func receive(_ message: Message, payload: ByteBuffer, from connection: ConnectionID) -> [Action] {
+    package mutating func receive(_ message: Message, payload: [UInt8], from connection: ConnectionID) -> [Action] {
         guard let rank = ranks[connection] else { return [] }
         switch message {
         case .alive:
@@ -34,7 +32,7 @@ extension JobState {
         case .waiting(let wait):
             return crossing(rank, wait)
         case .report(let verdict):
-            return fail(RendezvousError(verdict: verdict.bounded))
+            return fail(verdict.bounded)
         case .conclude(let verdict):
             return conclude(verdict.bounded)
         case .goodbye:
@@ -45,11 +43,12 @@ extension JobState {
     }
 
     private mutating func contribute(
-        _ payload: ByteBuffer, from rank: Int, to id: GatherID, of members: [Int]?, label: String, timeoutSeconds: Double
+        _ payload: [UInt8], from rank: Int, to id: GatherID, of members: [Int]?, label: String, timeoutSeconds: Double
     ) -> [Action] {
         // A rank that has not heard of the failure yet will do so.
         guard failure == nil else { return [] }
-        guard hasStarted, isInTurn(rank, id, members), payload.readableBytes <= RendezvousBounds.payloadByteLimit else {
+        let id = isMutated(.mixedGroups) && members != nil ? GatherID(group: "any", sequence: id.sequence) : id
+        guard hasStarted, isInTurn(rank, id, members), payload.count <= RendezvousBounds.payloadByteLimit else {
             return lost(self.members[rank].connection ?? -1, .violation("a gather out of turn or too large"))
         }
         if members == nil { nextGather[rank] += 1 }
@@ -63,11 +62,15 @@ extension JobState {
         guard gather.label == label else { return actions + fail(mismatch(gather, rank: rank, label: label)) }
         gather.parts[rank] = payload
         gathers[id] = gather
-        if let gone = leftRanks.first(where: gather.members.contains) { return actions + fail(departure(of: gone, from: gather)) }
+        if !isMutated(.departureUnnoticed), let gone = leftRanks.first(where: gather.members.contains) {
+            return actions + fail(departure(of: gone, from: gather))
+        }
         guard gather.parts.count == gather.members.count else { return actions }
         gathers[id] = nil
-        let receivers = gather.members.compactMap { self.members[$0].connection }
-        return [.cancelTimer(gather: id)] + frames(of: gather).map { .send(receivers, $0) }
+        var receivers = gather.members.compactMap { self.members[$0].connection }
+        if isMutated(.unreleasedWaiter) { receivers.removeLast() }
+        return (isMutated(.timerKept) ? [] : [.cancelTimer(gather: id)])
+            + frames(of: gather).map { .send(receivers, $0.message, payload: $0.payload) }
     }
 
     /// A rank waits in an operation for another, which waits in a gather of the same group for it. Both are calls of one thread in one order, so
@@ -75,14 +78,15 @@ extension JobState {
     private mutating func crossing(_ rank: Int, _ wait: OperationWait) -> [Action] {
         let crossed = gathers.values.first { gather in
             gather.id.group == wait.group && gather.waits(for: rank) && gather.parts[wait.peer] != nil
-                && gather.collectivesBegun[wait.peer].map { $0 <= wait.number } ?? false
+                && gather.collectivesBegun[wait.peer].map { $0 <= wait.number || isMutated(.hastyCrossing) } ?? false
         }
-        guard failure == nil, let crossed else { return [] }
+        guard failure == nil, let crossed, !isMutated(.crossingUnnoticed) else { return [] }
         return fail(
-            RendezvousError(
-                .labelMismatch, rank: wait.peer, during: "gather \"\(crossed.label)\"",
+            Verdict(
+                rank: wait.peer, cause: .disagreed,
                 "rank \(rank) waits for rank \(wait.peer) in \(oneLine(wait.operation, byteLimit: RendezvousBounds.labelByteLimit)), and rank "
                     + "\(wait.peer) for rank \(rank) in gather \"\(crossed.label)\"",
+                during: "gather \"\(crossed.label)\"",
                 remedy: "let every rank make the same calls in the same order, with the same options"))
     }
 
@@ -98,70 +102,68 @@ extension JobState {
     }
 
     /// As many parts in each frame as the limit of a frame allows.
-    private func frames(of gather: Gather) -> [Envelope] {
-        var frames: [Envelope] = []
+    private func frames(of gather: Gather) -> [(message: Message, payload: [UInt8])] {
+        var frames: [(message: Message, payload: [UInt8])] = []
+        let members = isMutated(.partsByRank) ? gather.members.sorted() : gather.members
         var first = 0
-        while first < gather.members.count {
-            var payload = ByteBuffer()
+        while first < members.count {
+            var payload: [UInt8] = []
             var byteCounts: [Int] = []
-            while first + byteCounts.count < gather.members.count, byteCounts.count < RendezvousBounds.ranksPerFrameLimit,
-                let part = gather.parts[gather.members[first + byteCounts.count]],
-                byteCounts.isEmpty || payload.readableBytes + part.readableBytes <= RendezvousBounds.payloadByteLimit
+            while first + byteCounts.count < members.count, byteCounts.count < RendezvousBounds.ranksPerFrameLimit,
+                let part = gather.parts[members[first + byteCounts.count]],
+                byteCounts.isEmpty || payload.count + part.count <= RendezvousBounds.payloadByteLimit
             {
-                payload.writeImmutableBuffer(part)
-                byteCounts.append(part.readableBytes)
+                payload += part
+                byteCounts.append(part.count)
             }
-            frames.append(Envelope(.gathered(gather: gather.id, first: first, byteCounts: byteCounts), payload: payload))
+            frames.append((.gathered(gather: gather.id, first: first, byteCounts: byteCounts), payload))
             first += byteCounts.count
         }
         return frames
     }
 
-    mutating func gatherDeadlinePassed(_ id: GatherID, afterSeconds: Double) -> [Action] {
+    package mutating func gatherDeadlinePassed(_ id: GatherID, afterSeconds: Double) -> [Action] {
         guard let gather = gathers[id] else { return [] }
         let missing = gather.members.filter { gather.parts[$0] == nil }
         return fail(
-            RendezvousError(
-                .timedOut, rank: missing[0], during: "gather \"\(gather.label)\"",
-                "\(RankList(missing)) did not reach gather \"\(gather.label)\" within \(seconds(afterSeconds))",
-                remedy: "see the log of \(RankList(missing)), or allow more time"))
+            Verdict(
+                rank: missing[0], cause: .stalled,
+                "\(missing.count == 1 ? "it" : "\(RankList(missing))") did not reach gather \"\(gather.label)\" within \(seconds(afterSeconds))",
+                during: "gather \"\(gather.label)\"", remedy: "see the log of \(RankList(missing)), or allow more time"))
     }
 
     private mutating func leave(_ rank: Int, _ connection: ConnectionID) -> [Action] {
         members[rank] = .left
-        ranks[connection] = nil
-        let farewell = [Action.send([connection], Envelope(.farewell))]
-        guard hasStarted else { return farewell + fail(departureBeforeStart(of: rank)) }
-        if let verdict = conclusion?.verdict, verdict.rank == rank { return farewell + fail(departure(verdict)) }
-        guard let waiting = oldestGather(waitingFor: rank) else { return farewell }
+        if !isMutated(.leaverTakenForLost) { ranks[connection] = nil }
+        let farewell = [Action.send([connection], .farewell)]
+        guard hasStarted || isMutated(.earlyDepartureUnnoticed) else { return farewell + fail(departureBeforeStart(of: rank)) }
+        if let conclusion, conclusion.rank == rank { return farewell + fail(departure(conclusion)) }
+        guard !isMutated(.departureUnnoticed), let waiting = oldestGather(waitingFor: rank) else { return farewell }
         return farewell + fail(departure(of: rank, from: waiting))
     }
 
-    private func departureBeforeStart(of rank: Int) -> RendezvousError {
-        RendezvousError(
-            .peerLeft, rank: rank, during: "joining", "rank \(rank) took leave before all ranks had joined",
-            remedy: "see the log of rank \(rank)")
+    private func departureBeforeStart(of rank: Int) -> Verdict {
+        Verdict(
+            rank: rank, cause: .left, "it took leave before all ranks had joined", during: "joining", remedy: "see the log of rank \(rank)")
     }
 
-    private func departure(of rank: Int, from gather: Gather) -> RendezvousError {
-        RendezvousError(
-            .peerLeft, rank: rank, during: "gather \"\(gather.label)\"",
-            "rank \(rank) took leave while \(RankList(gather.parts.keys)) waited for it in gather \"\(gather.label)\"",
-            remedy: "let every rank make the same calls in the same order")
+    private func departure(of rank: Int, from gather: Gather) -> Verdict {
+        Verdict(
+            rank: rank, cause: .left, "it took leave while \(RankList(gather.parts.keys)) waited for it in gather \"\(gather.label)\"",
+            during: "gather \"\(gather.label)\"", remedy: "let every rank make the same calls in the same order")
     }
 
     /// Found at the second label that differs, so only one rank is in the minority: the one that came with it.
-    private func mismatch(_ gather: Gather, rank: Int, label: String) -> RendezvousError {
-        RendezvousError(
-            .labelMismatch, rank: rank, during: "gather \"\(gather.label)\"",
-            "\(RankList(gather.parts.keys)) called \"\(gather.label)\" where rank \(rank) called \"\(label)\"",
-            remedy: "let every rank make the same calls in the same order")
+    private func mismatch(_ gather: Gather, rank: Int, label: String) -> Verdict {
+        Verdict(
+            rank: rank, cause: .disagreed, "it called \"\(label)\" where \(RankList(gather.parts.keys)) called \"\(gather.label)\"",
+            during: "gather \"\(gather.label)\"", remedy: "let every rank make the same calls in the same order")
     }
 }
 
-extension JobState.Member {
+extension CoordinatorState.Member {
     /// The connection of a rank that is here.
-    var connection: JobState.ConnectionID? {
+    var connection: CoordinatorState.ConnectionID? {
         if case .joined(let connection, _) = self { connection } else { nil }
     }
 }

@@ -1,4 +1,4 @@
-extension Rendezvous {
+extension ControlPlaneClient {
     /// Tells the coordinator of a failure that this rank saw. The first verdict of all ranks wins.
     ///
     /// Does not block. What all have agreed on comes by `onVerdict` and `agreedVerdict`, and may be another: another
@@ -7,7 +7,7 @@ extension Rendezvous {
 
     private func tell(_ message: Message, of verdict: Verdict) {
         if isAlone {
-            fail(RendezvousError(verdict: verdict))
+            fail(verdict)
         } else {
             send(Envelope(message))
         }
@@ -19,7 +19,13 @@ extension Rendezvous {
     /// - Parameter waitingAtMostMilliseconds: 0 only asks.
     /// - Returns: nil where nothing has ended the job within that time.
     func agreedVerdict(waitingAtMostMilliseconds: Int) -> Verdict? {
-        state.wait(until: .after(seconds: Double(waitingAtMostMilliseconds) / 1000)) { $0.failure?.verdict }
+        state.wait(until: .after(seconds: Double(waitingAtMostMilliseconds) / 1000)) { state -> Verdict?? in
+            switch state.status {
+            case .running: nil
+            case .failed(let verdict): verdict
+            case .closed: .some(nil)
+            }
+        } ?? nil
     }
 
     /// Tells all ranks of a failure that this one saw, and waits until all are agreed: at most 2 s, or 4 s with a conclusion.
@@ -39,7 +45,7 @@ extension Rendezvous {
     ///   - reason: what went wrong, as the others shall read it.
     ///   - operation: what this rank was at.
     @discardableResult
-    public func abort(reason: String, operation: String, remedy: String = "") -> Verdict {
-        agree(on: Verdict(rank: rank, cause: reason, operation: operation, remedy: remedy))
+    public func abort(_ cause: FailureCause = .aborted, reason: String, operation: String, remedy: String = "") -> Verdict {
+        agree(on: Verdict(rank: rank, cause: cause, reason, during: operation, remedy: remedy))
     }
 }

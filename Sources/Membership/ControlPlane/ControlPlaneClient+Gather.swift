@@ -1,6 +1,4 @@
-import NIOCore
-
-extension Rendezvous {
+extension ControlPlaneClient {
     /// Gives every rank the payloads of all, in the order of ranks.
     ///
     /// The payloads may differ in size. All ranks must call with the same label; one that calls with another, takes leave,
@@ -11,8 +9,7 @@ extension Rendezvous {
     ///   - label: what this gather is for, such as "layout"; cut at 128 bytes. It is what errors call it.
     ///   - timeoutSeconds: how long the rank that comes first waits for the last. Each rank gives up by itself 60 s later
     ///     than its own timeout.
-    /// - Throws: `.payloadTooLarge` (nothing was sent), `.labelMismatch`, `.peerLeft`, `.timedOut`, `.closed`, `.verdict`, and
-    ///   whatever else has ended the job before.
+    /// - Throws: `.configuration` where the payload is too large (nothing was sent), `.closed` after `leave`, else the verdict.
     public func allGather(_ payload: [UInt8], label: String, timeoutSeconds: Double) throws(RendezvousError) -> [[UInt8]] {
         try gather(payload, among: nil, group: "", label: label, timeoutSeconds: timeoutSeconds)
     }
@@ -25,25 +22,22 @@ extension Rendezvous {
         let timeoutSeconds = ContinuousClock.Instant.bounded(timeoutSeconds)
         guard payload.count <= RendezvousBounds.payloadByteLimit else {
             throw RendezvousError(
-                .payloadTooLarge,
+                .configuration,
                 "rank \(rank) gives \(payload.count) bytes to gather \"\(label)\"; the limit is \(RendezvousBounds.payloadByteLimit)",
                 remedy: "gather in parts, or send bulk data through the fabric")
         }
-        let gather = try beginGather(label, group: group)
+        let gather = try state.update { state in
+            Result { () throws(RendezvousError) in try state.beginGather(label, group: group) }
+        }.get()
         let count = members?.count ?? worldSize
         if count == 1 { return [payload] }
         send(
             Envelope(
                 .contribute(
                     gather: gather, members: members, label: label, timeoutSeconds: timeoutSeconds, collectivesBegun: collectivesBegun),
-                payload: ByteBuffer(bytes: payload)))
-        let deadline = ContinuousClock.Instant.after(seconds: timeoutSeconds + RendezvousBounds.graceSeconds)
-        let outcome = state.wait(until: deadline) { state -> Result<[[UInt8]], RendezvousError>? in
-            if let parts = state.takeGather(gather, count: count) { return .success(parts) }
-            if let failure = state.failure { return .failure(failure) }
-            return state.isLeaving ? .failure(.closed(label)) : nil
-        }
-        switch outcome {
+                payload: payload))
+        let patience = state.update { $0.patienceSeconds(timeoutSeconds: timeoutSeconds) }
+        switch state.wait(until: .after(seconds: patience), { $0.outcome(of: gather, count: count, label: label) }) {
         case .success(let parts): return parts
         case .failure(let error): throw error
         case nil: throw giveUp(label, timeoutSeconds: timeoutSeconds)
@@ -55,28 +49,10 @@ extension Rendezvous {
         _ = try allGather([], label: label, timeoutSeconds: timeoutSeconds)
     }
 
-    private func beginGather(_ label: String, group: String) throws(RendezvousError) -> GatherID {
-        let begun = state.update { state -> Result<GatherID, RendezvousError> in
-            if let failure = state.failure { return .failure(failure) }
-            if state.isLeaving { return .failure(.closed(label)) }
-            return .success(state.beginGather(group: group))
-        }
-        return try begun.get()
-    }
-
-    /// The coordinator should have decided long ago; it hears of it as of any failure.
+    /// The coordinator hears of it as of any failure.
     private func giveUp(_ label: String, timeoutSeconds: Double) -> RendezvousError {
-        let error = RendezvousError(
-            .timedOut, rank: rank, during: "gather \"\(label)\"",
-            "gather \"\(label)\" did not end within \(seconds(timeoutSeconds))", remedy: "see the logs of all ranks, or allow more time")
-        if let verdict = error.verdict { report(verdict) }
-        return error
-    }
-}
-
-extension RendezvousError {
-    fileprivate static func closed(_ label: String) -> RendezvousError {
-        RendezvousError(
-            .closed, "gather \"\(label)\" was called after this rank had taken leave", remedy: "call leave() last")
+        let verdict = state.update { $0.givesUp(label, timeoutSeconds: timeoutSeconds) }
+        report(verdict)
+        return RendezvousError(verdict)
     }
 }
