@@ -147,9 +147,10 @@ public struct Executor<F: Fabric & ~Copyable>: ~Copyable {
     /// Takes what has ended and was not taken yet, one at a time, in the order in which it ended; nil where there is no more.
     @inlinable
     public mutating func takeFinished() -> Finished? {
-        guard var finished = node.takeFinished() else { return nil }
-        if finished.record != nil { finished.record?.end(at: device.now().nanoseconds) }
-        return finished
+        guard let ending = node.takeEnding() else { return nil }
+        return Finished(
+            number: ending.number, isFailed: ending.isFailed,
+            record: ending.isRecorded ? node.takeRecord(endedAt: device.now().nanoseconds) : nil)
     }
 
     /// Events that one call of `progress` handles, at most: its caller has mail and verdicts to read, however fast events come.

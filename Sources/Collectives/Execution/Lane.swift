@@ -26,7 +26,7 @@ struct Lane {
     var counts: BlockCounts?
     /// What its caller calls it, and when it came to its stages, where the caller asked for that.
     var number = 0
-    var record: OperationRecord?
+    var isRecorded = false
     var schedule: Schedule
     var stepCount = 0
     /// The steps of a short schedule, worked out once and kept for the next operation of the same kind; empty for a long one.
@@ -37,8 +37,8 @@ struct Lane {
     /// The first step that is not done, and the first of its parts that is not.
     var step = 0
     var part = Part.move
-    /// With which part each step begins: `message` where the moves of all steps are kept, `move` where each is made in its turn.
-    var firstPart = Part.move
+    /// How many moves are kept for each of the two eager sets: then steps begin with the message. 0: each step begins with making its move.
+    var keptMoves = 0
     var signature: UInt32 = 0
     /// Which set of eager positions the operation uses, if it does; they are used in turn.
     var usesEager = false
@@ -87,6 +87,9 @@ struct Lane {
         case running
         /// It goes on when its writes are with the fabric, though no event comes.
         case behindOutbox
+
+        /// Asked of the phase and not of the lane: a lane would be copied whole for it.
+        var isActive: Bool { self != .idle }
     }
 
     /// The parts of a step, in order. The write is the last one.
@@ -96,12 +99,10 @@ struct Lane {
         case message
         case action
         case write
+
+        /// Whether the step has yet to take its message, if it has one.
+        var isBeforeMessage: Bool { self == .move || self == .message }
     }
-
-    var isActive: Bool { phase != .idle }
-
-    /// Whether the present step has yet to take its message, if it has one.
-    var isBeforeMessage: Bool { part == .move || part == .message }
 
     /// What a schedule depends on, besides what an executor never changes.
     struct ProgramKey: Equatable {
@@ -139,9 +140,6 @@ struct Lane {
 
     /// Step `index` of the operation.
     func step(at index: Int) -> Step { program.isEmpty ? schedule[index] : program[index] }
-
-    /// The place of the present step's move.
-    var presentMove: Int { firstPart == .message ? step + (eagerSet == 0 ? 0 : moves.count / 2) : 0 }
 
     /// The link to a peer by one of the fabric's channels.
     func link(_ position: Int, channel: Int) -> Int { onlyPeer < 0 ? firstLink + position * channels + channel : firstLink }

@@ -17,7 +17,10 @@ public struct OperationRecord: Sendable, Equatable, BitwiseCopyable {
         (started, firstArrival, lastArrival, ended) = (submitted, .max, submitted, submitted)
     }
 
-    mutating func start(at time: UInt64) { (started, lastArrival) = (time, time) }
+    init(submitted: UInt64, startedAt time: UInt64) {
+        self.init(submitted: submitted)
+        (started, lastArrival) = (time, time)
+    }
 
     mutating func takeArrival(at time: UInt64) { (firstArrival, lastArrival) = (min(firstArrival, time), time) }
 

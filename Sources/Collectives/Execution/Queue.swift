@@ -1,10 +1,11 @@
 /// First in, first out: a ring that grows to at most twice what ever waited at once, and no further.
+@usableFromInline
 struct Queue<Element> {
     /// `elements[(head + i) mod capacity]` is the i-th of `count`; what is beyond those is old. The capacity is a power of two.
     private var elements = FixedArray<Element>([])
     private var head = 0
     /// Kept here: every event asks for it, when the elements are in no cache.
-    private(set) var count = 0
+    @usableFromInline private(set) var count = 0
 
     var isEmpty: Bool { count == 0 }
     var capacity: Int { elements.count }

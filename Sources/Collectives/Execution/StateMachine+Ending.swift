@@ -12,7 +12,7 @@ extension StateMachine {
 
     private func submittedTransfers(_ lane: Int) -> UInt64 {
         let waiting = pendingTransfers.count { transferLane(of: $0.operation) == lane }
-        return lanes[lane].sequence + (lanes[lane].isActive ? 1 : 0) + UInt64(waiting)
+        return lanes[lane].sequence + (lanes[lane].phase.isActive ? 1 : 0) + UInt64(waiting)
     }
 
     /// Ends, as failed, the transfers whose other end no rank has begun, and none will. Nothing of theirs has moved.
@@ -28,9 +28,9 @@ extension StateMachine {
 
     private mutating func endTransfers(_ lane: Int, from first: UInt64) {
         var number = lanes[lane].sequence
-        if lanes[lane].isActive {
+        if lanes[lane].phase.isActive {
             if number >= first {
-                finished.append(Finished(number: lanes[lane].number, isFailed: true, record: lanes[lane].record))
+                end(lane, isFailed: true)
                 lanes[lane].phase = .idle
             }
             number += 1

@@ -12,11 +12,11 @@ extension StateMachine {
         let gap = now.since(lookedForStallAt) / 1_000_000
         lookedForStallAt = now
         if gap > longestGapMilliseconds {
-            for lane in lanes.indices where lanes[lane].isActive {
+            for lane in lanes.indices where lanes[lane].phase.isActive {
                 lanes[lane].seenAt = lanes[lane].seenAt.advanced(milliseconds: gap - longestGapMilliseconds)
             }
         }
-        for lane in lanes.indices where lanes[lane].isActive {
+        for lane in lanes.indices where lanes[lane].phase.isActive {
             if lanes[lane].progress != lanes[lane].seenProgress {
                 (lanes[lane].seenProgress, lanes[lane].seenAt) = (lanes[lane].progress, now)
                 continue
@@ -42,9 +42,9 @@ extension StateMachine {
     /// See `Executor.longWait`.
     func longWait(at now: FabricInstant, milliseconds: UInt64, isAwaited: (Int) -> Bool) -> AwaitedPeer? {
         var first: AwaitedPeer?
-        for lane in lanes.indices where lanes[lane].isActive && lanes[lane].onlyPeer < 0 && lanes[lane].phase != .behindPrevious {
+        for lane in lanes.indices where lanes[lane].phase.isActive && lanes[lane].onlyPeer < 0 && lanes[lane].phase != .behindPrevious {
             guard lanes[lane].progress == lanes[lane].seenProgress, now.since(lanes[lane].seenAt) / 1_000_000 >= milliseconds,
-                lanes[lane].step < lanes[lane].stepCount, lanes[lane].isBeforeMessage,
+                lanes[lane].step < lanes[lane].stepCount, lanes[lane].part.isBeforeMessage,
                 let peer = lanes[lane].step(at: lanes[lane].step).receive
             else { continue }
             if let known = first, known.number < lanes[lane].sequence { continue }
@@ -53,7 +53,7 @@ extension StateMachine {
         // A caller that waits for a later one waits for it, too: that peer has not begun the later one either.
         guard let first else { return nil }
         let isBehind = lanes.indices.contains { lane in
-            lanes[lane].isActive && lanes[lane].onlyPeer < 0 && lanes[lane].sequence >= first.number && isAwaited(lanes[lane].number)
+            lanes[lane].phase.isActive && lanes[lane].onlyPeer < 0 && lanes[lane].sequence >= first.number && isAwaited(lanes[lane].number)
         }
         return isBehind || pending.contains { isAwaited($0.number) } ? first : nil
     }
@@ -77,7 +77,7 @@ extension StateMachine {
                 .stalled, lane: lane, peer: slow, "it acknowledged no write of an operation before \(time)",
                 remedy: "see what that rank and the network to it are doing")
         }
-        if let peer = step.receive, lanes[lane].isBeforeMessage {
+        if let peer = step.receive, lanes[lane].part.isBeforeMessage {
             return error(
                 .stalled, lane: lane, peer: peer, "nothing came from it \(time) \(place)",
                 remedy: "see what that rank is doing; a slower step needs a longer \(limit)")

@@ -14,10 +14,10 @@ extension StateMachine {
     mutating func startPending() {
         while !hasFailed, let next = pending.first {
             let lane = Int(nextToStart % UInt64(ExecutorSettings.lanes))
-            guard !lanes[lane].isActive else { return }
+            guard !lanes[lane].phase.isActive else { return }
             pending.removeFirst()
             nextToStart += 1
-            start(next.operation, number: next.number, next.record, on: lane)
+            start(next.operation, number: next.number, next.submitted, on: lane)
         }
     }
 
@@ -27,11 +27,11 @@ extension StateMachine {
         while !hasFailed, index < pendingTransfers.count {
             let next = pendingTransfers[index]
             let lane = transferLane(of: next.operation)
-            if lanes[lane].isActive {
+            if lanes[lane].phase.isActive {
                 index += 1
             } else {
                 pendingTransfers.remove(at: index)
-                start(next.operation, number: next.number, next.record, on: lane)
+                start(next.operation, number: next.number, next.submitted, on: lane)
             }
         }
     }
@@ -45,18 +45,18 @@ extension StateMachine {
     }
 
     @inline(__always)
-    mutating func start(_ operation: Operation, number: Int, _ record: OperationRecord?, on lane: Int) {
+    mutating func start(_ operation: Operation, number: Int, _ submitted: UInt64?, on lane: Int) {
         // SAFETY: as `StateMachine+Steps.swift` says of lanes.
         let state = unsafe lanes.address(of: lane)
         let comesAgain = unsafe state.pointee.isPrepared && state.pointee.operation.isSame(as: operation)
         if !comesAgain { prepare(operation, on: lane) }
         unsafe state.pointee.number = number
-        unsafe state.pointee.record = record
-        if record != nil { unsafe state.pointee.record?.start(at: now) }
+        unsafe state.pointee.isRecorded = submitted != nil
+        if let submitted { records[lane] = OperationRecord(submitted: submitted, startedAt: now) }
         unsafe state.pointee.phase = state.pointee.incomplete > 0 ? .behindPrevious : .running
         // From here on a failure reports the operation.
-        if comesAgain, unsafe state.pointee.firstPart == .move { keepMoves(lane) }
-        unsafe state.pointee.part = state.pointee.firstPart
+        if comesAgain, unsafe state.pointee.keptMoves == 0 { keepMoves(lane) }
+        unsafe state.pointee.part = state.pointee.keptMoves > 0 ? .message : .move
         // Spreads the place in the order over the bits that travel.
         let hash = unsafe (state.pointee.operationHash ^ state.pointee.sequence) &* 0x9E37_79B9_7F4A_7C15
         unsafe state.pointee.signature = UInt32(truncatingIfNeeded: hash >> 48)
@@ -80,7 +80,7 @@ extension StateMachine {
         lanes[lane].operation = operation
         lanes[lane].counts = operation.uneven.counts
         lanes[lane].isPrepared = true
-        lanes[lane].firstPart = .move
+        lanes[lane].keptMoves = 0
         let needs = extents.needs(of: rank)
         let larger = max(needs.input, needs.output) * size
         let node = settings.topology.size(ofNode: settings.topology.node(of: rank))
@@ -111,6 +111,6 @@ extension StateMachine {
             }
         }
         lanes[lane].moves = FixedArray(moves)
-        lanes[lane].firstPart = .message
+        lanes[lane].keptMoves = moves.count / 2
     }
 }

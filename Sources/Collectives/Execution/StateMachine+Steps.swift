@@ -25,7 +25,7 @@ extension StateMachine {
     @inline(never)
     private mutating func handleClosed(_ peer: Int) {
         closedPeer = closedPeer ?? peer
-        guard let lane = lanes.indices.first(where: { lanes[$0].isActive }) else { return }
+        guard let lane = lanes.indices.first(where: { lanes[$0].phase.isActive }) else { return }
         fail(error(.fabric(.peerClosed), lane: lane, peer: peer, "it left the job before the operation was done"))
     }
 
@@ -48,7 +48,7 @@ extension StateMachine {
             lanes[lane].incomplete -= 1
             if lanes[lane].incomplete == 0, lanes[lane].phase == .behindPrevious { lanes[lane].phase = .running }
         }
-        guard lanes[lane].isActive else { return }
+        guard lanes[lane].phase.isActive else { return }
         // The lane may wait for its writes, or for room in the queue.
         if !isMutated(.missedCompletion) { advance(lane) }
     }
@@ -77,7 +77,7 @@ extension StateMachine {
         if isPresent {
             if number == 0 { unsafe link.pointee.signature = immediate.payload }
             unsafe link.pointee.arrived += 1
-            if unsafe state.pointee.isActive { advance(lane) }
+            if unsafe state.pointee.phase.isActive { advance(lane) }
         } else {
             if number == 0 { unsafe (link.pointee.earlyOperation, link.pointee.earlySignature) = (immediate.operation, immediate.payload) }
             unsafe link.pointee.earlyArrived += 1
@@ -93,8 +93,11 @@ extension StateMachine {
         let before = unsafe state.pointee.step
         while unsafe state.pointee.step < state.pointee.stepCount {
             guard unsafe state.pointee.part != .move || resolvePresent(lane) else { break }
-            guard unsafe take(state.pointee.moves.address(of: state.pointee.presentMove), of: state, lane) else { break }
-            unsafe state.pointee.part = state.pointee.firstPart
+            // Stored properties only: a computed one would copy the lane.
+            let kept = unsafe state.pointee.keptMoves
+            let index = unsafe kept > 0 ? state.pointee.step + kept * state.pointee.eagerSet : 0
+            guard unsafe take(state.pointee.moves.address(of: index), of: state, lane) else { break }
+            unsafe state.pointee.part = kept > 0 ? .message : .move
             unsafe state.pointee.step += 1
         }
         guard !hasFailed else { return }
@@ -102,7 +105,7 @@ extension StateMachine {
         if unsafe state.pointee.step == state.pointee.stepCount
             && (state.pointee.incomplete == 0 || state.pointee.endsBeforeWrites || isMutated(.earlyRelease))
         {
-            unsafe finish(state)
+            unsafe finish(state, lane)
         }
     }
 
@@ -173,7 +176,7 @@ extension StateMachine {
             return false
         }
         unsafe link.pointee.consumed += 1
-        unsafe state.pointee.record?.takeArrival(at: now)
+        if unsafe state.pointee.isRecorded { records[lane].takeArrival(at: now) }
         return true
     }
 
@@ -236,9 +239,9 @@ extension StateMachine {
     }
 
     @inline(__always)
-    private mutating func finish(_ lane: UnsafeMutablePointer<Lane>) {
-        lastFinished = unsafe (lane.pointee.operation, lane.pointee.sequence)
-        finished.append(unsafe Finished(number: lane.pointee.number, isFailed: false, record: lane.pointee.record))
-        unsafe lane.pointee.turn()
+    private mutating func finish(_ state: UnsafeMutablePointer<Lane>, _ lane: Int) {
+        lastFinished = unsafe (state.pointee.operation, state.pointee.sequence)
+        end(lane, isFailed: false)
+        unsafe state.pointee.turn()
     }
 }

@@ -56,7 +56,11 @@ struct StateMachine: ~Copyable {
     @usableFromInline private(set) var recorded = 0
     @usableFromInline var now: UInt64 = 0
     var lookedForStallAt = FabricInstant(nanoseconds: 0)
-    var finished = Queue<Finished>()
+    @usableFromInline var finished = Queue<Ending>()
+    /// Of those of them that have one, in the same order.
+    var finishedRecords = Queue<OperationRecord>()
+    /// By lane, of those whose operation has one.
+    let records: FixedArray<OperationRecord>
     var closedPeer: Int?
     var choices = ChoiceCache()
     let scratch: FoldScratch
@@ -97,6 +101,7 @@ struct StateMachine: ~Copyable {
         lanes = FixedArray(Self.lanes(settings, rank: rank, peers: peers.count, filler: Move(write: nothing)))
         links = FixedArray(
             Array(repeating: Link(), count: (ExecutorSettings.lanes * settings.channelsPerPeer + 2) * peers.count))
+        records = FixedArray(Array(repeating: OperationRecord(submitted: 0), count: lanes.count))
         outbox = Batch(capacity: Self.maxInOutbox, filler: nothing)
         scratch = FoldScratch(capacity: settings.worldSize + 1)
     }
@@ -130,7 +135,7 @@ struct StateMachine: ~Copyable {
 
     /// See `Executor.isInUse`.
     func isInUse(_ buffer: SharedBuffer) -> Bool {
-        lanes.indices.contains { lanes[$0].isActive && lanes[$0].operation.touches(buffer) }
+        lanes.indices.contains { lanes[$0].phase.isActive && lanes[$0].operation.touches(buffer) }
             || pendingTransfers.contains { $0.operation.touches(buffer) } || pending.contains { $0.operation.touches(buffer) }
     }
 
@@ -162,40 +167,56 @@ struct StateMachine: ~Copyable {
                 detail: "it has left the job", remedy: "all ranks must run the same number of collectives")
         }
         unfinished += 1
-        var record: OperationRecord?
-        if let submitted {
-            record = OperationRecord(submitted: submitted)
-            recorded += 1
-        }
+        if submitted != nil { recorded += 1 }
         if operation.collective.peer != nil {
             check(operation)
-            pendingTransfers.append(Waiting(operation: operation, number: number, record: record))
+            pendingTransfers.append(Waiting(operation: operation, number: number, submitted: submitted))
             startTransfers()
         } else {
             let lane = Int(nextToStart % UInt64(ExecutorSettings.lanes))
-            if pending.count == 0, !lanes[lane].isActive {
+            if pending.count == 0, !lanes[lane].phase.isActive {
                 nextToStart += 1
-                start(operation, number: number, record, on: lane)
+                start(operation, number: number, submitted, on: lane)
             } else {
                 check(operation)
-                pending.append(Waiting(operation: operation, number: number, record: record))
+                pending.append(Waiting(operation: operation, number: number, submitted: submitted))
             }
         }
     }
 
-    @usableFromInline var hasFinished: Bool { !finished.isEmpty }
+    /// Inlined, for a call from another module would copy the whole machine to lend it.
+    @inlinable
+    var hasFinished: Bool { finished.count > 0 }
 
     /// Whether a lane knows of writes that have not completed.
     var hasWritesUnderWay: Bool { lanes.indices.contains { lanes[$0].incomplete > 0 } }
 
     /// See `Executor.takeFinished`.
     @usableFromInline
-    mutating func takeFinished() -> Finished? {
+    mutating func takeEnding() -> Ending? {
         guard let next = finished.first else { return nil }
         finished.removeFirst()
         unfinished -= 1
-        if next.record != nil { recorded -= 1 }
         return next
+    }
+
+    /// The record of the ending that was taken last, which has one.
+    @usableFromInline
+    mutating func takeRecord(endedAt time: UInt64) -> OperationRecord? {
+        var record = finishedRecords.first
+        finishedRecords.removeFirst()
+        recorded -= 1
+        record?.end(at: time)
+        return record
+    }
+
+    /// The operation on the lane has ended; the lane may turn to the next.
+    @inline(__always)
+    mutating func end(_ lane: Int, isFailed: Bool) {
+        // SAFETY: as `StateMachine+Steps.swift` says of lanes.
+        let (number, isRecorded) = unsafe (lanes.address(of: lane).pointee.number, lanes.address(of: lane).pointee.isRecorded)
+        if isRecorded { finishedRecords.append(records[lane]) }
+        finished.append(Ending(number: number, isFailed: isFailed, isRecorded: isRecorded))
     }
 
     /// See `Executor.canCarryOut`.
@@ -228,7 +249,7 @@ struct StateMachine: ~Copyable {
     var currentOperation: String {
         // Transfers have no place in the order of collectives: they come last.
         func place(_ lane: Int) -> UInt64 { lanes[lane].onlyPeer < 0 ? lanes[lane].sequence : .max }
-        if let lane = lanes.indices.filter({ lanes[$0].isActive }).min(by: { place($0) < place($1) }) { return name(of: lane) }
+        if let lane = lanes.indices.filter({ lanes[$0].phase.isActive }).min(by: { place($0) < place($1) }) { return name(of: lane) }
         return lastFinished.map { "after \($0.operation.name(sequence: $0.sequence))" } ?? "before the first operation"
     }
 
@@ -237,8 +258,8 @@ struct StateMachine: ~Copyable {
         guard !hasFailed else { return }
         failure = error
         hasFailed = true
-        for lane in lanes.indices where lanes[lane].isActive {
-            finished.append(Finished(number: lanes[lane].number, isFailed: true, record: lanes[lane].record))
+        for lane in lanes.indices where lanes[lane].phase.isActive {
+            end(lane, isFailed: true)
             lanes[lane].phase = .idle
         }
         while let first = pending.first {
@@ -252,7 +273,8 @@ struct StateMachine: ~Copyable {
 
     /// Ends an operation that had no lane.
     mutating func failUnbegun(_ waiting: Waiting) {
-        finished.append(Finished(number: waiting.number, isFailed: true, record: waiting.record))
+        if let submitted = waiting.submitted { finishedRecords.append(OperationRecord(submitted: submitted)) }
+        finished.append(Ending(number: waiting.number, isFailed: true, isRecorded: waiting.submitted != nil))
     }
 }
 

@@ -2,5 +2,6 @@
 struct Waiting {
     var operation: Operation
     var number: Int
-    var record: OperationRecord?
+    /// When the caller asked for it, where it wants a record.
+    var submitted: UInt64?
 }
