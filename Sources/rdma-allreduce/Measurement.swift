@@ -84,15 +84,8 @@ struct Measurement<E: Measurable> {
         let copies = place == .inPlace && kind.copiesInPlace
         guard targets.count == 1, !copies, let collective = kind.collective(root: pattern.root) else { return nil }
         let (input, output) = operands(place, targets[0], count: count)
-        return SoleCall(collective: collective, input: input, output: output, reduction: pattern.operation, algorithm: method.algorithm)
-    }
-
-    private struct SoleCall {
-        let collective: Collective
-        let input: Buffer<E>
-        let output: Buffer<E>?
-        let reduction: ReductionOperation
-        let algorithm: Algorithm?
+        return SoleCall(
+            collective: collective, input: input.raw, output: output?.raw, reduction: pattern.operation, algorithm: method.algorithm)
     }
 
     @inline(__always)
@@ -237,4 +230,13 @@ struct Measurement<E: Measurable> {
     private func elements(of buffer: Buffer<E>, _ blocks: Range<Int>, _ count: Int) -> UnsafeMutableBufferPointer<E> {
         unsafe UnsafeMutableBufferPointer(rebasing: buffer.elements[blocks.lowerBound * count..<blocks.upperBound * count])
     }
+}
+
+/// One blocking collective. Its buffers are of no generic type, which would cost a small operation a fifth here, where the elements' type is not known to the compiler.
+private struct SoleCall {
+    let collective: Collective
+    let input: RawBuffer
+    let output: RawBuffer?
+    let reduction: ReductionOperation
+    let algorithm: Algorithm?
 }

@@ -32,7 +32,7 @@ extension StateMachine {
 
     /// See `Executor.timeOut`. An operation that has not begun waits for the one on its lane.
     mutating func timeOut(number: Int, milliseconds: UInt64) {
-        let own = lanes.indices.first { lanes[$0].isActive && lanes[$0].number == number }
+        let own = lanes.indices.first { lanes[$0].phase.isActive && lanes[$0].number == number }
         let transfer = pendingTransfers.first { $0.number == number }.map { transferLane(of: $0.operation) }
         let next = pending.contains { $0.number == number } ? Int(nextToStart % UInt64(ExecutorSettings.lanes)) : nil
         guard !hasFailed, let lane = own ?? transfer ?? next else { return }
