@@ -11,6 +11,7 @@
 /// - A write outside a region of either side is refused before a byte moves.
 /// - After a failure is reported for a peer, nothing of that peer is reported any more and writes to it are refused.
 /// - A peer that closes in order is reported as closed, after everything that it wrote; a peer that dies, as failed.
+/// - Writes that such a peer took before it closed complete all the same, maybe after its close is reported; others may never complete.
 ///
 /// Threads: one thread at a time owns a fabric and calls it; only a `Waker` may be used by others.
 /// Blocking: only `connect`, `wait` and `close` block, each no longer than the deadline it is given.

@@ -213,7 +213,8 @@ public struct Executor<F: Fabric & ~Copyable>: ~Copyable {
     /// Sleeps until the fabric may have an event, its waker was used, or the time is over.
     public mutating func wait(milliseconds: UInt64) { device.wait(until: device.now().advanced(milliseconds: milliseconds)) }
 
-    /// Waits for the completion of all writes and closes the fabric in order, for at most so long. No operation may be under way.
+    /// Waits for the completion of all writes to peers that have not closed yet, and closes the fabric in order, for at most so long. No operation may be
+    /// under way.
     public mutating func close(milliseconds: UInt64) {
         let deadline = device.now().advanced(milliseconds: milliseconds)
         while node.hasWritesUnderWay, !hasFailed, device.now() < deadline {

@@ -25,6 +25,7 @@ extension StateMachine {
     @inline(never)
     private mutating func handleClosed(_ peer: Int) {
         closedPeer = closedPeer ?? peer
+        if positions[peer] >= 0 { closedPositions.insert(Int(positions[peer])) }
         guard let lane = lanes.indices.first(where: { lanes[$0].phase.isActive }) else { return }
         fail(error(.fabric(.peerClosed), lane: lane, peer: peer, "it left the job before the operation was done"))
     }

@@ -61,7 +61,9 @@ struct StateMachine: ~Copyable {
     var finishedRecords = Queue<OperationRecord>()
     /// By lane, of those whose operation has one.
     let records: FixedArray<OperationRecord>
+    /// The first peer that has taken leave, and the positions of all that have.
     var closedPeer: Int?
+    var closedPositions: Set<Int> = []
     var choices = ChoiceCache()
     let scratch: FoldScratch
     /// For messages.
@@ -188,8 +190,15 @@ struct StateMachine: ~Copyable {
     @inlinable
     var hasFinished: Bool { finished.count > 0 }
 
-    /// Whether a lane knows of writes that have not completed.
-    var hasWritesUnderWay: Bool { lanes.indices.contains { lanes[$0].incomplete > 0 } }
+    /// Whether writes have not completed, but for those to peers that have taken leave: these are read by nobody, and may never complete.
+    var hasWritesUnderWay: Bool {
+        guard !writesCompleteAtOnce else { return false }
+        let channels = settings.channelsPerPeer
+        return peers.indices.contains { position in
+            !closedPositions.contains(position)
+                && (position * channels..<(position + 1) * channels).contains { posted[$0] > completed[$0] }
+        }
+    }
 
     /// See `Executor.takeFinished`.
     @usableFromInline
