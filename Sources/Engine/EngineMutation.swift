@@ -16,11 +16,9 @@ package enum EngineMutation: String, CaseIterable, Sendable {
     case secondVerdict
     /// A failure becomes this rank's verdict before the others have agreed.
     case lonelyVerdict
-    /// What fails the engine is told after the calls that see it.
-    case lateFailure
     /// The verdict that the closing call knows is not that of operations under way.
     case unreasonedStop
-    /// Closing does not wait for an operation that its caller carries out.
+    /// Closing does not wait for operations under way.
     case hastyClose
     /// Operations are started while the engine is closing.
     case lateStart
@@ -32,6 +30,8 @@ package enum EngineMutation: String, CaseIterable, Sendable {
     case undrainedEnd
     /// A caller that carries out its operation does not see that the engine stops.
     case unheardStop
+    /// The progress thread sleeps once more when it has read that the engine stops.
+    case restingStop
     /// Calls are taken after the engine has stopped, and never answered.
     case unansweredCall
     /// Time in which the whole job was stopped counts as a stall.

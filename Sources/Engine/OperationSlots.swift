@@ -119,6 +119,9 @@ final class OperationSlots: @unchecked Sendable {
         }
     }
 
+    /// How many have not been put back.
+    var underWay: Int { (0..<Self.count).count { unsafe words[$0].load(ordering: .relaxed) != State.free.rawValue } }
+
     /// Puts a slot back, once for each operation, when it has ended; the submitter does so.
     func free(_ slot: Int) { unsafe words[slot].store(State.free.rawValue, ordering: .releasing) }
 

@@ -104,7 +104,8 @@ extension ProgressEngine where F: ~Copyable {
             let progressed = owned.executor.progress()
             report(&owned)
             looks = progressed ? 0 : looks + 1
-            if looks > WaitPolicy.progressLooks, owned.executor.hasWork, !hasMail.load(ordering: .acquiring) { rest(&owned) }
+            let mayRest = owned.stopOrderly == nil || isMutated(.restingStop)
+            if looks > WaitPolicy.progressLooks, mayRest, owned.executor.hasWork, !hasMail.load(ordering: .acquiring) { rest(&owned) }
         } while owned.stopOrderly == nil && (owned.executor.hasWork || hasMail.load(ordering: .acquiring))
     }
 

@@ -46,6 +46,9 @@ extension ProgressEngine where F: ~Copyable {
 
     package func release(_ number: Int) { slots.free(number) }
 
+    /// Operations whose numbers were not given back.
+    package var underWay: Int { slots.underWay }
+
     package func deliver(_ verdict: Verdict) {
         host.point()
         inbox.withLock { $0.verdict = isMutated(.secondVerdict) ? verdict : $0.verdict ?? verdict }
@@ -97,7 +100,7 @@ extension ProgressEngine where F: ~Copyable {
         owned.mail.requests.removeAll(keepingCapacity: true)
         // After the requests that came before them: what a call sees or changes has its place in the order. A failure is told first: by what the
         // call sees of it, the ranks would blame each other for what only follows from it.
-        if !owned.mail.calls.isEmpty, !isMutated(.lateFailure) { report(&owned) }
+        if !owned.mail.calls.isEmpty { report(&owned) }
         for call in owned.mail.calls { call(&owned.executor) }
         owned.mail.calls.removeAll()
         owned.stopOrderly = owned.stopOrderly ?? owned.mail.stop

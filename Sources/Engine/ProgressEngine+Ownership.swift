@@ -17,6 +17,7 @@ extension ProgressEngine where F: ~Copyable {
 
     @inline(__always)
     func disown(hasWork: Bool) {
+        host.point()
         isOwned.store(false, ordering: .sequentiallyConsistent)
         host.point()
         if hasWork || hasMail.load(ordering: .sequentiallyConsistent) && !isMutated(.unreadMail) { bell.ring() }
