@@ -90,7 +90,7 @@ let package = Package(
             ["Collectives", "CPlatform", "Fabric", "Gradients", "Membership", "MixedFabric", "SharedMemoryFabric", "VerbsFabric"]),
 
         // The core in virtual time, against an oracle.
-        module("Simulation", ["Collectives", "Fabric", "Gradients", "Membership", "Reduction", "SimulatedFabric"]),
+        module("Simulation", ["Collectives", "Engine", "Fabric", "Gradients", "Membership", "Reduction", "SimulatedFabric"]),
 
         // The public face.
         module(
@@ -151,7 +151,7 @@ let package = Package(
         tests("ReductionTests", ["Reduction"]),
         tests("MembershipTests", ["Membership"]),
         tests("SharedMemoryFabricTests", ["Fabric", "SharedMemoryFabric"]),
-        tests("SimulationTests", ["Collectives", "Fabric", "Membership", "SimulatedFabric", "Simulation"]),
+        tests("SimulationTests", ["Collectives", "Engine", "Fabric", "Membership", "SimulatedFabric", "Simulation"]),
         tests("TrainerTests", ["CZlib", "Launch", "Membership", "Trainer", "Verbena", logging]),
         tests("VerbenaCommandTests", ["CommandLineSupport", "Trainer", "verbena", argumentParser]),
         tests("VerbenaTests", ["Collectives", "Diagnosis", "Engine", "Launch", "Platform", "Verbena", "Verbs"]),

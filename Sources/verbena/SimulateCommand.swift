@@ -10,7 +10,7 @@ struct SimulateCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "simulate",
         abstract: "Runs the engine's own code in virtual time: no network, any number of ranks, one seed decides all.",
-        subcommands: [SimulateCheckCommand.self, SimulateMembershipCommand.self, SimulateTimeCommand.self])
+        subcommands: [SimulateCheckCommand.self, SimulateEngineCommand.self, SimulateMembershipCommand.self, SimulateTimeCommand.self])
 }
 
 /// Seeds from and to, as `1..1000` or one number.

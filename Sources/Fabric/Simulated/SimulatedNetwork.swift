@@ -10,16 +10,21 @@ internal import Foundation
 /// lets time pass, and the clock never falls behind the real one, so that deadlines come. Not reproducible, since the system's scheduler takes
 /// part: it is there so that the simulated fabric can be held to the same promises as the others.
 ///
+/// *Scheduled*: each rank is a thread as well, but a scheduler that the caller hands in lets one of them run at a time and says when time passes:
+/// reproducible, for programs of several threads a rank.
+///
 /// Memory: some 350 bytes a rank, 600 a channel of a connected pair (both directions) and 150 a write in flight, and the regions.
 // Sendable without the compiler's proof: `world` is touched under `turn` where threads share it, and by the driver's thread alone otherwise.
 public final class SimulatedNetwork: @unchecked Sendable {
     public enum Driving: Sendable {
         case driven, threaded
+        case scheduled(any FabricScheduler)
     }
 
     var world: World
     let options: SimulationOptions
     private let turn: NSCondition?
+    private let scheduler: (any FabricScheduler)?
     private let birth = DispatchTime.now().uptimeNanoseconds
 
     /// Longest sleep of a waiting thread before it looks again: a bound, not a rhythm.
@@ -29,7 +34,8 @@ public final class SimulatedNetwork: @unchecked Sendable {
     public init(_ options: SimulationOptions, faults: [Fault] = [], driving: Driving = .driven) {
         self.options = options
         world = World(options: options, faults: faults)
-        turn = driving == .threaded ? NSCondition() : nil
+        turn = if case .threaded = driving { NSCondition() } else { nil }
+        scheduler = if case .scheduled(let scheduler) = driving { scheduler } else { nil }
     }
 
     deinit { world.deallocateAll() }
@@ -58,6 +64,21 @@ public final class SimulatedNetwork: @unchecked Sendable {
 
     /// Lets the rank at a place run at this time even if nothing happens to it.
     public func setAlarm(place: Int, at time: FabricInstant) { world.setAlarm(place, at: time.nanoseconds) }
+
+    /// Scheduled: lets everything happen up to this time, which becomes the present.
+    public func pass(to time: UInt64) {
+        while let next = world.queue.next?.time, next <= time {
+            world.step()
+            world.runnableCount = 0
+        }
+        world.clock = max(world.clock, time)
+    }
+
+    /// Scheduled: when the next thing happens.
+    public var nextTime: UInt64? { world.queue.next?.time }
+
+    /// Scheduled: whether a thread that waits at this place is to go on.
+    public func isReady(place: Int) -> Bool { world.ranks[place].readyHead != none || world.ranks[place].isWoken }
 
     /// The present of the whole world; a rank's own may be later, see `SimulatedFabric.now`.
     public var now: FabricInstant { FabricInstant(nanoseconds: world.clock) }
@@ -113,6 +134,7 @@ public final class SimulatedNetwork: @unchecked Sendable {
     }
 
     func poll(_ rank: Int) -> FabricEvent? {
+        scheduler?.point()
         guard turn != nil else { return world.poll(rank) }
         return withWorld { world in
             if let event = world.poll(rank) { return event }
@@ -123,6 +145,12 @@ public final class SimulatedNetwork: @unchecked Sendable {
 
     /// Blocks where threads drive the world; otherwise says when to come back.
     func wait(_ rank: Int, until deadline: UInt64) {
+        if let scheduler {
+            world.flush(rank)
+            if !isReady(place: rank) { scheduler.sleep(place: rank, until: deadline) }
+            world.ranks[rank].isWoken = false
+            return
+        }
         guard let turn else { return world.setAlarm(rank, at: deadline) }
         turn.lock()
         defer { turn.unlock() }
@@ -137,6 +165,14 @@ public final class SimulatedNetwork: @unchecked Sendable {
         }
         world.ranks[rank].isWoken = false
     }
+}
+
+/// Says which of a scheduled network's threads runs.
+public protocol FabricScheduler: Sendable {
+    /// Another thread may run here.
+    func point()
+    /// Until the network has something for the place (`SimulatedNetwork.isReady`), or this time of its clock.
+    func sleep(place: Int, until deadline: UInt64)
 }
 
 extension World {
