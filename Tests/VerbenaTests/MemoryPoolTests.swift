@@ -11,7 +11,7 @@ import Testing
     enum World: String, CaseIterable {
         case sharedMemory, verbs, mixed
 
-        static let available = Fabrics.hasDevice ? allCases : [.sharedMemory]
+        static let available = Fabrics.hasDevice ? allCases.filter { $0 != .sharedMemory || !Fabrics.areDevicesAlone } : [.sharedMemory]
 
         func run<R: Sendable>(_ ranks: Int, _ body: @escaping @Sendable (Communicator) throws -> R) -> LocalRanks.Outcomes<R> {
             let fabric: FabricChoice = self == .sharedMemory ? .sharedMemory : self == .verbs ? .verbs : .automatic
