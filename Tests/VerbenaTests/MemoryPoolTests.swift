@@ -188,7 +188,10 @@ import Testing
             let buffers = [try world.allocate(UInt8.self, count: byteCount), unsafe try world.register(memory)]
             for buffer in buffers { try child.attach(buffer) }
             try world.barrier(label: "all have it")
-            let before = try Self.mappings(byteCount)
+            // Other tests map and unmap memory while the list is read: one reading may lack what is there.
+            let deadline = ContinuousClock.now + .seconds(60)
+            var before = try Self.mappings(byteCount)
+            while before.isEmpty, ContinuousClock.now < deadline { before = try Self.mappings(byteCount) }
             try world.barrier(label: "all have looked")
             for buffer in buffers { try buffer.release() }
             try world.barrier(label: "all have released it")
