@@ -170,12 +170,16 @@ import Testing
     @Test(arguments: [Duration.milliseconds(20), .zero, .seconds(-5)]) func aTransferNamesItsPeer(timeout: Duration) {
         let outcomes = LocalRanks.run(3, fabric: .sharedMemory) { communicator in
             let buffer = try communicator.allocate(Int32.self, count: 8)
+            // A rank that still allocates when the verdict comes names that.
+            try communicator.barrier(label: "all have memory")
             if communicator.rank == 1 { try communicator.receive(buffer, count: 8, from: 2, timeout: timeout) }
             try communicator.barrier(label: "elsewhere")
         }
         for outcome in outcomes {
             let error = errorOf(outcome) as? VerbenaError
-            #expect(error?.rank == 2 && error?.message.contains("time-out") == true && error?.message.contains("receive #0") == true)
+            #expect(
+                error?.rank == 2 && error?.message.contains("time-out") == true && error?.message.contains("receive #0") == true,
+                "\(outcomes)")
         }
     }
 
