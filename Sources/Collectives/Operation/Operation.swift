@@ -15,6 +15,7 @@ public struct Operation: Sendable, Equatable {
     public var reduction: ReductionOperation
     /// Nil: the one that the cost model chooses, the same on every rank.
     public var algorithm: Algorithm?
+    public var stream: Stream
 
     /// - Parameters:
     ///   - count: taken from `counts`, where there are such.
@@ -22,7 +23,7 @@ public struct Operation: Sendable, Equatable {
     ///     reported finished.
     public init(
         _ collective: Collective, input: Place, output: Place? = nil, count: Int = 0, counts: BlockCounts? = nil, type: ElementType,
-        reduction: ReductionOperation = .sum, algorithm: Algorithm? = nil
+        reduction: ReductionOperation = .sum, algorithm: Algorithm? = nil, stream: Stream = .bulk
     ) {
         self.collective = collective
         self.input = input
@@ -32,6 +33,7 @@ public struct Operation: Sendable, Equatable {
         self.type = type
         self.reduction = reduction
         self.algorithm = algorithm
+        self.stream = stream
     }
 
     public var isInPlace: Bool { input == output }
@@ -47,7 +49,7 @@ public struct Operation: Sendable, Equatable {
         )
         return mine == others && count == other.count && uneven == other.uneven && input == other.input && output == other.output
             && type == other.type
-            && reduction == other.reduction && algorithm == other.algorithm
+            && reduction == other.reduction && algorithm == other.algorithm && stream == other.stream
     }
 
     /// All that ranks must agree on, but the place in the order, as a hash (FNV-1a).
@@ -67,18 +69,19 @@ public struct Operation: Sendable, Equatable {
         }
         // Between two ranks, each end has a place of its own.
         if collective.peer != nil { return hash }
-        mix(collective.code << 8 | Int(algorithm.code))
+        mix(Int(stream.rawValue) << 40 | collective.code << 8 | Int(algorithm.code))
         mix(input.buffer.index << 32 | output.buffer.index)
         mix(input.byteOffset)
         mix(output.byteOffset)
         return hash
     }
 
-    /// For messages: `allreduce #12 (sum of 1024 float)`.
+    /// For messages: `allreduce #12 (sum of 1024 float)`, `urgent allreduce #3 (sum of 1024 float)`.
     func name(sequence: UInt64) -> String {
         let count = uneven.isNone ? "\(count)" : "up to \(count)"
-        return switch collective {
-        case .barrier: "barrier #\(sequence)"
+        let collective = collective.peer == nil && stream == .urgent ? "urgent \(collective)" : "\(collective)"
+        return switch self.collective {
+        case .barrier: "\(collective) #\(sequence)"
         case .allReduce, .reduceScatter: "\(collective) #\(sequence) (\(reduction) of \(count) \(type))"
         case .reduce(let root): "\(collective) #\(sequence) (\(reduction) of \(count) \(type) to rank \(root))"
         case .broadcast(let root), .gather(let root), .scatter(let root): "\(collective) #\(sequence) (\(count) \(type), root \(root))"
