@@ -13,6 +13,8 @@ public struct Operation: Sendable, Equatable {
     let uneven: UnownedCounts
     public var type: ElementType
     public var reduction: ReductionOperation
+    /// How the `float` elements of a striped operation travel.
+    public var wire = WireFormat.plain
     /// Nil: the one that the cost model chooses, the same on every rank.
     public var algorithm: Algorithm?
     public var stream: Stream
@@ -49,7 +51,7 @@ public struct Operation: Sendable, Equatable {
         )
         return mine == others && count == other.count && uneven == other.uneven && input == other.input && output == other.output
             && type == other.type
-            && reduction == other.reduction && algorithm == other.algorithm && stream == other.stream
+            && reduction == other.reduction && wire == other.wire && algorithm == other.algorithm && stream == other.stream
     }
 
     /// All that ranks must agree on, but the place in the order, as a hash (FNV-1a).
@@ -59,7 +61,7 @@ public struct Operation: Sendable, Equatable {
             hash = (hash ^ UInt64(truncatingIfNeeded: value)) &* 0x100_0000_01b3
             hash ^= hash >> 29
         }
-        mix(Int(type.rawValue) << 8 | Int(reduction.rawValue))
+        mix(Int(wire.rawValue) << 16 | Int(type.rawValue) << 8 | Int(reduction.rawValue))
         if let counts = uneven.counts {
             mix(-1)
             // Of an allToAll each rank has its own, which each two compare (`Pairwise`).
