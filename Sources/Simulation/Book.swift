@@ -63,7 +63,7 @@ final class Book {
             case .broadcast(let root): return inputs(operation)[root]
             case .scatter(let root): return Array(block(root, inputs(operation)[root]))
             case .allToAll: return inputs(operation).enumerated().flatMap { block($0.offset, $0.element) }
-            case .barrier, .send, .receive: return nil
+            case .barrier, .reduceStripes, .gatherStripes, .send, .receive: return nil
             }
         }
     }

@@ -141,7 +141,7 @@ extension Communicator {
     /// One rank's part, where the buffers are used whole.
     private func wholeCount(_ collective: Collective, _ inputCount: Int, _ outputCount: Int?) throws(VerbenaError) -> Int {
         switch collective {
-        case .allReduce, .reduce, .broadcast, .send, .receive: return inputCount
+        case .allReduce, .reduce, .broadcast, .reduceStripes, .gatherStripes, .send, .receive: return inputCount
         case .barrier: return 0
         case .allGather where outputCount != nil, .gather where outputCount != nil: return inputCount
         case .reduceScatter, .scatter: if let outputCount { return outputCount }
@@ -172,6 +172,8 @@ extension Communicator {
             guard 0..<worldSize ~= peer, peer != rank else { throw refuse("rank \(peer) is not another rank of 0 to \(worldSize - 1)") }
         case .allToAll where operation.isInPlace && hasCounts:
             throw refuse("with counts of its own it cannot be in place; give it another output")
+        case .reduceStripes where operation.stripe == 0, .gatherStripes where operation.stripe == 0:
+            throw refuse("it is half of an allreduce with stripes, and this call gives none; use allReduce, or reduceScatter and allGather")
         default: break
         }
         let needs = operation.extents(worldSize: worldSize).needs(of: rank)

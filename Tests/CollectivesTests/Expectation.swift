@@ -81,7 +81,7 @@ struct Expectation {
             return inputs[from][block.lowerBound * size..<block.upperBound * size]
         }
         switch operation.collective {
-        case .allReduce: return reduced(0..<count)
+        case .allReduce, .reduceStripes: return reduced(0..<count)
         case .reduceScatter: return reduced(oracle.extents(of: rank).block(rank))
         case .reduce(let root): return root == rank ? reduced(0..<count) : nil
         case .allGather: return inputs.flatMap { $0 }
@@ -90,7 +90,7 @@ struct Expectation {
         case .broadcast(let root): return inputs[root]
         case .scatter(let root): return Array(block(root))
         case .receive(let from): return inputs[from]
-        case .barrier, .send: return nil
+        case .barrier, .gatherStripes, .send: return nil
         }
     }
 

@@ -105,7 +105,7 @@ struct Oracle {
     /// What a rank's own output holds at the end, from where it begins; nil where nothing is written.
     func output(of rank: Int) -> [UInt64]? {
         switch operation.collective {
-        case .allReduce: return (0..<count).map(reduced)
+        case .allReduce, .reduceStripes: return (0..<count).map(reduced)
         case .reduceScatter: return extents(of: rank).block(rank).map(reduced)
         case .reduce(let root): return root == rank ? (0..<count).map(reduced) : nil
         case .gather(let root) where root != rank: return nil
@@ -114,7 +114,7 @@ struct Oracle {
         case .allToAll: return (0..<ranks).flatMap { from in extents(of: from).block(rank).map { Symbol.input(from, $0) } }
         case .broadcast(let root): return (0..<count).map { Symbol.input(root, $0) }
         case .scatter(let root): return extents(of: rank).block(rank).map { Symbol.input(root, $0) }
-        case .barrier, .send, .receive: return nil
+        case .barrier, .gatherStripes, .send, .receive: return nil
         }
     }
 }

@@ -49,7 +49,7 @@ struct Exercise: CustomStringConvertible {
         case .broadcast(let root): return (0..<count).map { Self.value(root, $0) }
         case .scatter(let root): return (0..<count).map { Self.value(root, rank * count + $0) }
         case .allToAll: return (0..<world * count).map { Self.value($0 / max(1, count), rank * count + $0 % max(1, count)) }
-        case .barrier, .send, .receive: return nil
+        case .barrier, .reduceStripes, .gatherStripes, .send, .receive: return nil
         }
     }
 

@@ -68,7 +68,7 @@ public struct Direct: Equatable, Sendable {
         case .allGather, .allToAll: shape.worldSize
         case .gather(let root): root == shape.rank ? shape.worldSize : 0
         case .broadcast, .scatter: 1
-        case .barrier, .send, .receive: 0
+        case .barrier, .reduceStripes, .gatherStripes, .send, .receive: 0
         }
     }
 
@@ -96,7 +96,7 @@ public struct Direct: Equatable, Sendable {
         case .scatter(let root):
             guard root != rank else { return shape.copyOwn(from: own.lowerBound, to: 0) }
             return .copy(from: .peerInput(own.lowerBound, rank: root), to: .output(0), count: own.count)
-        case .barrier, .send, .receive: return nil
+        case .barrier, .reduceStripes, .gatherStripes, .send, .receive: return nil
         }
     }
 

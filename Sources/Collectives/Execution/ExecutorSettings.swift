@@ -16,6 +16,8 @@ public struct ExecutorSettings: Sendable, Equatable {
     public static let largestMessageBytes = 256 << 20
     /// Messages of a rank that another may have unread on a lane, but in a ring: longer buffers go in windows.
     public static let maxUnread = 32
+    /// The largest stripe: short enough that a bucket of 1 MiB is shared by many ranks evenly, long enough to be a message.
+    public static let largestStripeBytes = 16 << 10
     /// Receive buffers of a rank, at most, unless the user says otherwise.
     public static let receiveBufferByteLimit = 64 << 20
 
@@ -31,6 +33,8 @@ public struct ExecutorSettings: Sendable, Equatable {
     public var chunkBytes: Int
     /// Size of an eager slot, a multiple of 64.
     public var eagerBytes: Int
+    /// No stripe of an operation is longer: one is a chunk.
+    public var stripeBytes: Int { min(Self.largestStripeBytes, chunkBytes) }
     /// No message is longer; the same on all ranks, and no more than any rank's fabric takes (`Fabric.writeByteLimit`).
     public var messageBytes = Self.largestMessageBytes
     /// The node's largest cache. An operation whose buffers, over all ranks of the node, exceed it stores past the caches: the lines would be

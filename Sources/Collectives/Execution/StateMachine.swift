@@ -251,6 +251,14 @@ struct StateMachine: ~Copyable {
         invariant(
             operation.count >= 0 && holds(operation.input, needs.input) && holds(operation.output, needs.output),
             "the operation's ranges lie in its buffers")
+        if operation.stripe != 0 || operation.collective.isHalf {
+            invariant(operation.collective.canBeStriped, "a striped operation is an allReduce, a reduceStripes or a gatherStripes")
+            invariant(operation.isInPlace, "a striped operation is in place")
+            invariant(
+                operation.stripe > 0 && operation.stripe * size <= settings.stripeBytes, "a stripe has elements, and no more than a chunk's"
+            )
+            invariantFailure("striped operations are not carried out yet")
+        }
         invariant(canCarryOut(operation), "the algorithm can carry out the collective")
     }
 

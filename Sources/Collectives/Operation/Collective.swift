@@ -10,8 +10,11 @@
 /// | allToAll | N x count | N x count: block `rank` of every rank's input |
 /// | gather | count | N x count, the root's is written |
 /// | scatter | N x count, the root's is read | count: block `rank` of the root's input |
+/// | reduceStripes | count | count, in place: the rank's own stripes are the reduction, the rest is left in any state |
+/// | gatherStripes | count, in place: the rank's own stripes are read | count: every rank's own stripes |
 /// | barrier | nothing | nothing; ends after every rank has begun it |
 ///
+/// A reduceStripes and a gatherStripes after it are the two halves of a striped allReduce, and give its bits; see `Stripes`.
 /// `send` and `receive` concern two ranks only; they are matched by their own order between these two.
 public enum Collective: Sendable, Equatable {
     case allReduce, reduceScatter, allGather, allToAll, barrier
@@ -19,6 +22,7 @@ public enum Collective: Sendable, Equatable {
     case reduce(root: Int)
     case gather(root: Int)
     case scatter(root: Int)
+    case reduceStripes, gatherStripes
     case send(to: Int)
     case receive(from: Int)
 }
@@ -35,6 +39,8 @@ extension Collective: CustomStringConvertible {
         case .reduce: "reduce"
         case .gather: "gather"
         case .scatter: "scatter"
+        case .reduceStripes: "reduce-stripes"
+        case .gatherStripes: "gather-stripes"
         case .send: "send"
         case .receive: "receive"
         }
@@ -58,10 +64,16 @@ extension Collective: CustomStringConvertible {
 
     var reduces: Bool {
         switch self {
-        case .allReduce, .reduceScatter, .reduce: true
+        case .allReduce, .reduceScatter, .reduce, .reduceStripes: true
         default: false
         }
     }
+
+    /// Whether operations may have stripes.
+    var canBeStriped: Bool { self == .allReduce || isHalf }
+
+    /// Half of a striped allReduce, which has no meaning without stripes.
+    var isHalf: Bool { self == .reduceStripes || self == .gatherStripes }
 
     /// What travels in signatures.
     var code: Int {
@@ -78,6 +90,8 @@ extension Collective: CustomStringConvertible {
             case .scatter: 8
             case .send: 9
             case .receive: 10
+            case .reduceStripes: 11
+            case .gatherStripes: 12
             }
         return kind << 24 | root + 1
     }

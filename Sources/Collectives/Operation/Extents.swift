@@ -28,7 +28,7 @@ public struct Extents: Equatable, Sendable {
     /// Elements of the input that a rank gives; empty for one that gives nothing.
     public func input(of rank: Int) -> Range<Int> {
         switch collective {
-        case .allReduce, .reduce, .send: 0..<count
+        case .allReduce, .reduce, .reduceStripes, .gatherStripes, .send: 0..<count
         case .broadcast(let root): 0..<(rank == root ? count : 0)
         case .reduceScatter, .allToAll: 0..<block(worldSize - 1).upperBound
         case .scatter(let root): 0..<(rank == root ? block(worldSize - 1).upperBound : 0)
@@ -40,7 +40,7 @@ public struct Extents: Equatable, Sendable {
     /// Elements of the output that a rank's result fills; empty for one that gets none.
     public func output(of rank: Int) -> Range<Int> {
         switch collective {
-        case .allReduce, .broadcast, .receive: 0..<count
+        case .allReduce, .broadcast, .reduceStripes, .gatherStripes, .receive: 0..<count
         case .reduce(let root): 0..<(rank == root ? count : 0)
         case .allGather, .allToAll: 0..<received(from: worldSize - 1).upperBound
         case .gather(let root): 0..<(rank == root ? block(worldSize - 1).upperBound : 0)

@@ -18,14 +18,18 @@ public struct Operation: Sendable, Equatable {
     /// Nil: the one that the cost model chooses, the same on every rank.
     public var algorithm: Algorithm?
     public var stream: Stream
+    /// Elements of a stripe; 0: parts are cut by the operation's own count. The ranks that own stripes take them in turn, counted from the beginning
+    /// of the buffer, so that any cut of a buffer into striped operations gives the same bits. See `Stripes`.
+    public var stripe: Int
 
     /// - Parameters:
     ///   - count: taken from `counts`, where there are such.
     ///   - counts: of an allGather, a reduceScatter or an allToAll whose blocks differ in size; kept alive by the caller until the operation is
     ///     reported finished.
+    ///   - stripe: of an allReduce in place, and always of a reduceStripes and a gatherStripes; no longer than `ExecutorSettings.stripeBytes`.
     public init(
         _ collective: Collective, input: Place, output: Place? = nil, count: Int = 0, counts: BlockCounts? = nil, type: ElementType,
-        reduction: ReductionOperation = .sum, algorithm: Algorithm? = nil, stream: Stream = .bulk
+        reduction: ReductionOperation = .sum, algorithm: Algorithm? = nil, stream: Stream = .bulk, stripe: Int = 0
     ) {
         self.collective = collective
         self.input = input
@@ -36,6 +40,7 @@ public struct Operation: Sendable, Equatable {
         self.reduction = reduction
         self.algorithm = algorithm
         self.stream = stream
+        self.stripe = stripe
     }
 
     public var isInPlace: Bool { input == output }
@@ -52,6 +57,7 @@ public struct Operation: Sendable, Equatable {
         return mine == others && count == other.count && uneven == other.uneven && input == other.input && output == other.output
             && type == other.type
             && reduction == other.reduction && wire == other.wire && algorithm == other.algorithm && stream == other.stream
+            && stripe == other.stripe
     }
 
     /// All that ranks must agree on, but the place in the order, as a hash (FNV-1a).
@@ -75,21 +81,23 @@ public struct Operation: Sendable, Equatable {
         mix(input.buffer.index << 32 | output.buffer.index)
         mix(input.byteOffset)
         mix(output.byteOffset)
+        mix(stripe)
         return hash
     }
 
     /// For messages: `allreduce #12 (sum of 1024 float)`, `urgent allreduce #3 (sum of 1024 float)`.
     func name(sequence: UInt64) -> String {
         let count = uneven.isNone ? "\(count)" : "up to \(count)"
+        let stripes = stripe > 0 ? " in stripes of \(stripe)" : ""
         let collective = collective.peer == nil && stream == .urgent ? "urgent \(collective)" : "\(collective)"
         return switch self.collective {
         case .barrier: "\(collective) #\(sequence)"
-        case .allReduce, .reduceScatter: "\(collective) #\(sequence) (\(reduction) of \(count) \(type))"
+        case .allReduce, .reduceScatter, .reduceStripes: "\(collective) #\(sequence) (\(reduction) of \(count) \(type)\(stripes))"
         case .reduce(let root): "\(collective) #\(sequence) (\(reduction) of \(count) \(type) to rank \(root))"
         case .broadcast(let root), .gather(let root), .scatter(let root): "\(collective) #\(sequence) (\(count) \(type), root \(root))"
         case .send(let peer): "send #\(sequence) of \(count) \(type) to rank \(peer)"
         case .receive(let peer): "receive #\(sequence) of \(count) \(type) from rank \(peer)"
-        case .allGather, .allToAll: "\(collective) #\(sequence) (\(count) \(type))"
+        case .allGather, .allToAll, .gatherStripes: "\(collective) #\(sequence) (\(count) \(type)\(stripes))"
         }
     }
 }
