@@ -145,7 +145,7 @@ let package = Package(
 
         tests("CollectivesTests", ["Collectives", "Fabric", "Reduction"]),
         tests("FabricConformanceTests", ["Fabric", "MixedFabric", "SharedMemoryFabric", "SimulatedFabric", "Verbs", "VerbsFabric"]),
-        tests("GradientsTests", ["Gradients"]),
+        tests("GradientsTests", ["Collectives", "Gradients"]),
         tests("HouseStyleTests", ["HouseStyle"] + broughtAlong),
         tests("RdmaAllreduceTests", ["CommandLineSupport", "Verbena", "rdma-allreduce"]),
         tests("ReductionTests", ["Reduction"]),

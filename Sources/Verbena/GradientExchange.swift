@@ -18,8 +18,9 @@ public final class GradientExchange {
     private let memory: Buffer<Float>
     private var readiness: Readiness
     private var ledger: StepLedger
-    /// Buckets of this step in order of submission; those before `firstInFlight` have been waited for.
-    private var inFlight: [Int] = []
+    /// Buckets of this step in order of submission, with their numbers in the engine and in the ledger; those before `firstInFlight` have been waited
+    /// for.
+    private var inFlight: [(operation: Int, entry: Int)] = []
     private var firstInFlight = 0
 
     /// Lays out the gradients and registers their memory. Collective: ranks whose layouts differ are told where, before any data moves.
@@ -69,7 +70,7 @@ public final class GradientExchange {
     /// Starts the buckets whose turn it is. One that cannot start keeps its turn.
     private func startBuckets() throws(VerbenaError) {
         while let bucket = readiness.next {
-            if inFlight.count - firstInFlight >= Self.maxBucketsInFlight { try makeRoom() }
+            if inFlight.count - firstInFlight >= Self.maxBucketsInFlight { try settleOldest() }
             let range = plan.buckets[bucket].range
             let request = Operation(
                 .allReduce,
@@ -79,19 +80,19 @@ public final class GradientExchange {
                 count: range.count, type: .float32, reduction: .average)
             var number = try communicator.engine.submitWhereRoom(request)
             while number == nil, firstInFlight < inFlight.count {
-                try makeRoom()
+                try settleOldest()
                 number = try communicator.engine.submitWhereRoom(request)
             }
             guard let number else { throw .tooManyUnderWay }
-            inFlight.append(number)
+            let now = platform_now()
+            let parameters = plan.buckets[bucket].parameters
+            let entry = ledger.begin(
+                BucketReport(
+                    index: bucket, parameters: parameters[parameters.count - 1]..<parameters[0] + 1,
+                    byteCount: range.count * MemoryLayout<Float>.stride, ready: now, submitted: now))
+            inFlight.append((number, entry))
             readiness.didStart()
         }
-    }
-
-    private func makeRoom() throws(VerbenaError) {
-        let waitStart = platform_now()
-        try settleOldest()
-        ledger.recordWait(from: waitStart, to: platform_now())
     }
 
     /// Waits until every gradient holds its average over all ranks, and closes the step.
@@ -101,12 +102,11 @@ public final class GradientExchange {
     public func synchronize() throws(VerbenaError) -> StepReport {
         try wrapping { () throws(GradientError) in try readiness.checkComplete() }
         try startBuckets()
-        let waitStart = platform_now()
         try wrapping { () throws(GradientError) in try readiness.endStep() }
         while firstInFlight < inFlight.count { try settleOldest() }
         inFlight.removeAll(keepingCapacity: true)
         firstInFlight = 0
-        return ledger.endStep(waitStart: waitStart, waitEnd: platform_now())
+        return ledger.endStep(at: platform_now())
     }
 
     /// Gives the gradients' memory back; no view of it (`gradient(at:)`) may be used any more. A rank's own affair; see `RawBuffer.release`.
@@ -119,10 +119,12 @@ public final class GradientExchange {
     }
 
     private func settleOldest() throws(VerbenaError) {
-        let number = inFlight[firstInFlight]
+        let (number, entry) = inFlight[firstInFlight]
         firstInFlight += 1
         defer { communicator.engine.release(number) }
-        let record = try communicator.engine.wait(number)
-        ledger.record(bucketFrom: record.submitted, to: record.ended)
+        let isWaiting = !communicator.engine.hasEnded(number)
+        let start = platform_now()
+        ledger.end(entry, try communicator.engine.wait(number))
+        if isWaiting { ledger.wait(for: entry, from: start, to: platform_now()) }
     }
 }

@@ -20,7 +20,14 @@ public typealias VerbenaError = Engine.VerbenaError
 public typealias FailureCause = Membership.FailureCause
 public typealias Verdict = Membership.Verdict
 public typealias JobStatus = Membership.JobStatus
+public typealias BucketPhase = Gradients.BucketPhase
+public typealias BucketReport = Gradients.BucketReport
+public typealias ExposedCause = Gradients.ExposedCause
+public typealias ExposedTime = Gradients.ExposedTime
+public typealias LateRank = Gradients.LateRank
+public typealias NamedTime = Gradients.NamedTime
 public typealias StepReport = Gradients.StepReport
+public typealias StepTotals = Gradients.StepTotals
 
 /// Foundation has another.
 typealias Operation = Collectives.Operation

@@ -89,20 +89,3 @@ import Testing
         #expect(throws: GradientError.notAnnounced(names: ["p0", "p1", "p2", "p3", "p4"])) { try readiness.checkComplete() }
     }
 }
-
-@Suite struct StepLedgerTests {
-    @Test func partsSumToTheWhole() {
-        var ledger = StepLedger(start: 1_000_000_000)
-        ledger.record(bucketFrom: 2_000_000_000, to: 4_000_000_000)
-        ledger.record(bucketFrom: 3_000_000_000, to: 3_500_000_000)  // inside the first
-        ledger.record(bucketFrom: 5_000_000_000, to: 7_000_000_000)
-        let report = ledger.endStep(waitStart: 6_000_000_000, waitEnd: 7_000_000_000)
-        #expect(report == StepReport(stepSeconds: 6, computeSeconds: 5, exposedSeconds: 1, communicationSeconds: 4, buckets: 3))
-        #expect(report.hiddenSeconds == 3)
-        ledger.recordWait(from: 7_250_000_000, to: 7_500_000_000)
-        let early = ledger.endStep(waitStart: 8_000_000_000, waitEnd: 8_000_000_000)
-        #expect(early == StepReport(stepSeconds: 1, computeSeconds: 0.75, exposedSeconds: 0.25))
-        let next = ledger.endStep(waitStart: 9_000_000_000, waitEnd: 9_000_000_000)
-        #expect(next == StepReport(stepSeconds: 1, computeSeconds: 1))
-    }
-}

@@ -118,6 +118,7 @@ public struct Executor<F: Fabric & ~Copyable>: ~Copyable {
     public mutating func submit(_ operation: Operation, number: Int = 0, recordedFrom submitted: UInt64? = nil) throws(CollectiveError) {
         if submitted != nil { node.now = device.now().nanoseconds }
         try node.submit(operation, number: number, recordedFrom: submitted)
+        if submitted != nil { node.worked += device.now().nanoseconds - node.now }
         postWrites()
     }
 
@@ -163,8 +164,13 @@ public struct Executor<F: Fabric & ~Copyable>: ~Copyable {
         var events = 0
         while let event = device.poll() {
             events += 1
-            if node.recorded > 0 { node.now = device.now().nanoseconds }
-            node.handle(event)
+            if node.recorded > 0 {
+                node.now = device.now().nanoseconds
+                node.handle(event)
+                node.worked += device.now().nanoseconds - node.now
+            } else {
+                node.handle(event)
+            }
             let isQuiet = node.writesCompleteAtOnce || node.outbox.isEmpty
             postWrites()
             // A caller that waits for an operation must not wait for a look at what comes after it. Where writes leave at the next look only, it must.
@@ -191,7 +197,13 @@ public struct Executor<F: Fabric & ~Copyable>: ~Copyable {
                 }
             }
             // A lane may have waited for this, and want more.
-            node.outboxPosted()
+            if node.recorded > 0, node.isOutboxAwaited {
+                let start = device.now().nanoseconds
+                node.outboxPosted()
+                node.worked += device.now().nanoseconds - start
+            } else {
+                node.outboxPosted()
+            }
         }
     }
 

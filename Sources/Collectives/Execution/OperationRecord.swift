@@ -10,20 +10,25 @@ public struct OperationRecord: Sendable, Equatable, BitwiseCopyable {
     public var lastArrival: UInt64
     /// The executor said that it has ended.
     public var ended: UInt64
+    /// How long the thread that drove the executor added and copied elements since `started`, for this operation and for others under way with it.
+    public var workNanoseconds: UInt64
 
     /// All later times are unknown; `end` makes up for those of stages that never came.
     package init(submitted: UInt64) {
         self.submitted = submitted
-        (started, firstArrival, lastArrival, ended) = (submitted, .max, submitted, submitted)
+        (started, firstArrival, lastArrival, ended, workNanoseconds) = (submitted, .max, submitted, submitted, 0)
     }
 
-    init(submitted: UInt64, startedAt time: UInt64) {
+    /// - Parameter worked: how long the executor has worked so far in all; kept until `end` makes the operation's share of it.
+    init(submitted: UInt64, startedAt time: UInt64, worked: UInt64) {
         self.init(submitted: submitted)
-        (started, lastArrival) = (time, time)
+        (started, lastArrival, workNanoseconds) = (time, time, worked)
     }
 
     mutating func takeArrival(at time: UInt64) { (firstArrival, lastArrival) = (min(firstArrival, time), time) }
 
     @usableFromInline
-    mutating func end(at time: UInt64) { (firstArrival, ended) = (min(firstArrival, lastArrival), time) }
+    mutating func end(at time: UInt64, worked: UInt64) {
+        (firstArrival, ended, workNanoseconds) = (min(firstArrival, lastArrival), time, worked &- workNanoseconds)
+    }
 }

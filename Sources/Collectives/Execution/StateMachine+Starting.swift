@@ -52,7 +52,7 @@ extension StateMachine {
         if !comesAgain { prepare(operation, on: lane) }
         unsafe state.pointee.number = number
         unsafe state.pointee.isRecorded = submitted != nil
-        if let submitted { records[lane] = OperationRecord(submitted: submitted, startedAt: now) }
+        if let submitted { records[lane] = OperationRecord(submitted: submitted, startedAt: now, worked: worked) }
         unsafe state.pointee.phase = state.pointee.incomplete > 0 ? .behindPrevious : .running
         // From here on a failure reports the operation.
         if comesAgain, unsafe state.pointee.keptMoves == 0 { keepMoves(lane) }

@@ -43,7 +43,7 @@ struct StateMachine: ~Copyable {
     /// Writes to be posted, in order.
     @usableFromInline var outbox: Batch<Write>
     /// Some lane waits for the outbox to be posted.
-    var isOutboxAwaited = false
+    @usableFromInline var isOutboxAwaited = false
     /// What actions have read and written since the fabric was last told; counted for simulations only.
     @usableFromInline var touchedBytes = 0
     /// Submitted collectives, and transfers, that are not on a lane.
@@ -55,6 +55,8 @@ struct StateMachine: ~Copyable {
     /// How many of those have a record. While there are any, the executor says before each event what time it is.
     @usableFromInline private(set) var recorded = 0
     @usableFromInline var now: UInt64 = 0
+    /// How long events and submissions took so far while there were any, in nanoseconds: mostly adding and copying.
+    @usableFromInline var worked: UInt64 = 0
     var lookedForStallAt = FabricInstant(nanoseconds: 0)
     @usableFromInline var finished = Queue<Ending>()
     /// Of those of them that have one, in the same order.
@@ -215,7 +217,7 @@ struct StateMachine: ~Copyable {
         var record = finishedRecords.first
         finishedRecords.removeFirst()
         recorded -= 1
-        record?.end(at: time)
+        record?.end(at: time, worked: worked)
         return record
     }
 
@@ -290,7 +292,9 @@ struct StateMachine: ~Copyable {
 
     /// Ends an operation that had no lane.
     mutating func failUnbegun(_ waiting: Waiting) {
-        if let submitted = waiting.submitted { finishedRecords.append(OperationRecord(submitted: submitted)) }
+        if let submitted = waiting.submitted {
+            finishedRecords.append(OperationRecord(submitted: submitted, startedAt: submitted, worked: worked))
+        }
         finished.append(Ending(number: waiting.number, isFailed: true, isRecorded: waiting.submitted != nil))
     }
 }

@@ -1,62 +1,186 @@
-/// Where the time of one training step went, in seconds. `computeSeconds + exposedSeconds == stepSeconds`.
-public struct StepReport: Sendable, Equatable {
-    /// From the end of the last `synchronize` to the end of this one.
-    public var stepSeconds: Double
-    /// The trainer's own time, which communication ran beside.
-    public var computeSeconds: Double
-    /// How long `synchronize` kept the trainer waiting: what communication really cost.
-    public var exposedSeconds: Double
-    /// How long at least one bucket was under way.
-    public var communicationSeconds: Double
-    /// Buckets exchanged.
-    public var buckets: Int
+public import Collectives
 
-    /// Communication that the trainer did not notice.
-    public var hiddenSeconds: Double { max(0, communicationSeconds - exposedSeconds) }
-
-    public init(
-        stepSeconds: Double = 0, computeSeconds: Double = 0, exposedSeconds: Double = 0, communicationSeconds: Double = 0, buckets: Int = 0
-    ) {
-        self.stepSeconds = stepSeconds
-        self.computeSeconds = computeSeconds
-        self.exposedSeconds = exposedSeconds
-        self.communicationSeconds = communicationSeconds
-        self.buckets = buckets
-    }
-}
-
-/// Keeps the times of one step; all in nanoseconds of one monotonic clock, given by the caller.
+/// Keeps the times of a training run, step by step, and divides what the trainer waited for by cause.
+///
+/// Pure: all times are handed in, in nanoseconds of one monotonic clock. A step begins where the one before it ended. Belongs to one thread at a time.
+/// Memory is bounded: by the operations of a step, and by `StepHistory`.
 public struct StepLedger: Sendable {
-    private var stepStart: UInt64
-    /// Beginning and end of each bucket of this step, in order of beginning.
-    private var intervals: [(start: UInt64, end: UInt64)] = []
-    /// Waiting inside `gradientReady`, of this step.
-    private var earlyWait: UInt64 = 0
+    /// An operation of a bucket, from `begin` on.
+    struct Entry: Sendable {
+        var report: BucketReport
+        /// Has a record.
+        var hasEnded = false
+        /// Is part of a step's report.
+        var isReported = false
+        /// How long the engine's thread added and copied while the operation was under way.
+        var work: UInt64 = 0
+        /// The rank, other than this one, that asked for the operation last, and when.
+        var lastPeer: (rank: Int, submitted: UInt64)?
+    }
+
+    /// The trainer did not compute.
+    struct Wait: Sendable {
+        /// The number of the operation waited for; nil where the trainer's thread itself worked for the engine.
+        var number: Int?
+        var from: UInt64
+        var to: UInt64
+        /// How long in this time the thread that drives the engine was ready to run and had no core.
+        var runDelay: UInt64
+    }
+
+    struct Interval: Sendable {
+        var from: UInt64
+        var to: UInt64
+    }
+
+    /// Named intervals of a step that are kept to be told apart; beyond that, the oldest are forgotten, and one that encloses them counts them twice.
+    static let maxIntervals = 256
+
+    /// What has become of the steps so far.
+    public private(set) var history = StepHistory()
+    private(set) var stepStart: UInt64
+    private var step = 0
+    /// From number `firstNumber` on, in order of submission.
+    var entries: [Entry] = []
+    private var firstNumber = 0
+    private var waits: [Wait] = []
+    private var named: [NamedTime] = []
+    private var namedIntervals: [Interval] = []
 
     public init(start: UInt64) { stepStart = start }
 
-    /// The trainer was kept waiting before it called `synchronize`.
-    public mutating func recordWait(from start: UInt64, to end: UInt64) { earlyWait += end - start }
+    // MARK: what happens in a step
 
-    public mutating func record(bucketFrom start: UInt64, to end: UInt64) { intervals.append((start, end)) }
+    /// A bucket's operation is asked for.
+    /// - Returns: the number by which it is named until its end.
+    public mutating func begin(_ bucket: BucketReport) -> Int {
+        entries.append(Entry(report: bucket))
+        return firstNumber + entries.count - 1
+    }
 
-    /// Closes the step in which the trainer waited from `waitStart` to `waitEnd`, and begins the next at `waitEnd`.
-    public mutating func endStep(waitStart: UInt64, waitEnd: UInt64) -> StepReport {
-        var communication: UInt64 = 0
-        var covered: UInt64 = 0
-        for interval in intervals where interval.end > covered {
-            communication += interval.end - max(interval.start, covered)
-            covered = interval.end
+    /// The operation has ended.
+    public mutating func end(_ number: Int, _ record: OperationRecord) {
+        let index = number - firstNumber
+        entries[index].hasEnded = true
+        entries[index].work = record.workNanoseconds
+        entries[index].report.submitted = record.submitted
+        entries[index].report.started = record.started
+        entries[index].report.firstArrival = record.firstArrival
+        entries[index].report.lastArrival = record.lastArrival
+        entries[index].report.ended = record.ended
+    }
+
+    /// The trainer waited for an operation. Of waits that overlap, as of several threads, the time counts once, for the one that began first.
+    /// - Parameter runDelay: how long in this time the thread that drives the engine was ready to run and had no core; 0 where that is not known.
+    public mutating func wait(for number: Int, from: UInt64, to: UInt64, runDelay: UInt64 = 0) {
+        waits.append(Wait(number: number, from: from, to: to, runDelay: runDelay))
+    }
+
+    /// The trainer's thread drove the engine beside its own work, without waiting for anything: this counts as reduction.
+    public mutating func drive(from: UInt64, to: UInt64) { waits.append(Wait(number: nil, from: from, to: to, runDelay: 0)) }
+
+    /// Another rank asked for the bucket's operation of this step at that time, which is translated to this rank's clock.
+    /// - Parameter bucket: its index in the plan. Without an operation, in this step, that reduces it, the call does nothing.
+    public mutating func learn(bucket: Int, of rank: Int, submitted: UInt64) {
+        guard
+            let index = entries.indices.last(where: {
+                entries[$0].report.index == bucket && entries[$0].report.phase != .gather && !entries[$0].isReported
+            })
+        else { return }
+        if submitted > entries[index].lastPeer?.submitted ?? 0 { entries[index].lastPeer = (rank, submitted) }
+    }
+
+    /// The time was none of computing. What the trainer waited for gradients in it counts as waiting, and what has a name already keeps it.
+    public mutating func name(_ name: String, from: UInt64, to: UInt64) {
+        let start = max(from, stepStart)
+        guard to > start else { return }
+        let taken = waits.lazy.map { Interval(from: $0.from, to: $0.to) }
+        let free = to - start - min(to - start, Self.overlap(start, to, taken) + Self.overlap(start, to, namedIntervals))
+        if let index = named.firstIndex(where: { $0.name == name }) {
+            named[index].seconds += seconds(free)
+        } else {
+            named.append(NamedTime(name: name, seconds: seconds(free)))
         }
-        let report = StepReport(
-            stepSeconds: seconds(waitEnd - stepStart), computeSeconds: seconds(waitStart - stepStart - earlyWait),
-            exposedSeconds: seconds(waitEnd - waitStart + earlyWait), communicationSeconds: seconds(communication), buckets: intervals.count
-        )
-        intervals.removeAll(keepingCapacity: true)
-        earlyWait = 0
-        stepStart = waitEnd
+        namedIntervals.removeAll { start <= $0.from && $0.to <= to }
+        if namedIntervals.count == Self.maxIntervals { namedIntervals.removeFirst() }
+        namedIntervals.append(Interval(from: start, to: to))
+    }
+
+    private static func overlap(_ from: UInt64, _ to: UInt64, _ intervals: some Sequence<Interval>) -> UInt64 {
+        intervals.reduce(0) { sum, interval in
+            let (start, end) = (max(from, interval.from), min(to, interval.to))
+            return end > start ? sum + end - start : sum
+        }
+    }
+
+    // MARK: the end of a step
+
+    /// Closes the step, and begins the next one. Operations that are still under way belong to the step in which they end.
+    public mutating func endStep(at end: UInt64) -> StepReport {
+        var report = StepReport(step: step, startNanoseconds: stepStart, endNanoseconds: end, stepSeconds: seconds(end - stepStart))
+        (report.exposed, report.late) = divideWaits(until: end)
+        report.communicationSeconds = seconds(communication(until: end))
+        report.hiddenSeconds = max(0, report.communicationSeconds - report.exposed.total)
+        report.named = named
+        // Not below zero by a rounding.
+        report.computeSeconds = max(0, report.stepSeconds - report.exposed.total - report.namedSeconds)
+        for index in entries.indices where entries[index].hasEnded && !entries[index].isReported {
+            report.buckets.append(entries[index].report)
+            entries[index].isReported = true
+        }
+        let done = entries.prefix(while: \.isReported).count
+        entries.removeFirst(done)
+        firstNumber += done
+        waits.removeAll(keepingCapacity: true)
+        named.removeAll(keepingCapacity: true)
+        namedIntervals.removeAll(keepingCapacity: true)
+        stepStart = end
+        step += 1
+        history.append(report)
         return report
     }
 
-    private func seconds(_ nanoseconds: UInt64) -> Double { Double(nanoseconds) / 1e9 }
+    private mutating func divideWaits(until end: UInt64) -> (ExposedTime, LateRank?) {
+        if zip(waits, waits.dropFirst()).contains(where: { $0.from > $1.from }) { waits.sort { $0.from < $1.from } }
+        var exposed = ExposedTime()
+        var late: [LateRank] = []
+        var covered = stepStart
+        for wait in waits {
+            let (from, to) = (max(wait.from, covered), min(wait.to, end))
+            guard to > from else { continue }
+            covered = to
+            guard let number = wait.number else {
+                exposed.reduction += seconds(to - from)
+                continue
+            }
+            let index = number - firstNumber
+            let parts = division(of: Interval(from: from, to: to), for: index, runDelay: wait.runDelay)
+            exposed += parts
+            if entries[index].report.waitedTo == 0 { entries[index].report.waitedFrom = from }
+            entries[index].report.waitedTo = to
+            entries[index].report.exposed += parts
+            guard parts.latePeer > 0, let rank = entries[index].lastPeer?.rank else { continue }
+            if let known = late.firstIndex(where: { $0.rank == rank }) {
+                late[known].seconds += parts.latePeer
+            } else {
+                late.append(LateRank(rank: rank, seconds: parts.latePeer))
+            }
+        }
+        return (exposed, late.max { $0.seconds < $1.seconds })
+    }
+
+    /// How long at least one operation was under way.
+    private func communication(until end: UInt64) -> UInt64 {
+        var sum: UInt64 = 0
+        var covered = stepStart
+        for entry in entries where !entry.isReported {
+            let last = entry.hasEnded ? min(entry.report.ended, end) : end
+            guard last > covered else { continue }
+            sum += last - min(last, max(entry.report.submitted, covered))
+            covered = last
+        }
+        return sum
+    }
+
+    func seconds(_ nanoseconds: UInt64) -> Double { Double(nanoseconds) / 1e9 }
 }
