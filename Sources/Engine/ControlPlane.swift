@@ -11,7 +11,7 @@ package protocol ControlPlane: Sendable {
     /// See `RankGroup.agree`: bounded.
     func agree(on own: Verdict, isConclusion: Bool) -> Verdict
     /// See `RankGroup.reportWaiting`: does not block.
-    func reportWaiting(in operation: String, number: UInt64, for peer: Int)
+    func reportWaiting(in operation: String, number: UInt64, order: Int, for peer: Int)
     /// What was going on, for messages. Inside it ranks have the group's numbers, so it says whose these are.
     func naming(_ operation: String) -> String
 }

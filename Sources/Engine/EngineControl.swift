@@ -16,8 +16,8 @@ package protocol EngineControl: AnyObject, Sendable {
     func isInUse(_ buffer: SharedBuffer) throws(VerbenaError) -> Bool
     /// Takes the buffer back on this rank. No operation on it may be under way, and none may follow.
     func detach(_ buffer: SharedBuffer) throws(VerbenaError)
-    /// How many collectives were begun; transfers do not count. For the thread that begins them.
-    var collectivesBegun: UInt64 { get }
+    /// How many collectives were begun, by stream; transfers do not count. For the thread that begins them.
+    var collectivesBegun: [UInt64] { get }
     /// Queues an operation for the progress thread; `release` must be called once for each, when it has ended.
     /// - Returns: its number; nil, and nothing is queued, where as many are under way as may be.
     func submitWhereRoom(_ operation: Operation) throws(VerbenaError) -> Int?

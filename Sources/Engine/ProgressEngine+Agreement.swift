@@ -8,7 +8,9 @@ extension ProgressEngine where F: ~Copyable {
     package func finishAll(_ exchange: ([UInt8]) throws(VerbenaError) -> [[UInt8]]) throws(VerbenaError) {
         let own = try perform(andClose: true) { (executor) throws(FabricError) in executor.submitted.bytes }
         let all = try exchange(own).map { Submitted(bytes: $0) ?? Submitted() }
-        if let other = all.firstIndex(where: { $0.collectives != all[0].collectives }) { throw differs(all, other) }
+        for stream in Stream.allCases {
+            if let other = all.firstIndex(where: { $0[stream] != all[0][stream] }) { throw differs(all, other, stream) }
+        }
         let isKept = isMutated(.unmatchedKept)
         try perform { (executor) throws(FabricError) in if !isKept { executor.endUnmatched(all) } }
         drained.wait()  // Bounded: every operation ends within the stall limit, and the engine's end is told, too.
@@ -16,11 +18,12 @@ extension ProgressEngine where F: ~Copyable {
     }
 
     /// All ranks see it, and say the same; the first word is the verdict, before anybody leaves.
-    func differs(_ submitted: [Submitted], _ other: Int) -> VerbenaError {
+    func differs(_ submitted: [Submitted], _ other: Int, _ stream: Stream) -> VerbenaError {
         let operation = group.naming("close")
+        let collectives = stream == .bulk ? "collectives" : "\(stream) collectives"
         let verdict = Verdict(
             rank: group.jobRanks[other], cause: .disagreed,
-            "it has begun \(submitted[other].collectives) collectives, rank \(group.jobRanks[0]) \(submitted[0].collectives)",
+            "it has begun \(submitted[other][stream]) \(collectives), rank \(group.jobRanks[0]) \(submitted[0][stream])",
             during: operation, remedy: "let every rank make the same calls before it closes")
         return VerbenaError(group.agree(on: verdict, isConclusion: false), during: operation)
     }

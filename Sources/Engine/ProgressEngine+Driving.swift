@@ -8,7 +8,12 @@ extension ProgressEngine where F: ~Copyable {
     /// No exchange: it would cost a small operation more than a hundredth.
     @inline(__always)
     func count(_ operation: Operation) {
-        if operation.collective.peer == nil { begun.store(begun.load(ordering: .relaxed) &+ 1, ordering: .relaxed) }
+        guard operation.collective.peer == nil else { return }
+        if operation.stream == .bulk {
+            begun.store(begun.load(ordering: .relaxed) &+ 1, ordering: .relaxed)
+        } else {
+            begunUrgent.store(begunUrgent.load(ordering: .relaxed) &+ 1, ordering: .relaxed)
+        }
     }
 
     /// Carries out an operation, on this thread where the engine has nothing else to do, and returns when it has ended.
@@ -126,7 +131,7 @@ extension ProgressEngine where F: ~Copyable {
         owned.toldAt = now
         let wait = owned.executor.longWait(milliseconds: Self.longWaitMilliseconds / 2) { $0 == Self.ownNumber || slots.isAwaited($0) }
         guard let wait else { return }
-        group.reportWaiting(in: wait.operation, number: wait.number, for: wait.peer)
+        group.reportWaiting(in: wait.operation, number: wait.number, order: Int(wait.stream.rawValue), for: wait.peer)
     }
 
     func close(_ owned: inout Owned, orderly: Bool) {

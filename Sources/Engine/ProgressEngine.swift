@@ -34,8 +34,9 @@ package final class ProgressEngine<F: Fabric & ~Copyable, Host: EngineHost>: Eng
     let published: Mutex<ExecutorSettings>
     /// What every operation ends with, once something has failed.
     let verdict = Mutex<VerbenaError?>(nil)
-    /// Changed by one thread at a time, as collectives are called.
+    /// Collectives; each changed by one thread at a time, as those of a stream are called.
     let begun = Atomic<UInt64>(0)
+    let begunUrgent = Atomic<UInt64>(0)
     let ended: Semaphore
     /// Signalled whenever the engine is closing and nothing is under way, and at its end.
     let drained: Semaphore
@@ -88,5 +89,5 @@ package final class ProgressEngine<F: Fabric & ~Copyable, Host: EngineHost>: Eng
     }
 
     package var settings: ExecutorSettings { published.withLock { $0 } }
-    package var collectivesBegun: UInt64 { begun.load(ordering: .relaxed) }
+    package var collectivesBegun: [UInt64] { [begun.load(ordering: .relaxed), begunUrgent.load(ordering: .relaxed)] }
 }

@@ -209,7 +209,7 @@ import Testing
                 #expect(layout.byteCount <= settings.receiveBufferByteLimit + 4096 * settings.worldSize)
             }
             var end = 0
-            for lane in 0..<ExecutorSettings.lanes {
+            for lane in 0..<ExecutorSettings.collectiveLanes {
                 for slot in 0..<layout.gatedSlots {
                     #expect(layout.gated(lane: lane, slot: slot) == end)
                     end += settings.chunkBytes

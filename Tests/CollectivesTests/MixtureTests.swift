@@ -3,7 +3,8 @@ import Testing
 
 @testable import Collectives
 
-/// Many operations of all kinds in flight, each rank submitting at its own pace, transfers between two ranks among them.
+/// Many operations of all kinds in flight, each rank submitting at its own pace, transfers between two ranks among them. Some collectives are urgent:
+/// when those come between the others is each rank's own affair.
 ///
 /// A rank writes its input when it submits and takes its buffers back when an operation is reported: then its output must be right, and both are
 /// overwritten, so that a late read gives a wrong result elsewhere and a late write is seen at the end.
@@ -21,8 +22,8 @@ import Testing
         let job: Job
         let worldSize: Int
         var entries: [Entry] = []
-        /// The next entry of each rank.
-        var next: [Int]
+        /// Of each rank, the entries that it has yet to submit: those of the bulk stream and transfers, and urgent ones.
+        private var unsubmitted: [[ArraySlice<Int>]] = []
         var faults: [String] = []
         private var room: [Int]
         /// Kept for their counts.
@@ -31,7 +32,6 @@ import Testing
         init(_ job: Job, worldSize: Int) {
             self.job = job
             self.worldSize = worldSize
-            next = Array(repeating: 0, count: worldSize)
             room = Array(repeating: 0, count: job.buffers.count)
             job.onFinish = { [unowned self] in check($0, $1) }
         }
@@ -42,9 +42,18 @@ import Testing
             return Place(job.buffers[buffer], byteOffset: room[buffer])
         }
 
-        func submit(_ rank: Int) throws {
-            let number = next[rank]
-            next[rank] += 1
+        func begin() {
+            func isUrgent(_ entry: Int) -> Bool { entries[entry].operations.contains { $0?.stream == .urgent } }
+            let orders = [false, true].map { urgent in entries.indices.filter { isUrgent($0) == urgent }[...] }
+            unsubmitted = Array(repeating: orders, count: worldSize)
+        }
+
+        func hasMore(_ rank: Int) -> Bool { unsubmitted[rank].contains { !$0.isEmpty } }
+
+        /// Submits the next entry of one stream, which the draw decides.
+        func submit(_ rank: Int, _ draw: Int) throws {
+            let stream = unsubmitted[rank][draw % 2].isEmpty ? 1 - draw % 2 : draw % 2
+            let number = unsubmitted[rank][stream].removeFirst()
             guard let operation = entries[number].operations[rank] else { return }
             let input = entries[number].expectation.inputs[rank]
             let size = operation.type.byteCount
@@ -168,7 +177,8 @@ import Testing
             let asked = random.oneIn(3) ? nil : possible.randomElement(using: &random)
             let output = isInPlace ? input : mixture.place(2, byteCount: bytes)
             let operation = Operation(
-                collective, input: input, output: output, count: count, type: type, reduction: reduction, algorithm: asked)
+                collective, input: input, output: output, count: count, type: type, reduction: reduction, algorithm: asked,
+                stream: random.oneIn(3) ? .urgent : .bulk)
             let algorithm = asked ?? settings.choice(for: collective, byteCount: count * type.byteCount, type: type).algorithm
             let inputs = (0..<worldSize).map { Sample.input(operation, number: number, rank: $0, worldSize: worldSize) }
             mixture.entries.append(
@@ -183,9 +193,10 @@ import Testing
 
     static func run(_ mixture: Mixture, seed: Int) throws {
         var random = SplitMix(state: UInt64(seed) + 5)
-        while mixture.next.contains(where: { $0 < mixture.entries.count }) {
+        mixture.begin()
+        while (0..<mixture.worldSize).contains(where: mixture.hasMore) {
             let rank = random.below(mixture.worldSize)
-            for _ in 0..<random.below(9) where mixture.next[rank] < mixture.entries.count { try mixture.submit(rank) }
+            for _ in 0..<random.below(9) where mixture.hasMore(rank) { try mixture.submit(rank, random.below(2)) }
             for _ in 0..<random.below(40) { _ = mixture.job.step() }
         }
         mixture.job.run()

@@ -102,7 +102,8 @@ import Testing
     /// Rank 0 waits for rank 1 in its operation number 7; rank 1 is in a gather, having begun so many operations.
     struct Crossing: Sendable, CustomTestStringConvertible {
         var testDescription: String
-        var begun: UInt64? = 7
+        var begun: [UInt64]? = [7, 9]
+        var order = 0
         var gatherGroup = ""
         var waitGroup = ""
         var isFirstThere = false
@@ -113,7 +114,10 @@ import Testing
     @Test(arguments: [
         Crossing(testDescription: "each waits for the other", ends: true),
         Crossing(testDescription: "also in a group", gatherGroup: "1.0", waitGroup: "1.0", ends: true),
-        Crossing(testDescription: "the operation was begun before the gather", begun: 8),
+        Crossing(testDescription: "the operation was begun before the gather", begun: [8, 0]),
+        Crossing(testDescription: "another order's operation", begun: [7, 9], order: 1),
+        Crossing(testDescription: "an order that there is not", begun: [7, 7], order: 2),
+        Crossing(testDescription: "the second order", begun: [8, 7], order: 1, ends: true),
         Crossing(testDescription: "nothing is known of the operations", begun: nil),
         Crossing(testDescription: "another group's gather", gatherGroup: "1.0"),
         Crossing(testDescription: "another group's operation", waitGroup: "1.0"),
@@ -130,7 +134,7 @@ import Testing
                 .contribute(gather: gather, members: members, label: "sizes", timeoutSeconds: 9, collectivesBegun: crossing.begun),
                 payload: [], from: rank)
         }
-        let wait = OperationWait(group: crossing.waitGroup, operation: "allreduce #7", number: 7, peer: 1)
+        let wait = OperationWait(group: crossing.waitGroup, operation: "allreduce #7", number: 7, order: crossing.order, peer: 1)
         let actions = job.receive(.waiting(wait), payload: [], from: 0)
         #expect((job.failure != nil) == crossing.ends && sends(actions) == (crossing.ends ? 1 : 0))
         guard crossing.ends, let failure = job.failure else { return }

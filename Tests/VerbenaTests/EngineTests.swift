@@ -268,7 +268,7 @@ import Testing
 private func finishAlone(_ communicator: Communicator) throws(VerbenaError) {
     try communicator.engine.finishAll { (submitted) throws(VerbenaError) in
         var others = Submitted()
-        others.collectives = Submitted(bytes: submitted)?.collectives ?? 0
+        others[.bulk] = Submitted(bytes: submitted)?[.bulk] ?? 0
         return (0..<communicator.worldSize).map { $0 == communicator.rank ? submitted : others.bytes }
     }
 }

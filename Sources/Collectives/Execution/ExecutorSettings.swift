@@ -1,7 +1,11 @@
 /// The bounds of an executor, all computed from what the ranks agree on, so that they are the same on every rank.
 public struct ExecutorSettings: Sendable, Equatable {
-    /// Collectives that run at once; the others wait their turn.
+    /// Bulk collectives that run at once; the others wait their turn.
     public static let lanes = 4
+    /// Urgent ones, beside those.
+    public static let urgentLanes = 2
+    /// All lanes of collectives; they share the receive buffers equally.
+    static let collectiveLanes = lanes + urgentLanes
     /// The largest chunk: long enough that a message's fixed cost vanishes, short enough to stay in a core's cache.
     public static let largestChunkBytes = 256 << 10
     /// A smaller chunk is not worth a message of its own.
@@ -59,10 +63,10 @@ public struct ExecutorSettings: Sendable, Equatable {
         self.receiveBufferByteLimit = receiveBufferByteLimit
         // An eighth of the memory for eager slots, two sets of one for each rank; the rest for gated ones.
         let ranks = topology.worldSize
-        let lane = receiveBufferByteLimit / Self.lanes
+        let lane = receiveBufferByteLimit / Self.collectiveLanes
         eagerBytes = max(64, min(Self.largestEagerBytes, lane / 8 / (2 * ranks) / 64 * 64))
         // First fewer chunks, then smaller ones, until (N-1) P of them and the lane's share of the boxes fit.
-        let boxes = (2 * ranks * ReceiveBuffers.boxBytes + Self.lanes - 1) / Self.lanes
+        let boxes = (2 * ranks * ReceiveBuffers.boxBytes + Self.collectiveLanes - 1) / Self.collectiveLanes
         let perHop = max(0, lane * 7 / 8 - boxes) / max(1, ranks - 1)
         let most = topology.isOneNode ? Self.maxChunksOnOneMachine : Self.maxChunks
         chunks = max(2, min(most, perHop / Self.largestChunkBytes))
@@ -85,7 +89,7 @@ public struct ExecutorSettings: Sendable, Equatable {
     public var arrivalDepth: Int {
         let perLane = max((worldSize + 1) * chunks, Self.maxUnread) + 8
         var depth = 64
-        while depth < Self.lanes * perLane { depth *= 2 }
+        while depth < Self.collectiveLanes * perLane { depth *= 2 }
         return depth
     }
 }

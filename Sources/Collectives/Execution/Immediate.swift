@@ -7,12 +7,14 @@
 /// for each operation. Later ones carry their number.
 struct Immediate: Equatable {
     enum Kind: UInt32 {
-        /// Of a collective.
+        /// Of a bulk collective.
         case collective = 0
         /// Of a transfer between two ranks, to its receiver.
         case toReceiver = 1
         /// The same, to its sender.
         case toSender = 2
+        /// Of an urgent collective.
+        case urgent = 3
     }
 
     static let operations: UInt64 = 1 << 12
@@ -20,7 +22,7 @@ struct Immediate: Equatable {
     /// Life of the group of ranks; changes when it is formed anew.
     var epoch: UInt32
     var kind: Kind
-    /// Place of the operation in its order.
+    /// Place of the operation in its order: of collectives that of their stream.
     var operation: UInt32
     var payload: UInt32
 
@@ -31,12 +33,16 @@ struct Immediate: Equatable {
         self.payload = payload & 0xFFFF
     }
 
-    /// Nil for a kind that there is not.
     @inline(__always)
-    init?(rawValue: UInt32) {
-        guard let kind = Kind(rawValue: rawValue >> 28 & 3) else { return nil }
+    init(rawValue: UInt32) {
         epoch = rawValue >> 30
-        self.kind = kind
+        kind =
+            switch rawValue >> 28 & 3 {
+            case 0: .collective
+            case 1: .toReceiver
+            case 2: .toSender
+            default: .urgent
+            }
         operation = rawValue >> 16 & 0xFFF
         payload = rawValue & 0xFFFF
     }

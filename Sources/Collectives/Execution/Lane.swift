@@ -3,8 +3,8 @@ internal import Reduction
 
 /// One of the executor's tracks: at most one operation under way.
 ///
-/// Collectives take the lanes in turn, so the next on the same lane comes `ExecutorSettings.lanes` places later. Transfers between two ranks
-/// have a lane of their own for each peer and direction.
+/// Each stream has lanes of its own (`Stream.lanes`), which its collectives take in turn: the next on the same lane comes as many places later. Transfers
+/// between two ranks have a lane of their own for each peer and direction.
 struct Lane {
     /// The number of the operation that runs here, or that will be the next to, in the order that all its ranks share.
     var sequence: UInt64

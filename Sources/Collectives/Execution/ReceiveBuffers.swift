@@ -29,7 +29,7 @@ struct ReceiveBuffers: Equatable, Sendable {
     /// - Parameter set: 0 or 1.
     func eager(lane: Int, set: Int) -> Int { lane * laneBytes + gatedBytes + set * eagerBytes }
     /// The boxes of transfers.
-    var boxes: Int { ExecutorSettings.lanes * laneBytes }
+    var boxes: Int { ExecutorSettings.collectiveLanes * laneBytes }
     /// - Parameter boxes: where the box of the first rank lies.
     static func invitation(from rank: Int, in boxes: Int) -> Int { boxes + 2 * rank * boxBytes }
     static func invitation(to rank: Int, in boxes: Int) -> Int { invitation(from: rank, in: boxes) + boxBytes }

@@ -68,11 +68,11 @@ extension StateMachine {
     // A driver of thousands of nodes takes turns with them on one core: what belongs to each has left the caches when its turn comes again, lies apart,
     // and would be fetched one line after the other. Asked for one turn ahead, it is there.
 
-    /// Has the caches fetch what the next event of the latest collective will need.
+    /// Has the caches fetch what the next event of the latest bulk collective will need.
     // SAFETY: an address is all that is used, and nothing is read through it.
     mutating func prefetch() {
-        let lane = Int((nextToStart &- 1) % UInt64(ExecutorSettings.lanes))
-        let peers = links.count / (ExecutorSettings.lanes * settings.channelsPerPeer + 2)
+        let lane = Int((orders[0].nextToStart &- 1) % UInt64(ExecutorSettings.lanes))
+        let peers = links.count / (ExecutorSettings.collectiveLanes * settings.channelsPerPeer + 2)
         let firstLink = lane * peers * settings.channelsPerPeer
         lanes.prefetch(lane..<lane + 1)
         links.prefetch(firstLink..<firstLink + min(peers * settings.channelsPerPeer, Self.maxPrefetched))

@@ -1,13 +1,19 @@
 extension StateMachine {
     var submitted: Submitted {
         var submitted = Submitted()
-        submitted.collectives = nextToStart + UInt64(pending.count)
+        for stream in Stream.allCases { submitted[stream] = begun(stream) }
         for (position, peer) in peers.enumerated() {
-            let lane = ExecutorSettings.lanes + 2 * position
+            let lane = ExecutorSettings.collectiveLanes + 2 * position
             let count = Submitted.Transfers(sent: submittedTransfers(lane), received: submittedTransfers(lane + 1))
             if count.sent + count.received > 0 { submitted.transfers[peer] = count }
         }
         return submitted
+    }
+
+    /// How many collectives of the stream were submitted.
+    func begun(_ stream: Stream) -> UInt64 {
+        let order = Int(stream.rawValue)
+        return orders[order].nextToStart + UInt64(orders[order].pending.count)
     }
 
     private func submittedTransfers(_ lane: Int) -> UInt64 {
@@ -20,7 +26,7 @@ extension StateMachine {
     mutating func endUnmatched(_ submitted: [Submitted]) {
         for (position, peer) in peers.enumerated() {
             let theirs = submitted[peer].transfers[rank]
-            let lane = ExecutorSettings.lanes + 2 * position
+            let lane = ExecutorSettings.collectiveLanes + 2 * position
             endTransfers(lane, from: theirs?.received ?? 0)
             endTransfers(lane + 1, from: theirs?.sent ?? 0)
         }

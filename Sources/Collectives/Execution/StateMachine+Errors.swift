@@ -34,28 +34,37 @@ extension StateMachine {
     mutating func timeOut(number: Int, milliseconds: UInt64) {
         let own = lanes.indices.first { lanes[$0].phase.isActive && lanes[$0].number == number }
         let transfer = pendingTransfers.first { $0.number == number }.map { transferLane(of: $0.operation) }
-        let next = pending.contains { $0.number == number } ? Int(nextToStart % UInt64(ExecutorSettings.lanes)) : nil
+        let order = orders.indices.first { orders[$0].pending.contains { $0.number == number } }
+        let next = order.map { orders[$0].firstLane + Int(orders[$0].nextToStart & orders[$0].laneMask) }
         guard !hasFailed, let lane = own ?? transfer ?? next else { return }
         fail(stalled(lane, "within the call's time-out of \(Double(milliseconds) / 1000) s", "time-out"))
     }
 
     /// See `Executor.longWait`.
     func longWait(at now: FabricInstant, milliseconds: UInt64, isAwaited: (Int) -> Bool) -> AwaitedPeer? {
+        for stream in Stream.allCases {
+            if let wait = longWait(in: stream, at: now, milliseconds: milliseconds, isAwaited: isAwaited) { return wait }
+        }
+        return nil
+    }
+
+    private func longWait(in stream: Stream, at now: FabricInstant, milliseconds: UInt64, isAwaited: (Int) -> Bool) -> AwaitedPeer? {
+        let own = stream.firstLane..<stream.firstLane + stream.lanes
         var first: AwaitedPeer?
-        for lane in lanes.indices where lanes[lane].phase.isActive && lanes[lane].onlyPeer < 0 && lanes[lane].phase != .behindPrevious {
+        for lane in own where lanes[lane].phase.isActive && lanes[lane].phase != .behindPrevious {
             guard lanes[lane].progress == lanes[lane].seenProgress, now.since(lanes[lane].seenAt) / 1_000_000 >= milliseconds,
                 lanes[lane].step < lanes[lane].stepCount, lanes[lane].part.isBeforeMessage,
                 let peer = lanes[lane].step(at: lanes[lane].step).receive
             else { continue }
             if let known = first, known.number < lanes[lane].sequence { continue }
-            first = AwaitedPeer(peer: peer, number: lanes[lane].sequence, operation: name(of: lane))
+            first = AwaitedPeer(peer: peer, stream: stream, number: lanes[lane].sequence, operation: name(of: lane))
         }
         // A caller that waits for a later one waits for it, too: that peer has not begun the later one either.
         guard let first else { return nil }
-        let isBehind = lanes.indices.contains { lane in
-            lanes[lane].phase.isActive && lanes[lane].onlyPeer < 0 && lanes[lane].sequence >= first.number && isAwaited(lanes[lane].number)
+        let isBehind = own.contains { lane in
+            lanes[lane].phase.isActive && lanes[lane].sequence >= first.number && isAwaited(lanes[lane].number)
         }
-        return isBehind || pending.contains { isAwaited($0.number) } ? first : nil
+        return isBehind || orders[Int(stream.rawValue)].pending.contains { isAwaited($0.number) } ? first : nil
     }
 
     /// - Parameters:

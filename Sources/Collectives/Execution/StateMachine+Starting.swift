@@ -10,14 +10,17 @@ extension ExecutorSettings {
 }
 
 extension StateMachine {
-    /// Moves waiting collectives onto free lanes, in order.
+    /// Moves waiting collectives onto free lanes, those of each stream in order; urgent ones first.
     mutating func startPending() {
-        while !hasFailed, let next = pending.first {
-            let lane = Int(nextToStart % UInt64(ExecutorSettings.lanes))
-            guard !lanes[lane].phase.isActive else { return }
-            pending.removeFirst()
-            nextToStart += 1
-            start(next.operation, number: next.number, next.submitted, on: lane)
+        for order in orders.indices.reversed() {
+            while !hasFailed, let next = orders[order].pending.first {
+                let lane = orders[order].firstLane + Int(orders[order].nextToStart & orders[order].laneMask)
+                guard !lanes[lane].phase.isActive else { break }
+                orders[order].pending.removeFirst()
+                waiting -= 1
+                orders[order].nextToStart += 1
+                start(next.operation, number: next.number, next.submitted, on: lane)
+            }
         }
     }
 
@@ -41,7 +44,7 @@ extension StateMachine {
             invariantFailure("a transfer's other rank is a connected peer")
         }
         let isSend = operation.collective == .send(to: peer)
-        return ExecutorSettings.lanes + 2 * Int(positions[peer]) + (isSend ? 0 : 1)
+        return ExecutorSettings.collectiveLanes + 2 * Int(positions[peer]) + (isSend ? 0 : 1)
     }
 
     @inline(__always)

@@ -18,7 +18,7 @@ extension StateMachine {
         case .closed(let peer): handleClosed(peer)
         case .failure(let cause): refuse(cause)
         }
-        if pending.count > 0 { startPending() }
+        if waiting > 0 { startPending() }
         if !pendingTransfers.isEmpty { startTransfers() }
     }
 
@@ -36,9 +36,12 @@ extension StateMachine {
         let queue = position * settings.channelsPerPeer + channel.index
         let before = completed[queue]
         completed[queue] = ticket
-        for lane in 0..<ExecutorSettings.lanes { complete(lane, lanes[lane].link(position, channel: channel.index), before, ticket) }
+        // Urgent lanes come last of the collectives'; they have the first word.
+        for lane in (0..<ExecutorSettings.collectiveLanes).reversed() {
+            complete(lane, lanes[lane].link(position, channel: channel.index), before, ticket)
+        }
         guard channel.index == 0 else { return }
-        let first = ExecutorSettings.lanes + 2 * position
+        let first = ExecutorSettings.collectiveLanes + 2 * position
         complete(first, lanes[first].firstLink, before, ticket)
         complete(first + 1, lanes[first + 1].firstLink, before, ticket)
     }
@@ -57,14 +60,14 @@ extension StateMachine {
     private mutating func handleArrival(_ channel: Channel, _ rawValue: UInt32) {
         let position = Int(positions[channel.peer])
         guard position >= 0 else { return }
-        guard let immediate = Immediate(rawValue: rawValue), immediate.epoch == settings.epoch & 3 || isMutated(.ignoredEpoch) else {
-            return fail(stray(channel, rawValue))
-        }
+        let immediate = Immediate(rawValue: rawValue)
+        guard immediate.epoch == settings.epoch & 3 || isMutated(.ignoredEpoch) else { return fail(stray(channel, rawValue)) }
         let lane =
             switch immediate.kind {
             case .collective: Int(immediate.operation) % ExecutorSettings.lanes
-            case .toSender: ExecutorSettings.lanes + 2 * position
-            case .toReceiver: ExecutorSettings.lanes + 2 * position + 1
+            case .urgent: ExecutorSettings.lanes + Int(immediate.operation) % ExecutorSettings.urgentLanes
+            case .toSender: ExecutorSettings.collectiveLanes + 2 * position
+            case .toReceiver: ExecutorSettings.collectiveLanes + 2 * position + 1
             }
         let state = unsafe lanes.address(of: lane)
         guard unsafe channel.index < state.pointee.channels else { return fail(stray(channel, rawValue)) }
@@ -125,13 +128,18 @@ extension StateMachine {
         outbox.removeAll()
         guard isOutboxAwaited else { return }
         isOutboxAwaited = false
-        for lane in lanes.indices where lanes[lane].phase == .behindOutbox {
-            lanes[lane].phase = .running
-            advance(lane)
-        }
+        // Urgent lanes come last of the collectives'; they have the first word.
+        for lane in (0..<ExecutorSettings.collectiveLanes).reversed() { goOnBehindOutbox(lane) }
+        for lane in ExecutorSettings.collectiveLanes..<lanes.count { goOnBehindOutbox(lane) }
         // A lane that came to its end is free for what waits for it; no event need follow.
-        if pending.count > 0 { startPending() }
+        if waiting > 0 { startPending() }
         if !pendingTransfers.isEmpty { startTransfers() }
+    }
+
+    private mutating func goOnBehindOutbox(_ lane: Int) {
+        guard lanes[lane].phase == .behindOutbox else { return }
+        lanes[lane].phase = .running
+        advance(lane)
     }
 
     /// The parts of a step in their order; false where one has to wait, or has failed.
@@ -233,7 +241,7 @@ extension StateMachine {
     /// A lane of transfers receives messages of its kind, and sends those of the other end's.
     private func kindOfMessages(_ kind: Immediate.Kind) -> Immediate.Kind {
         switch kind {
-        case .collective: .collective
+        case .collective, .urgent: kind
         case .toSender: .toReceiver
         case .toReceiver: .toSender
         }

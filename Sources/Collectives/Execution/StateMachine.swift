@@ -46,11 +46,11 @@ struct StateMachine: ~Copyable {
     @usableFromInline var isOutboxAwaited = false
     /// What actions have read and written since the fabric was last told; counted for simulations only.
     @usableFromInline var touchedBytes = 0
-    /// Submitted collectives, and transfers, that are not on a lane.
-    var pending = Queue<Waiting>()
+    /// Of the collectives, one for each stream.
+    let orders = StreamOrder.all()
+    /// Submitted collectives, of all streams, that are not on a lane; and transfers.
+    var waiting = 0
     var pendingTransfers: [Waiting] = []
-    /// Place of the next collective that starts.
-    var nextToStart: UInt64 = 0
     var unfinished = 0
     /// How many of those have a record. While there are any, the executor says before each event what time it is.
     @usableFromInline private(set) var recorded = 0
@@ -104,23 +104,25 @@ struct StateMachine: ~Copyable {
             destination: RemoteRegion(peer: rank, identifier: 0, byteCount: 0), destinationOffset: 0, byteCount: 0, immediate: 0)
         lanes = FixedArray(Self.lanes(settings, rank: rank, peers: peers.count, filler: Move(write: nothing)))
         links = FixedArray(
-            Array(repeating: Link(), count: (ExecutorSettings.lanes * settings.channelsPerPeer + 2) * peers.count))
+            Array(repeating: Link(), count: (ExecutorSettings.collectiveLanes * settings.channelsPerPeer + 2) * peers.count))
         records = FixedArray(Array(repeating: OperationRecord(submitted: 0), count: lanes.count))
         outbox = Batch(capacity: Self.maxInOutbox, filler: nothing)
         scratch = FoldScratch(capacity: settings.worldSize + 1)
     }
 
-    /// Those of collectives first; then for each peer that of transfers to it, and that of transfers from it.
+    /// Those of collectives first, stream by stream; then for each peer that of transfers to it, and that of transfers from it.
     private static func lanes(_ settings: ExecutorSettings, rank: Int, peers: Int, filler: Move) -> [Lane] {
         let shape = settings.shape(
             of: Operation(.barrier, input: Place(.receiveBuffers), count: 0, type: .float32), rank: rank, layout: settings.receiveBuffers)
         let idle = Schedule.alone(Alone(shape))
-        let count = ExecutorSettings.lanes
-        let collectives = (0..<count).map {
-            Lane(
-                sequence: UInt64($0), stride: UInt64(count), channel: $0 % settings.channelsPerPeer, channels: settings.channelsPerPeer,
-                firstLink: $0 * peers * settings.channelsPerPeer, onlyPeer: -1,
-                kind: .collective, idle: idle, filler: filler)
+        let count = ExecutorSettings.collectiveLanes
+        let collectives = Stream.allCases.flatMap { stream in
+            (0..<stream.lanes).map { lane in
+                Lane(
+                    sequence: UInt64(lane), stride: UInt64(stream.lanes), channel: lane % settings.channelsPerPeer,
+                    channels: settings.channelsPerPeer, firstLink: (stream.firstLane + lane) * peers * settings.channelsPerPeer,
+                    onlyPeer: -1, kind: stream == .urgent ? .urgent : .collective, idle: idle, filler: filler)
+            }
         }
         let transfers = (0..<2 * peers).map {
             Lane(
@@ -140,7 +142,8 @@ struct StateMachine: ~Copyable {
     /// See `Executor.isInUse`.
     func isInUse(_ buffer: SharedBuffer) -> Bool {
         lanes.indices.contains { lanes[$0].phase.isActive && lanes[$0].operation.touches(buffer) }
-            || pendingTransfers.contains { $0.operation.touches(buffer) } || pending.contains { $0.operation.touches(buffer) }
+            || pendingTransfers.contains { $0.operation.touches(buffer) }
+            || orders.indices.contains { orders[$0].pending.contains { $0.operation.touches(buffer) } }
     }
 
     /// See `Executor.removeBuffer`. No operation may name the buffer any more: one that does traps, as one out of bounds.
@@ -167,7 +170,7 @@ struct StateMachine: ~Copyable {
         invariant(unfinished < Self.maxPending, "operations not yet taken as finished are bounded by the caller")
         if let closedPeer {
             throw CollectiveError(
-                .fabric(.peerClosed), peer: closedPeer, operation: operation.name(sequence: nextToStart + UInt64(pending.count)),
+                .fabric(.peerClosed), peer: closedPeer, operation: operation.name(sequence: begun(operation.stream)),
                 detail: "it has left the job", remedy: "all ranks must run the same number of collectives")
         }
         unfinished += 1
@@ -177,13 +180,16 @@ struct StateMachine: ~Copyable {
             pendingTransfers.append(Waiting(operation: operation, number: number, submitted: submitted))
             startTransfers()
         } else {
-            let lane = Int(nextToStart % UInt64(ExecutorSettings.lanes))
-            if pending.count == 0, !lanes[lane].phase.isActive {
-                nextToStart += 1
+            // SAFETY: the orders are made once.
+            let order = unsafe orders.address(of: Int(operation.stream.rawValue))
+            let lane = unsafe order.pointee.firstLane + Int(order.pointee.nextToStart & order.pointee.laneMask)
+            if unsafe order.pointee.pending.count == 0, !lanes[lane].phase.isActive {
+                unsafe order.pointee.nextToStart += 1
                 start(operation, number: number, submitted, on: lane)
             } else {
                 check(operation)
-                pending.append(Waiting(operation: operation, number: number, submitted: submitted))
+                unsafe order.pointee.pending.append(Waiting(operation: operation, number: number, submitted: submitted))
+                waiting += 1
             }
         }
     }
@@ -266,8 +272,10 @@ struct StateMachine: ~Copyable {
 
     /// See `Executor.currentOperation`.
     var currentOperation: String {
-        // Transfers have no place in the order of collectives: they come last.
-        func place(_ lane: Int) -> UInt64 { lanes[lane].onlyPeer < 0 ? lanes[lane].sequence : .max }
+        // Streams have no common order, nor have transfers: what is urgent comes first, and transfers last.
+        func place(_ lane: Int) -> (Int, UInt64) {
+            (lanes[lane].kind == .urgent ? 0 : 1, lanes[lane].onlyPeer < 0 ? lanes[lane].sequence : .max)
+        }
         if let lane = lanes.indices.filter({ lanes[$0].phase.isActive }).min(by: { place($0) < place($1) }) { return name(of: lane) }
         return lastFinished.map { "after \($0.operation.name(sequence: $0.sequence))" } ?? "before the first operation"
     }
@@ -281,10 +289,13 @@ struct StateMachine: ~Copyable {
             end(lane, isFailed: true)
             lanes[lane].phase = .idle
         }
-        while let first = pending.first {
-            failUnbegun(first)
-            pending.removeFirst()
+        for order in orders.indices {
+            while let first = orders[order].pending.first {
+                failUnbegun(first)
+                orders[order].pending.removeFirst()
+            }
         }
+        waiting = 0
         for transfer in pendingTransfers { failUnbegun(transfer) }
         pendingTransfers.removeAll(keepingCapacity: true)
         outbox.removeAll()

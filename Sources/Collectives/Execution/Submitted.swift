@@ -2,7 +2,8 @@ internal import Fabric
 
 /// How many operations a rank has submitted: what ranks compare that are about to part, when none submits any more.
 public struct Submitted: Sendable, Equatable {
-    public var collectives: UInt64 = 0
+    /// By stream, at the stream's number.
+    private var collectives = [UInt64](repeating: 0, count: Stream.allCases.count)
     /// Only of peers with which there were any.
     public var transfers: [Int: Transfers] = [:]
 
@@ -18,10 +19,18 @@ public struct Submitted: Sendable, Equatable {
 
     public init() {}
 
+    /// Collectives of a stream.
+    public subscript(stream: Stream) -> UInt64 {
+        get { collectives[Int(stream.rawValue)] }
+        set { collectives[Int(stream.rawValue)] = newValue }
+    }
+
     public init?(bytes: [UInt8]) {
         var reader = WireReader(bytes)
-        guard let collectives = reader.read(UInt64.self) else { return nil }
-        self.collectives = collectives
+        for stream in Stream.allCases {
+            guard let count = reader.read(UInt64.self) else { return nil }
+            self[stream] = count
+        }
         while !reader.isAtEnd {
             guard let peer = reader.read(UInt32.self), let sent = reader.read(UInt64.self), let received = reader.read(UInt64.self) else {
                 return nil
@@ -32,7 +41,7 @@ public struct Submitted: Sendable, Equatable {
 
     public var bytes: [UInt8] {
         var writer = WireWriter()
-        writer.append(collectives)
+        for count in collectives { writer.append(count) }
         for (peer, count) in transfers.sorted(by: { $0.key < $1.key }) {
             writer.append(UInt32(peer))
             writer.append(count.sent)

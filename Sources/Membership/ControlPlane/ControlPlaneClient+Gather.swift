@@ -16,7 +16,7 @@ extension ControlPlaneClient {
 
     /// The same among some ranks, in their order; all of them give the same members and the same name of the group.
     func gather(
-        _ payload: [UInt8], among members: [Int]?, group: String, label: String, timeoutSeconds: Double, collectivesBegun: UInt64? = nil
+        _ payload: [UInt8], among members: [Int]?, group: String, label: String, timeoutSeconds: Double, collectivesBegun: [UInt64]? = nil
     ) throws(RendezvousError) -> [[UInt8]] {
         let label = oneLine(label, byteLimit: RendezvousBounds.labelByteLimit)
         let timeoutSeconds = ContinuousClock.Instant.bounded(timeoutSeconds)

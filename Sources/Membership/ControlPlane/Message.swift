@@ -8,8 +8,8 @@ package enum Message: Codable, Sendable, Equatable {
     // From a rank.
 
     /// This rank's part of a gather; the payload is its bytes. `members` are those of the gather's group, nil where all ranks take part;
-    /// `collectivesBegun` is how many operations of the group this rank had begun before, where it says so.
-    case contribute(gather: GatherID, members: [Int]?, label: String, timeoutSeconds: Double, collectivesBegun: UInt64? = nil)
+    /// `collectivesBegun` is how many operations of the group this rank had begun before, of each of their orders, where it says so.
+    case contribute(gather: GatherID, members: [Int]?, label: String, timeoutSeconds: Double, collectivesBegun: [UInt64]? = nil)
     /// This rank has waited for another in an operation, for long; said again and again.
     case waiting(OperationWait)
     /// This rank saw a failure.

@@ -48,10 +48,10 @@ public struct RankGroup: Sendable, CustomStringConvertible {
     }
 
     /// See `ControlPlaneClient.allGather`; among the members, in their order. Gathers of different groups do not mix, whatever their labels.
-    /// - Parameter collectivesBegun: how many operations of the group this rank has begun, where its calls of these and of gathers come from one
-    ///   thread at a time; see `reportWaiting`.
+    /// - Parameter collectivesBegun: how many operations of the group this rank has begun, of each of their orders, where its calls of these and of
+    ///   gathers come from one thread at a time; see `reportWaiting`.
     public func allGather(
-        _ payload: [UInt8], label: String, timeoutSeconds: Double, collectivesBegun: UInt64? = nil
+        _ payload: [UInt8], label: String, timeoutSeconds: Double, collectivesBegun: [UInt64]? = nil
     ) throws(RendezvousError) -> [[UInt8]] {
         try client.gather(
             payload, among: isWholeJob ? nil : jobRanks, group: name, label: isWholeJob ? label : "\(label), \(self)",
@@ -61,11 +61,11 @@ public struct RankGroup: Sendable, CustomStringConvertible {
     /// Says that a call of this rank waits, in an operation of the group, for a peer, and has done so for long. Where that peer waits for this rank in
     /// a gather, the job ends with a verdict that names both. Does not block.
     /// - Parameters:
-    ///   - number: the operation's place among those of the group, from 0 on.
+    ///   - number: the operation's place among those of the group, from 0 on, in the order `order`.
     ///   - peer: by the group's numbers.
-    public func reportWaiting(in operation: String, number: UInt64, for peer: Int) {
+    public func reportWaiting(in operation: String, number: UInt64, order: Int, for peer: Int) {
         client.send(
-            Envelope(.waiting(OperationWait(group: name, operation: operation, number: number, peer: jobRanks[peer]))))
+            Envelope(.waiting(OperationWait(group: name, operation: operation, number: number, order: order, peer: jobRanks[peer]))))
     }
 
     /// See `ControlPlaneClient.sessionKey`; another for each group.

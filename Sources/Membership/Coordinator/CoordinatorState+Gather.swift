@@ -8,8 +8,8 @@ extension CoordinatorState {
         let label: String
         /// By rank of the job.
         var parts: [Int: [UInt8]] = [:]
-        /// By rank of the job: how many operations of the group it had begun when it came.
-        var collectivesBegun: [Int: UInt64] = [:]
+        /// By rank of the job: how many operations of the group it had begun when it came, of each of their orders.
+        var collectivesBegun: [Int: [UInt64]] = [:]
 
         func waits(for rank: Int) -> Bool { parts[rank] == nil && members.contains(rank) }
     }
@@ -78,7 +78,9 @@ extension CoordinatorState {
     private mutating func crossing(_ rank: Int, _ wait: OperationWait) -> [Action] {
         let crossed = gathers.values.first { gather in
             gather.id.group == wait.group && gather.waits(for: rank) && gather.parts[wait.peer] != nil
-                && gather.collectivesBegun[wait.peer].map { $0 <= wait.number || isMutated(.hastyCrossing) } ?? false
+                && gather.collectivesBegun[wait.peer].map { begun in
+                    begun.indices.contains(wait.order) && (begun[wait.order] <= wait.number || isMutated(.hastyCrossing))
+                } ?? false
         }
         guard failure == nil, let crossed, !isMutated(.crossingUnnoticed) else { return [] }
         return fail(

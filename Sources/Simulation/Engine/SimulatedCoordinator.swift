@@ -137,7 +137,7 @@ struct SimulatedGroup: ControlPlane, @unchecked Sendable {
 
     func agree(on own: Verdict, isConclusion: Bool) -> Verdict { coordinator.agree(on: own, by: member, isConclusion: isConclusion) }
 
-    func reportWaiting(in operation: String, number: UInt64, for peer: Int) {}
+    func reportWaiting(in operation: String, number: UInt64, order: Int, for peer: Int) {}
 
     func naming(_ operation: String) -> String { operation }
 

@@ -205,7 +205,7 @@ final class SimulatedRank {
         say(
             .contribute(
                 gather: gather, members: group == 0 ? nil : world.scenario.groups[group], label: label, timeoutSeconds: timeout,
-                collectivesBegun: UInt64(operations[group])), payload: world.part(of: rank, gather, group))
+                collectivesBegun: [UInt64(operations[group])]), payload: world.part(of: rank, gather, group))
         wait(.gather(gather, group: group, label: label), atMostSeconds: state.patienceSeconds(timeoutSeconds: timeout)) {
             $0.giveUp(label)
         }
@@ -252,7 +252,9 @@ final class SimulatedRank {
                 let others = rank.world.scenario.groups[group].filter { $0 != rank.rank }
                 for peer in [missing.first, rank.world.random.pick(others)].compactMap({ $0 }) {
                     rank.say(
-                        .waiting(OperationWait(group: rank.name(of: group), operation: "allreduce", number: UInt64(number), peer: peer)))
+                        .waiting(
+                            OperationWait(
+                                group: rank.name(of: group), operation: "allreduce", number: UInt64(number), order: 0, peer: peer)))
                 }
             }
             rank.look(at: group, number, looks: looks + 1)

@@ -8,7 +8,7 @@ extension JobFacts {
     /// shared or registered is taken at once, and running out of it would have the kernel kill some process. Collective; all ranks look before any
     /// takes.
     /// - Parameter remedy: what makes it less, for who has no room.
-    func agreeOnMemory(_ what: String, byteCount: Int, _ group: RankGroup, _ remedy: String, collectivesBegun: UInt64? = nil)
+    func agreeOnMemory(_ what: String, byteCount: Int, _ group: RankGroup, _ remedy: String, collectivesBegun: [UInt64]? = nil)
         throws(VerbenaError)
     {
         let shortage = shortage(of: byteCount, group)
