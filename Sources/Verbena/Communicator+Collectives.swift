@@ -161,7 +161,19 @@ extension Communicator {
         return raw[offset...]
     }
 
-    private func check(_ operation: Operation, _ inputCount: Int, _ outputCount: Int, hasCounts: Bool = false) throws(VerbenaError) {
+    /// Most operations are allreduces of what fits: they pass here, and the rest is not looked at.
+    @inline(__always)
+    private func check(_ operation: Operation, _ inputCount: Int, _ outputCount: Int, hasCounts: Bool) throws(VerbenaError) {
+        if case .allReduce = operation.collective, operation.algorithm == nil, operation.count >= 0,
+            operation.count <= min(inputCount, outputCount, Self.maxElements)
+        {
+            return
+        }
+        try checkAll(operation, inputCount, outputCount, hasCounts: hasCounts)
+    }
+
+    @inline(never)
+    private func checkAll(_ operation: Operation, _ inputCount: Int, _ outputCount: Int, hasCounts: Bool) throws(VerbenaError) {
         let collective = operation.collective
         func refuse(_ why: String) -> VerbenaError { VerbenaError(.configuration, "\(collective): \(why)") }
         guard 0...Self.maxElements ~= operation.count else { throw refuse("\(operation.count) elements") }

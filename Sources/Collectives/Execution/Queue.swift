@@ -13,6 +13,7 @@ struct Queue<Element> {
 
     func contains(where isWanted: (Element) -> Bool) -> Bool { (0..<count).contains { isWanted(self[$0]) } }
 
+    @inline(__always)
     mutating func append(_ element: Element) {
         if count == elements.count { grow(filler: element) }
         elements[(head + count) & (elements.count - 1)] = element

@@ -7,7 +7,7 @@ public final class BlockCounts: Sendable {
     let input: [Int]
     let output: [Int]
     /// The largest block's count.
-    let largest: Int
+    @usableFromInline let largest: Int
 
     /// - Parameter counts: of each rank's block, none negative.
     public convenience init(_ counts: [Int]) { self.init(sent: counts, received: counts) }
@@ -25,10 +25,12 @@ public final class BlockCounts: Sendable {
 }
 
 /// Counts, or none, by their address: a copy of it counts no reference, which would cost small operations a tenth of their time.
+@usableFromInline
 struct UnownedCounts: Equatable, Sendable {
-    private let address: UInt
+    @usableFromInline let address: UInt
 
     // SAFETY: the address is all that is taken.
+    @inlinable
     init(_ counts: BlockCounts?) { address = counts.map { unsafe UInt(bitPattern: Unmanaged.passUnretained($0).toOpaque()) } ?? 0 }
 
     @inline(__always)

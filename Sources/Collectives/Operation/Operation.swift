@@ -10,7 +10,7 @@ public struct Operation: Sendable, Equatable {
     public var output: Place
     /// In elements; see `Collective`. Of the largest block, where they differ.
     public var count: Int
-    let uneven: UnownedCounts
+    @usableFromInline let uneven: UnownedCounts
     public var type: ElementType
     public var reduction: ReductionOperation
     /// How the `float` elements of a striped operation travel.
@@ -27,6 +27,7 @@ public struct Operation: Sendable, Equatable {
     ///   - counts: of an allGather, a reduceScatter or an allToAll whose blocks differ in size; kept alive by the caller until the operation is
     ///     reported finished.
     ///   - stripe: of an allReduce in place, and always of a reduceStripes and a gatherStripes; no longer than `ExecutorSettings.stripeBytes`.
+    @inlinable
     public init(
         _ collective: Collective, input: Place, output: Place? = nil, count: Int = 0, counts: BlockCounts? = nil, type: ElementType,
         reduction: ReductionOperation = .sum, algorithm: Algorithm? = nil, stream: Stream = .bulk, stripe: Int = 0

@@ -3,6 +3,7 @@ public struct Place: Sendable, Equatable {
     public var buffer: SharedBuffer
     public var byteOffset: Int
 
+    @inlinable
     public init(_ buffer: SharedBuffer, byteOffset: Int = 0) {
         self.buffer = buffer
         self.byteOffset = byteOffset

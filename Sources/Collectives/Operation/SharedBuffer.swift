@@ -2,6 +2,7 @@
 public struct SharedBuffer: Sendable, Hashable {
     public let index: Int
 
+    @inlinable
     public init(index: Int) { self.index = index }
 
     /// The memory that peers write into unless they write into a user's buffer: every executor's first.
