@@ -65,7 +65,7 @@ let package = Package(
         .target(name: "CKernels", path: "Sources/Reduction/CKernels"),
         core("Reduction", without: ["CKernels"], ["CKernels"]),
         core("Collectives", ["Fabric", "Reduction"]),
-        core("Gradients", ["Collectives"]),
+        core("Gradients", ["Collectives", "Reduction"]),
 
         // The one home of system calls, and what they say of the host.
         .target(name: "CPlatform", path: "Sources/Platform/CPlatform"),

@@ -21,7 +21,7 @@ struct MemoryLayoutPlan {
             offsets[place] = next
             next += (size + Self.guardBytes + 63) / 64 * 64
         }
-        let gradients = 4 * (program.training?.plan.elementCount ?? 0)
+        let gradients = program.training?.layout.byteCount ?? 0
         bufferBytes = [next, next, max(64, gradients)]
     }
 }

@@ -89,9 +89,10 @@ extension Program {
     mutating func drawTraining(_ random: inout SeededRandom, limits: Limits) {
         let isDrawn = random.chance(perMille: 300)
         let layouts = (0..<random.within(1...6)).map { ParameterLayout(name: "p\($0)", elementCount: random.within(1...300)) }
-        let plan = BucketPlan(parameters: layouts, bucketBytes: random.pick([1, 256, 2048]))
+        let layout = GradientLayout(parameters: layouts)
+        let plan = BucketPlan(layout, bucketBytes: random.pick([1, 256, 2048]))
         let steps = random.within(1...4)
-        if isDrawn, limits.hasTraining { training = Training(plan: plan, steps: steps) }
+        if isDrawn, limits.hasTraining { training = Training(layout: layout, plan: plan, steps: steps) }
     }
 
     /// Numbers of those in which a rank that does something else does not escape notice.

@@ -75,6 +75,7 @@ struct Program {
 
     /// Steps of a trainer, at the end.
     struct Training {
+        var layout: GradientLayout
         var plan: BucketPlan
         var steps: Int
     }
@@ -83,7 +84,7 @@ struct Program {
 
     /// Messages of all ranks, about; of them a bound of the time is made.
     var messageCount: Int {
-        let trained = (training?.steps ?? 0) * (training.map { $0.plan.elementCount * 4 } ?? 0)
+        let trained = (training?.steps ?? 0) * (training?.layout.byteCount ?? 0)
         let bytes = operations.reduce(trained) { $0 + $1.count * $1.type.byteCount }
         return 4 * bytes / settings.chunkBytes + 8 * worldSize * (operations.count + 20)
     }
@@ -108,7 +109,7 @@ extension Program: CustomStringConvertible {
         }
         if let training {
             lines.append(
-                "\(training.steps) steps of \(training.plan.parameters.count) parameters in \(training.plan.buckets.count) buckets")
+                "\(training.steps) steps of \(training.layout.parameters.count) parameters in \(training.plan.buckets.count) buckets")
         }
         if let disagreement { lines.append("disagreement: \(disagreement)") }
         return lines.joined(separator: "\n")

@@ -18,27 +18,26 @@ struct Trainee {
         self.rank = rank
         self.worldSize = worldSize
         self.seed = seed
-        readiness = Readiness(plan: training.plan)
+        readiness = Readiness(training.layout, plan: training.plan)
     }
 
     var isDone: Bool { step == training.steps }
     var hasUnannounced: Bool { isStepBegun && !unannounced.isEmpty }
 
-    func range(of bucket: Int) -> Range<Int> { training.plan.buckets[bucket].range }
+    /// In elements of the whole memory: the layout has one section.
+    func range(of bucket: Int) -> Range<Int> { training.plan.buckets[bucket].elements }
 
     /// A rank's gradients, as bytes of the whole memory: whole numbers, padding zero.
     private func gradients(of rank: Int) -> [Float] {
-        var values = Array(repeating: Float(0), count: training.plan.elementCount)
+        var values = Array(repeating: Float(0), count: training.layout.byteCount / 4)
         var random = SeededRandom(seed: seed ^ UInt64(rank) << 40 ^ UInt64(step) << 20)
-        for (parameter, offset) in training.plan.offsets.enumerated() {
-            for element in 0..<training.plan.parameters[parameter].elementCount { values[offset + element] = Float(random.below(41) - 20) }
-        }
+        for place in training.layout.places { for element in place.elements { values[element] = Float(random.below(41) - 20) } }
         return values
     }
 
     mutating func beginStep() -> [UInt8] {
         isStepBegun = true
-        unannounced = Array(training.plan.parameters.indices)
+        unannounced = Array(training.layout.parameters.indices)
         unfinished = Set(training.plan.buckets.indices)
         return bytes(gradients(of: rank)[...])
     }
@@ -52,7 +51,7 @@ struct Trainee {
             try readiness.announce(unannounced.remove(at: random.below(unannounced.count)))
             while let bucket = readiness.next {
                 started.append(bucket)
-                readiness.didStart()
+                readiness.didStart(bucket)
             }
         }
         return started
@@ -68,10 +67,10 @@ struct Trainee {
         return bytes(sum.map { $0 / Float(worldSize) }[...])
     }
 
-    mutating func finish(_ bucket: Int) throws(GradientError) {
+    mutating func finish(_ bucket: Int) {
         unfinished.remove(bucket)
         guard unfinished.isEmpty, unannounced.isEmpty else { return }
-        try readiness.endStep()
+        readiness.endStep()
         step += 1
         isStepBegun = false
     }

@@ -52,7 +52,7 @@ public final class DataParallelTrainer {
         // last in forward order, so it leaves with the first bucket.
         let loss = ParameterLayout(name: "loss", elementCount: 1)
         exchange = try communicating { () throws(VerbenaError) in
-            try GradientExchange(communicator, parameters: parameters + [loss], bucketBytes: settings.bucketBytes)
+            try GradientExchange(communicator, parameters: parameters + [loss], settings: GradientSettings(bucketSize: .fixed(settings.bucketBytes)))
         }
     }
 

@@ -15,6 +15,7 @@ public typealias ElementType = Reduction.ElementType
 public typealias Extents = Collectives.Extents
 public typealias OperationRecord = Collectives.OperationRecord
 public typealias ReductionOperation = Reduction.ReductionOperation
+public typealias GradientSettings = Gradients.GradientSettings
 public typealias ParameterLayout = Gradients.ParameterLayout
 public typealias VerbenaError = Engine.VerbenaError
 public typealias FailureCause = Membership.FailureCause

@@ -85,3 +85,13 @@ enum Fabrics {
     static let areDevicesAlone = hasDevice && ProcessInfo.processInfo.environment["VERBENA_TEST_DEVICES_ALONE"] == "1"
     static let available: [FabricChoice] = areDevicesAlone ? [.verbs] : hasDevice ? [.sharedMemory, .verbs] : [.sharedMemory]
 }
+
+/// Runs `body` on so many threads at once, and waits for all.
+/// - Throws: what one of them has thrown.
+func onThreads(_ count: Int, _ body: @Sendable (Int) throws -> Void) throws {
+    let failure = Mutex<(any Error)?>(nil)
+    DispatchQueue.concurrentPerform(iterations: count) { thread in
+        do { try body(thread) } catch { failure.withLock { $0 = error } }
+    }
+    if let error = failure.withLock({ $0 }) { throw error }
+}

@@ -5,7 +5,7 @@
 public struct StepReport: Sendable, Equatable, Codable {
     /// Counted from 0.
     public var step: Int
-    /// From the end of the last `synchronize` to the end of this one.
+    /// From the end of one step (every gradient waited for) to the end of this one.
     public var startNanoseconds: UInt64
     public var endNanoseconds: UInt64
     public var stepSeconds: Double

@@ -1,0 +1,200 @@
+internal import CPlatform
+internal import Collectives
+internal import Engine
+internal import Gradients
+internal import Reduction
+internal import Synchronization
+
+/// The buckets of one exchange on their way: what has been announced, what travels, what has come back.
+///
+/// Any thread. Everything that changes is behind one lock, and operations are submitted under it, so that their order is that of `Readiness`. Under the
+/// lock nobody waits for an operation, and nobody drives the engine: its thread takes the lock, too (`hasReduced`).
+///
+/// Apart from `GradientExchange`, because the engine keeps this object until it has called its watchers, and may be the last to do so: here nothing
+/// waits at the end.
+///
+/// Files: this one holds the state and submits, `+Waiting` waits, `+Announcing` takes what the trainer says.
+final class GradientTraffic: Sendable {
+    /// Operations under way at once, at most; the next waits for the oldest.
+    static let maxBucketsInFlight = 256
+
+    enum Stage {
+        case idle
+        /// Its reduceStripes is under way; has ended.
+        case reducing, reduced
+        /// The operation is under way that gives the memory back: an allReduce, or a gatherStripes.
+        case returning
+        /// The memory is the trainer's.
+        case done
+    }
+
+    struct Passage {
+        var stage = Stage.idle
+        /// The engine's number of the operation that is under way.
+        var number = -1
+        /// Its number in the ledger.
+        var entry = -1
+        /// Threads that wait in the engine: the number must not be another operation's before the last has come back.
+        var waiters = 0
+
+        var isUnderWay: Bool { stage == .reducing || stage == .returning }
+    }
+
+    struct State {
+        var plan: BucketPlan
+        var readiness: Readiness
+        var ledger: StepLedger
+        /// By bucket.
+        var passages: [Passage]
+        /// Buckets of which an operation is under way, in the order of submission.
+        var underWay: [Int] = []
+        /// What every call ends with, once an operation has failed.
+        var failure: VerbenaError?
+        /// Of this step.
+        var reduction: ReductionOperation
+        /// No gradient is announced any more in this step.
+        var isBackwardOver = false
+        /// Announcements count for later (`withoutSynchronization`).
+        var isHeld = false
+        /// By parameter: one was announced while that was so.
+        var hasHeld: [Bool]
+        /// By parameter, of this step; those without elements are.
+        var isWaitedFor: [Bool]
+        var unwaitedCount: Int
+        /// What this rank's gradients are multiplied by in this step, if by anything.
+        var factor: Double?
+        /// By parameter: when its gradient was announced in this step.
+        var announcedAt: [UInt64]
+        var lastReport: StepReport?
+
+        init(_ layout: GradientLayout, _ plan: BucketPlan, _ reduction: ReductionOperation) {
+            self.plan = plan
+            self.reduction = reduction
+            readiness = Readiness(layout, plan: plan)
+            ledger = StepLedger(start: platform_now())
+            passages = Array(repeating: Passage(), count: plan.buckets.count)
+            announcedAt = Array(repeating: 0, count: layout.parameters.count)
+            hasHeld = Array(repeating: false, count: layout.parameters.count)
+            (isWaitedFor, unwaitedCount) = ([], 0)
+            beginStep(layout)
+        }
+
+        /// Whatever was of the last step is over.
+        mutating func beginStep(_ layout: GradientLayout) {
+            for bucket in passages.indices { passages[bucket].stage = .idle }
+            for index in hasHeld.indices { hasHeld[index] = false }
+            isWaitedFor = layout.parameters.indices.map { plan.bucketsOfParameter[$0].isEmpty || $0 == layout.useIndex }
+            unwaitedCount = isWaitedFor.count { !$0 }
+            isBackwardOver = false
+            factor = nil
+        }
+    }
+
+    let layout: GradientLayout
+    let communicator: Communicator
+    let memory: RawBuffer
+    /// Of gradients, in steps without weights.
+    let reduction: ReductionOperation
+    let allowsUnused: Bool
+    let state: Mutex<State>
+
+    init(_ communicator: Communicator, _ memory: RawBuffer, _ layout: GradientLayout, _ plan: BucketPlan, _ settings: GradientSettings) {
+        self.communicator = communicator
+        self.memory = memory
+        self.layout = layout
+        reduction = settings.combination == .sum ? .sum : .average
+        allowsUnused = settings.allowsUnused
+        state = Mutex(State(layout, plan, reduction))
+    }
+
+    // MARK: submitting, under the lock
+
+    /// Submits what may start.
+    /// - Returns: whether something is left for want of room.
+    func submitReady(_ state: inout State) throws(VerbenaError) -> Bool {
+        if let failure = state.failure { throw failure }
+        let isSplit = state.plan.schedule == .split
+        while let bucket = state.readiness.next {
+            guard try submit(bucket, isSplit ? .reducing : .returning, &state) else { return true }
+            state.readiness.didStart(bucket)
+            if isSplit { watch(bucket, &state) }
+        }
+        while let bucket = state.readiness.nextGather {
+            guard try submit(bucket, .returning, &state) else { return true }
+            state.readiness.didStartGather(bucket)
+        }
+        return false
+    }
+
+    private func submit(_ bucket: Int, _ stage: Stage, _ state: inout State) throws(VerbenaError) -> Bool {
+        guard state.underWay.count < Self.maxBucketsInFlight else { return false }
+        let operation = try operation(
+            of: state.plan.buckets[bucket], stage, isSplit: state.plan.schedule == .split, state.reduction)
+        guard let number = try communicator.engine.submitWhereRoom(operation) else { return false }
+        state.passages[bucket].stage = stage
+        state.passages[bucket].number = number
+        state.passages[bucket].entry = state.ledger.begin(report(of: bucket, stage, state))
+        state.underWay.append(bucket)
+        return true
+    }
+
+    private func operation(
+        of bucket: BucketPlan.Bucket, _ stage: Stage, isSplit: Bool, _ reduction: ReductionOperation
+    ) throws(VerbenaError) -> Operation {
+        let type = layout.sections[bucket.section].type
+        // Until there are stripes: what is reduced already is the same on all ranks, and stays.
+        let isReduced = stage == .returning && isSplit
+        return Operation(
+            .allReduce,
+            input: Place(
+                try communicator.attachment(of: memory, for: .allReduce).buffer,
+                byteOffset: layout.byteRange(bucket.elements, ofSection: bucket.section).lowerBound),
+            count: bucket.elements.count, type: type, reduction: type.isInteger || isReduced ? .maximum : reduction)
+    }
+
+    private func report(of bucket: Int, _ stage: Stage, _ state: State) -> BucketReport {
+        let parameters = state.plan.buckets[bucket].parameters
+        let isSplit = state.plan.schedule == .split
+        return BucketReport(
+            index: bucket, parameters: parameters[parameters.count - 1]..<parameters[0] + 1,
+            byteCount: state.plan.byteCount(of: bucket, in: layout), isUrgent: state.plan.buckets[bucket].isUrgent,
+            phase: !isSplit ? .allReduce : stage == .reducing ? .reduce : .gather,
+            ready: parameters.reduce(0) { max($0, state.announcedAt[$1]) }, submitted: platform_now())
+    }
+
+    /// Has the engine say when a bucket is reduced: its gather, and those that wait for it, start at once then.
+    private func watch(_ bucket: Int, _ state: inout State) {
+        let number = state.passages[bucket].number
+        let watcher = OperationWatcher { [self] in hasReduced(bucket, number) }
+        if !communicator.engine.watch(number, watcher) { settle(bucket, number, &state) }
+    }
+
+    /// Of the engine's thread.
+    private func hasReduced(_ bucket: Int, _ number: Int) {
+        state.withLock { state in
+            let passage = state.passages[bucket]
+            // A thread that waits for it does the same. Between, the number may have become another operation's.
+            guard passage.stage == .reducing, passage.number == number, passage.waiters == 0 else { return }
+            settle(bucket, number, &state)
+            _ = try? submitReady(&state)
+        }
+    }
+
+    /// Takes the end of a bucket's operation, if it has ended; nobody waits for it.
+    func settle(_ bucket: Int, _ number: Int, _ state: inout State) {
+        guard communicator.engine.hasEnded(number) else { return }
+        do throws(VerbenaError) {
+            state.ledger.end(state.passages[bucket].entry, try communicator.engine.wait(number))
+        } catch {
+            state.failure = state.failure ?? error
+        }
+        communicator.engine.release(number)
+        state.underWay.removeAll { $0 == bucket }
+        if state.passages[bucket].stage == .reducing {
+            state.passages[bucket].stage = .reduced
+            state.readiness.didReduce(bucket)
+        } else {
+            state.passages[bucket].stage = .done
+        }
+    }
+}
