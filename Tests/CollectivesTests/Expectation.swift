@@ -90,7 +90,17 @@ struct Expectation {
         case .broadcast(let root): return inputs[root]
         case .scatter(let root): return Array(block(root))
         case .receive(let from): return inputs[from]
-        case .barrier, .gatherStripes, .send: return nil
+        case .gatherStripes: return (0..<count).flatMap { inputs[oracle.owner(of: $0)][$0 * size..<($0 + 1) * size] }
+        case .barrier, .send: return nil
+        }
+    }
+
+    /// Whether an output is right: its elements about which something is promised.
+    func accepts(_ got: [UInt8], wanted: [UInt8], rank: Int) -> Bool {
+        guard operation.collective == .reduceStripes else { return got == wanted }
+        return (0..<operation.count).allSatisfy { index in
+            let bytes = index * size..<(index + 1) * size
+            return oracle.isScratch(index, of: rank) || got[bytes] == wanted[bytes]
         }
     }
 

@@ -92,10 +92,11 @@ import Testing
             let size = operation.type.byteCount
             if finished.isFailed { faults.append("\(operation.name(sequence: 0)) failed") }
             var wanted = Array(repeating: UInt8(0xEE), count: operation.extents(worldSize: worldSize).needs(of: rank).output * size)
-            if let output = entry.expectation.with(operation).output(of: rank) {
+            let expectation = entry.expectation.with(operation)
+            if let output = expectation.output(of: rank) {
                 let start = operation.extents(worldSize: worldSize).output(of: rank).lowerBound * size
                 let got = unsafe Array(job.bytes(rank, operation.output, count: start + output.count)[start...])
-                if got != output {
+                if !expectation.accepts(got, wanted: output, rank: rank) {
                     faults.append("\(operation.name(sequence: 0)) as entry \(finished.number) on rank \(rank) has a wrong result")
                 }
             } else if !operation.isInPlace {

@@ -357,7 +357,10 @@ final class Rehearsal {
                 unsafe fill(wanted, rank, space)
                 if (space == 1) != operation.isInPlace {
                     let start = shapes[rank].extents.output(of: rank).lowerBound
-                    for index in output.indices { unsafe wanted[start + index] = output[index] }
+                    for index in output.indices {
+                        let isScratch = oracle.isScratch(index, of: rank)
+                        unsafe wanted[start + index] = isScratch ? symbols[start + index] : output[index]
+                    }
                 }
                 // SAFETY: both are of the same length, and nobody else's.
                 guard symbols.count > 0, unsafe memcmp(symbols.baseAddress!, wanted.baseAddress!, symbols.count * 8) != 0 else {

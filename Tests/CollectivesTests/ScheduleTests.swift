@@ -158,6 +158,41 @@ import Testing
         }
     }
 
+    /// Elements of a stripe, and the operation's first, counted from the beginning of its buffer.
+    private static let beginnings = [1, 2, 3, 8, 64].flatMap { stripe in
+        [0, 1, 2, 7, stripe, 3 * stripe + 1, 5 * stripe - 1, 1000].map { (stripe: stripe, start: $0) }
+    }
+
+    @Test(arguments: topologies)
+    func stripesInEveryOrder(topology: Topology) {
+        var turn = topology.worldSize
+        for collective in [Collective.allReduce, .reduceStripes, .gatherStripes] {
+            for algorithm in Algorithm.allCases {
+                for count in Self.counts(topology.worldSize) {
+                    for (stripe, start) in Self.beginnings {
+                        // Two relatively prime strides through cuttings and beginnings.
+                        turn += 7
+                        guard Self.isExhaustive || turn / 7 % 11 == 0 else { continue }
+                        var cutting = Self.cuttings[turn % Self.cuttings.count]
+                        cutting.chunk = max(cutting.chunk, stripe)
+                        if count * topology.worldSize > 700 * stripe { continue }
+                        let settings = ExecutorSettings.small(
+                            topology, chunkBytes: cutting.chunk * 4, chunks: cutting.chunks, channels: cutting.channels)
+                        guard algorithm.supports(collective, byteCount: 4 * count, isStriped: true, in: settings) else { continue }
+                        let operation = Operation(
+                            collective, input: Place(SharedBuffer(index: 1), byteOffset: 4 * start), count: count, type: .float32,
+                            stripe: stripe)
+                        let rehearsal = Self.rehearse(
+                            Array(repeating: operation, count: topology.worldSize), algorithm, topology, settings, cutting)
+                        #expect(
+                            rehearsal.faults.isEmpty,
+                            "\(algorithm) \(collective) of \(count) from \(start) in stripes of \(stripe), \(cutting)")
+                    }
+                }
+            }
+        }
+    }
+
     private static func some(_ turn: inout Int, _ collective: Collective, _ count: Int, _ worldSize: Int) -> ArraySlice<Cutting> {
         turn += 7  // Relatively prime to the number of cuttings.
         let index = turn % cuttings.count

@@ -43,17 +43,29 @@ struct Oracle {
         default: break
         }
         let followsMachines = algorithm == .hierarchical || (topology.isNested && (algorithm == .oneShot || algorithm == .bruck))
+        let isStriped = operation.stripe > 0
         guard followsMachines else {
-            return around(from: place(of: index, in: 0..<count, parts: ranks))
+            return around(from: isStriped ? owner(of: index) + 1 : place(of: index, in: 0..<count, parts: ranks))
         }
         let nodes = topology.nodeCount
-        let slice = slice(of: index)
-        let first = place(of: index, in: slice, parts: nodes)
+        let first =
+            isStriped ? topology.node(of: owner(of: index)) + 1 : place(of: index, in: slice(of: index), parts: nodes)
         return (0..<nodes).flatMap { turn in
             let node = (first + turn) % nodes
             return (0..<topology.size(ofNode: node)).map { topology.rank($0, ofNode: node) }
         }
     }
+
+    /// The rank that owns element `index` of a striped operation: it is the last whose part is added, or its node is.
+    func owner(of index: Int) -> Int {
+        let turn = (operation.input.byteOffset / operation.type.byteCount + index) / operation.stripe
+        guard topology.isNested else { return turn % ranks }
+        let places = (0..<topology.nodeCount).map(topology.size(ofNode:)).min()!
+        return topology.rank(turn % places, ofNode: turn / places % topology.nodeCount)
+    }
+
+    /// Whether nothing is promised about an element of a rank's output.
+    func isScratch(_ index: Int, of rank: Int) -> Bool { operation.collective == .reduceStripes && owner(of: index) != rank }
 
     private func around(from first: Int) -> [Int] { (0..<ranks).map { (first + $0) % ranks } }
 
@@ -114,7 +126,8 @@ struct Oracle {
         case .allToAll: return (0..<ranks).flatMap { from in extents(of: from).block(rank).map { Symbol.input(from, $0) } }
         case .broadcast(let root): return (0..<count).map { Symbol.input(root, $0) }
         case .scatter(let root): return extents(of: rank).block(rank).map { Symbol.input(root, $0) }
-        case .barrier, .gatherStripes, .send, .receive: return nil
+        case .gatherStripes: return (0..<count).map { Symbol.input(owner(of: $0), $0) }
+        case .barrier, .send, .receive: return nil
         }
     }
 }

@@ -2,7 +2,7 @@
 ///
 /// Every rank says that its memory is ready to those who will touch it, and waits for those whose memory it touches; then it does its
 /// share in one pass over the mapped buffers; then it says that it is done, and waits for those who touch its memory. A reduction is shared
-/// by segments: rank r reduces segment r over all inputs and stores it into every output that wants it. What only moves is
+/// by segments, or by stripes: rank r reduces segment r over all inputs and stores it into every output that wants it. What only moves is
 /// fetched by the rank that wants it. In an all-to-all in place every two ranks swap their blocks, each of them one half, chunk by chunk through a
 /// receive slot of its own, which stays in its cache.
 ///
@@ -63,18 +63,29 @@ public struct Direct: Equatable, Sendable {
     /// Actions of this rank's share.
     private var work: Int {
         switch shape.collective {
+        case .allReduce where shape.isStriped, .reduceStripes: shape.stripes.count(of: shape.rank)
+        case .gatherStripes: others * shape.stripes.mostOfAnOwner
         case .allReduce, .reduceScatter, .reduce: 1
         case .allToAll where shape.swaps: 3 * others * swapsPerBlock
         case .allGather, .allToAll: shape.worldSize
         case .gather(let root): root == shape.rank ? shape.worldSize : 0
         case .broadcast, .scatter: 1
-        case .barrier, .reduceStripes, .gatherStripes, .send, .receive: 0
+        case .barrier, .send, .receive: 0
         }
     }
 
     private func action(_ index: Int) -> Action? {
         let (rank, count, own) = (shape.rank, shape.count, shape.block(shape.rank))
         switch shape.collective {
+        case .allReduce where shape.isStriped, .reduceStripes:
+            let range = shape.stripes.stripe(index, of: rank)
+            let target: Fold.Target = shape.collective == .allReduce ? .node(start: range.lowerBound) : .location(.output(range.lowerBound))
+            return fold(from: range.lowerBound, into: target, count: range.count, first: (rank + 1) % shape.worldSize)
+        case .gatherStripes:
+            let (turn, other) = index.quotientAndRemainder(dividingBy: others)
+            let range = shape.stripes.stripe(turn, of: peer(other))
+            return range.isEmpty
+                ? nil : .copy(from: .peerInput(range.lowerBound, rank: peer(other)), to: .output(range.lowerBound), count: range.count)
         case .allReduce:
             let range = part(rank, of: shape.worldSize, in: 0..<count)
             return fold(from: range.lowerBound, into: .node(start: range.lowerBound), count: range.count, first: rank)
@@ -96,7 +107,7 @@ public struct Direct: Equatable, Sendable {
         case .scatter(let root):
             guard root != rank else { return shape.copyOwn(from: own.lowerBound, to: 0) }
             return .copy(from: .peerInput(own.lowerBound, rank: root), to: .output(0), count: own.count)
-        case .barrier, .reduceStripes, .gatherStripes, .send, .receive: return nil
+        case .barrier, .send, .receive: return nil
         }
     }
 

@@ -1,4 +1,4 @@
-/// The ring, one-sided and pipelined: allreduce, reduce-scatter and allgather.
+/// The ring, one-sided and pipelined: allreduce, reduce-scatter and allgather, and the halves of a striped allreduce.
 ///
 /// N ranks stand in a ring; each writes to its right neighbour only. The buffer is cut into N segments. In the N-1 hops of a
 /// *reduce-scatter* a segment travels once around: each rank adds its own part and passes it on. In the N-1 hops of an *allgather* the
@@ -20,24 +20,38 @@
 ///
 /// *Begin.* A rank writes nothing before its right neighbour has invited it, that is, has begun the same operation.
 ///
-/// *ReceiveBuffers slots without credits.* A reduce-scatter chunk is written into the right neighbour's receive slot, a finished one
-/// straight into its output. A slot is free for send m when the right neighbour has consumed its receive m - NP. It has:
-/// rank r posts send m after its receive m - P, which its left neighbour sent after its receive m - 2P, and so on around the ring
-/// to the right neighbour, which sent after its own receive m - NP. So NP slots used in turn are never written too early, and nobody
-/// has to say so. An allreduce, whose rounds are 2(N-1)P sends long, needs only (N-1)P, one for each reducing hop and chunk of
-/// a round; so does a reduce-scatter of one round. The same walk bounds what may be unread to NP chunks.
+/// *Stripes.* Chunk c of segment s of a striped operation is the c-th stripe of owner s inside the operation's range (`Stripes`); the first and the last may
+/// be parts of one, and a chunk may be empty. An allreduce begins one station later then, as a reduce-scatter does, so that segment s ends its way at its owner:
+/// what a reduceStripes leaves there is what an allreduce hands on from there, and what a gatherStripes begins with. The halves work in place,
+/// and a partial sum lies in the output, of which a reduceStripes promises only the own stripes.
 ///
-/// *Overwriting.* A finished segment arrives only after it went around, that is after this rank's own part of it was received by the neighbour:
-/// nothing still reads what the write replaces (a duplicate of a retransmission is dropped). By the same walk, a slot from which a
-/// partial sum was sent is written again only after that sum was received.
+/// *No credits.* What makes a slot free, with nobody saying so:
+/// 1. Receive m of a rank is its left neighbour's send m. Every rank posts send m after its receive m - P, by the list of its steps.
+/// 2. So rank r posts send m after its left neighbour's receive m - 2P, and, N - 1 times to the left, after its right neighbour's receive m - NP.
+/// 3. A chunk to be reduced is written into a slot of the right neighbour, a finished one straight into its output. The slot of send m is free when the
+///    neighbour has consumed its receive m - NP or an earlier one: by 2, NP slots used in turn are never written too early.
+/// 4. A reduceScatter and a reduceStripes of several rounds use NP slots in turn. A round of an allreduce is 2(N-1)P sends long, no less than NP, so
+///    (N-1)P slots do, one for each reducing hop and chunk of a round; in one round each slot is used once.
+/// 5. By 2, no more than NP chunks are unread.
 ///
-/// *Machines.* In a hierarchical allreduce the ring runs between nodes, one ring for each place that all nodes have: place l takes slice l
-/// of the buffer, and what it adds to a segment is the sum over its node, taken in one pass over the mapped inputs at the moment when it
-/// is needed. A finished chunk is stored into all outputs of the node. It all begins when the node's ranks have begun, and ends when
-/// they are done. Ranks at places that a smaller node does not have only say so: others work for them.
+/// *Overwriting.* What a write replaces is read by nobody any more:
+/// 6. A slot from which a partial sum was sent (reduceScatter) is written again by the left neighbour's send k + NP, if it was filled by its send k. By 2, that
+///    is posted after the right neighbour's receive k + P, which is the partial sum.
+/// 7. The output of a partial sum (allreduce, reduceStripes) is written once before it is sent, by the rank itself, because each chunk comes to a rank once
+///    in the reducing hops.
+/// 8. A finished chunk comes to a rank only after all ranks have added to it, that is after the right neighbour has received what this rank
+///    sent from there. So the source of that write may be replaced: a duplicate of a retransmission is dropped.
+/// 9. In a gatherStripes a chunk replaces scratch of a rank that has invited its left neighbour. It is read there only by the write that passes it on,
+///    after it has come, and comes once.
 ///
-/// *Bits.* Segment bounds depend on the count and the world alone, so the order in which an element is summed does not depend on the size
-/// of chunks.
+/// *Machines.* In a hierarchical allreduce, and in its halves, the ring runs between nodes, one ring for each place that all nodes have: place l takes slice l
+/// of the buffer, of stripes those of the owners at place l, and what it adds to a segment is the sum over its node, taken in one pass over the mapped inputs
+/// at the moment when it is needed. A finished chunk is stored into all outputs of the node, by a gatherStripes also the own one. It all begins when the
+/// node's ranks have begun, and ends when they are done: nobody else touches slice l of this node's memory meanwhile. Ranks at places that a smaller node
+/// does not have only say so: others work for them.
+///
+/// *Bits.* Segment bounds depend on the count and the world alone, owners of stripes on the place in the buffer and the world alone: so the order in
+/// which an element is summed does not depend on the size of chunks.
 ///
 /// Source: Patarasuk and Yuan, "Bandwidth optimal all-reduce algorithms for clusters of workstations", JPDC 69 (2009).
 public struct Ring: Equatable, Sendable {
@@ -54,7 +68,7 @@ public struct Ring: Equatable, Sendable {
     /// P: chunks of a segment that travel together.
     public let chunksPerRound: Int
     public let rounds: Int
-    /// Elements of a chunk; the last chunks of a segment may have fewer, or none.
+    /// Elements of a chunk; the last chunks of a segment may have fewer, or none, and of stripes the first.
     public let chunkElements: Int
 
     init(_ shape: Shape, isHierarchical: Bool) {
@@ -68,19 +82,18 @@ public struct Ring: Equatable, Sendable {
         // The longest segment of any rank, so that all cut alike.
         let slice = shape.collective == .allReduce ? (shape.count + places - 1) / places : shape.count
         let segment = shape.collective == .allReduce ? (slice + stations - 1) / stations : slice
-        if segment <= shape.maxChunks * shape.chunkElements {
+        let chunks = shape.isStriped ? shape.stripes.mostOfAnOwner : (segment + shape.chunkElements - 1) / shape.chunkElements
+        if chunks <= shape.maxChunks {
             // One round: as many chunks as are worth it.
-            let worthwhile = segment / max(1, shape.minChunkElements)
-            let needed = (segment + shape.chunkElements - 1) / shape.chunkElements
-            chunksPerRound = min(shape.maxChunks, max(1, needed, worthwhile))
+            let worthwhile = shape.isStriped ? 0 : segment / max(1, shape.minChunkElements)
+            chunksPerRound = min(shape.maxChunks, max(1, chunks, worthwhile))
             rounds = 1
         } else {
-            let chunks = (segment + shape.chunkElements - 1) / shape.chunkElements
-            let most = shape.collective == .reduceScatter ? min(shape.maxChunks, shape.gatedSlots / stations) : shape.maxChunks
+            let most = shape.onlyReduces ? min(shape.maxChunks, shape.gatedSlots / stations) : shape.maxChunks
             rounds = (chunks + most - 1) / most
             chunksPerRound = (chunks + rounds - 1) / rounds
         }
-        chunkElements = (segment + rounds * chunksPerRound - 1) / (rounds * chunksPerRound)
+        chunkElements = shape.isStriped ? shape.stripes.elements : (segment + rounds * chunksPerRound - 1) / (rounds * chunksPerRound)
     }
 
     /// Steps: a beginning; two for each transfer (what comes in, what goes out), of which the last P go out only and the first P come in
@@ -99,10 +112,18 @@ public struct Ring: Equatable, Sendable {
         return step
     }
 
-    /// Elements of segment `index`, in the coordinates of the whole buffer.
+    /// Elements of segment `index`, in the coordinates of the whole buffer. Of a striped operation it is the stripes of one owner, and not in one piece.
     func segment(_ index: Int) -> Range<Int> {
         guard shape.collective == .allReduce else { return shape.block(index) }
         return part(index, of: stations, in: part(local, of: places, in: 0..<shape.count))
+    }
+
+    /// Elements of chunk `number` of segment `index`.
+    private func chunk(_ number: Int, of index: Int) -> Range<Int> {
+        if shape.isStriped { return shape.stripes.stripe(number, of: index * places + local) }
+        let segment = segment(index)
+        let start = min(segment.upperBound, segment.lowerBound + number * chunkElements)
+        return start..<min(segment.upperBound, start + chunkElements)
     }
 
     // MARK: beginning and end
@@ -141,7 +162,9 @@ public struct Ring: Equatable, Sendable {
 
     private var hops: Int { shape.collective == .allReduce ? 2 * (stations - 1) : stations - 1 }
     /// Hops that reduce; they come first.
-    private var reducingHops: Int { shape.collective == .allGather ? 0 : stations - 1 }
+    private var reducingHops: Int { shape.collective == .allGather || shape.collective == .gatherStripes ? 0 : stations - 1 }
+    /// Stations by which a segment begins after the one that it is named after: where that one is to have the sum, the next one begins.
+    private var shift: Int { shape.collective == .reduceScatter || (shape.isStriped && shape.collective != .gatherStripes) ? 1 : 0 }
     /// Sends, and receives, of a rank.
     private var transfers: Int { rounds * hops * chunksPerRound }
     /// Pairs of steps that they take; see `count`.
@@ -159,12 +182,9 @@ public struct Ring: Equatable, Sendable {
     private func transfer(_ index: Int, from sender: Int) -> PointToPoint {
         let (round, inRound) = index.quotientAndRemainder(dividingBy: hops * chunksPerRound)
         let (hop, chunk) = inRound.quotientAndRemainder(dividingBy: chunksPerRound)
-        let shift = shape.collective == .reduceScatter ? 1 : 0
-        let segment = segment((sender - shift - hop + 2 * stations) % stations)
-        let start = min(segment.upperBound, segment.lowerBound + (round * chunksPerRound + chunk) * chunkElements)
-        let slot = shape.collective == .reduceScatter ? index % (stations * chunksPerRound) : inRound
-        return PointToPoint(
-            hop: hop, channel: chunk % shape.channels, slot: slot, range: start..<min(segment.upperBound, start + chunkElements))
+        let range = self.chunk(round * chunksPerRound + chunk, of: (sender - shift - hop + 2 * stations) % stations)
+        let slot = shape.onlyReduces ? index % (stations * chunksPerRound) : inRound
+        return PointToPoint(hop: hop, channel: chunk % shape.channels, slot: slot, range: range)
     }
 
     private func send(_ index: Int) -> Step {
@@ -180,7 +200,9 @@ public struct Ring: Equatable, Sendable {
         case .allGather: source = transfer.hop == 0 ? .input(start - shape.block(shape.rank).lowerBound) : .output(start)
         default:
             source = transfer.hop == 0 && localSize == 1 ? .input(start) : .output(start)
-            if transfer.hop == 0, localSize > 1 {
+            if transfer.hop == 0, localSize > 1, reducingHops == 0 {
+                action = .spread(start: start, count: transfer.range.count)
+            } else if transfer.hop == 0, localSize > 1 {
                 action = .fold(
                     Fold(
                         .node(partial: nil, start: start, first: 0), into: .location(.output(start)), count: transfer.range.count,
@@ -202,7 +224,8 @@ public struct Ring: Equatable, Sendable {
         let target: Fold.Target
         switch shape.collective {
         case .reduceScatter: target = .location(isFinal ? .output(start - shape.block(shape.rank).lowerBound) : slot)
-        default: target = isFinal && localSize > 1 ? .node(start: start) : .location(.output(start))
+        case .allReduce where isFinal && localSize > 1: target = .node(start: start)
+        default: target = .location(.output(start))
         }
         let sources: Fold.Sources =
             localSize > 1 ? .node(partial: slot, start: start, first: 0) : .pair(slot, .input(start))

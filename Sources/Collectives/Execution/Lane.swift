@@ -107,6 +107,7 @@ struct Lane {
     /// What a schedule depends on, besides what an executor never changes.
     struct ProgramKey: Equatable {
         var extents: Extents
+        var stripes: Stripes
         var type: ElementType
         var algorithm: Algorithm
     }

@@ -3,7 +3,8 @@ extension ExecutorSettings {
     func shape(of operation: Operation, rank: Int, layout: ReceiveBuffers) -> Shape {
         let size = operation.type.byteCount
         return Shape(
-            rank: rank, topology: topology, extents: operation.extents(worldSize: worldSize), chunkElements: chunkBytes / size,
+            rank: rank, topology: topology, extents: operation.extents(worldSize: worldSize), stripes: operation.stripes(in: topology),
+            chunkElements: chunkBytes / size,
             minChunkElements: Self.smallestChunkBytes / size, maxChunks: chunks,
             gatedSlots: layout.gatedSlots, channels: channelsPerPeer, messageElements: messageBytes / size)
     }
@@ -72,7 +73,8 @@ extension StateMachine {
         check(operation)
         let algorithm = operation.collective.peer == nil ? choices.algorithm(for: operation, in: settings) : .pairwise
         let extents = operation.extents(worldSize: worldSize)
-        let key = Lane.ProgramKey(extents: extents, type: operation.type, algorithm: algorithm)
+        let key = Lane.ProgramKey(
+            extents: extents, stripes: operation.stripes(in: settings.topology), type: operation.type, algorithm: algorithm)
         if lanes[lane].programKey != key {
             lanes[lane].schedule = Schedule(algorithm, settings.shape(of: operation, rank: rank, layout: layout))
             lanes[lane].stepCount = lanes[lane].schedule.count

@@ -240,7 +240,8 @@ struct StateMachine: ~Copyable {
     func canCarryOut(_ operation: Operation) -> Bool {
         guard let algorithm = operation.algorithm else { return true }
         return algorithm.supports(
-            operation.collective, byteCount: operation.count * operation.type.byteCount, isUneven: !operation.uneven.isNone, in: settings)
+            operation.collective, byteCount: operation.count * operation.type.byteCount, isUneven: !operation.uneven.isNone,
+            isStriped: operation.stripe > 0, in: settings)
     }
 
     /// Once for an operation that comes again on its lane.
@@ -265,7 +266,6 @@ struct StateMachine: ~Copyable {
             invariant(
                 operation.stripe > 0 && operation.stripe * size <= settings.stripeBytes, "a stripe has elements, and no more than a chunk's"
             )
-            invariantFailure("striped operations are not carried out yet")
         }
         invariant(canCarryOut(operation), "the algorithm can carry out the collective")
     }

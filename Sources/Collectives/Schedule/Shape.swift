@@ -4,6 +4,7 @@ public struct Shape: Equatable, Sendable {
     public var rank: Int
     public var topology: Topology
     public var extents: Extents
+    public var stripes: Stripes
     /// What a gated slot takes, in elements; at least 1.
     public var chunkElements: Int
     /// A smaller chunk is not worth a message of its own.
@@ -23,6 +24,10 @@ public struct Shape: Equatable, Sendable {
     public var collective: Collective { extents.collective }
     public var count: Int { extents.count }
     public var isInPlace: Bool { extents.isInPlace }
+
+    public var isStriped: Bool { stripes.elements > 0 }
+    /// Whether every hop of a ring reduces.
+    var onlyReduces: Bool { collective == .reduceScatter || collective == .reduceStripes }
 
     /// Whether what a rank receives takes the place of what it sends.
     var swaps: Bool { isInPlace && collective == .allToAll }

@@ -28,7 +28,10 @@ public enum Algorithm: String, Sendable, CaseIterable {
     /// - Parameters:
     ///   - byteCount: of one rank's part: `count` elements, of the largest where they differ.
     ///   - isUneven: whether they do.
-    func supports(_ collective: Collective, byteCount: Int, isUneven: Bool = false, in settings: ExecutorSettings) -> Bool {
+    ///   - isStriped: whether the operation has stripes. In a nested world all that carry one out sum it node by node: there is no flat ring.
+    func supports(
+        _ collective: Collective, byteCount: Int, isUneven: Bool = false, isStriped: Bool = false, in settings: ExecutorSettings
+    ) -> Bool {
         let fitsSlot = byteCount <= settings.eagerBytes
         switch (self, collective) {
         case (_, .send), (_, .receive): return self == .pairwise
@@ -39,9 +42,11 @@ public enum Algorithm: String, Sendable, CaseIterable {
         case (.oneShot, .barrier), (.bruck, .barrier): return true
         case (.oneShot, .allReduce), (.oneShot, .reduceScatter), (.oneShot, .allGather), (.oneShot, .allToAll): return fitsSlot
         case (.bruck, .allReduce), (.bruck, .allGather): return fitsSlot
-        case (.recursiveDoubling, .allReduce):
+        case (.recursiveDoubling, .allReduce) where !isStriped:
             let (ranks, slots) = (settings.worldSize, RecursiveDoubling.slots(worldSize: settings.worldSize))
             return ranks >= RecursiveDoubling.minRanks && byteCount <= ranks * settings.eagerBytes / slots
+        case (.ring, .allReduce) where isStriped, (.ring, .reduceStripes), (.ring, .gatherStripes): return !settings.topology.isNested
+        case (.hierarchical, .reduceStripes), (.hierarchical, .gatherStripes): return settings.topology.isNested
         case (.ring, .allReduce), (.ring, .reduceScatter), (.ring, .allGather), (.ring, .broadcast), (.ring, .reduce): return true
         case (.hierarchical, .allReduce): return settings.topology.isNested
         case (.tree, .broadcast): return byteCount <= settings.messageBytes
@@ -55,10 +60,12 @@ public enum Algorithm: String, Sendable, CaseIterable {
     /// size decides, and the bits of a result do not depend on what was measured.
     /// - Parameter largestByteCount: nil where all parts are of `byteCount`, which is their mean otherwise.
     static func candidates(
-        for collective: Collective, byteCount: Int, largestByteCount: Int? = nil, type: ElementType, in settings: ExecutorSettings
+        for collective: Collective, byteCount: Int, largestByteCount: Int? = nil, isStriped: Bool = false, type: ElementType,
+        in settings: ExecutorSettings
     ) -> [Algorithm] {
         let possible = allCases.filter {
-            $0.supports(collective, byteCount: largestByteCount ?? byteCount, isUneven: largestByteCount != nil, in: settings)
+            $0.supports(
+                collective, byteCount: largestByteCount ?? byteCount, isUneven: largestByteCount != nil, isStriped: isStriped, in: settings)
         }
         if settings.worldSize == 1 || possible.count == 1 { return [possible[0]] }
         if settings.topology.isOneNode {
@@ -70,6 +77,8 @@ public enum Algorithm: String, Sendable, CaseIterable {
             let large: Algorithm = settings.topology.isNested && collective == .allReduce ? .hierarchical : .ring
             let small = possible.filter { $0 == .oneShot || $0 == .bruck }
             let (ranks, hops) = (settings.worldSize, RecursiveDoubling.hops(worldSize: settings.worldSize))
+            // No size may decide about a striped operation, for what it is a part of may be cut into any sizes.
+            if isStriped { return type.byteCount == 2 ? [large] : small + [large] }
             if collective == .allReduce, !settings.topology.isNested, hops < ranks - 1 {
                 // Guests cost two hops more, in which more can be gathered.
                 let gathered = ranks.nonzeroBitCount == 1 ? fixedGatheredBytes : 4 * fixedGatheredBytes

@@ -13,20 +13,30 @@ public struct Choice: Sendable, Equatable {
 
 extension ExecutorSettings {
     /// Those that can carry out a collective of this size.
-    /// - Parameter isUneven: whether the parts of the ranks differ in size; the largest counts.
-    public func algorithms(for collective: Collective, byteCount: Int, isUneven: Bool = false) -> [Algorithm] {
-        Algorithm.allCases.filter { $0.supports(collective, byteCount: byteCount, isUneven: isUneven, in: self) }
+    /// - Parameters:
+    ///   - isUneven: whether the parts of the ranks differ in size; the largest counts.
+    ///   - isStriped: whether the operation has stripes.
+    public func algorithms(for collective: Collective, byteCount: Int, isUneven: Bool = false, isStriped: Bool = false) -> [Algorithm] {
+        Algorithm.allCases.filter { $0.supports(collective, byteCount: byteCount, isUneven: isUneven, isStriped: isStriped, in: self) }
     }
 
     /// The one place where an algorithm is chosen: a pure function of what all ranks agree on.
     /// - Parameters:
     ///   - byteCount: of one rank's part: `count` elements; the mean, where they differ.
     ///   - largestByteCount: of the largest part, where they differ.
-    public func choice(for collective: Collective, byteCount: Int, largestByteCount: Int? = nil, type: ElementType) -> Choice {
+    ///   - stripe: elements of a stripe, where the operation has such.
+    public func choice(for collective: Collective, byteCount: Int, largestByteCount: Int? = nil, type: ElementType, stripe: Int = 0)
+        -> Choice
+    {
         let predictions = Algorithm.candidates(
-            for: collective, byteCount: byteCount, largestByteCount: largestByteCount, type: type, in: self
+            for: collective, byteCount: byteCount, largestByteCount: largestByteCount, isStriped: stripe > 0, type: type, in: self
         )
-        .map { (algorithm: $0, microseconds: costs.microseconds($0, collective, byteCount: byteCount, in: topology)) }
+        .map {
+            (
+                algorithm: $0,
+                microseconds: costs.microseconds($0, collective, byteCount: byteCount, stripeBytes: stripe * type.byteCount, in: topology)
+            )
+        }
         .sorted { $0.microseconds < $1.microseconds }
         return Choice(algorithm: predictions[0].algorithm, predictions: predictions)
     }

@@ -6,6 +6,7 @@ struct ChoiceCache {
         var collective = Collective.barrier
         var byteCount = -1
         var type = ElementType.float32
+        var stripe = 0
         var algorithm = Algorithm.ring
     }
 
@@ -22,10 +23,15 @@ struct ChoiceCache {
         }
         let index = (byteCount ^ byteCount >> 6 ^ byteCount >> 12) & (entries.count - 1)
         let entry = entries[index]
-        if entry.byteCount == byteCount, entry.type == operation.type, entry.collective == operation.collective { return entry.algorithm }
-        let choice = settings.choice(for: operation.collective, byteCount: byteCount, type: operation.type)
+        if entry.byteCount == byteCount, entry.type == operation.type, entry.collective == operation.collective,
+            entry.stripe == operation.stripe
+        {
+            return entry.algorithm
+        }
+        let choice = settings.choice(for: operation.collective, byteCount: byteCount, type: operation.type, stripe: operation.stripe)
         entries[index] = Entry(
-            collective: operation.collective, byteCount: byteCount, type: operation.type, algorithm: choice.algorithm)
+            collective: operation.collective, byteCount: byteCount, type: operation.type, stripe: operation.stripe,
+            algorithm: choice.algorithm)
         return choice.algorithm
     }
 }

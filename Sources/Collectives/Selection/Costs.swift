@@ -36,19 +36,33 @@ public struct Costs: Sendable, Equatable, Codable {
     /// Microseconds that the algorithm should take: latency times messages in a row, bytes over the wire, bytes to reduce.
     ///
     /// Source: Thakur, Rabenseifner and Gropp, "Optimization of collective communication operations in MPICH", IJHPCA 19 (2005).
-    /// - Parameter byteCount: of one rank's part.
-    public func microseconds(_ algorithm: Algorithm, _ collective: Collective, byteCount: Int, in topology: Topology) -> Double {
+    /// - Parameters:
+    ///   - byteCount: of one rank's part.
+    ///   - stripeBytes: of a stripe, where the operation has such.
+    public func microseconds(
+        _ algorithm: Algorithm, _ collective: Collective, byteCount: Int, stripeBytes: Int = 0, in topology: Topology
+    ) -> Double {
         let ranks = Double(topology.worldSize)
         let bytes = Double(byteCount)
         guard ranks > 1 else { return bytes * near.perByte }
         let link = topology.isOneNode ? near : far
         let others = ranks - 1
         let rounds = ranks.logarithm
-        let everyone = collective == .allReduce || collective == .reduce(root: collective.root) ? 1 : ranks
+        let everyone = collective.canBeStriped || collective == .reduce(root: collective.root) ? 1 : ranks
+        let passes: Double = collective == .allReduce ? 2 : 1
+        let adding = collective == .allGather || collective == .gatherStripes ? 0 : reducePerByte
+        // What the ranks share evenly, and of stripes what the owner of the most has.
+        func share(_ parts: Double) -> Double {
+            guard stripeBytes > 0 else { return bytes * everyone / parts }
+            return min(bytes, (bytes / (Double(stripeBytes) * parts)).rounded(.up) * Double(stripeBytes))
+        }
         switch algorithm {
+        case .direct where collective == .gatherStripes: return 2 * signals(link, others) + bytes * near.perByte
+        case .direct where collective == .reduceStripes:
+            return 2 * signals(link, others) + share(ranks) * (near.perByte + ranks * reducePerByte)
         case .direct:
             // Each rank reads and writes its share of all buffers; two signals.
-            return 2 * signals(link, others) + bytes * everyone * (near.perByte + reducePerByte)
+            return 2 * signals(link, others) + ranks * share(ranks) * (near.perByte + reducePerByte)
         case .oneShot:
             return signals(link, others) + others * bytes * (link.perByte + reducePerByte)
         case .bruck:
@@ -57,10 +71,8 @@ public struct Costs: Sendable, Equatable, Codable {
             return Double(RecursiveDoubling.hops(worldSize: topology.worldSize)) * (link.latency + bytes * (link.perByte + reducePerByte))
         case .ring:
             if collective.root >= 0 { return others * (link.latency + bytes / 32 * link.perByte) + bytes * link.perByte }
-            let hops = collective == .allReduce ? 2 * others : others
-            let block = bytes * everyone / ranks
-            let reduced = collective == .allGather ? 0 : others * block * reducePerByte
-            return link.latency + hops * (link.latency + block * link.perByte) + reduced
+            let block = share(ranks)
+            return link.latency + passes * others * (link.latency + block * link.perByte) + others * block * adding
         case .tree: return link.latency + rounds * (link.latency + bytes * link.perByte)
         case .pairwise: return link.latency + others * (link.latency + bytes * link.perByte)
         case .hierarchical:
@@ -68,9 +80,10 @@ public struct Costs: Sendable, Equatable, Codable {
             let places = Double(topology.places)
             // The largest one has the most to add, and the last word.
             let local = Double((0..<topology.nodeCount).map(topology.size(ofNode:)).max() ?? 1)
-            let slice = bytes / places
-            let ring = 2 * (nodes - 1) * (far.latency + slice / nodes * (far.perByte + reducePerByte))
-            return 2 * signals(near, local - 1) + far.latency + ring + slice * local * (near.perByte + reducePerByte)
+            let block = share(places * nodes)
+            let ring = passes * (nodes - 1) * (far.latency + block * (far.perByte + adding))
+            let stored = collective == .reduceStripes ? 0 : near.perByte
+            return 2 * signals(near, local - 1) + far.latency + ring + block * nodes * local * (stored + adding)
         }
     }
 
