@@ -10,9 +10,9 @@ extension Communicator {
     ///   - output: nil for in place, where the rank's own block lies among the others already.
     ///   - counts: elements of each rank's input, the same list on every rank.
     public func allGather<B: Exchangeable>(
-        _ input: B, into output: B? = nil, counts: [Int]
+        _ input: B, into output: B? = nil, counts: [Int], timeout: Duration? = nil
     ) throws(VerbenaError) {
-        try run(.allGather, input.raw, output?.raw, 0, .sum, nil, counts: try blocks(.allGather, counts))
+        try run(.allGather, input.raw, output?.raw, 0, .sum, nil, timeout, counts: try blocks(.allGather, counts))
     }
 
     public func startAllGather<B: Exchangeable>(
@@ -26,9 +26,9 @@ extension Communicator {
     ///   - output: nil for in place, where the result takes the place of the rank's own block.
     ///   - counts: elements of each rank's result, the same list on every rank.
     public func reduceScatter<B: Exchangeable>(
-        _ input: B, into output: B? = nil, counts: [Int], _ reduction: ReductionOperation = .sum
+        _ input: B, into output: B? = nil, counts: [Int], _ reduction: ReductionOperation = .sum, timeout: Duration? = nil
     ) throws(VerbenaError) {
-        try run(.reduceScatter, input.raw, output?.raw, 0, reduction, nil, counts: try blocks(.reduceScatter, counts))
+        try run(.reduceScatter, input.raw, output?.raw, 0, reduction, nil, timeout, counts: try blocks(.reduceScatter, counts))
     }
 
     public func startReduceScatter<B: Exchangeable>(
@@ -43,9 +43,9 @@ extension Communicator {
     ///   - sendCounts: elements for each rank.
     ///   - receiveCounts: elements from each rank: what that one sends to this. Ranks that disagree get a verdict.
     public func allToAll<B: Exchangeable>(
-        _ input: B, into output: B, sendCounts: [Int], receiveCounts: [Int]
+        _ input: B, into output: B, sendCounts: [Int], receiveCounts: [Int], timeout: Duration? = nil
     ) throws(VerbenaError) {
-        try run(.allToAll, input.raw, output.raw, 0, .sum, nil, counts: try blocks(sendCounts, receiveCounts))
+        try run(.allToAll, input.raw, output.raw, 0, .sum, nil, timeout, counts: try blocks(sendCounts, receiveCounts))
     }
 
     public func startAllToAll<B: Exchangeable>(

@@ -206,6 +206,29 @@ import Testing
         for result in await joining.value { try result.get() }
     }
 
+    /// Its answer is authentic, and in a form that this version does not know.
+    @Test func aCoordinatorOfAnotherVersionIsNotTakenForAStranger() async throws {
+        let listener = try RawListener()
+        let secret: JobSecret = "versions"
+        let joining = onThreadsLater(1) { _ throws(RendezvousError) in
+            try ControlPlaneClient.join(
+                rank: 0, worldSize: 1, host: "127.0.0.1", port: listener.port, secret: secret, version: "1",
+                joinTimeoutSeconds: patience, logger: quiet, onVerdict: { _ in })
+        }
+        let connection = try listener.accept()
+        let handshake = Handshake(secret: secret)
+        let challenge = Handshake.Challenge(name: Handshake.protocolName, protocolVersion: 5, nonce: Handshake.nonce())
+        connection.sendFrame(Wire.encode(challenge))
+        let hello = try #require(Handshake.split(try connection.receiveFrame()))
+        let rankNonce = try #require(Wire.decode(Handshake.Hello.self, from: hello.json)).nonce
+        let nonces = Handshake.Nonces(coordinator: challenge.nonce, rank: rankNonce)
+        connection.sendFrame(handshake.sign(Array(#"{"refused":{"why":"versions"}}"#.utf8), as: "answer", nonces: nonces))
+        let found = try errors(await joining.value)
+        #expect(found[0].cause == .configuration)
+        #expect(found[0].detail.contains("speaks protocol 5, rank 0 protocol \(Handshake.protocolVersion)"), "\(found[0])")
+        try connection.waitUntilClosed()
+    }
+
     @Test func aCoordinatorThatGoesSilentIsDeclaredStopped() async throws {
         let listener = try RawListener()
         let secret: JobSecret = "silence"

@@ -183,6 +183,28 @@ import Testing
         }
     }
 
+    /// The same of collectives with counts for each rank.
+    @Test(arguments: 0..<3) func anUnevenCollectiveNamesThePeerToo(kind: Int) {
+        let outcomes = LocalRanks.run(2, fabric: .sharedMemory) { communicator in
+            let (input, output) = (try communicator.allocate(Int32.self, count: 8), try communicator.allocate(Int32.self, count: 8))
+            try communicator.barrier(label: "all have memory")
+            if communicator.rank == 0 {
+                switch kind {
+                case 0: try communicator.allGather(input, into: output, counts: [1, 3], timeout: .milliseconds(20))
+                case 1: try communicator.reduceScatter(input, into: output, counts: [1, 3], timeout: .milliseconds(20))
+                default:
+                    try communicator.allToAll(
+                        input, into: output, sendCounts: [1, 3], receiveCounts: [1, 2], timeout: .milliseconds(20))
+                }
+            }
+            try communicator.barrier(label: "elsewhere")
+        }
+        for outcome in outcomes {
+            let error = errorOf(outcome) as? VerbenaError
+            #expect(error?.rank == 1 && error?.cause == .stalled && error?.message.contains("time-out") == true, "\(outcomes)")
+        }
+    }
+
     /// The times of a request are in order, and there is none before somebody has waited.
     @Test func aRequestHasARecord() throws {
         let outcomes = LocalRanks.run(2, fabric: .sharedMemory) { communicator in

@@ -9,8 +9,9 @@ import NIOCore
 ///     coordinator: Answer | HMAC             welcome {session nonce, ...} or refused {error}
 ///
 /// Each code covers a name of its message and both nonces, so neither can be replayed nor turned round. A rank that
-/// cannot verify the answer has another secret: it need not believe what the answer says. The form of these three
-/// messages stays as it is in every version, or two versions could not tell each other that they differ.
+/// cannot verify the answer has another secret: it need not believe what the answer says. The challenge, the hello and
+/// the code stay as they are in every version: so a rank that cannot read an authentic answer knows that the other runs
+/// another version, and which protocol it speaks.
 package struct Handshake {
     static let protocolName = "verbena-rendezvous"
     package static let protocolVersion = 6

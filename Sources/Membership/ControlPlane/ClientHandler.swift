@@ -18,6 +18,8 @@ final class ClientHandler: ChannelDuplexHandler {
     private let announce: @Sendable (Verdict) -> Void
     private var phase = Phase.awaitingChallenge
     private var reader = FrameReader(byteLimit: RendezvousBounds.answerFrameByteLimit)
+    /// The coordinator's, as its challenge says.
+    private var coordinatorProtocol = Handshake.protocolVersion
     private var nonces = Handshake.Nonces(coordinator: [], rank: Handshake.nonce())
     private var liveness: Liveness?
 
@@ -62,7 +64,7 @@ final class ClientHandler: ChannelDuplexHandler {
             challenge.nonce.count == Handshake.nonceByteCount
         else { return fail(.notACoordinator(identity), context) }
         guard state.update({ $0.sayHello() }) else { return context.close(promise: nil) }
-        nonces.coordinator = challenge.nonce
+        (nonces.coordinator, coordinatorProtocol) = (challenge.nonce, challenge.protocolVersion)
         let hello = Handshake.Hello(
             protocolVersion: Handshake.protocolVersion, version: identity.version, rank: identity.rank, worldSize: identity.worldSize,
             nonce: nonces.rank)
@@ -72,10 +74,11 @@ final class ClientHandler: ChannelDuplexHandler {
     }
 
     private func receiveAnswer(_ body: [UInt8], _ context: ChannelHandlerContext) {
-        guard let (json, code) = Handshake.split(body),
-            identity.handshake.isAuthentic(json, code: code, as: "answer", nonces: nonces),
-            let answer = Wire.decode(Handshake.Answer.self, from: json)
+        guard let (json, code) = Handshake.split(body), identity.handshake.isAuthentic(json, code: code, as: "answer", nonces: nonces)
         else { return fail(.wrongSecret, context) }
+        guard let answer = Wire.decode(Handshake.Answer.self, from: json) else {
+            return fail(.otherProtocol(coordinatorProtocol, identity), context)
+        }
         switch answer {
         case .refused(let error):
             fail(error, context)

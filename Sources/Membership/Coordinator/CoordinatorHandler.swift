@@ -154,4 +154,12 @@ extension RendezvousError {
     static let wrongSecret = RendezvousError(
         .configuration, "this process and the coordinator do not hold the same secret",
         remedy: "give every rank the same VERBENA_SECRET, and every job its own MASTER_PORT")
+
+    static func otherProtocol(_ theirs: Int, _ identity: ClientIdentity) -> RendezvousError {
+        RendezvousError(
+            .configuration,
+            "the coordinator at \(identity.host):\(identity.port) speaks protocol \(theirs), rank \(identity.rank) protocol "
+                + "\(Handshake.protocolVersion) (version \(identity.version))",
+            remedy: "install the same version on every machine")
+    }
 }
