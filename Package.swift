@@ -29,8 +29,15 @@ let broughtAlong: [Target.Dependency] = [
 /// - Parameters:
 ///   - path: below Sources; the module's name by default.
 ///   - without: folders below it that are modules of their own.
-func module(_ name: String, at path: String? = nil, without folders: [String] = [], _ dependencies: [Target.Dependency] = []) -> Target {
-    .target(name: name, dependencies: dependencies, path: "Sources/\(path ?? name)", exclude: folders, swiftSettings: rules)
+///   - embedding: files below it that become bytes of the program, so that it needs nothing beside it.
+func module(
+    _ name: String, at path: String? = nil, without folders: [String] = [], _ dependencies: [Target.Dependency] = [],
+    embedding files: [String] = []
+) -> Target {
+    .target(
+        name: name, dependencies: dependencies, path: "Sources/\(path ?? name)", exclude: folders,
+        resources: files.map { .embedInCode($0) },
+        swiftSettings: rules)
 }
 
 /// A module of the pure core: no clock, thread, socket, lock, library or random number of its own, which tools/tidy holds it to.
@@ -100,6 +107,11 @@ let package = Package(
                 "SharedMemoryFabric", "VerbsFabric", logging,
             ]),
 
+        // What people look at: pages, traces, metrics, out of the reports of steps.
+        module(
+            "Reports", nio + ["Gradients", .product(name: "NIOHTTP1", package: "swift-nio")],
+            embedding: ["base.js", "charts.js", "report.css", "report.html", "report.js", "timeline.js"].map { "Page/\($0)" }),
+
         // The included trainer: a user of the public face like any other.
         // Loads the library at run time.
         .target(name: "COpenBLAS", path: "Sources/Trainer/COpenBLAS"),
@@ -111,7 +123,8 @@ let package = Package(
         module("Diagnosis", ["Membership", "Platform", "Verbena", "Verbs"]),
         module("CommandLineSupport", ["Launch", "Verbena", argumentParser, logging]),
         .executableTarget(
-            name: "verbena", dependencies: ["CommandLineSupport", "Diagnosis", "Simulation", "Trainer", "Verbena", argumentParser],
+            name: "verbena",
+            dependencies: ["CommandLineSupport", "Diagnosis", "Reports", "Simulation", "Trainer", "Verbena", argumentParser],
             swiftSettings: rules),
         .executableTarget(
             name: "rdma-allreduce", dependencies: ["CommandLineSupport", "CPlatform", "Platform", "Verbena", argumentParser],
@@ -147,6 +160,7 @@ let package = Package(
         tests("FabricConformanceTests", ["Fabric", "MixedFabric", "SharedMemoryFabric", "SimulatedFabric", "Verbs", "VerbsFabric"]),
         tests("GradientsTests", ["Collectives", "Gradients"]),
         tests("HouseStyleTests", ["HouseStyle"] + broughtAlong),
+        tests("ReportsTests", nio + ["Gradients", "Reports"]),
         tests("RdmaAllreduceTests", ["CommandLineSupport", "Verbena", "rdma-allreduce"]),
         tests("ReductionTests", ["Reduction"]),
         tests("MembershipTests", ["Membership"]),

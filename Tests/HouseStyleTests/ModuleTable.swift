@@ -37,7 +37,7 @@ struct ModuleTable {
                     name: name, path: match.3.map(String.init) ?? name, isCore: match.1 == "core", without: Self.names(match.4),
                     dependencies: Self.names(match.5)))
         }
-        for match in manifest.matches(of: /\.executableTarget\(\s*name: "([^"]+)", dependencies: \[[^\]]*\],\s*swiftSettings/) {
+        for match in manifest.matches(of: /\.executableTarget\(\s*name: "([^"]+)",\s*dependencies: \[[^\]]*\],\s*swiftSettings/) {
             modules.append(Module(name: String(match.1), path: String(match.1), isCore: false, without: [], dependencies: []))
         }
     }
