@@ -53,6 +53,7 @@ let package = Package(
     name: "verbena",
     products: [
         .library(name: "Verbena", targets: ["Verbena"]),
+        .library(name: "VerbenaReports", targets: ["Reports"]),
         .executable(name: "verbena", targets: ["verbena"]),
         .executable(name: "rdma-allreduce", targets: ["rdma-allreduce"]),
     ],

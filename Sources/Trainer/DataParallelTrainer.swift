@@ -52,7 +52,8 @@ public final class DataParallelTrainer {
         // last in forward order, so it leaves with the first bucket.
         let loss = ParameterLayout(name: "loss", elementCount: 1)
         exchange = try communicating { () throws(VerbenaError) in
-            try GradientExchange(communicator, parameters: parameters + [loss], settings: GradientSettings(bucketSize: .fixed(settings.bucketBytes)))
+            try GradientExchange(
+                communicator, parameters: parameters + [loss], settings: GradientSettings(bucketSize: .fixed(settings.bucketBytes)))
         }
     }
 
@@ -72,7 +73,7 @@ public final class DataParallelTrainer {
             }
             guard record.loss.isFinite else { throw .diverged(epoch: epoch, step: step, loss: record.loss) }
             lossSum += Double(record.loss)
-            exposedSeconds += record.exposedSeconds
+            exposedSeconds += record.report.exposedSeconds
             onStep(record)
         }
         let seconds = (clock.now - start) / .seconds(1)
@@ -100,7 +101,7 @@ public final class DataParallelTrainer {
             unsafe optimizer.update(index, model.parameter(at: index), by: exchange.gradient(at: index))
         }
         let loss = unsafe exchange.gradient(at: lossIndex)[0]
-        return StepRecord(epoch: epoch, step: step, loss: loss, exposedSeconds: report.exposedSeconds)
+        return StepRecord(epoch: epoch, step: step, loss: loss, report: report)
     }
 
     /// The share of the held-out samples that the model puts into the right class. Each rank looks at its part of them, and
@@ -157,8 +158,8 @@ public struct StepRecord: Sendable {
     public let step: Int
     /// The mean over the global batch, before the step's update.
     public let loss: Float
-    /// How long the trainer waited for the network.
-    public let exposedSeconds: Double
+    /// Where the step's time went.
+    public let report: StepReport
 }
 
 /// The figures of an epoch. The times are this rank's own.

@@ -49,6 +49,8 @@ struct TrainCommand: Program {
     @Option(help: "Also write the figures to this file, as JSON.")
     var json: String?
 
+    @OptionGroup var reports: ReportOptions
+
     var settings: TrainingSettings {
         var settings = TrainingSettings()
         settings.hiddenSizes = hidden.sizes
@@ -71,6 +73,7 @@ struct TrainCommand: Program {
     func check() throws {
         guard job.startsRanks, let ranks = job.ranks else { return }
         try json.map(checkWritable)
+        try reports.checkFiles()
         let data = try loadData()
         do { try settings.validate(for: data, worldSize: ranks) } catch { throw ValidationError("\(error)") }
     }
@@ -98,28 +101,42 @@ struct TrainCommand: Program {
     /// One rank's run. Rank 0 speaks for all.
     private func train(_ communicator: Communicator) throws {
         let isLead = communicator.rank == 0
-        if isLead { try json.map(checkWritable) }
+        if isLead {
+            try json.map(checkWritable)
+            try reports.checkFiles()
+        }
         let data = try loadData()
         let trainer = try DataParallelTrainer(communicator, data: data, settings: settings)
         if isLead {
             try say(TrainingText.heading(trainer, communicator, dataOrigin: data.origin))
             trainer.kernelWarning.map(warn)
         }
+        let observation = try Observation(reports, communicator, RunDescription(trainer, communicator, dataOrigin: data.origin))
         var bar = ProgressBar(epochs: epochs, stepsPerEpoch: trainer.stepsPerEpoch, isShown: isLead && ProgressBar.suitsOutput)
         defer { bar.clear() }
-        var reports: [EpochReport] = []
-        for epoch in 0..<epochs {
-            let report = try trainer.runEpoch(epoch) { bar.update($0) }
-            reports.append(report)
-            bar.clear()
-            if isLead { try say(TrainingText.line(epoch: epoch, of: epochs, report)) }
+        var epochReports: [EpochReport] = []
+        do {
+            for epoch in 0..<epochs {
+                let report = try trainer.runEpoch(epoch) { step in
+                    bar.update(step)
+                    observation.add(step.report)
+                }
+                epochReports.append(report)
+                observation.add(report)
+                bar.clear()
+                if isLead { try say(TrainingText.line(epoch: epoch, of: epochs, report)) }
+            }
+        } catch {
+            observation.writeAlone(after: error)
+            throw error
         }
         let digest = try trainer.agreedParameterDigest()
+        try observation.write()
         guard isLead else { return }
         try say("parameter digest: \(digest)")
         let report = TrainingReport(
             ranks: communicator.worldSize, fabric: communicator.fabricName, device: communicator.deviceName, kernels: BLAS.description,
-            epochs: reports, parameterDigest: digest)
+            epochs: epochReports, parameterDigest: digest)
         try json.map { try writeJSON(report, to: $0) }
     }
 }

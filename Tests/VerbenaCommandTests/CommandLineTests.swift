@@ -19,6 +19,7 @@ struct CommandLineTests {
         // What an option wants is said with it.
         (["train", "--epochs", "x"], "'--epochs <epochs>': Passes over"), (["simulate", "check"], "as FROM..TO or one number;"),
         (["train", "--fabric", "shm", "--devices-per-rank", "2"], "take --fabric verbs"),
+        (["train", "--metrics", "9400"], "give a port, as :9400"), (["train", "--metrics", ":x"], "':x'"),
 
         (["train", "--seed", "-1"], "-1"), (["train", "--ranks", "2", "--batch", "2501"], "5000 samples"),
         (["train", "--nonsense"], "--nonsense"),
@@ -54,10 +55,12 @@ struct CommandLineTests {
         #expect(failure.description.contains("/nowhere") && failure.description.contains("leave --data out"))
     }
 
-    @Test("a JSON file that cannot be written is status 1, before there are ranks", arguments: ["/nowhere/run.json", "/", ""])
-    func unwritable(path: String) throws {
+    @Test(
+        "a file that cannot be written is status 1, before there are ranks", arguments: ["--json", "--report", "--trace"],
+        ["/nowhere/run.json", "/", ""])
+    func unwritable(option: String, path: String) throws {
         let failure = try #require(throws: Failure.self) {
-            _ = try parse(VerbenaCommand.self, ["train", "--ranks", "2", "--json", path])
+            _ = try parse(VerbenaCommand.self, ["train", "--ranks", "2", option, path])
         }
         #expect(failure.status == ExitStatus.failure)
         #expect(failure.description.contains(path.isEmpty ? "''" : path) && failure.description.contains("; give a file in a folder"))

@@ -14,7 +14,7 @@ function drawHead() {
   const largest = causes(own.exposed).reduce((most, part) => part.seconds > most.seconds ? part : most);
   const tiles = [
     ["exposed", percent(share(exposed, own.trainingSeconds)), exposed > 0 ? `most of it: ${largest.name}` : "none"],
-    ["hidden", percent(share(own.hiddenSeconds, own.trainingSeconds)), "communication behind computing"],
+    ["hidden", percent(share(own.hiddenSeconds, own.trainingSeconds)), "behind computing"],
     ["time of a step", duration(share(own.trainingSeconds, own.steps)), `mean of ${grouped(own.steps)} steps`],
     ["computing", percent(share(own.computeSeconds, own.trainingSeconds)), `${duration(share(own.computeSeconds, own.steps))} a step`],
   ];
