@@ -6,6 +6,7 @@ extension Limits {
         if isCalm { words.append("calm") }
         if !hasTraining { words.append("no-training") }
         if !hasManyChannels { words.append("few-channels") }
+        if !hasStripes { words.append("no-stripes") }
         if let groups { words.append(groups.isEmpty ? "no-groups" : "groups=\(Self.list(groups))") }
         if let ranks { words.append("ranks=\(ranks)") }
         if halvings > 0 { words.append("halvings=\(halvings)") }
@@ -27,6 +28,7 @@ extension Limits {
             case ("calm", 1, _): isCalm = true
             case ("no-training", 1, _): hasTraining = false
             case ("few-channels", 1, _): hasManyChannels = false
+            case ("no-stripes", 1, _): hasStripes = false
             case ("no-groups", 1, _): groups = []
             case ("groups", 2, 1...): groups = Set(values)
             case ("ranks", 2, 1) where values[0] > 0: ranks = values[0]

@@ -12,6 +12,8 @@ struct Limits: Equatable, Sendable {
     var hasTraining = true
     /// Worlds of more than three channels are drawn.
     var hasManyChannels = true
+    /// Allreduces with stripes, and their halves, are drawn.
+    var hasStripes = true
     /// Counts are halved so often.
     var halvings = 0
     /// No jitter, no delays, nothing held back.

@@ -45,7 +45,7 @@ struct Oracle {
 
     static func reduces(_ operation: Program.Planned) -> Bool {
         switch operation.kind {
-        case .collective(.allReduce), .collective(.reduceScatter), .collective(.reduce): true
+        case .collective(.allReduce), .collective(.reduceScatter), .collective(.reduce), .collective(.reduceStripes): true
         default: false
         }
     }
@@ -58,6 +58,26 @@ struct Oracle {
             let bits = inputs.map { Elements.bits($0, at: index, operation.type) }
             Elements.append(
                 operation.type.isInteger ? fold(integers: bits, operation) : fold(floats: bits, operation), operation.type, to: &bytes)
+        }
+        return bytes
+    }
+
+    /// Whether a result of any numbers is to be the sum in the order of its owners, to the bit.
+    static func isOrdered(_ operation: Program.Planned) -> Bool {
+        operation.stripe > 0 && operation.reduction == .sum && reduces(operation)
+            && (operation.type == .float32 || operation.type == .float64)
+    }
+
+    /// The sum of whole inputs, of each element in an order of its own.
+    func sum(_ operation: Program.Planned, inputs: [[UInt8]], inOrder order: (Int) -> [Int]) -> [UInt8] {
+        var bytes: [UInt8] = []
+        for index in 0..<inputs[0].count / operation.type.byteCount {
+            let values = order(index).map { Elements.double(Elements.bits(inputs[$0], at: index, operation.type), operation.type) }
+            // A sum of two floats is the same, computed in doubles and rounded.
+            let sum = values.dropFirst().reduce(values[0]) {
+                Elements.double(Elements.bytes($0 + $1, operation.type), operation.type)
+            }
+            Elements.append(Elements.bytes(sum, operation.type), operation.type, to: &bytes)
         }
         return bytes
     }
@@ -93,13 +113,14 @@ struct Oracle {
     }
 
     /// Whether a result of any numbers is one that roundings explain: one for each rank, of values no larger than the sum of all.
-    func isNear(_ result: [UInt8], _ wanted: [UInt8], _ operation: Program.Planned, inputs: [[UInt8]], from first: Int) -> Bool {
+    /// - Parameter elements: of the inputs, those of the result.
+    func isNear(_ result: [UInt8], _ wanted: [UInt8], _ operation: Program.Planned, inputs: [[UInt8]], at elements: [Int]) -> Bool {
         let size = Self.isLarge(operation) ? Elements.large(operation.type) : 1
-        for index in 0..<result.count / operation.type.byteCount {
+        for (index, element) in elements.enumerated() {
             func number(_ bytes: [UInt8], _ index: Int) -> Double {
                 Elements.double(Elements.bits(bytes, at: index, operation.type), operation.type) / size
             }
-            let values = inputs.map { number($0, first + index) }
+            let values = inputs.map { number($0, element) }
             let (left, right) = (number(result, index), number(wanted, index))
             var scale = values.reduce(0) { $0 + abs($1) }
             if operation.reduction == .product { scale = abs(values.reduce(1, *)) + 1e-6 }

@@ -42,6 +42,10 @@ struct Program {
         var isExact: Bool
         /// Where blocks differ in size: of an allToAll for each rank what it sends to each; else the size of each rank's block, in the first row.
         var matrix: [[Int]]? { didSet { counts = matrix.map { Self.counts($0, kind) } } }
+        /// Elements of a stripe; 0: it has none.
+        var stripe = 0
+        /// Of a gatherStripes: the number of the reduceStripes whose result it hands on, in the same place.
+        var gathers: Int?
         /// By rank; kept here for the operations.
         private(set) var counts: [BlockCounts]?
 
@@ -85,7 +89,10 @@ struct Program {
     /// Messages of all ranks, about; of them a bound of the time is made.
     var messageCount: Int {
         let trained = (training?.steps ?? 0) * (training?.layout.byteCount ?? 0)
-        let bytes = operations.reduce(trained) { $0 + $1.count * $1.type.byteCount }
+        let bytes = operations.reduce(trained) { sum, operation in
+            let chunks = operation.stripe > 0 ? settings.chunkBytes / (operation.stripe * operation.type.byteCount) : 1
+            return sum + max(1, chunks) * operation.count * operation.type.byteCount
+        }
         return 4 * bytes / settings.chunkBytes + 8 * worldSize * (operations.count + 20)
     }
 }
@@ -104,7 +111,7 @@ extension Program: CustomStringConvertible {
                 }
             lines.append(
                 "operation \(operation.number): \(name), \(operation.count) \(operation.type) \(operation.reduction)"
-                    + "\(operation.matrix.map { ", counts \($0)" } ?? "")\(operation.isInPlace ? ", in place" : ""), place \(operation.place)"
+                    + "\(operation.matrix.map { ", counts \($0)" } ?? "")\(operation.isInPlace ? ", in place" : "")\(operation.stripe > 0 ? ", stripes of \(operation.stripe)" : ""), place \(operation.place)"
                     + "\(operation.algorithm.map { ", \($0.rawValue)" } ?? "")\(operation.isExact ? "" : ", any numbers")")
         }
         if let training {

@@ -30,11 +30,16 @@ extension Scenario {
         self.program.drawTraining(&random, limits: limits)
         // What was not drawn at first has draws of its own, so that a seed keeps the rest of its world. Faults look at what is submitted.
         var stream = SeededRandom(seed: seed ^ Self.streamDraws)
-        drawStream(&stream, limits: limits)
+        let isStream = drawStream(&stream, limits: limits)
         drawFaults(&random, limits: limits)
         var later = SeededRandom(seed: seed ^ Self.laterDraws)
         drawChannels(&later, limits: limits)
         drawGroups(&later, limits: limits)
+        if limits.hasStripes {
+            // The operations of a stream stay small ones.
+            if !isStream { self.program.drawStripes(limits: limits) }
+            for index in groups.indices { groups[index].drawStripes(limits: limits) }
+        }
         // Ranks that do different things may write over each other's messages before they are told; all else holds for them as well.
         if hasDisagreement { self.world.isStrict = false }
     }

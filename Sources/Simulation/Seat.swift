@@ -107,7 +107,16 @@ final class Seat {
     /// Whether the next operation may have its memory, and the one before is out of its way.
     private var isPlaceFree: Bool {
         if program.isBlocking, !flying.isEmpty { return false }
-        return !flying.values.contains { $0.place == operations[submitted].place }
+        return isHasty || !flying.values.contains { $0.place == operations[submitted].place }
+    }
+
+    /// Whether the next operation does not wait for its first half, as it must.
+    private var isHasty: Bool {
+        #if DEBUG
+            program.settings.simulation?.mutation == .hastyGather && operations[submitted].gathers != nil
+        #else
+            false
+        #endif
     }
 
     private func submitDue() throws -> Bool {
@@ -160,7 +169,7 @@ final class Seat {
         let output = planned.isInPlace ? input : Place(buffers[1], byteOffset: offset)
         var operation = Operation(
             planned.collective(of: rank), input: input, output: output, count: planned.count, counts: planned.counts?[rank],
-            type: planned.type, reduction: planned.reduction, algorithm: planned.algorithm)
+            type: planned.type, reduction: planned.reduction, algorithm: planned.algorithm, stripe: planned.stripe)
         // What it asks for may no longer be possible.
         if disagrees, !executor.canCarryOut(operation) { operation.algorithm = nil }
         return operation
@@ -173,6 +182,7 @@ final class Seat {
 
     /// Puts the input where it belongs, and rubbish everywhere else.
     private func prepare(_ planned: Program.Planned) {
+        if program.firstHalf(of: planned) != nil { return }
         let (offset, size) = (layout.offsets[planned.place] ?? 0, layout.sizes[planned.place] ?? 0)
         for buffer in 0..<2 { regions[buffer].fill(offset..<offset + size, with: 0xEE) }
         regions[0].store(book.inputs(planned)[rank], at: offset + start(planned, Extents.input))

@@ -35,6 +35,7 @@ struct Shrinking {
         attempt { $0.groups = [] }
         shorten(numbers: scenario.groups.compactMap(\.group), kept: \.groups)
         attempt { $0.hasManyChannels = false }
+        attempt { $0.hasStripes = false }
         attempt { $0.isCalm = true }
         attempt { $0.hasTraining = false }
         shorten(numbers: [0, 1], kept: \.keptFaults)

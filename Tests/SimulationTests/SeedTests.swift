@@ -57,7 +57,8 @@ import Testing
 
     @Test func shorteningsSurviveTheCommandLine() {
         let limits = Limits(
-            ranks: 3, groups: [4, 1], operations: [5, 102], keptFaults: [], hasTraining: false, hasManyChannels: false, halvings: 2,
+            ranks: 3, groups: [4, 1], operations: [5, 102], keptFaults: [], hasTraining: false, hasManyChannels: false, hasStripes: false,
+            halvings: 2,
             isCalm: true)
         #expect(Self.read(limits.shortenings) == limits)
         #expect(Limits(groups: []).shortenings == "no-groups" && Self.read("no-groups") == Limits(groups: []))

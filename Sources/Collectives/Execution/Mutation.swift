@@ -23,6 +23,12 @@ package enum Mutation: String, CaseIterable, Sendable {
     case missedCompletion
     /// A rank leaves the node's memory before the others are done with its own.
     case earlyLeave
+    /// Whose a stripe is follows from where the operation begins, and not from the buffer.
+    case ownersByOperation
+    /// The rounds of a reduceStripes share slots, as those of an allreduce may.
+    case roundsShareSlots
+    /// A gatherStripes begins before the reduceStripes has ended whose result it hands on.
+    case hastyGather
     /// A rank's part enters an average as if it were a partial sum.
     case unscaledParts
 }

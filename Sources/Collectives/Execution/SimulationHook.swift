@@ -32,6 +32,7 @@ extension StateMachine {
     func gatedOffset(_ lane: Int, _ slot: Int, isTarget: Bool = false) -> Int {
         var slot = slot
         if isMutated(.slotTooFew), slot > 0 { slot = min(slot, layout.gatedSlots - 2) }
+        if isMutated(.roundsShareSlots), case .ring(let ring) = lanes[lane].schedule { slot %= ring.slotsOfAnAllReduce }
         if isMutated(.swappedChunk), isTarget, slot ^ 1 < layout.gatedSlots { slot ^= 1 }
         return layout.gated(lane: lane, slot: slot)
     }
@@ -102,4 +103,14 @@ extension FixedArray {
         // SAFETY: nothing is read through the address.
         unsafe Kernels.prefetch(base + range.lowerBound, byteCount: range.count * MemoryLayout<Element>.stride)
     }
+}
+
+extension Stripes {
+    /// As if the buffer began with the operation.
+    var fromOperation: Stripes { Stripes(elements: elements, owners: owners, start: 0, count: count) }
+}
+
+extension Ring {
+    /// Slots that a reduceStripes would take if they were free as early as an allreduce's.
+    fileprivate var slotsOfAnAllReduce: Int { shape.collective == .reduceStripes ? (stations - 1) * chunksPerRound : .max }
 }

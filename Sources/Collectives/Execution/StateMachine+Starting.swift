@@ -76,7 +76,9 @@ extension StateMachine {
         let key = Lane.ProgramKey(
             extents: extents, stripes: operation.stripes(in: settings.topology), type: operation.type, algorithm: algorithm)
         if lanes[lane].programKey != key {
-            lanes[lane].schedule = Schedule(algorithm, settings.shape(of: operation, rank: rank, layout: layout))
+            var shape = settings.shape(of: operation, rank: rank, layout: layout)
+            if isMutated(.ownersByOperation) { shape.stripes = shape.stripes.fromOperation }
+            lanes[lane].schedule = Schedule(algorithm, shape)
             lanes[lane].stepCount = lanes[lane].schedule.count
             lanes[lane].setProgram(key)
             if isMutated(.earlyLeave), algorithm == .direct { lanes[lane].stepCount -= min(1, lanes[lane].stepCount) }
