@@ -10,6 +10,8 @@ package protocol EngineHost: Sendable {
     func sleep(on word: UnsafePointer<UInt32>, while value: UInt32, nanoseconds: UInt64)
     /// Wakes every thread that sleeps on `word`.
     func wake(_ word: UnsafePointer<UInt32>)
+    /// Of the calling thread; nil where nothing says it.
+    func runDelayMeter() -> RunDelayMeter?
     func startThread(named name: String, _ body: @escaping @Sendable () -> Void)
     /// Another thread may run here: between two steps whose order relative to other threads' steps matters.
     func point()
@@ -31,6 +33,8 @@ package struct SystemHost: EngineHost {
 
     // SAFETY: the kernel only looks at the address.
     package func wake(_ word: UnsafePointer<UInt32>) { unsafe platform_futex_wake(word) }
+
+    package func runDelayMeter() -> RunDelayMeter? { RunDelayMeter() }
 
     package func startThread(named name: String, _ body: @escaping @Sendable () -> Void) {
         Thread {

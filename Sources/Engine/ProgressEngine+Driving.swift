@@ -74,6 +74,8 @@ extension ProgressEngine where F: ~Copyable {
     }
 
     func progressThread() {
+        let meter = host.runDelayMeter()
+        runDelayMeter.withLock { $0 = meter }
         // Last, when the fabric is gone: whoever waits for the stop finds it so.
         defer {
             if !isMutated(.undrainedEnd) { drained.signal() }

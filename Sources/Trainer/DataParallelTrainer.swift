@@ -65,7 +65,9 @@ public final class DataParallelTrainer {
     public func runEpoch(_ epoch: Int, onStep: (StepRecord) -> Void = { _ in }) throws(TrainingError) -> EpochReport {
         let order = sharding.order(epoch: epoch)
         var lossSum = 0.0
-        var exposedSeconds = 0.0
+        var time = StepTotals()
+        // Of the last update of the epoch before, an evaluation that has no name, and whatever its caller did.
+        exchange.nameTimeSinceLastStep("between epochs")
         let start = clock.now
         for step in 0..<stepsPerEpoch {
             let record = try communicating { () throws(VerbenaError) in
@@ -73,20 +75,20 @@ public final class DataParallelTrainer {
             }
             guard record.loss.isFinite else { throw .diverged(epoch: epoch, step: step, loss: record.loss) }
             lossSum += Double(record.loss)
-            exposedSeconds += record.report.exposedSeconds
+            time.add(record.report)
             onStep(record)
         }
         let seconds = (clock.now - start) / .seconds(1)
         return EpochReport(
             loss: lossSum / Double(stepsPerEpoch), accuracy: try evaluate(), seconds: seconds,
             samplesPerSecond: Double(stepsPerEpoch * sharding.globalBatch) / max(seconds, .leastNormalMagnitude),
-            exposedSeconds: exposedSeconds)
+            exposedSeconds: time.exposed.total, time: time)
     }
 
     /// Forward, backward with the exchange behind it, and the update with the average.
     private func runStep(_ step: Int, of epoch: Int, _ samples: ArraySlice<Int>) throws(VerbenaError) -> StepRecord {
         let lossIndex = model.parameterCount
-        workspace.load(samples, of: data.training)
+        exchange.named("input") { workspace.load(samples, of: data.training) }
         model.forward(workspace)
         // SAFETY: views are valid as long as the exchange, which this object holds.
         unsafe exchange.gradient(at: lossIndex)[0] = Float(model.loss(workspace))
@@ -107,6 +109,10 @@ public final class DataParallelTrainer {
     /// The share of the held-out samples that the model puts into the right class. Each rank looks at its part of them, and
     /// the counts are added as integers. Collective.
     public func evaluate() throws(TrainingError) -> Double {
+        try exchange.named("evaluation") { () throws(TrainingError) in try measureAccuracy() }
+    }
+
+    private func measureAccuracy() throws(TrainingError) -> Double {
         let part = Sharding.part(of: data.heldOut.count, rank: communicator.rank, worldSize: communicator.worldSize)
         let samples = Array(part)
         var correct = 0
@@ -172,8 +178,10 @@ public struct EpochReport: Sendable, Codable {
     public let seconds: Double
     /// Of all ranks together.
     public let samplesPerSecond: Double
-    /// How long the trainer waited for the network in all.
+    /// How long the trainer waited for gradients in all.
     public let exposedSeconds: Double
+    /// Where the time of the training steps went. Its whole is a little more than `seconds`: what there was since the last step of the epoch before has names.
+    public let time: StepTotals
 }
 
 /// Wraps the engine's error into the trainer's.

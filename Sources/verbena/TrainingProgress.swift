@@ -24,7 +24,24 @@ enum TrainingText {
         return title(epoch: epoch, of: epochs)
             + String(format: "  loss %.4f  accuracy %5.2f %%  ", report.loss, report.accuracy * 100)
             + "\(grouped(Int(report.samplesPerSecond.rounded()))) samples/s"
-            + String(format: "  exposed %.3f s (%.1f %%)", report.exposedSeconds, exposedShare * 100)
+            + String(format: "  exposed %.3f s (%.1f %%", report.exposedSeconds, exposedShare * 100)
+            + reason(report) + ")"
+    }
+
+    /// What most of the exposed time was waited for, and the rank that was late for a hundredth of the epoch, if one was.
+    private static func reason(_ report: EpochReport) -> String {
+        guard let cause = report.time.exposed.largest else { return "" }
+        let name =
+            switch cause {
+            case .ownGradient: "own gradients"
+            case .latePeer: "late ranks"
+            case .wire: "the wire"
+            case .reduction: "the reduction"
+            case .core: "a core"
+            case .release: "release"
+            }
+        guard let late = report.time.latest, late.seconds >= report.seconds / 100 else { return ", most for \(name)" }
+        return ", most for \(name)" + String(format: "; %.3f s for rank %d", late.seconds, late.rank)
     }
 
     /// `epoch  3/10`: as wide for every epoch of a run.

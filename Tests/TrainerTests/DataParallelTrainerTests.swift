@@ -34,6 +34,11 @@ struct DataParallelTrainerTests {
         #expect(reports[3].accuracy > 0.6)
         let last = reports[3]
         #expect(last.seconds > 0 && abs(last.samplesPerSecond * last.seconds - 1000) < 1e-6 && last.exposedSeconds >= 0)
+        // What is no training has a name, and all of it together is the whole.
+        #expect(last.time.steps == 50 && last.time.named.map(\.name) == ["evaluation", "between epochs", "input"])
+        let named = last.time.named.reduce(0) { $0 + $1.seconds }
+        #expect(abs(last.time.computeSeconds + last.exposedSeconds + named - last.time.stepSeconds) < 1e-9)
+        #expect(last.time.trainingSeconds < last.seconds && last.exposedSeconds == last.time.exposed.total)
     }
 
     @Test("same seed, same parameters; another seed, others")

@@ -67,9 +67,9 @@ public struct ExposedTime: Sendable, Equatable, Codable {
     }
 
     public static func + (left: ExposedTime, right: ExposedTime) -> ExposedTime {
-        var sum = left
-        for cause in ExposedCause.allCases { sum[cause] += right[cause] }
-        return sum
+        ExposedTime(
+            ownGradient: left.ownGradient + right.ownGradient, latePeer: left.latePeer + right.latePeer, wire: left.wire + right.wire,
+            reduction: left.reduction + right.reduction, core: left.core + right.core, release: left.release + right.release)
     }
 
     public static func += (left: inout ExposedTime, right: ExposedTime) { left = left + right }

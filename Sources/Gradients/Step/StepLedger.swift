@@ -43,6 +43,8 @@ public struct StepLedger: Sendable {
     /// From number `firstNumber` on, in order of submission.
     var entries: [Entry] = []
     private var firstNumber = 0
+    /// The index of the entry that was learnt of last.
+    private var learnt = -1
     private var waits: [Wait] = []
     private var named: [NamedTime] = []
     private var namedIntervals: [Interval] = []
@@ -82,11 +84,16 @@ public struct StepLedger: Sendable {
     /// Another rank asked for the bucket's operation of this step at that time, which is translated to this rank's clock.
     /// - Parameter bucket: its index in the plan. Without an operation, in this step, that reduces it, the call does nothing.
     public mutating func learn(bucket: Int, of rank: Int, submitted: UInt64) {
-        guard
-            let index = entries.indices.last(where: {
-                entries[$0].report.index == bucket && entries[$0].report.phase != .gather && !entries[$0].isReported
-            })
-        else { return }
+        func isMeant(_ index: Int) -> Bool {
+            entries[index].report.index == bucket && entries[index].report.phase != .gather && !entries[index].isReported
+        }
+        // As a rule it is the next after the one that was asked for last.
+        if !(learnt + 1 < entries.count && isMeant(learnt + 1)) {
+            guard let found = entries.indices.first(where: isMeant) else { return }
+            learnt = found - 1
+        }
+        learnt += 1
+        let index = learnt
         if submitted > entries[index].lastPeer?.submitted ?? 0 { entries[index].lastPeer = (rank, submitted) }
     }
 
@@ -124,6 +131,7 @@ public struct StepLedger: Sendable {
         report.named = named
         // Not below zero by a rounding.
         report.computeSeconds = max(0, report.stepSeconds - report.exposed.total - report.namedSeconds)
+        report.buckets.reserveCapacity(entries.count)
         for index in entries.indices where entries[index].hasEnded && !entries[index].isReported {
             report.buckets.append(entries[index].report)
             entries[index].isReported = true
@@ -131,6 +139,7 @@ public struct StepLedger: Sendable {
         let done = entries.prefix(while: \.isReported).count
         entries.removeFirst(done)
         firstNumber += done
+        learnt = -1
         waits.removeAll(keepingCapacity: true)
         named.removeAll(keepingCapacity: true)
         namedIntervals.removeAll(keepingCapacity: true)
@@ -173,10 +182,10 @@ public struct StepLedger: Sendable {
     private func communication(until end: UInt64) -> UInt64 {
         var sum: UInt64 = 0
         var covered = stepStart
-        for entry in entries where !entry.isReported {
-            let last = entry.hasEnded ? min(entry.report.ended, end) : end
+        for index in entries.indices where !entries[index].isReported {
+            let last = entries[index].hasEnded ? min(entries[index].report.ended, end) : end
             guard last > covered else { continue }
-            sum += last - min(last, max(entry.report.submitted, covered))
+            sum += last - min(last, max(entries[index].report.submitted, covered))
             covered = last
         }
         return sum

@@ -192,6 +192,8 @@ struct ScheduledHost: EngineHost {
 
     func wake(_ word: UnsafePointer<UInt32>) { scheduler.wake(UInt(bitPattern: word)) }
 
+    func runDelayMeter() -> RunDelayMeter? { nil }
+
     func startThread(named name: String, _ body: @escaping @Sendable () -> Void) { scheduler.spawn(name, body) }
 
     func point() { scheduler.point() }

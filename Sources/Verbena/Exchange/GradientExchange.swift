@@ -49,7 +49,7 @@ public final class GradientExchange: Sendable {
         let deskOffset = (layout.byteCount + GradientLayout.alignment - 1) / GradientLayout.alignment * GradientLayout.alignment
         memory = try communicator.allocate(.uint8, count: deskOffset + GradientLayout.alignment)
         desk = memory[deskOffset...].viewed(as: .float64)
-        traffic = GradientTraffic(communicator, memory, layout, BucketPlan(layout, settings), settings)
+        traffic = try GradientTraffic(communicator, memory, layout, BucketPlan(layout, settings), settings)
     }
 
     // MARK: memory

@@ -41,7 +41,9 @@ extension GradientTraffic {
     @discardableResult
     private func endStep() throws(VerbenaError) -> StepReport {
         for bucket in state.withLock({ $0.passages.indices }) { try awaitReturn(of: bucket) }
+        try awaitPeerTimes()
         return state.withLock { state in
+            state.peerTimes.hear(&state.ledger)
             let report = state.ledger.endStep(at: platform_now())
             state.readiness.endStep()
             state.reduction = reduction
@@ -84,9 +86,23 @@ extension GradientTraffic {
         }
     }
 
+    /// What the others tell has come with the last bucket, as a rule. Where it has not, it is waited for as for any operation; the last bucket has ended, so the
+    /// ledger says release.
+    private func awaitPeerTimes() throws(VerbenaError) {
+        let (number, entry) = state.withLock { ($0.peerTimes.number, $0.passages.last?.entry) }
+        guard let number, let entry else { return }
+        let isWaiting = !communicator.engine.hasEnded(number)
+        let from = platform_now()
+        _ = try communicator.engine.wait(number)
+        if isWaiting { state.withLock { $0.ledger.wait(for: entry, from: from, to: platform_now()) } }
+    }
+
     /// Waits for all that is under way, whatever becomes of it.
     func drain() {
         while let next = state.withLock({ state in state.underWay.first.map { beginWait(for: $0, &state) } }) { wait(for: next) }
+        guard let number = state.withLock({ $0.peerTimes.number }) else { return }
+        _ = try? communicator.engine.wait(number)
+        communicator.engine.release(number)
     }
 
     private func oldest(_ state: State) throws(VerbenaError) -> Int {
@@ -102,10 +118,13 @@ extension GradientTraffic {
     /// Waits for the operation of a bucket; the last that waits for it takes its end. A failure is found in the state.
     private func wait(for awaited: (bucket: Int, number: Int)) {
         let isWaiting = !communicator.engine.hasEnded(awaited.number)
+        let delay = isWaiting ? communicator.engine.runDelayNanoseconds : 0
         let from = platform_now()
         _ = try? communicator.engine.wait(awaited.number)
+        let to = platform_now()
+        let runDelay = isWaiting ? communicator.engine.runDelayNanoseconds - delay : 0
         state.withLock { state in
-            if isWaiting { state.ledger.wait(for: state.passages[awaited.bucket].entry, from: from, to: platform_now()) }
+            if isWaiting { state.ledger.wait(for: state.passages[awaited.bucket].entry, from: from, to: to, runDelay: runDelay) }
             state.passages[awaited.bucket].waiters -= 1
             if state.passages[awaited.bucket].waiters == 0 { settle(awaited.bucket, awaited.number, &state) }
         }

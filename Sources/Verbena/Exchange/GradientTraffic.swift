@@ -32,8 +32,9 @@ final class GradientTraffic: Sendable {
         var stage = Stage.idle
         /// The engine's number of the operation that is under way.
         var number = -1
-        /// Its number in the ledger.
+        /// Its number in the ledger, and when it was asked for.
         var entry = -1
+        var submitted: UInt64 = 0
         /// Threads that wait in the engine: the number must not be another operation's before the last has come back.
         var waiters = 0
 
@@ -44,6 +45,7 @@ final class GradientTraffic: Sendable {
         var plan: BucketPlan
         var readiness: Readiness
         var ledger: StepLedger
+        var peerTimes: PeerTimes
         /// By bucket.
         var passages: [Passage]
         /// Buckets of which an operation is under way, in the order of submission.
@@ -67,8 +69,9 @@ final class GradientTraffic: Sendable {
         var announcedAt: [UInt64]
         var lastReport: StepReport?
 
-        init(_ layout: GradientLayout, _ plan: BucketPlan, _ reduction: ReductionOperation) {
+        init(_ layout: GradientLayout, _ plan: BucketPlan, _ reduction: ReductionOperation, _ peerTimes: PeerTimes) {
             self.plan = plan
+            self.peerTimes = peerTimes
             self.reduction = reduction
             readiness = Readiness(layout, plan: plan)
             ledger = StepLedger(start: platform_now())
@@ -81,7 +84,7 @@ final class GradientTraffic: Sendable {
 
         /// Whatever was of the last step is over.
         mutating func beginStep(_ layout: GradientLayout) {
-            for bucket in passages.indices { passages[bucket].stage = .idle }
+            for bucket in passages.indices { (passages[bucket].stage, passages[bucket].submitted) = (.idle, 0) }
             for index in hasHeld.indices { hasHeld[index] = false }
             isWaitedFor = layout.parameters.indices.map { plan.bucketsOfParameter[$0].isEmpty || $0 == layout.useIndex }
             unwaitedCount = isWaitedFor.count { !$0 }
@@ -98,13 +101,16 @@ final class GradientTraffic: Sendable {
     let allowsUnused: Bool
     let state: Mutex<State>
 
-    init(_ communicator: Communicator, _ memory: RawBuffer, _ layout: GradientLayout, _ plan: BucketPlan, _ settings: GradientSettings) {
+    /// Collective.
+    init(
+        _ communicator: Communicator, _ memory: RawBuffer, _ layout: GradientLayout, _ plan: BucketPlan, _ settings: GradientSettings
+    ) throws(VerbenaError) {
         self.communicator = communicator
         self.memory = memory
         self.layout = layout
         reduction = settings.combination == .sum ? .sum : .average
         allowsUnused = settings.allowsUnused
-        state = Mutex(State(layout, plan, reduction))
+        state = Mutex(State(layout, plan, reduction, try PeerTimes(communicator)))
     }
 
     // MARK: submitting, under the lock
@@ -115,6 +121,10 @@ final class GradientTraffic: Sendable {
         if let failure = state.failure { throw failure }
         let isSplit = state.plan.schedule == .split
         while let bucket = state.readiness.next {
+            if bucket == state.plan.buckets.count - 1 {
+                let told = state.passages.dropLast().map(\.submitted) + [platform_now()]
+                guard try state.peerTimes.tell(told, in: state.plan.buckets[bucket].isUrgent ? .urgent : .bulk) else { return true }
+            }
             guard try submit(bucket, isSplit ? .reducing : .returning, &state) else { return true }
             state.readiness.didStart(bucket)
             if isSplit { watch(bucket, &state) }
@@ -133,7 +143,9 @@ final class GradientTraffic: Sendable {
         guard let number = try communicator.engine.submitWhereRoom(operation) else { return false }
         state.passages[bucket].stage = stage
         state.passages[bucket].number = number
-        state.passages[bucket].entry = state.ledger.begin(report(of: bucket, stage, state))
+        let report = report(of: bucket, stage, state)
+        state.passages[bucket].entry = state.ledger.begin(report)
+        if report.phase != .gather { state.passages[bucket].submitted = report.submitted }
         state.underWay.append(bucket)
         return true
     }

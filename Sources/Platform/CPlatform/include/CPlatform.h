@@ -13,6 +13,8 @@
 #include <spawn.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -83,6 +85,26 @@ static inline int platform_beside_streams(int descriptor) {
     int failure = errno;
     close(descriptor);
     return moved < 0 ? -failure : moved;
+}
+
+/// What says how long the calling thread has been ready to run without a core: for `platform_run_delay`. -errno where the kernel does not count.
+VERBENA_CHECKED int platform_open_run_delay(void) {
+    // In the thread's own name, because any thread may read.
+    char path[64];
+    snprintf(path, sizeof path, "/proc/self/task/%d/schedstat", (int)syscall(SYS_gettid));
+    int descriptor = open(path, O_RDONLY | O_CLOEXEC);
+    return descriptor < 0 ? -errno : platform_beside_streams(descriptor);
+}
+
+/// In nanoseconds; 0 when the thread has ended.
+static inline uint64_t platform_run_delay(int descriptor) {
+    char text[96];
+    ssize_t count = pread(descriptor, text, sizeof text - 1, 0);
+    if (count <= 0) return 0;
+    text[count] = 0;
+    // "time on a core, time without one, turns"
+    const char *second = strchr(text, ' ');
+    return second ? strtoull(second + 1, NULL, 10) : 0;
 }
 
 /// A new pipe as one descriptor for reading and writing, so that a write to it can neither block nor raise SIGPIPE.
@@ -218,6 +240,11 @@ VERBENA_CHECKED uint64_t platform_free_huge_page(uint64_t size) {
 VERBENA_CHECKED int platform_usable_cores(uint64_t *words, int count) {
     long bytes = syscall(SYS_sched_getaffinity, 0, (size_t)count * sizeof *words, words);
     return bytes < 0 ? -errno : (int)((size_t)bytes / sizeof *words);
+}
+
+/// Has the calling thread, and those that it starts, run on these cores only, in the same form. 0 or -errno.
+VERBENA_CHECKED int platform_use_cores(const uint64_t *words, int count) {
+    return syscall(SYS_sched_setaffinity, 0, (size_t)count * sizeof *words, words) < 0 ? -errno : 0;
 }
 
 /// Raises the soft limit on open files to the hard one, but not above `most`; lowers nothing. Gives the limits that hold then. 0 or -errno.
