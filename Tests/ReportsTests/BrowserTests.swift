@@ -78,7 +78,7 @@ struct BrowserTests {
         #expect(try part("loss", ending: "</svg>", of: dom).matches(of: /class="epoch"/).count == 3)
         #expect(try part("epochs", ending: "</table>", of: dom).contains("93.33 %"))
         #expect(try part("step", ending: "</select>", of: dom).contains("33 (slowest), 30.0 ms"))
-        #expect(dom.contains("<h1 id=\"title\">a run</h1>") && dom.contains("the end</footer>"))
+        #expect(dom.contains(">a run</h1>") && dom.contains("the end</footer>"))
     }
 
     @Test("texts that look like HTML are shown as texts")

@@ -4,7 +4,8 @@ const shownRank = () => Number(byId("rank").value || 0);
 
 function drawHead() {
   byId("title").textContent = data.title;
-  byId("facts").append(...data.facts.map(([name, value]) => element("div", {}, element("dt", {}, name), element("dd", {}, value))));
+  byId("title").title = data.title;
+  byId("facts").append(...data.facts.map(([name, value]) => element("div", {}, element("dt", {}, name), element("dd", { title: value }, value))));
   if (data.note) {
     byId("note").textContent = data.note;
     byId("note").hidden = false;
