@@ -5,6 +5,10 @@ public import Verbena
 
 extension FabricChoice: ExpressibleByArgument {}
 
+extension EmulatedLink: ExpressibleByArgument {
+    public init?(argument: String) { self.init(argument) }
+}
+
 /// The options by which every command starts or joins a job.
 public struct JobOptions: ParsableArguments {
     @Option(
@@ -36,6 +40,13 @@ public struct JobOptions: ParsableArguments {
 
     @Option(
         parsing: .unconditional,
+        help:
+            "Emulate a network on shared memory: bandwidth in Mbit or Gbit, 1Mbit to 1000Gbit, and latency in us or ms, at most 1000ms, such as 10Gbit,5us."
+    )
+    public var link: EmulatedLink?
+
+    @Option(
+        parsing: .unconditional,
         help: "Memory for what peers send beyond the buffers, at most, such as 8M: less means smaller messages. 64M by default.")
     public var receiveBuffers: ByteCount?
     /// The old spelling.
@@ -61,6 +72,9 @@ public struct JobOptions: ParsableArguments {
         if fabric == .sharedMemory, device != nil || devicesPerRank != nil {
             throw ValidationError("--fabric shm has no devices; leave out --device and --devices-per-rank, or take --fabric verbs")
         }
+        if link != nil, fabric == .verbs || (nodes ?? 1) > 1 {
+            throw ValidationError("--link emulates a network on shared memory; leave it out, or leave out --fabric verbs and --nodes")
+        }
         if ranks != nil, !LocalJob.isRank, let launcher = LocalJob.foreignLauncher() {
             throw ValidationError("--ranks starts ranks, but \(launcher); leave out --ranks, or unset the launcher's variables")
         }
@@ -79,6 +93,7 @@ public struct JobOptions: ParsableArguments {
     ) throws -> Int32 {
         var configuration = try Configuration(fabric: fabric, devices: device.map { $0.split(separator: ",").map(String.init) })
         configuration.devicesPerRank = devicesPerRank ?? configuration.devicesPerRank
+        configuration.link = link
         if let receiveBuffers { configuration.receiveBufferByteLimit = receiveBuffers.value }
         // A world of one is wanted: whatever a launcher's variables may mean is no matter.
         if ranks == 1 { configuration.environment = [:] }

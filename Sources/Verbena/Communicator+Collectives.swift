@@ -80,7 +80,7 @@ extension Communicator {
     /// - Parameter byteCount: of one rank's part: `count` elements.
     public func explain(_ collective: Collective, byteCount: Int, type: ElementType) -> Explanation {
         let settings = engine.settings
-        return Explanation(settings.choice(for: collective, byteCount: byteCount, type: type), settings)
+        return Explanation(settings.choice(for: collective, byteCount: byteCount, type: type), settings, link: job.configuration.link)
     }
 
     /// Those that can carry out a collective of this size when asked to: `explain` compares only those that give the same bits.

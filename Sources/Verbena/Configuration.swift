@@ -34,6 +34,10 @@ public struct Configuration: Sendable {
     /// The machine that this rank is to be taken as part of, where that is less than the host that it runs on: ranks of other names are reached by
     /// verbs, though their memory could be mapped. For tests of what happens between nodes.
     public var node: String?
+    /// A link to emulate on shared memory, the same on all ranks: bytes take the time of such a network, and ranks do not see each other's memory, so that
+    /// algorithms, costs and overlap are those of a network. Refused where ranks are not all on one machine, and with `fabric` verbs. Each communicator
+    /// that `split` makes has a link of its own.
+    public var link: EmulatedLink?
     /// A file of what algorithms are chosen by: a `Costs` as JSON, as `rdma-allreduce --save-costs` writes it, the same for all ranks. Nil for what is
     /// measured when the ranks have joined.
     public var costsFile: String?

@@ -8,12 +8,13 @@ public struct Explanation: Sendable, CustomStringConvertible {
     public let alternatives: [(Algorithm, Double)]
     public let why: String
 
-    init(_ choice: Choice, _ settings: ExecutorSettings) {
+    init(_ choice: Choice, _ settings: ExecutorSettings, link: EmulatedLink?) {
         algorithm = choice.algorithm
         predictedMicroseconds = choice.predictions[0].microseconds
         alternatives = choice.predictions.dropFirst().map { ($0.algorithm, $0.microseconds) }
         let topology = settings.topology
-        let world = "\(topology.worldSize) ranks on \(topology.nodeCount) machine\(topology.nodeCount == 1 ? "" : "s")"
+        let places = "on \(topology.nodeCount) machine\(topology.nodeCount == 1 ? "" : "s")"
+        let world = "\(topology.worldSize) ranks \(link.map { "over an emulated link of \($0)" } ?? places)"
         let rivals = alternatives.map { "\($0.0.rawValue) \(Self.text($0.1))" }.joined(separator: ", ")
         why = rivals.isEmpty ? "what the size decides for \(world)" : "\(world); instead of \(rivals)"
     }

@@ -3,6 +3,7 @@ public import Engine
 public import Gradients
 public import Membership
 public import Reduction
+public import SharedMemoryFabric
 
 // What users of the public face need of the modules below it, under this module's name.
 
@@ -12,6 +13,7 @@ public typealias Collective = Collectives.Collective
 public typealias Costs = Collectives.Costs
 public typealias Element = Reduction.Element
 public typealias ElementType = Reduction.ElementType
+public typealias EmulatedLink = SharedMemoryFabric::EmulatedLink
 public typealias Extents = Collectives.Extents
 public typealias OperationRecord = Collectives.OperationRecord
 public typealias ReductionOperation = Reduction.ReductionOperation

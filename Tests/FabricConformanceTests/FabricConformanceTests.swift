@@ -42,6 +42,31 @@ enum Promise: String, CaseIterable, Sendable {
         }
     }
 
+    /// A fast one, a slow one, and one that is all latency.
+    @Test(arguments: Promise.allCases, ["100Gbit,1us", "200Mbit,0us", "1000Gbit,3ms"])
+    func keepsOverALink(promise: Promise, link: String) throws {
+        let emulated = try #require(EmulatedLink(link))
+        try promise.isKept { rank, size in
+            var configuration = SharedMemoryConfiguration(rank: rank, worldSize: size, channelsPerPeer: 2, arrivalDepth: 64, jobKey: [1])
+            configuration.link = emulated
+            return try SharedMemoryFabric(configuration)
+        }
+    }
+
+    @Test func refusesAnotherLink() {
+        #expect {
+            try World.run(
+                size: 2,
+                make: {
+                    var configuration = SharedMemoryConfiguration(rank: $0, worldSize: 2, jobKey: [])
+                    if $0 == 0 { configuration.link = EmulatedLink("10Gbit,5us") }
+                    return try SharedMemoryFabric(configuration)
+                }, check: WaitCheck())
+        } throws: {
+            ($0 as? FabricError)?.cause == .wrongPeer
+        }
+    }
+
     @Test func refusesAnotherJob() {
         #expect {
             try World.run(

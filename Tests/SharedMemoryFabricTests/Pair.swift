@@ -1,5 +1,6 @@
 import Fabric
 import SharedMemoryFabric
+import Testing
 
 /// Two ranks on the test's own thread: on shared memory neither needs the other to run.
 struct Pair: ~Copyable {
@@ -10,10 +11,12 @@ struct Pair: ~Copyable {
     /// Of `rightRegion`, as the left rank knows it.
     let remote: RemoteRegion
 
-    static func make(channels: Int = 1, depth: Int = 64, byteCount: Int = 4096) throws -> Pair {
+    static func make(channels: Int = 1, depth: Int = 64, byteCount: Int = 4096, link: EmulatedLink? = nil) throws -> Pair {
         func open(_ rank: Int) throws(FabricError) -> SharedMemoryFabric {
-            try SharedMemoryFabric(
-                .init(rank: rank, worldSize: 2, channelsPerPeer: channels, arrivalDepth: depth, jobKey: [], waits: WaitPolicy()))
+            var configuration = SharedMemoryConfiguration(
+                rank: rank, worldSize: 2, channelsPerPeer: channels, arrivalDepth: depth, jobKey: [], waits: WaitPolicy())
+            configuration.link = link
+            return try SharedMemoryFabric(configuration)
         }
         var left = try open(0)
         var right = try open(1)
@@ -35,3 +38,5 @@ struct Pair: ~Copyable {
 // SAFETY: regions live as long as their pair, which the test holds; one thread touches them.
 func byte(_ region: Region, _ offset: Int) -> UInt8 { unsafe region.base.load(fromByteOffset: offset, as: UInt8.self) }
 func set(_ region: Region, _ offset: Int, _ value: UInt8) { unsafe region.base.storeBytes(of: value, toByteOffset: offset, as: UInt8.self) }
+
+func emulatedLink(_ text: String) throws -> EmulatedLink { try #require(EmulatedLink(text)) }

@@ -41,6 +41,33 @@ import Testing
         }
     }
 
+    /// The same over links, on which most sleeps end by the time at which something is due, and some by a write that is due earlier.
+    @Test(arguments: ["1000Gbit,0us", "1000Gbit,40us", "10Gbit,5us"]) func losesNoWakeUpOverALink(text: String) throws {
+        let turns = 5_000
+        let patience: UInt64 = 30_000
+        try together(yields: 0, onDescriptor: false, link: emulatedLink(text)) { fabric, region, remote in
+            fabric.livenessIntervalMilliseconds = 10 * patience
+            var (arrivals, completions, posted) = (0, UInt64(0), UInt64(0))
+            let deadline = fabric.now().advanced(milliseconds: patience)
+            while arrivals < turns || completions < posted {
+                if posted < turns, posted <= arrivals {
+                    posted = try fabric.write(
+                        Write(
+                            channel: Channel(peer: 1 - fabric.rank), source: region, sourceOffset: 0, destination: remote,
+                            destinationOffset: 2048, byteCount: arrivals % 2000, immediate: 0))
+                }
+                switch fabric.poll() {
+                case .arrival: arrivals += 1
+                case .completion(_, let through): completions = through
+                case nil:
+                    fabric.wait(until: deadline)
+                    if fabric.now() >= deadline { throw Unexpected(what: "no wake-up after \(arrivals) arrivals") }
+                case .some(let other): throw Unexpected(what: "\(other)")
+                }
+            }
+        }
+    }
+
     /// A write and one `poll`, and then silence: the peer wakes by that alone, however it was about to fall asleep.
     @Test(arguments: [false, true]) func wakesWhoSleeps(onDescriptor: Bool) throws {
         try together(yields: 0, onDescriptor: onDescriptor) { fabric, region, remote in
@@ -67,7 +94,8 @@ import Testing
 
     /// Two ranks on threads of their own; the first error is thrown on.
     private func together(
-        yields: Int, onDescriptor: Bool, _ body: @escaping @Sendable (inout SharedMemoryFabric, Region, RemoteRegion) throws -> Void
+        yields: Int, onDescriptor: Bool, link: EmulatedLink? = nil,
+        _ body: @escaping @Sendable (inout SharedMemoryFabric, Region, RemoteRegion) throws -> Void
     ) throws {
         let board = Mutex<[[Int: [UInt8]]]>([[:], [:], [:]])
         let results = Mutex<[Result<Void, any Error>]>([])
@@ -82,8 +110,10 @@ import Testing
         for rank in 0..<2 {
             let thread = Thread {
                 let result = Result {
-                    var fabric = try SharedMemoryFabric(
-                        .init(rank: rank, worldSize: 2, jobKey: [], waits: WaitPolicy(yields: yields), sleepsOnDescriptor: onDescriptor))
+                    var configuration = SharedMemoryConfiguration(
+                        rank: rank, worldSize: 2, jobKey: [], waits: WaitPolicy(yields: yields), sleepsOnDescriptor: onDescriptor)
+                    configuration.link = link
+                    var fabric = try SharedMemoryFabric(configuration)
                     try fabric.connect(to: [1 - rank: swap(fabric.endpoint, 0, rank)], deadline: .distantFuture)
                     let region = try fabric.allocate(byteCount: 4096)
                     let remote = try fabric.attach(swap(fabric.descriptor(of: region), 1, rank), of: 1 - rank)

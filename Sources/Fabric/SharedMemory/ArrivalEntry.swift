@@ -10,7 +10,8 @@ struct ArrivalEntry {
     /// 1 for the first arrival, then one more each, wrapping around. Written last.
     var sequence: UInt32
     var immediate: UInt32
-    /// Of a carried payload: where it goes in the reader's memory.
+    /// Of a carried payload: where it goes in the reader's memory. Over an emulated link, where nothing is carried: when the first byte is there,
+    /// and the payload begins with the nanoseconds that all bytes take.
     var offset: UInt64
     var region: UInt32
     var byteCount: UInt16

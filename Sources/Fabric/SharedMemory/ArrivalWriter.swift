@@ -54,6 +54,16 @@ struct ArrivalWriter {
         publish()
     }
 
+    /// Appends an arrival that the reader takes no earlier than its bytes have passed an emulated link. There is room.
+    /// - Parameters:
+    ///   - firstByteAt: nanoseconds of CLOCK_MONOTONIC.
+    ///   - duration: nanoseconds from the first byte to the last.
+    mutating func push(_ kind: ArrivalEntry.Kind, immediate: UInt32, firstByteAt: UInt64, duration: UInt64) {
+        unsafe next.assumingMemoryBound(to: ArrivalEntry.self).pointee.offset = firstByteAt
+        unsafe (next + ArrivalEntry.payloadOffset).storeBytes(of: duration, as: UInt64.self)
+        push(kind, immediate: immediate)
+    }
+
     @inline(__always)
     private mutating func publish() {
         unsafe next.assumingMemoryBound(to: Atomic<UInt32>.self).pointee.store(sequence, ordering: .releasing)

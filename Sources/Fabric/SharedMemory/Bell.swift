@@ -36,6 +36,15 @@ struct Bell {
         if unsafe word.pointee.load(ordering: .relaxed) == Self.asleep { wake() }
     }
 
+    /// The same where the owner has a time at which it wakes by itself: only if `time` is before that.
+    ///
+    /// No arrival is slept through. A sender that reads `awake` has published before the owner's next look, as above. One that reads an older
+    /// time than the owner sleeps with has published before the owner's look, too: the owner writes the time before its fence, and looks after it.
+    func wakeIfAsleep(past time: UInt64) {
+        guard unsafe word.pointee.load(ordering: .acquiring) == Self.asleep else { return }
+        if unsafe until.pointee.load(ordering: .relaxed) > time { wake() }
+    }
+
     @inline(never)
     private func wake() {
         // One of several senders gets to wake.
@@ -54,6 +63,14 @@ struct Bell {
     }
 
     // MARK: the owner
+
+    /// When the owner wakes by itself, in nanoseconds of CLOCK_MONOTONIC; beside the word. Only owners on an emulated link have one.
+    private var until: UnsafeMutablePointer<Atomic<UInt64>> {
+        unsafe UnsafeMutableRawPointer(word).advanced(by: 8).assumingMemoryBound(to: Atomic<UInt64>.self)
+    }
+
+    /// Says when the owner will wake by itself; before `prepareToSleep`.
+    func willSleep(until time: UInt64) { unsafe until.pointee.store(time, ordering: .relaxed) }
 
     /// Whether a waker rang; said once.
     @inline(__always)
@@ -77,6 +94,11 @@ struct Bell {
         } else {
             _ = unsafe platform_futex_wait(UnsafePointer<UInt32>(OpaquePointer(word)), Self.asleep, nanoseconds)
         }
+    }
+
+    /// Without the kernel's timer slack of 50 us; not on a pipe.
+    func sleepPrecisely(nanoseconds: UInt64) {
+        _ = unsafe platform_futex_wait_precisely(UnsafePointer<UInt32>(OpaquePointer(word)), Self.asleep, nanoseconds)
     }
 
     func rise() {

@@ -5,7 +5,7 @@ internal import Synchronization
 /// The memory in which the peers of one rank leave word for it: a bell, and for each peer and channel a ring of arrivals.
 ///
 ///     0      magic
-///     128    bell
+///     128    bell, and when its owner wakes by itself
 ///     256    one ring a (peer, channel)
 ///
 /// A ring has one writer (the peer) and one reader (the owner). Room for every rank is set aside, memory is taken by `take`, for peers that

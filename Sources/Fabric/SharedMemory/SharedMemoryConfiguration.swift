@@ -15,6 +15,8 @@ public struct SharedMemoryConfiguration: Sendable {
     public var reportsCompletions = true
     /// Whether to sleep on a pipe, so that one thread can sleep on this fabric and another one (see `DescriptorWaiting`). A futex is faster.
     public var sleepsOnDescriptor: Bool
+    /// A link that is emulated between the ranks, the same on all of them; not together with `sleepsOnDescriptor`.
+    public var link: EmulatedLink?
 
     public init(
         rank: Int, worldSize: Int, channelsPerPeer: Int = 1, arrivalDepth: Int = 1024, jobKey: [UInt8],

@@ -3,7 +3,7 @@ public import Fabric
 
 extension SharedMemoryFabric {
     /// Protocol version of the endpoint and of the control segment's layout.
-    private static var version: UInt16 { 3 }
+    private static var version: UInt16 { 4 }
 
     public var endpoint: [UInt8] {
         var writer = WireWriter()
@@ -16,6 +16,8 @@ extension SharedMemoryFabric {
         control.mapping.file?.encode(into: &writer)
         writer.append(control.pipe?.descriptor ?? -1)
         writer.append(control.pipe?.inode ?? 0)
+        writer.append(configuration.link?.bitsPerSecond ?? 0)
+        writer.append(configuration.link?.latencyNanoseconds ?? 0)
         writer.append(UInt8(configuration.jobKey.count))
         writer.append(configuration.jobKey)
         return writer.bytes
@@ -81,7 +83,8 @@ extension SharedMemoryFabric {
         guard let theirRank: UInt32 = reader.read(), let world: UInt32 = reader.read(), let channels: UInt32 = reader.read(),
             let process: Int32 = reader.read(), let depth: UInt32 = reader.read(),
             let memory = MemoryFile(from: &reader),
-            let pipe: Int32 = reader.read(), let pipeInode: UInt64 = reader.read(), let keyLength: UInt8 = reader.read(),
+            let pipe: Int32 = reader.read(), let pipeInode: UInt64 = reader.read(),
+            let bits: UInt64 = reader.read(), let latency: UInt64 = reader.read(), let keyLength: UInt8 = reader.read(),
             let key = reader.read(count: Int(keyLength)), reader.isAtEnd
         else { throw mismatch("its endpoint has the wrong length") }
         guard Int(theirRank) == peer, Int(world) == worldSize else {
@@ -89,6 +92,9 @@ extension SharedMemoryFabric {
         }
         guard Int(channels) == channelsPerPeer, Int(depth) == control.layout.ring.depth else {
             throw mismatch("it has \(channels) channels of depth \(depth), we have \(channelsPerPeer) of \(control.layout.ring.depth)")
+        }
+        guard bits == configuration.link?.bitsPerSecond ?? 0, latency == configuration.link?.latencyNanoseconds ?? 0 else {
+            throw mismatch("it emulates another link, or none")
         }
         guard key == configuration.jobKey else { throw mismatch("it belongs to another job") }
         return Claims(process: process, memory: memory, pipe: pipe, pipeInode: pipeInode)

@@ -19,6 +19,7 @@ extension SharedMemoryFabric {
             let target = unsafe remote.address(offset: write.destinationOffset, byteCount: write.byteCount)
         else { throw Self.outOfBounds(write) }
         guard unsafe channels[row].pointee.writer.hasRoom() else { throw queueFull(write) }
+        if isLinked { return unsafe try post(write, on: row, from: source, to: target) }
         if write.byteCount > ArrivalEntry.inlineLimit {
             unsafe target.copyMemory(from: source, byteCount: write.byteCount)
             unsafe channels[row].pointee.writer.push(.placed, immediate: write.immediate)
@@ -42,6 +43,7 @@ extension SharedMemoryFabric {
     }
 
     public mutating func poll() -> FabricEvent? {
+        if isLinked { return pollLink() }
         if channels.unreportedCount > 0, let completion = nextCompletion() { return completion }
         let count = channels.count
         var row = cursor
@@ -77,7 +79,7 @@ extension SharedMemoryFabric {
 
     /// Takes the arrival that is ready on a channel: nil where it is the peer's leave.
     @inline(__always)
-    private mutating func take(from row: Int) -> FabricEvent? {
+    mutating func take(from row: Int) -> FabricEvent? {
         // An entry that is ready stays as it is until `advance`; each field is read once.
         let entry = unsafe channels[row].pointee.reader.entry
         let immediate = unsafe entry.pointee.immediate
@@ -98,7 +100,7 @@ extension SharedMemoryFabric {
     }
 
     @inline(__always)
-    private func channel(of row: Int) -> Channel {
+    func channel(of row: Int) -> Channel {
         if channelsPerPeer == 1 { return Channel(peer: peers[row].rank, index: 0) }
         let (slot, index) = row.quotientAndRemainder(dividingBy: channelsPerPeer)
         return Channel(peer: peers[slot].rank, index: index)
@@ -128,9 +130,9 @@ extension SharedMemoryFabric {
     }
 
     @inline(never)
-    private func queueFull(_ write: Write) -> FabricError {
+    func queueFull(_ write: Write) -> FabricError {
         FabricError(
             .queueFull, during: .write, peer: write.channel.peer,
-            detail: "\(arrivalDepth) arrivals or more unread on channel \(write.channel.index)")
+            detail: "\(arrivalDepth) arrivals or more unread, or writes not completed, on channel \(write.channel.index)")
     }
 }

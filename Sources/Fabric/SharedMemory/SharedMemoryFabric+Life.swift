@@ -5,6 +5,7 @@ public import Fabric
 /// Waiting, and how peers leave.
 extension SharedMemoryFabric: DescriptorWaiting {
     public mutating func wait(until deadline: FabricInstant) {
+        if isLinked { return waitForLink(until: deadline) }
         if isAwaited() { return }
         for _ in 0..<configuration.waits.spins {
             platform_pause()
@@ -56,7 +57,7 @@ extension SharedMemoryFabric: DescriptorWaiting {
     // MARK: peers' ends
 
     /// Looks at the process descriptors, at most once an interval. A peer that is gone makes its last arrivals readable and then fails.
-    private mutating func checkLiveness(at time: FabricInstant) {
+    mutating func checkLiveness(at time: FabricInstant) {
         guard time.since(lastLivenessCheck) >= livenessIntervalMilliseconds * 1_000_000 else { return }
         lastLivenessCheck = time
         for slot in peers.indices where platform_process_ended(peers[slot].processDescriptor) != 0 {
@@ -85,11 +86,14 @@ extension SharedMemoryFabric: DescriptorWaiting {
     mutating func nextLeave() -> FabricEvent? {
         for slot in peers.indices {
             guard case .leaving(let error) = peers[slot].status else { continue }
-            let own = slot * channelsPerPeer..<(slot + 1) * channelsPerPeer
-            if own.contains(where: { unsafe channels[$0].pointee.reader.isReady }) { continue }
+            if hasUnread(slot) { continue }
             return end(slot, error)
         }
         return nil
+    }
+
+    func hasUnread(_ slot: Int) -> Bool {
+        (slot * channelsPerPeer..<(slot + 1) * channelsPerPeer).contains { unsafe channels[$0].pointee.reader.isReady }
     }
 
     /// An arrival that no fabric of ours writes: the peer fails, and nothing of it is believed any more.
@@ -121,7 +125,8 @@ extension SharedMemoryFabric: DescriptorWaiting {
     /// Says to every peer that is still there that we leave; the rings keep room for it.
     func takeLeave(_ kind: ArrivalEntry.Kind) {
         for slot in peers.indices where unsafe channels[slot * channelsPerPeer].pointee.isOpen {
-            unsafe channels[slot * channelsPerPeer].pointee.writer.push(kind, immediate: 0)
+            let first = isLinked ? books.nextFirstByte(at: now().nanoseconds) : 0
+            unsafe channels[slot * channelsPerPeer].pointee.writer.push(kind, immediate: 0, firstByteAt: first, duration: 0)
             peers[slot].control.bell.ring()
         }
     }

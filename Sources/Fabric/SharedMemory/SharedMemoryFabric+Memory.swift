@@ -67,7 +67,9 @@ extension SharedMemoryFabric {
 
     // SAFETY: the mapping is held by the table until `detach`, as the contract says.
     @unsafe
-    public func address(of region: RemoteRegion) -> UnsafeMutableRawPointer? { unsafe attachedMemory[Int(region.identifier)].base }
+    public func address(of region: RemoteRegion) -> UnsafeMutableRawPointer? {
+        isLinked ? nil : unsafe attachedMemory[Int(region.identifier)].base
+    }
 
     public mutating func detach(_ region: RemoteRegion) {
         attachedMemory[Int(region.identifier)] = .none

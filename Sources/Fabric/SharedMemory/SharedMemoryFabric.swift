@@ -8,17 +8,20 @@ public import Fabric
 /// flight at the same time must not overlap, on one channel neither.
 /// Nothing has a name in a file system and nothing survives the last process. A peer's end is seen by its process descriptor.
 ///
+/// With a link in the configuration the ranks act as if they were on machines of their own: see `LinkBooks`.
+///
 /// A write that is refused with `.queueFull` may be tried again after each `poll`: room comes by the peer's reading, which is no event here,
 /// so `wait` does not end by it.
 public struct SharedMemoryFabric: Fabric, ~Copyable {
     public let name = "shm"
-    public let deviceName = "memory"
+    /// `memory`, or `emulated link 10 Gbit/s 5 us`.
+    public let deviceName: String
     public let rank: Int
     public let worldSize: Int
     public let channelsPerPeer: Int
     public var writeDepth: Int { control.layout.ring.depth }
     public var arrivalDepth: Int { control.layout.ring.depth }
-    public var writesCompleteAtOnce: Bool { true }
+    public var writesCompleteAtOnce: Bool { !isLinked }
     /// Bytes that a write may have to cost no more than its arrival.
     public static var inlineLimit: Int { ArrivalEntry.inlineLimit }
 
@@ -52,6 +55,9 @@ public struct SharedMemoryFabric: Fabric, ~Copyable {
     var isSleepFenced = true
     /// Peers that have left or died, and are not yet reported.
     var leaving = 0
+    /// Whether a link is emulated: then `books` has its times, and `SharedMemoryFabric+Link` does what is done otherwise in `+DataPath` and `+Life`.
+    let isLinked: Bool
+    var books: LinkBooks
     var sharing = CoreSharing()
     var lastLivenessCheck = FabricInstant(nanoseconds: 0)
     var isClosed = false
@@ -81,6 +87,11 @@ public struct SharedMemoryFabric: Fabric, ~Copyable {
                 .resource, during: .open, detail: "rank \(configuration.rank) of \(configuration.worldSize), depth \(depth)",
                 remedy: "ranks count from 0, and the depth is at most \(Self.maxDepth)")
         }
+        if configuration.link != nil, configuration.sleepsOnDescriptor {
+            throw FabricError(
+                .resource, during: .open, detail: "an emulated link cannot be slept on together with another fabric",
+                remedy: "use shared memory alone")
+        }
         let control = try ControlSegment(
             allocating: .init(
                 worldSize: configuration.worldSize, channelsPerPeer: configuration.channelsPerPeer, ring: ArrivalRingSize(depth: depth)),
@@ -88,6 +99,9 @@ public struct SharedMemoryFabric: Fabric, ~Copyable {
         self.control = control
         self.configuration = configuration
         channels = ChannelTable(capacity: (configuration.worldSize - 1) * configuration.channelsPerPeer)
+        deviceName = configuration.link.map { "emulated link \($0)" } ?? "memory"
+        isLinked = configuration.link != nil
+        books = LinkBooks(configuration.link, maxWrites: (configuration.worldSize - 1) * configuration.channelsPerPeer * depth)
         rank = configuration.rank
         worldSize = configuration.worldSize
         channelsPerPeer = configuration.channelsPerPeer

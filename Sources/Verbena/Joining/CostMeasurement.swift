@@ -64,7 +64,7 @@ extension Communicator {
         var costs = Costs.typical
         costs.reducePerByte = all[2]
         let link = Costs.Link(latency: all[0], perByte: all[1])
-        if plan.kind == .sharedMemory { costs.near = link } else { costs.far = link }
+        if plan.settings.topology.isOneNode { costs.near = link } else { costs.far = link }
         return costs
     }
 

@@ -27,6 +27,7 @@ struct FabricPlan {
     private let devices: [String]
     private let devicesPerRank: Int
     private let nearRanks: Set<Int>
+    private let link: EmulatedLink?
     /// Among all ranks on this machine: a rank's devices are the same in every group.
     private let deviceRank: Int
 
@@ -37,6 +38,7 @@ struct FabricPlan {
         worldSize = all.count
         jobKey = group.sessionKey(label: "fabric", byteCount: 16)
         (devices, devicesPerRank) = (configuration.devices, configuration.devicesPerRank)
+        link = configuration.link
         let own = all[rank]
         let neighbours = all.indices.filter { all[$0].host.boot == own.host.boot }
         localRank = neighbours.firstIndex(of: rank) ?? 0
@@ -61,8 +63,14 @@ struct FabricPlan {
         case .automatic where nodes.isOneNode: kind = .sharedMemory
         case .automatic: kind = nodes.nodeCount == all.count ? .verbs : .mixed
         }
+        if link != nil, kind != .sharedMemory {
+            throw VerbenaError(
+                .configuration,
+                "a link is emulated on shared memory only, and here \(kind == .verbs ? "verbs carries the data" : "ranks are on several machines"); "
+                    + "leave out --link, or let all ranks run on one machine with --fabric shm")
+        }
         var settings = ExecutorSettings(
-            topology: kind == .verbs ? .apart(worldSize: all.count) : nodes,
+            topology: kind == .verbs || link != nil ? .apart(worldSize: all.count) : nodes,
             channelsPerPeer: configuration.channelsPerPeer
                 ?? Self.channels(kind, worldSize: all.count, devices: configuration.devicesPerRank),
             stallMilliseconds: configuration.stallMilliseconds, receiveBufferByteLimit: configuration.receiveBufferByteLimit)
@@ -133,6 +141,7 @@ struct FabricPlan {
             rank: rank, worldSize: worldSize, channelsPerPeer: settings.channelsPerPeer, arrivalDepth: settings.arrivalDepth,
             jobKey: jobKey, waits: waits, sleepsOnDescriptor: !alone)
         options.reportsCompletions = !alone
+        options.link = link
         return try wrapping { () throws(FabricError) in try SharedMemoryFabric(options) }
     }
 
@@ -161,5 +170,5 @@ struct FabricPlan {
         }
     }
 
-    var waits: WaitPolicy { WaitPolicy(isCrowded: isCrowded, usesDevice: kind != .sharedMemory) }
+    var waits: WaitPolicy { WaitPolicy(isCrowded: isCrowded, usesDevice: kind != .sharedMemory || link != nil) }
 }

@@ -19,6 +19,7 @@ struct Introduction: Codable, Sendable {
     /// 0: by default.
     var channelsPerPeer: Int
     var receiveBufferByteLimit: Int
+    var link: EmulatedLink?
     /// Those of the file that it was given.
     var costs: Costs?
 
@@ -30,7 +31,7 @@ struct Introduction: Codable, Sendable {
             host: host, cores: .ofThisProcess(groups), memoryGroups: groups.memory.map(\.identity),
             node: configuration.node ?? "", fabric: configuration.fabric.rawValue,
             devicesPerRank: configuration.devicesPerRank, channelsPerPeer: configuration.channelsPerPeer ?? 0,
-            receiveBufferByteLimit: configuration.receiveBufferByteLimit, costs: try configuration.loadedCosts)
+            receiveBufferByteLimit: configuration.receiveBufferByteLimit, link: configuration.link, costs: try configuration.loadedCosts)
         let encoded = (try? JSONEncoder().encode(own)).map { [UInt8]($0) } ?? []
         let gathered = try wrapping { () throws(RendezvousError) in
             try group.allGather(encoded, label: "introductions", timeoutSeconds: Communicator.stageTimeoutSeconds)
@@ -68,6 +69,7 @@ struct Introduction: Codable, Sendable {
     private var options: String {
         let devices = devicesPerRank == 1 ? "1 device" : "\(devicesPerRank) devices"
         let channels = channelsPerPeer == 0 ? "as many channels as it likes" : "\(channelsPerPeer) channels"
-        return "fabric \(fabric), \(devices) per rank, \(channels) and at most \(receiveBufferByteLimit) bytes of receive buffers"
+        return
+            "fabric \(fabric), \(link.map { "emulated link \($0), " } ?? "")\(devices) per rank, \(channels) and at most \(receiveBufferByteLimit) bytes of receive buffers"
     }
 }

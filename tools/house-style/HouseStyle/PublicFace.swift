@@ -7,7 +7,10 @@ public struct PublicFace: Sendable {
     public static let page = "docs/API.md"
     /// The face's own module, all of whose public types are shown, and the modules below it that have those which it names its own.
     static let folder = "Sources/Verbena"
-    static let folders = [folder, "Sources/Collectives", "Sources/Engine", "Sources/Gradients", "Sources/Membership", "Sources/Reduction"]
+    static let folders = [
+        folder, "Sources/Collectives", "Sources/Engine", "Sources/Fabric/SharedMemory", "Sources/Gradients", "Sources/Membership",
+        "Sources/Reduction",
+    ]
 
     struct Member: Equatable {
         /// The name of its file.

@@ -73,6 +73,15 @@ static inline int platform_futex_wait(const uint32_t *word, uint32_t expected, u
     return syscall(SYS_futex, word, FUTEX_WAIT, expected, &timeout, NULL, 0) < 0 ? -errno : 0;
 }
 
+/// The same without the thread's timer slack, by which the kernel lets a sleep last 50 us longer; the slack is the caller's, and is put back.
+static inline int platform_futex_wait_precisely(const uint32_t *word, uint32_t expected, uint64_t nanoseconds) {
+    int slack = prctl(PR_GET_TIMERSLACK, 0, 0, 0, 0);
+    (void)prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0);
+    int status = platform_futex_wait(word, expected, nanoseconds);
+    if (slack > 0) (void)prctl(PR_SET_TIMERSLACK, slack, 0, 0, 0);
+    return status;
+}
+
 /// Wakes every sleeper on `word`.
 static inline void platform_futex_wake(const uint32_t *word) { (void)syscall(SYS_futex, word, FUTEX_WAKE, INT_MAX, NULL, NULL, 0); }
 
