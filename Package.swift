@@ -159,7 +159,7 @@ let package = Package(
 
         tests("CollectivesTests", ["Collectives", "Fabric", "Reduction"]),
         tests("FabricConformanceTests", ["Fabric", "MixedFabric", "SharedMemoryFabric", "SimulatedFabric", "Verbs", "VerbsFabric"]),
-        tests("GradientsTests", ["Collectives", "Gradients"]),
+        tests("GradientsTests", ["Collectives", "Gradients", "Reduction"]),
         tests("HouseStyleTests", ["HouseStyle"] + broughtAlong),
         tests("ReportsTests", nio + ["Gradients", "Reports"]),
         tests("RdmaAllreduceTests", ["CommandLineSupport", "Verbena", "rdma-allreduce"]),

@@ -2,6 +2,8 @@
 public struct GradientSettings: Sendable, Equatable {
     /// Where gradients are cut into buckets.
     public enum BucketSize: Sendable, Equatable {
+        /// Where the planner expects the shortest step by what it has seen of the first steps; it looks again when twice as many have passed.
+        case planned
         /// Every so many bytes, at least 1.
         case fixed(Int)
         /// By the rule of PyTorch's DDP: whole gradients, 1 MiB for the first bucket and 25 MiB for all others.
@@ -24,14 +26,15 @@ public struct GradientSettings: Sendable, Equatable {
     }
 
     public var bucketSize: BucketSize
-    public var schedule: Schedule
+    /// Nil for the one that the planner expects to be faster; where it has no say, `allReduce`.
+    public var schedule: Schedule?
     public var combination: Combination
     /// Whether a gradient that was not announced when backprop ends counts as zero, instead of being an error; as DDP's `find_unused_parameters`. Then the
     /// ranks also tell each other which parameters they used (`wasUsed`): a byte for each in one more operation a step.
     public var allowsUnused: Bool
 
     public init(
-        bucketSize: BucketSize = .fixed(4 << 20), schedule: Schedule = .allReduce, combination: Combination = .average,
+        bucketSize: BucketSize = .planned, schedule: Schedule? = nil, combination: Combination = .average,
         allowsUnused: Bool = false
     ) {
         self.bucketSize = bucketSize

@@ -89,10 +89,30 @@ extension Program {
     mutating func drawTraining(_ random: inout SeededRandom, limits: Limits) {
         let isDrawn = random.chance(perMille: 300)
         let layouts = (0..<random.within(1...6)).map { ParameterLayout(name: "p\($0)", elementCount: random.within(1...300)) }
-        let layout = GradientLayout(parameters: layouts)
-        let plan = BucketPlan(layout, bucketBytes: random.pick([1, 256, 2048]))
+        let bucketBytes = random.pick([1, 256, 2048])
         let steps = random.within(1...4)
-        if isDrawn, limits.hasTraining { training = Training(layout: layout, plan: plan, steps: steps) }
+        guard isDrawn, limits.hasTraining else { return }
+        // What was not drawn at first has draws of its own, so that a seed keeps the rest of its world.
+        var later = SeededRandom(seed: seed ^ Self.trainingDraws)
+        let layout = GradientLayout(parameters: layouts, tracksUse: later.chance(perMille: 300))
+        var plan = BucketPlan(layout, bucketBytes: bucketBytes)
+        let plans = (0..<steps).map { step in
+            if step == 0 || later.chance(perMille: 500) { plan = Self.drawPlan(layout, bucketBytes: bucketBytes, &later) }
+            return plan
+        }
+        training = Training(layout: layout, plans: plans, mutation: limits.mutation.flatMap { TrainingMutation(rawValue: $0) })
+    }
+
+    private static let trainingDraws: UInt64 = 0x7472_6169_6e73
+
+    private static func drawPlan(_ layout: GradientLayout, bucketBytes: Int, _ random: inout SeededRandom) -> BucketPlan {
+        let schedule = random.pick(GradientSettings.Schedule.allCases)
+        let urgentBelow = random.pick([0, 0, 1, 2, 100])
+        if random.chance(perMille: 300) { return BucketPlan(layout, bucketBytes: bucketBytes, schedule: schedule) }
+        let cuts = layout.sections.map { section in
+            (0..<random.below(5)).map { _ in GradientLayout.granule * random.below(1 + section.elementCount / GradientLayout.granule) }
+        }
+        return BucketPlan(layout, cuts: cuts, schedule: schedule, urgentBelow: urgentBelow)
     }
 
     /// Numbers of those in which a rank that does something else does not escape notice.

@@ -80,15 +80,16 @@ struct Program {
     /// Steps of a trainer, at the end.
     struct Training {
         var layout: GradientLayout
-        var plan: BucketPlan
-        var steps: Int
+        /// Of each step.
+        var plans: [BucketPlan]
+        var mutation: TrainingMutation?
     }
 
     var worldSize: Int { members.count }
 
     /// Messages of all ranks, about; of them a bound of the time is made.
     var messageCount: Int {
-        let trained = (training?.steps ?? 0) * (training?.layout.byteCount ?? 0)
+        let trained = (training?.plans.count ?? 0) * (training?.layout.byteCount ?? 0)
         let bytes = operations.reduce(trained) { sum, operation in
             let chunks = operation.stripe > 0 ? settings.chunkBytes / (operation.stripe * operation.type.byteCount) : 1
             return sum + max(1, chunks) * operation.count * operation.type.byteCount
@@ -115,8 +116,11 @@ extension Program: CustomStringConvertible {
                     + "\(operation.algorithm.map { ", \($0.rawValue)" } ?? "")\(operation.isExact ? "" : ", any numbers")")
         }
         if let training {
-            lines.append(
-                "\(training.steps) steps of \(training.layout.parameters.count) parameters in \(training.plan.buckets.count) buckets")
+            let plans = training.plans.map { plan in
+                let urgent = plan.buckets.count(where: \.isUrgent)
+                return "\(plan.schedule.rawValue) of \(plan.buckets.count) buckets\(urgent > 0 ? ", \(urgent) urgent" : "")"
+            }
+            lines.append("\(plans.count) steps of \(training.layout.parameters.count) parameters: \(plans.joined(separator: "; "))")
         }
         if let disagreement { lines.append("disagreement: \(disagreement)") }
         return lines.joined(separator: "\n")

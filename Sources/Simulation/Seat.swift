@@ -191,7 +191,7 @@ final class Seat {
     private func verifyFinished() throws {
         while let one = executor.takeFinished() {
             if one.number < 0 {
-                if !one.isFailed { try verifyBucket(~one.number) }
+                if !one.isFailed { try endBucket(one.number) }
                 continue
             }
             guard let planned = flying.removeValue(forKey: one.number) else {
@@ -258,37 +258,36 @@ final class Seat {
 
     // MARK: gradients
 
-    /// Announces a few gradients, and submits the buckets that are complete by that.
-    /// - Returns: whether there was any to announce.
+    /// Announces a few gradients, and submits what may start.
+    /// - Returns: whether there was anything to do.
     private func train() throws -> Bool {
         guard trainee?.isDone == false else { return false }
         if trainee?.isStepBegun == false {
             guard flying.isEmpty else { return false }
             regions[2].store(trainee?.beginStep() ?? [], at: 0)
         }
-        guard trainee?.hasUnannounced == true else { return false }
+        var isMoving = trainee?.hasUnannounced == true
         do {
-            for bucket in try trainee?.announceSome(&random) ?? [] {
-                guard let range = trainee?.range(of: bucket) else { continue }
-                let operation = Operation(
-                    .allReduce, input: Place(buffers[2], byteOffset: 4 * range.lowerBound), count: range.count, type: .float32,
-                    reduction: .average)
-                // The numbers of buckets are below those of operations.
-                try executor.submit(operation, number: ~bucket)
+            if isMoving { try trainee?.announceSome(&random) }
+            while let start = trainee?.takeStart() {
+                guard let operation = trainee?.operation(start, in: buffers[2], stripeBytes: program.settings.stripeBytes) else { continue }
+                try executor.submit(operation, number: start.number)
+                isMoving = true
             }
         } catch {
             throw Finding(kind: .wrongFailure, detail: "\(name) could not train: \(error)")
         }
-        return true
+        return isMoving
     }
 
-    private func verifyBucket(_ bucket: Int) throws {
-        guard let range = trainee?.range(of: bucket), let wanted = trainee?.averages(of: bucket) else { return }
-        guard regions[2].load(at: 4 * range.lowerBound, count: 4 * range.count) == wanted else {
-            throw Finding(kind: .wrongResult, detail: "bucket \(bucket) at \(name) in its step is wrong", trace: network.trace)
+    private func endBucket(_ number: Int) throws {
+        if let bucket = trainee?.returned(number), let range = trainee?.byteRange(of: bucket), let wanted = trainee?.result(of: bucket) {
+            guard regions[2].load(at: range.lowerBound, count: range.count) == wanted else {
+                throw Finding(kind: .wrongResult, detail: "bucket \(bucket) at \(name) in its step is wrong", trace: network.trace)
+            }
         }
         finishedCount += 1
-        trainee?.finish(bucket)
+        trainee?.end(number)
     }
 }
 

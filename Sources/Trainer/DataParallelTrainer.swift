@@ -6,6 +6,9 @@ public import Verbena
 /// same parameters, which follow from the seed, and applies the same averaged gradients, so the parameters stay equal to the
 /// last bit; `agreedParameterDigest` checks that.
 ///
+/// A step's gradients are waited for one after the other, each right before the next step's forward pass needs its parameter, which is updated then: so
+/// the first layers work while the gradients of the last are on the wire. What ends an epoch (`finishStep`) waits for all.
+///
 /// Belongs to the thread that made it. All ranks must make the same calls in the same order. An error ends the run.
 public final class DataParallelTrainer {
     public let settings: TrainingSettings
@@ -22,6 +25,9 @@ public final class DataParallelTrainer {
     private let workspace: Workspace
     private let evaluationWorkspace: Workspace
     private let exchange: GradientExchange
+    /// The step whose gradients travel; of its parameters, those before `nextUpdate` are up to date.
+    private var pending: (epoch: Int, step: Int)?
+    private var nextUpdate = 0
     private let clock = ContinuousClock()
 
     /// How many samples are evaluated at a time: large enough that sgemm is efficient.
@@ -52,15 +58,14 @@ public final class DataParallelTrainer {
         // last in forward order, so it leaves with the first bucket.
         let loss = ParameterLayout(name: "loss", elementCount: 1)
         exchange = try communicating { () throws(VerbenaError) in
-            try GradientExchange(
-                communicator, parameters: parameters + [loss], settings: GradientSettings(bucketSize: .fixed(settings.bucketBytes)))
+            try GradientExchange(communicator, parameters: parameters + [loss], settings: settings.exchange)
         }
     }
 
     /// One pass over the training data. The samples that fill no whole global batch are left out, other ones in each epoch.
     /// - Parameters:
     ///   - epoch: from 0; with the seed it fixes the order of the samples.
-    ///   - onStep: called after each step, on this thread.
+    ///   - onStep: called after each step, on this thread, when the next step's forward pass is over.
     /// - Returns: the figures of the epoch; loss and accuracy are the same on every rank.
     public func runEpoch(_ epoch: Int, onStep: (StepRecord) -> Void = { _ in }) throws(TrainingError) -> EpochReport {
         let order = sharding.order(epoch: epoch)
@@ -69,11 +74,14 @@ public final class DataParallelTrainer {
         // Of the last update of the epoch before, an evaluation that has no name, and whatever its caller did.
         exchange.nameTimeSinceLastStep("between epochs")
         let start = clock.now
-        for step in 0..<stepsPerEpoch {
+        // One turn more: a step is over when the next one has used its gradients.
+        for step in 0...stepsPerEpoch {
             let record = try communicating { () throws(VerbenaError) in
-                try runStep(step, of: epoch, sharding.samples(in: order, step: step, rank: communicator.rank))
+                guard step < stepsPerEpoch else { return try finishStep() }
+                return try runStep(step, of: epoch, sharding.samples(in: order, step: step, rank: communicator.rank))
             }
-            guard record.loss.isFinite else { throw .diverged(epoch: epoch, step: step, loss: record.loss) }
+            guard let record else { continue }
+            guard record.loss.isFinite else { throw .diverged(epoch: epoch, step: record.step, loss: record.loss) }
             lossSum += Double(record.loss)
             time.add(record.report)
             onStep(record)
@@ -85,11 +93,13 @@ public final class DataParallelTrainer {
             exposedSeconds: time.exposed.total, time: time)
     }
 
-    /// Forward, backward with the exchange behind it, and the update with the average.
-    private func runStep(_ step: Int, of epoch: Int, _ samples: ArraySlice<Int>) throws(VerbenaError) -> StepRecord {
+    /// Forward, with the update of the step before in it, and backward, with the exchange behind it.
+    /// - Returns: the record of the step before.
+    private func runStep(_ step: Int, of epoch: Int, _ samples: ArraySlice<Int>) throws(VerbenaError) -> StepRecord? {
         let lossIndex = model.parameterCount
         exchange.named("input") { workspace.load(samples, of: data.training) }
-        model.forward(workspace)
+        try model.forward(workspace) { (index) throws(VerbenaError) in try update(through: index) }
+        let record = try finishStep()
         // SAFETY: views are valid as long as the exchange, which this object holds.
         unsafe exchange.gradient(at: lossIndex)[0] = Float(model.loss(workspace))
         try exchange.gradientReady(lossIndex)
@@ -97,13 +107,32 @@ public final class DataParallelTrainer {
         try unsafe model.backward(workspace, gradients: exchange.gradient(at:)) { (index) throws(VerbenaError) in
             try exchange.gradientReady(index)
         }
-        let report = try exchange.synchronize()
-        for index in 0..<lossIndex {
-            // SAFETY: the model and the exchange are held here, and synchronize has given the views back.
-            unsafe optimizer.update(index, model.parameter(at: index), by: exchange.gradient(at: index))
+        (pending, nextUpdate) = ((epoch, step), 0)
+        return record
+    }
+
+    /// Brings the parameters up to this one up to date.
+    private func update(through last: Int) throws(VerbenaError) {
+        guard pending != nil else { return }
+        while nextUpdate <= last {
+            try exchange.wait(for: nextUpdate)
+            // SAFETY: the model and the exchange are held here, and the wait has given the view back.
+            unsafe optimizer.update(nextUpdate, model.parameter(at: nextUpdate), by: exchange.gradient(at: nextUpdate))
+            nextUpdate += 1
         }
+    }
+
+    /// Brings all parameters up to date.
+    /// - Returns: the record of the step that is over by that; nil where none was under way.
+    private func finishStep() throws(VerbenaError) -> StepRecord? {
+        guard let (epoch, step) = pending else { return nil }
+        let lossIndex = model.parameterCount
+        try update(through: lossIndex - 1)
+        try exchange.wait(for: lossIndex)
+        pending = nil
+        // SAFETY: the exchange is held here, and the wait has given the view back.
         let loss = unsafe exchange.gradient(at: lossIndex)[0]
-        return StepRecord(epoch: epoch, step: step, loss: loss, report: report)
+        return StepRecord(epoch: epoch, step: step, loss: loss, report: exchange.lastReport ?? StepReport())
     }
 
     /// The share of the held-out samples that the model puts into the right class. Each rank looks at its part of them, and
@@ -128,6 +157,9 @@ public final class DataParallelTrainer {
         return Double(total) / Double(data.heldOut.count)
     }
 
+    /// By which plan gradients travel, what the planner expects of it, and what was measured: for people to read.
+    public var explanation: String { exchange.explain().description }
+
     /// SHA-256 in hexadecimal over the bytes of all parameters in forward order. Collective: throws, with the ranks, where
     /// they are not equal everywhere.
     public func agreedParameterDigest() throws(TrainingError) -> String {
@@ -147,7 +179,7 @@ public final class DataParallelTrainer {
                 ("batch", String(settings.batchPerRank)),
                 ("learning rate", String(settings.learningRate)),
                 ("momentum", String(settings.momentum)),
-                ("bucket size", String(settings.bucketBytes)),
+                ("exchange", "\(settings.exchange)"),
                 ("seed", String(settings.seed)),
                 ("data", Fingerprint.data(data)),
             ], advised: [("kernels", BLAS.description)], across: communicator)

@@ -1,3 +1,5 @@
+public import Verbena
+
 /// What a user chooses about a training run. Equal on every rank.
 public struct TrainingSettings: Sendable {
     /// Sizes of the hidden layers, from the input on; none makes a linear classifier.
@@ -7,10 +9,8 @@ public struct TrainingSettings: Sendable {
     public var batchPerRank = 32
     public var learningRate: Float = 0.05
     public var momentum: Float = 0.9
-    /// The most bytes of gradients that travel together. Less than the exchange's own initial value: the model of the initial
-    /// settings has 0.9 MiB, which in one bucket would travel only when backprop is over. So the last layers' 0.13 MiB go while
-    /// the first layer's gradient is computed.
-    public var bucketBytes = 256 << 10
+    /// How gradients travel; changes no bit of the result.
+    public var exchange = GradientSettings()
     public var seed: UInt64 = 1
 
     public init() {}
@@ -27,7 +27,7 @@ public struct TrainingSettings: Sendable {
         try require((1...Self.maximumBatch).contains(batchPerRank), "a batch of \(batchPerRank)", "give 1 to \(Self.maximumBatch)")
         try require(learningRate.isFinite && learningRate > 0, "a learning rate of \(learningRate)", "give a number above 0")
         try require(momentum >= 0 && momentum < 1, "a momentum of \(momentum)", "give a number from 0 to below 1")
-        try require(bucketBytes >= MemoryLayout<Float>.size, "buckets of \(bucketBytes) bytes", "give at least \(MemoryLayout<Float>.size)")
+        if case .fixed(let bytes) = exchange.bucketSize { try require(bytes >= 1, "buckets of \(bytes) bytes", "give at least 1") }
     }
 
     /// Throws what `validate()` throws, and where the data does not fill one batch on every rank.

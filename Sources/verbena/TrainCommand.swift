@@ -40,8 +40,24 @@ struct TrainCommand: Program {
     @Option(parsing: .unconditional, help: "Sizes of the hidden layers, separated by commas; none for a linear classifier.")
     var hidden = LayerSizes(initial.hiddenSizes)
 
-    @Option(parsing: .unconditional, help: "The most bytes of gradients that travel together; suffixes K, M, G.")
-    var bucketBytes = ByteCount(initial.bucketBytes)
+    @Option(
+        parsing: .unconditional,
+        help: """
+            Where gradients are cut into buckets: auto by a planner, from what the first steps show; ddp by the rule of PyTorch's DDP; or every so many \
+            bytes, suffixes K, M, G. No choice changes the digest.
+            """)
+    var bucketBytes = BucketChoice(.planned)
+
+    @Option(
+        parsing: .unconditional,
+        help: """
+            How a bucket travels: allreduce in backprop; split: reduced in backprop, gathered in the next forward pass; auto: what the planner \
+            expects to be faster.
+            """)
+    var schedule = ScheduleChoice.auto
+
+    @Flag(help: "At the end tell by which plan gradients travelled, what the planner expected to be exposed, and what was.")
+    var explain = false
 
     @Option(parsing: .unconditional, help: "Of the initial parameters and the order of samples.")
     var seed = initial.seed
@@ -58,7 +74,7 @@ struct TrainCommand: Program {
         settings.batchPerRank = batch
         settings.learningRate = learningRate
         settings.momentum = momentum
-        settings.bucketBytes = bucketBytes.value
+        settings.exchange = GradientSettings(bucketSize: bucketBytes.size, schedule: schedule.schedule)
         settings.seed = seed
         return settings
     }
@@ -134,6 +150,7 @@ struct TrainCommand: Program {
         try observation.write()
         guard isLead else { return }
         try say("parameter digest: \(digest)")
+        if explain { try say(trainer.explanation) }
         let report = TrainingReport(
             ranks: communicator.worldSize, fabric: communicator.fabricName, device: communicator.deviceName, kernels: BLAS.description,
             epochs: epochReports, parameterDigest: digest)
@@ -150,6 +167,38 @@ struct TrainingReport: Codable {
     var kernels: String
     var epochs: [EpochReport]
     var parameterDigest: String
+}
+
+/// `auto`, `ddp`, or a size.
+struct BucketChoice: ExpressibleByArgument, Equatable {
+    var size: GradientSettings.BucketSize
+
+    init(_ size: GradientSettings.BucketSize) { self.size = size }
+
+    init?(argument: String) {
+        switch argument {
+        case "auto": size = .planned
+        case "ddp": size = .ddp
+        default:
+            guard let bytes = ByteCount(argument: argument) else { return nil }
+            size = .fixed(bytes.value)
+        }
+    }
+
+    var defaultValueDescription: String {
+        switch size {
+        case .planned: "auto"
+        case .ddp: "ddp"
+        case .fixed(let bytes): "\(bytes)"
+        }
+    }
+}
+
+enum ScheduleChoice: String, ExpressibleByArgument, CaseIterable {
+    case auto, allreduce, split
+
+    /// Nil: the planner's choice.
+    var schedule: GradientSettings.Schedule? { GradientSettings.Schedule(rawValue: rawValue) }
 }
 
 /// `256,128`, or `none`.

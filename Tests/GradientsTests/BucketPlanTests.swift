@@ -31,7 +31,7 @@ import Testing
     @Test(arguments: layouts, [1, 64, 1024, 4096, 20_000, 1 << 30])
     func fixedSizes(layout: GradientLayout, bucketBytes: Int) {
         for schedule in GradientSettings.Schedule.allCases {
-            let plan = BucketPlan(layout, GradientSettings(bucketSize: .fixed(bucketBytes), schedule: schedule))
+            let plan = BucketPlan(layout, bucketBytes: bucketBytes, schedule: schedule)
             Self.check(plan, layout)
             #expect(plan.schedule == schedule)
             for bucket in plan.buckets.indices {
@@ -60,7 +60,7 @@ import Testing
         let mebi = 1 << 18
         let model = [10 * mebi, 20 * mebi, 5 * mebi, mebi, 1000].map { ParameterLayout(name: "p", elementCount: $0) }
         let layout = GradientLayout(parameters: model)
-        let plan = BucketPlan(layout, GradientSettings(bucketSize: .ddp))
+        let plan = BucketPlan(ddpRuleFor: layout)
         Self.check(plan, layout)
         // The first has 1000 elements and a MiB; the second 5 and 20 MiB; the rest is left, with the end of a granule.
         #expect(plan.buckets.map { $0.parameters.first! } == [4, 3, 1])

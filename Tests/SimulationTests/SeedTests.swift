@@ -85,6 +85,13 @@ import Testing
             #expect(found != nil, "\(mutation) passes \(Self.maxSeeds) seeds")
         }
 
+        /// Of a trainer's exchange.
+        @Test(arguments: TrainingMutation.allCases) func isFound(mutation: TrainingMutation) {
+            let limits = Limits(faults: [], mutation: mutation.rawValue)
+            let found = (1...2 * Self.maxSeeds).first { Job.report(seed: $0, limits: limits).finding != nil }
+            #expect(found != nil, "\(mutation) passes \(2 * Self.maxSeeds) seeds")
+        }
+
         /// The shortest world that still fails, and its last events.
         @Test func aFailingSeedIsToldTheSameAgain() {
             let limits = Limits(mutation: Mutation.earlyRelease.rawValue)

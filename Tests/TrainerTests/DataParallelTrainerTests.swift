@@ -74,7 +74,7 @@ struct DataParallelTrainerTests {
     static let badSettings: [(String, @Sendable (inout TrainingSettings) -> Void)] = [
         ("hidden sizes", { $0.hiddenSizes = [32, 0] }), ("epochs", { $0.epochs = 0 }), ("batch", { $0.batchPerRank = 0 }),
         ("learning rate", { $0.learningRate = -1 }), ("learning rate", { $0.learningRate = .nan }), ("momentum", { $0.momentum = 1 }),
-        ("buckets", { $0.bucketBytes = 3 }), ("samples", { $0.batchPerRank = 101 }),
+        ("buckets", { $0.exchange.bucketSize = .fixed(0) }), ("samples", { $0.batchPerRank = 101 }),
     ]
 
     @Test("names the setting that is out of bounds", arguments: badSettings)

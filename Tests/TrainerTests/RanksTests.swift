@@ -1,5 +1,6 @@
 import Testing
 import Trainer
+import Verbena
 
 /// Several ranks must train as one would.
 @Suite("Training on several ranks")
@@ -44,19 +45,19 @@ struct RanksTests {
         #expect(one.losses.suffix(5).reduce(0, +) / 5 < one.losses[0] / 2)
     }
 
-    @Test("ranks agree to the last bit, on every run and with any bucket size", arguments: [2, 3])
+    @Test("ranks agree to the last bit, on every run and by any plan", arguments: [2, 3])
     func sameBits(ranks: Int) async throws {
         let first = try await Self.train(ranks: ranks)
         #expect(first.count == ranks && first.allSatisfy { $0 == first[0] })
         #expect(first[0].digest.count == 64)
         #expect(try await Self.train(ranks: ranks) == first)
 
-        // The sum of two does not depend on who adds; of three it depends on where the ring cuts the bucket.
-        guard ranks == 2 else { return }
-        for bucketBytes in [4, 4096, 1 << 20] {
-            var settings = Self.settings
-            settings.bucketBytes = bucketBytes
-            #expect(try await Self.train(ranks: ranks, settings) == first, "buckets of \(bucketBytes) bytes")
+        for size in [GradientSettings.BucketSize.fixed(4), .fixed(4096), .fixed(1 << 20), .ddp] {
+            for schedule in GradientSettings.Schedule.allCases {
+                var settings = Self.settings
+                settings.exchange = GradientSettings(bucketSize: size, schedule: schedule)
+                #expect(try await Self.train(ranks: ranks, settings) == first, "\(settings.exchange)")
+            }
         }
     }
 

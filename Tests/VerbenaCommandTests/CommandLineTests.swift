@@ -15,7 +15,8 @@ struct CommandLineTests {
         (["train", "--epochs", "0"], "epochs"), (["train", "--batch", "0"], "batch"), (["train", "--batch", "-1"], "a batch of -1"),
         (["train", "--learning-rate", "nan"], "learning rate"), (["train", "--learning-rate", "-0.1"], "learning rate of -0.1"),
         (["train", "--momentum", "1"], "momentum"), (["train", "--hidden", "256,x"], "256,x"), (["train", "--hidden", "0"], "hidden"),
-        (["train", "--hidden", "16,"], "16,"), (["train", "--bucket-bytes", "3"], "buckets"), (["train", "--bucket-bytes", "1T"], "1T"),
+        (["train", "--hidden", "16,"], "16,"), (["train", "--bucket-bytes", "0"], "buckets"), (["train", "--schedule", "x"], "allreduce"),
+        (["train", "--bucket-bytes", "1T"], "1T"),
         // What an option wants is said with it.
         (["train", "--epochs", "x"], "'--epochs <epochs>': Passes over"), (["simulate", "check"], "as FROM..TO or one number;"),
         (["train", "--fabric", "shm", "--devices-per-rank", "2"], "take --fabric verbs"),
@@ -73,11 +74,14 @@ struct CommandLineTests {
     func options() throws {
         let arguments = [
             "train", "--epochs", "3", "--batch", "7", "--learning-rate", "0.25", "--momentum", "0.5", "--hidden", "20,10", "--bucket-bytes",
-            "64K", "--seed", "9",
+            "64K", "--schedule", "split", "--seed", "9",
         ]
         let settings = try #require(try parse(VerbenaCommand.self, arguments) as? TrainCommand).settings
         #expect(settings.epochs == 3 && settings.batchPerRank == 7 && settings.learningRate == 0.25 && settings.momentum == 0.5)
-        #expect(settings.hiddenSizes == [20, 10] && settings.bucketBytes == 65536 && settings.seed == 9)
+        #expect(settings.hiddenSizes == [20, 10] && settings.seed == 9)
+        #expect(settings.exchange.bucketSize == .fixed(65536) && settings.exchange.schedule == .split)
+        let ddp = try #require(try parse(VerbenaCommand.self, ["train", "--bucket-bytes", "ddp", "--schedule", "auto"]) as? TrainCommand)
+        #expect(ddp.settings.exchange.bucketSize == .ddp && ddp.settings.exchange.schedule == nil)
     }
 
     @Test("without options the settings are the trainer's own")
@@ -86,7 +90,7 @@ struct CommandLineTests {
         let initial = TrainingSettings()
         #expect(settings.epochs == initial.epochs && settings.batchPerRank == initial.batchPerRank && settings.seed == initial.seed)
         #expect(settings.learningRate == initial.learningRate && settings.momentum == initial.momentum)
-        #expect(settings.hiddenSizes == initial.hiddenSizes && settings.bucketBytes == initial.bucketBytes)
+        #expect(settings.hiddenSizes == initial.hiddenSizes && settings.exchange == initial.exchange)
     }
 
     /// deepspeed and older torch launchers put it first.

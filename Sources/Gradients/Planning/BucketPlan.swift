@@ -60,13 +60,6 @@ public struct BucketPlan: Sendable, Equatable {
 // MARK: rules
 
 extension BucketPlan {
-    public init(_ layout: GradientLayout, _ settings: GradientSettings) {
-        switch settings.bucketSize {
-        case .fixed(let bytes): self.init(layout, bucketBytes: bytes, schedule: settings.schedule)
-        case .ddp: self.init(ddpRuleFor: layout, schedule: settings.schedule)
-        }
-    }
-
     /// Buckets of one size: a cut every so many bytes, wherever that is.
     /// - Parameter bucketBytes: rounded down to whole granules, but for the first.
     public init(_ layout: GradientLayout, bucketBytes: Int, schedule: GradientSettings.Schedule = .allReduce) {

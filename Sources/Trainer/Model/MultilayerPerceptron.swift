@@ -39,13 +39,19 @@ public final class MultilayerPerceptron {
     }
 
     /// Computes the logits of the samples that `workspace` was loaded with.
-    public func forward(_ workspace: Workspace) {
+    /// - Parameter prepare: called with each parameter's index, in their order, before the first layer that uses it: so a trainer may update parameters
+    ///   as late as that. What it throws ends the pass.
+    public func forward<Failure: Error>(_ workspace: Workspace, prepare: (Int) throws(Failure) -> Void) throws(Failure) {
         for (level, layer) in layers.enumerated() {
+            for parameter in 2 * level...2 * level + 1 { try prepare(parameter) }
             let output = workspace.activation(level + 1)
             layer.forward(workspace.activation(level), into: output)
             if level + 1 < layers.count { ReLU.forward(output) }
         }
     }
+
+    /// The same with the parameters as they are.
+    public func forward(_ workspace: Workspace) { forward(workspace) { _ in } }
 
     /// The mean loss over the batch, after `forward`; leaves its gradient with respect to the logits for `backward`.
     public func loss(_ workspace: Workspace) -> Double {

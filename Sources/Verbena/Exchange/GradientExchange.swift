@@ -19,8 +19,6 @@ public final class GradientExchange: Sendable {
     let layout: GradientLayout
     let traffic: GradientTraffic
     private let memory: RawBuffer
-    /// Behind the gradients: an fp64 for what ranks tell each other of a step.
-    private let desk: RawBuffer
 
     /// Lays out the gradients and registers their memory. Collective: ranks whose layouts or settings differ are told where, before any data moves.
     /// - Parameter parameters: of the model, in forward order.
@@ -47,9 +45,9 @@ public final class GradientExchange: Sendable {
             )
         }
         let deskOffset = (layout.byteCount + GradientLayout.alignment - 1) / GradientLayout.alignment * GradientLayout.alignment
-        memory = try communicator.allocate(.uint8, count: deskOffset + GradientLayout.alignment)
-        desk = memory[deskOffset...].viewed(as: .float64)
-        traffic = try GradientTraffic(communicator, memory, layout, BucketPlan(layout, settings), settings)
+        let deskBytes = 8 * ArrivalProfile.agreeableCount(parameters: layout.parameters.count)
+        memory = try communicator.allocate(.uint8, count: deskOffset + deskBytes)
+        traffic = try GradientTraffic(communicator, memory, desk: memory[deskOffset...].viewed(as: .float64), layout, settings)
     }
 
     // MARK: memory
@@ -113,7 +111,7 @@ public final class GradientExchange: Sendable {
     /// - Throws: where a weight is negative or not finite, or all are 0; and inside a step.
     public func setWeight(_ weight: Double) throws(VerbenaError) {
         guard weight.isFinite, weight >= 0 else { throw VerbenaError(.configuration, "a weight of \(weight); give 0 or more") }
-        try traffic.setWeight(weight, desk)
+        try traffic.setWeight(weight)
     }
 
     // MARK: waiting
@@ -148,6 +146,9 @@ public final class GradientExchange: Sendable {
         }
         return norm
     }
+
+    /// By which plan gradients travel now, what it should cost, and what it does. This rank's own affair.
+    public func explain() -> GradientExplanation { traffic.state.withLock { GradientExplanation($0.plan, layout, $0.planning) } }
 
     /// Of the last step that is over.
     public var lastReport: StepReport? { traffic.state.withLock { $0.lastReport } }

@@ -40,16 +40,19 @@ extension GradientTraffic {
     }
 
     private func endBackward(_ state: inout State) {
+        let now = platform_now()
         if let index = layout.useIndex {
             _ = try? state.readiness.announce(index)
-            state.announcedAt[index] = platform_now()
+            state.announcedAt[index] = now
         }
+        state.planning.endBackward(at: now)
         state.isBackwardOver = true
     }
 
     private func announce(_ index: Int, isUsed: Bool, _ state: inout State) throws(GradientError) {
         guard try state.readiness.announce(index) else { return }
         state.announcedAt[index] = platform_now()
+        if state.readiness.announcedCount == 1 { state.planning.beginBackward(at: state.announcedAt[index]) }
         // What passes without synchronisation have left there counts, too.
         let isUsed = isUsed || state.hasHeld[index]
         // SAFETY: the range is inside the memory, which this object holds; the gradient was announced just now and travels after this.
@@ -79,12 +82,12 @@ extension GradientTraffic {
     func endHold() { state.withLock { $0.isHeld = false } }
 
     /// See `GradientExchange.setWeight`.
-    func setWeight(_ weight: Double, _ desk: RawBuffer) throws(VerbenaError) {
+    func setWeight(_ weight: Double) throws(VerbenaError) {
         try state.withLock { (state) throws(VerbenaError) in try state.checkBetweenSteps("setWeight") }
         // SAFETY: the desk is of fp64, in memory that this object holds; nothing travels between steps.
         unsafe desk.bytes.storeBytes(of: weight, as: Double.self)
         let from = platform_now()
-        try communicator.run(.allReduce, desk, nil, 1, .sum, nil)
+        try communicator.run(.allReduce, desk[..<1], nil, 1, .sum, nil)
         let sum = unsafe desk.bytes.load(as: Double.self)
         guard sum > 0, sum.isFinite else {
             throw VerbenaError(.configuration, "the weights of all ranks sum to \(sum); give one of them more than 0")

@@ -12,6 +12,7 @@ extension GradientTraffic {
             try wrapping { () throws(GradientError) in
                 try check(index)
                 guard state.readiness.announcedCount > 0 else { return [] }
+                if state.isBackwardOver { state.planning.need(index, at: platform_now()) }
                 let buckets = state.plan.bucketsOfParameter[index]
                 guard buckets.allSatisfy({ state.readiness.hasStarted($0) }) else {
                     throw .notUnderWay(
@@ -34,6 +35,10 @@ extension GradientTraffic {
     @discardableResult
     func synchronize() throws(VerbenaError) -> StepReport {
         try endBackward()
+        state.withLock { state in
+            let now = platform_now()
+            for index in layout.parameters.indices { state.planning.need(index, at: now) }
+        }
         return try endStep()
     }
 
@@ -42,15 +47,19 @@ extension GradientTraffic {
     private func endStep() throws(VerbenaError) -> StepReport {
         for bucket in state.withLock({ $0.passages.indices }) { try awaitReturn(of: bucket) }
         try awaitPeerTimes()
-        return state.withLock { state in
+        let (report, isToPlan) = state.withLock { state in
             state.peerTimes.hear(&state.ledger)
-            let report = state.ledger.endStep(at: platform_now())
+            let now = platform_now()
+            let report = state.ledger.endStep(at: now)
             state.readiness.endStep()
+            let isToPlan = state.planning.endStep(announcedAt: state.announcedAt, report: report, at: now)
             state.reduction = reduction
             state.beginStep(layout)
             state.lastReport = report
-            return report
+            return (report, isToPlan)
         }
+        if isToPlan { try replan() }
+        return report
     }
 
     /// Starts what may start. Where there is no room, waits for the oldest bucket.
@@ -124,7 +133,10 @@ extension GradientTraffic {
         let to = platform_now()
         let runDelay = isWaiting ? communicator.engine.runDelayNanoseconds - delay : 0
         state.withLock { state in
-            if isWaiting { state.ledger.wait(for: state.passages[awaited.bucket].entry, from: from, to: to, runDelay: runDelay) }
+            if isWaiting {
+                state.ledger.wait(for: state.passages[awaited.bucket].entry, from: from, to: to, runDelay: runDelay)
+                if state.isBackwardOver { state.planning.recordWait(to - from) }
+            }
             state.passages[awaited.bucket].waiters -= 1
             if state.passages[awaited.bucket].waiters == 0 { settle(awaited.bucket, awaited.number, &state) }
         }

@@ -13,7 +13,8 @@ internal import Synchronization
 /// Apart from `GradientExchange`, because the engine keeps this object until it has called its watchers, and may be the last to do so: here nothing
 /// waits at the end.
 ///
-/// Files: this one holds the state and submits, `+Waiting` waits, `+Announcing` takes what the trainer says.
+/// Files: this one holds the state and submits, `+Waiting` waits, `+Announcing` takes what the trainer says, `+Planning` looks at the
+/// plan.
 final class GradientTraffic: Sendable {
     /// Operations under way at once, at most; the next waits for the oldest.
     static let maxBucketsInFlight = 256
@@ -68,10 +69,14 @@ final class GradientTraffic: Sendable {
         /// By parameter: when its gradient was announced in this step.
         var announcedAt: [UInt64]
         var lastReport: StepReport?
+        var planning: Planning
 
-        init(_ layout: GradientLayout, _ plan: BucketPlan, _ reduction: ReductionOperation, _ peerTimes: PeerTimes) {
+        init(
+            _ layout: GradientLayout, _ plan: BucketPlan, _ reduction: ReductionOperation, _ peerTimes: PeerTimes, _ planning: Planning
+        ) {
             self.plan = plan
             self.peerTimes = peerTimes
+            self.planning = planning
             self.reduction = reduction
             readiness = Readiness(layout, plan: plan)
             ledger = StepLedger(start: platform_now())
@@ -96,21 +101,28 @@ final class GradientTraffic: Sendable {
     let layout: GradientLayout
     let communicator: Communicator
     let memory: RawBuffer
+    /// In the same memory, behind the gradients: fp64 for what ranks tell each other between two steps.
+    let desk: RawBuffer
     /// Of gradients, in steps without weights.
     let reduction: ReductionOperation
     let allowsUnused: Bool
+    private let stripeBytes: Int
     let state: Mutex<State>
 
     /// Collective.
     init(
-        _ communicator: Communicator, _ memory: RawBuffer, _ layout: GradientLayout, _ plan: BucketPlan, _ settings: GradientSettings
+        _ communicator: Communicator, _ memory: RawBuffer, desk: RawBuffer, _ layout: GradientLayout, _ settings: GradientSettings
     ) throws(VerbenaError) {
         self.communicator = communicator
         self.memory = memory
+        self.desk = desk
         self.layout = layout
         reduction = settings.combination == .sum ? .sum : .average
         allowsUnused = settings.allowsUnused
-        state = Mutex(State(layout, plan, reduction, try PeerTimes(communicator)))
+        stripeBytes = communicator.engine.settings.stripeBytes
+        let planner = Planner(layout, LinkCosts(communicator.engine.settings), schedule: settings.schedule)
+        let planning = Planning(planner, mayChange: settings.bucketSize == .planned)
+        state = Mutex(State(layout, planner.firstPlan(settings.bucketSize), reduction, try PeerTimes(communicator), planning))
     }
 
     // MARK: submitting, under the lock
@@ -138,8 +150,8 @@ final class GradientTraffic: Sendable {
 
     private func submit(_ bucket: Int, _ stage: Stage, _ state: inout State) throws(VerbenaError) -> Bool {
         guard state.underWay.count < Self.maxBucketsInFlight else { return false }
-        let operation = try operation(
-            of: state.plan.buckets[bucket], stage, isSplit: state.plan.schedule == .split, state.reduction)
+        let collective: Collective = stage == .reducing ? .reduceStripes : state.plan.schedule == .split ? .gatherStripes : .allReduce
+        let operation = try operation(of: state.plan.buckets[bucket], collective, state.reduction)
         guard let number = try communicator.engine.submitWhereRoom(operation) else { return false }
         state.passages[bucket].stage = stage
         state.passages[bucket].number = number
@@ -150,18 +162,18 @@ final class GradientTraffic: Sendable {
         return true
     }
 
-    private func operation(
-        of bucket: BucketPlan.Bucket, _ stage: Stage, isSplit: Bool, _ reduction: ReductionOperation
-    ) throws(VerbenaError) -> Operation {
+    /// Every operation is striped: so no plan changes a bit of the result.
+    private func operation(of bucket: BucketPlan.Bucket, _ collective: Collective, _ reduction: ReductionOperation) throws(VerbenaError)
+        -> Operation
+    {
         let type = layout.sections[bucket.section].type
-        // Until there are stripes: what is reduced already is the same on all ranks, and stays.
-        let isReduced = stage == .returning && isSplit
         return Operation(
-            .allReduce,
+            collective,
             input: Place(
                 try communicator.attachment(of: memory, for: .allReduce).buffer,
                 byteOffset: layout.byteRange(bucket.elements, ofSection: bucket.section).lowerBound),
-            count: bucket.elements.count, type: type, reduction: type.isInteger || isReduced ? .maximum : reduction)
+            count: bucket.elements.count, type: type, reduction: type.isInteger ? .maximum : reduction,
+            stream: bucket.isUrgent ? .urgent : .bulk, stripe: stripeBytes / type.byteCount)
     }
 
     private func report(of bucket: Int, _ stage: Stage, _ state: State) -> BucketReport {

@@ -1,0 +1,115 @@
+internal import CPlatform
+internal import Engine
+internal import Gradients
+
+// The planner's part in the exchange: what it is told of a step, and when it is asked.
+extension GradientTraffic {
+    /// What is known of arrivals, and what was made of it.
+    struct Planning {
+        let planner: Planner
+        /// Whether the plan may change; else it is only predicted.
+        let mayChange: Bool
+        /// Steps before the planner is first asked; then it is asked after twice as many each time, at most `longestInterval` later.
+        static let firstCheck = 10
+        static let longestInterval = 1_000
+        /// Steps before a check that it is made of.
+        static let window = 8
+
+        private(set) var step = 0
+        private(set) var nextCheck = Planning.firstCheck
+        /// Of the last steps; of the newest the forward pass may not be over.
+        private var profiles: [ArrivalProfile] = []
+        private var isNewestOpen = false
+        /// Of the step under way.
+        private var backwardBegan: UInt64 = 0
+        private var backwardEnded: UInt64 = 0
+        private var waitedNanoseconds: UInt64 = 0
+        private var neededSeconds: [Double]
+        /// What all ranks have agreed on last, and what the present plan should do by it.
+        private(set) var agreed: ArrivalProfile?
+        private(set) var prediction: StepPrediction?
+        /// Of the steps since the plan was last looked at.
+        private(set) var measured = StepTotals()
+
+        init(_ planner: Planner, mayChange: Bool) {
+            self.planner = planner
+            self.mayChange = mayChange
+            neededSeconds = Array(repeating: .infinity, count: planner.layout.parameters.count)
+        }
+
+        private var isRecording: Bool { step + Self.window >= nextCheck }
+
+        mutating func beginBackward(at now: UInt64) {
+            backwardBegan = now
+            guard isNewestOpen else { return }
+            isNewestOpen = false
+            profiles[profiles.count - 1].forwardSeconds = Double(now - backwardEnded - min(waitedNanoseconds, now - backwardEnded)) / 1e9
+        }
+
+        mutating func endBackward(at now: UInt64) { (backwardEnded, waitedNanoseconds) = (now, 0) }
+
+        mutating func need(_ parameter: Int, at now: UInt64) {
+            guard isRecording, neededSeconds[parameter] == .infinity else { return }
+            neededSeconds[parameter] = Double(now - backwardEnded - min(waitedNanoseconds, now - backwardEnded)) / 1e9
+        }
+
+        mutating func recordWait(_ nanoseconds: UInt64) { waitedNanoseconds += nanoseconds }
+
+        /// - Parameter announcedAt: by parameter.
+        /// - Returns: whether the planner is to be asked.
+        mutating func endStep(announcedAt: [UInt64], report: StepReport, at now: UInt64) -> Bool {
+            measured.add(report)
+            if isRecording {
+                for parameter in neededSeconds.indices { need(parameter, at: now) }
+                if profiles.count == Self.window { profiles.removeFirst() }
+                profiles.append(
+                    ArrivalProfile(
+                        ready: announcedAt.map { Double($0 - min($0, backwardBegan)) / 1e9 }, needed: neededSeconds,
+                        backwardSeconds: Double(backwardEnded - backwardBegan) / 1e9, forwardSeconds: 0,
+                        secondsPerByte: measuredSecondsPerByte(report.buckets, latencySeconds: planner.costs.whole.latencySeconds)))
+                isNewestOpen = true
+                for parameter in neededSeconds.indices { neededSeconds[parameter] = .infinity }
+            }
+            step += 1
+            guard step == nextCheck else { return false }
+            nextCheck += min(step, Self.longestInterval)
+            return true
+        }
+
+        /// Of this rank. The newest step is not over.
+        var profile: ArrivalProfile? { ArrivalProfile.median(of: Array(profiles.dropLast(isNewestOpen ? 1 : 0))) }
+
+        mutating func adopt(_ profile: ArrivalProfile, _ plan: BucketPlan) {
+            agreed = profile
+            prediction = plan.predict(planner.layout, profile, planner.costs.measured(secondsPerByte: profile.secondsPerByte))
+            measured = StepTotals()
+        }
+    }
+
+    /// Has all ranks agree on the profile, and changes the plan where that is worth it. Collective; between two steps, after the same one on every rank.
+    func replan() throws(VerbenaError) {
+        let count = ArrivalProfile.agreeableCount(parameters: layout.parameters.count)
+        let own = state.withLock { $0.planning.profile?.agreeable } ?? Array(repeating: 0, count: count)
+        // SAFETY: the desk has room for as many fp64 (`GradientExchange.init`), in memory that this object holds; nothing travels between steps.
+        let values = unsafe UnsafeMutableBufferPointer(start: desk.bytes.baseAddress?.assumingMemoryBound(to: Double.self), count: count)
+        _ = unsafe values.update(fromContentsOf: own)
+        try communicator.run(.allReduce, desk[..<count], nil, count, .maximum, nil)
+        let profile = unsafe ArrivalProfile(agreed: Array(values))
+        let (planning, plan) = state.withLock { ($0.planning, $0.plan) }
+        let change = planning.mayChange ? planning.planner.change(from: plan, for: profile) : nil
+        state.withLock { state in
+            if let change { state.adopt(change, layout) }
+            state.planning.adopt(profile, state.plan)
+        }
+    }
+}
+
+extension GradientTraffic.State {
+    /// Between two steps.
+    fileprivate mutating func adopt(_ plan: BucketPlan, _ layout: GradientLayout) {
+        self.plan = plan
+        readiness = Readiness(layout, plan: plan)
+        passages = Array(repeating: GradientTraffic.Passage(), count: plan.buckets.count)
+        beginStep(layout)
+    }
+}
