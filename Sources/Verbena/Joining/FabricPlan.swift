@@ -170,5 +170,5 @@ struct FabricPlan {
         }
     }
 
-    var waits: WaitPolicy { WaitPolicy(isCrowded: isCrowded, usesDevice: kind != .sharedMemory || link != nil) }
+    var waits: WaitPolicy { WaitPolicy(isCrowded: isCrowded, usesDevice: kind != .sharedMemory) }
 }
