@@ -27,8 +27,8 @@ package protocol EngineControl: AnyObject, Sendable {
     /// - Parameter deadline: in nanoseconds of the monotonic clock.
     /// - Returns: when it came to its stages, by the same clock; nil where it has not ended by the deadline.
     func wait(_ number: Int, until deadline: UInt64) throws(VerbenaError) -> OperationRecord?
-    /// How long the progress thread was ready to run and had no core, so far; 0 where nothing says it. A system call.
-    var runDelayNanoseconds: UInt64 { get }
+    /// Of the progress thread; nil where nothing counts it.
+    var runDelayMeter: RunDelayMeter? { get }
     /// Has `watcher` called when the operation has ended; false where it has already.
     func watch(_ number: Int, _ watcher: OperationWatcher) -> Bool
     func stopWatching(_ number: Int, _ watcher: OperationWatcher)

@@ -75,7 +75,7 @@ extension ProgressEngine where F: ~Copyable {
 
     func progressThread() {
         let meter = host.runDelayMeter()
-        runDelayMeter.withLock { $0 = meter }
+        progressMeter.withLock { $0 = meter }
         // Last, when the fabric is gone: whoever waits for the stop finds it so.
         defer {
             if !isMutated(.undrainedEnd) { drained.signal() }

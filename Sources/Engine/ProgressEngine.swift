@@ -42,7 +42,7 @@ package final class ProgressEngine<F: Fabric & ~Copyable, Host: EngineHost>: Eng
     let drained: Semaphore
     let bell: ProgressBell
     /// Of the progress thread, from its beginning on.
-    let runDelayMeter = Mutex<RunDelayMeter?>(nil)
+    let progressMeter = Mutex<RunDelayMeter?>(nil)
     /// See `WaitPolicy.callerLooks`.
     let callerLooks: Int
 
@@ -90,7 +90,7 @@ package final class ProgressEngine<F: Fabric & ~Copyable, Host: EngineHost>: Eng
         host.startThread(named: group.name.isEmpty ? "verbena" : "verbena \(group.name)") { [self] in progressThread() }
     }
 
-    package var runDelayNanoseconds: UInt64 { runDelayMeter.withLock { $0 }?.nanoseconds ?? 0 }
+    package var runDelayMeter: RunDelayMeter? { progressMeter.withLock { $0 } }
     package var settings: ExecutorSettings { published.withLock { $0 } }
     package var collectivesBegun: [UInt64] { [begun.load(ordering: .relaxed), begunUrgent.load(ordering: .relaxed)] }
 }

@@ -25,7 +25,13 @@ enum TrainingText {
             + String(format: "  loss %.4f  accuracy %5.2f %%  ", report.loss, report.accuracy * 100)
             + "\(grouped(Int(report.samplesPerSecond.rounded()))) samples/s"
             + String(format: "  exposed %.3f s (%.1f %%", report.exposedSeconds, exposedShare * 100)
-            + reason(report) + ")"
+            + reason(report) + ")" + lack(report)
+    }
+
+    /// The time that the trainer could not compute because others had the core, where it is a twentieth of the epoch.
+    private static func lack(_ report: EpochReport) -> String {
+        let seconds = report.time.withoutCoreSeconds
+        return seconds > 0 && seconds >= report.seconds / 20 ? String(format: "  without a core %.3f s", seconds) : ""
     }
 
     /// What most of the exposed time was waited for, and the rank that was late for a hundredth of the epoch, if one was.

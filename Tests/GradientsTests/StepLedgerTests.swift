@@ -66,6 +66,16 @@ private func microseconds(_ seconds: Double) -> Int { Int((seconds * 1e6).rounde
         #expect(parts(book.end(3000).exposed) == [.latePeer: 700, .core: 300], "never more than the engine had to do")
     }
 
+    /// What the trainer's thread lacked while it computed; what it lacked while it waited is known otherwise.
+    @Test func computingWithoutACoreIsTold() {
+        var book = Book()
+        let number = book.bucket(submitted: 0, started: 0, first: 100, last: 600, ended: 700)
+        book.wait(number, 300, 750, runDelay: 100)
+        let report = book.ledger.endStep(at: 1_000_000, runDelay: 350_000)
+        #expect(parts(report.exposed) == [.core: 100, .wire: 300, .release: 50] && microseconds(report.withoutCoreSeconds) == 200)
+        #expect(microseconds(book.ledger.endStep(at: 2_000_000, runDelay: 9_000_000).withoutCoreSeconds) == 1000)
+    }
+
     /// What had to stand behind an earlier bucket waited for the wire, and not for a core.
     @Test func standingBehindAnEarlierBucketIsNoLackOfACore() {
         var book = Book()

@@ -25,6 +25,8 @@ struct OutputTests {
         #expect(ending() == "0.300 s (3.0 %, most for the wire)")
         time.add(StepReport(exposed: ExposedTime(latePeer: 1), late: LateRank(rank: 3, seconds: 1)))
         #expect(ending() == "0.300 s (3.0 %, most for late ranks; 1.020 s for rank 3)")
+        time.add(StepReport(withoutCoreSeconds: 0.5))
+        #expect(ending().hasSuffix("rank 3)  without a core 0.500 s"))
         #expect(TrainingText.title(epoch: 9, of: 10) == "epoch 10/10")
         #expect(TrainingText.title(epoch: 0, of: 1) == "epoch 1/1")
     }

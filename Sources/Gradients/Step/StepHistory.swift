@@ -29,6 +29,7 @@ public struct StepTotals: Sendable, Equatable, Codable {
     public var steps = 0
     public var stepSeconds = 0.0
     public var computeSeconds = 0.0
+    public var withoutCoreSeconds = 0.0
     public var exposed = ExposedTime()
     public var communicationSeconds = 0.0
     public var hiddenSeconds = 0.0
@@ -42,6 +43,7 @@ public struct StepTotals: Sendable, Equatable, Codable {
         steps += 1
         stepSeconds += report.stepSeconds
         computeSeconds += report.computeSeconds
+        withoutCoreSeconds += report.withoutCoreSeconds
         exposed += report.exposed
         communicationSeconds += report.communicationSeconds
         hiddenSeconds += report.hiddenSeconds

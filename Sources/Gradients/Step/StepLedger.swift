@@ -62,6 +62,7 @@ public struct StepLedger: Sendable {
 
     /// The operation has ended.
     public mutating func end(_ number: Int, _ record: OperationRecord) {
+        guard number >= firstNumber else { return }
         let index = number - firstNumber
         entries[index].hasEnded = true
         entries[index].work = record.workNanoseconds
@@ -75,6 +76,7 @@ public struct StepLedger: Sendable {
     /// The trainer waited for an operation. Of waits that overlap, as of several threads, the time counts once, for the one that began first.
     /// - Parameter runDelay: how long in this time the thread that drives the engine was ready to run and had no core; 0 where that is not known.
     public mutating func wait(for number: Int, from: UInt64, to: UInt64, runDelay: UInt64 = 0) {
+        guard number >= firstNumber else { return }
         waits.append(Wait(number: number, from: from, to: to, runDelay: runDelay))
     }
 
@@ -123,7 +125,8 @@ public struct StepLedger: Sendable {
     // MARK: the end of a step
 
     /// Closes the step, and begins the next one. Operations that are still under way belong to the step in which they end.
-    public mutating func endStep(at end: UInt64) -> StepReport {
+    /// - Parameter runDelay: how long in the step the trainer's thread was ready to run and had no core; 0 where that is not known.
+    public mutating func endStep(at end: UInt64, runDelay: UInt64 = 0) -> StepReport {
         var report = StepReport(step: step, startNanoseconds: stepStart, endNanoseconds: end, stepSeconds: seconds(end - stepStart))
         (report.exposed, report.late) = divideWaits(until: end)
         report.communicationSeconds = seconds(communication(until: end))
@@ -131,6 +134,9 @@ public struct StepLedger: Sendable {
         report.named = named
         // Not below zero by a rounding.
         report.computeSeconds = max(0, report.stepSeconds - report.exposed.total - report.namedSeconds)
+        // Where the trainer's thread drives the engine, its run delay was `core` while it waited; where it does not, too much is taken off.
+        report.withoutCoreSeconds = min(
+            report.computeSeconds, max(0, seconds(runDelay) - report.exposed.release - report.exposed.core - report.namedSeconds))
         report.buckets.reserveCapacity(entries.count)
         for index in entries.indices where entries[index].hasEnded && !entries[index].isReported {
             report.buckets.append(entries[index].report)

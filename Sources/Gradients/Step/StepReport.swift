@@ -11,6 +11,8 @@ public struct StepReport: Sendable, Equatable, Codable {
     public var stepSeconds: Double
     /// The trainer's own time, which communication ran beside.
     public var computeSeconds: Double
+    /// Of that, at least so long the trainer's thread was ready to run and had no core.
+    public var withoutCoreSeconds: Double
     /// How long the trainer waited for gradients, by cause: what communication really cost.
     public var exposed: ExposedTime
     /// How long at least one bucket was under way.
@@ -27,13 +29,14 @@ public struct StepReport: Sendable, Equatable, Codable {
     public init(
         step: Int = 0, startNanoseconds: UInt64 = 0, endNanoseconds: UInt64 = 0, stepSeconds: Double = 0, computeSeconds: Double = 0,
         exposed: ExposedTime = ExposedTime(), communicationSeconds: Double = 0, hiddenSeconds: Double = 0, named: [NamedTime] = [],
-        late: LateRank? = nil, buckets: [BucketReport] = []
+        late: LateRank? = nil, buckets: [BucketReport] = [], withoutCoreSeconds: Double = 0
     ) {
         self.step = step
         self.startNanoseconds = startNanoseconds
         self.endNanoseconds = endNanoseconds
         self.stepSeconds = stepSeconds
         self.computeSeconds = computeSeconds
+        self.withoutCoreSeconds = withoutCoreSeconds
         self.exposed = exposed
         self.communicationSeconds = communicationSeconds
         self.hiddenSeconds = hiddenSeconds

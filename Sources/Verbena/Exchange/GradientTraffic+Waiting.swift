@@ -50,7 +50,7 @@ extension GradientTraffic {
         let (report, isToPlan) = state.withLock { state in
             state.peerTimes.hear(&state.ledger)
             let now = platform_now()
-            let report = state.ledger.endStep(at: now)
+            let report = state.ledger.endStep(at: now, runDelay: state.takeRunDelay())
             state.readiness.endStep()
             let isToPlan = state.planning.endStep(announcedAt: state.announcedAt, report: report, at: now)
             state.reduction = reduction
@@ -127,11 +127,12 @@ extension GradientTraffic {
     /// Waits for the operation of a bucket; the last that waits for it takes its end. A failure is found in the state.
     private func wait(for awaited: (bucket: Int, number: Int)) {
         let isWaiting = !communicator.engine.hasEnded(awaited.number)
-        let delay = isWaiting ? communicator.engine.runDelayNanoseconds : 0
+        let meter = isWaiting ? communicator.engine.runDelayMeter : nil
+        let delay = meter?.nanoseconds ?? 0
         let from = platform_now()
         _ = try? communicator.engine.wait(awaited.number)
         let to = platform_now()
-        let runDelay = isWaiting ? communicator.engine.runDelayNanoseconds - delay : 0
+        let runDelay = meter?.nanoseconds(since: delay) ?? 0
         state.withLock { state in
             if isWaiting {
                 state.ledger.wait(for: state.passages[awaited.bucket].entry, from: from, to: to, runDelay: runDelay)

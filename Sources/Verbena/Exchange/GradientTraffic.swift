@@ -70,6 +70,9 @@ final class GradientTraffic: Sendable {
         var announcedAt: [UInt64]
         var lastReport: StepReport?
         var planning: Planning
+        /// Of the thread that ended the last step, and what it said then.
+        private var trainerMeter: RunDelayMeter?
+        private var trainerDelay: UInt64 = 0
 
         init(
             _ layout: GradientLayout, _ plan: BucketPlan, _ reduction: ReductionOperation, _ peerTimes: PeerTimes, _ planning: Planning
@@ -85,6 +88,18 @@ final class GradientTraffic: Sendable {
             hasHeld = Array(repeating: false, count: layout.parameters.count)
             (isWaitedFor, unwaitedCount) = ([], 0)
             beginStep(layout)
+        }
+
+        /// How long the calling thread had no core since the last step; 0 where another thread ended that.
+        mutating func takeRunDelay() -> UInt64 {
+            guard let meter = trainerMeter, meter.isOwn else {
+                trainerMeter = RunDelayMeter()
+                trainerDelay = trainerMeter?.nanoseconds ?? 0
+                return 0
+            }
+            let delay = meter.nanoseconds(since: trainerDelay)
+            trainerDelay += delay
+            return delay
         }
 
         /// Whatever was of the last step is over.
