@@ -27,7 +27,7 @@ package protocol EngineControl: AnyObject, Sendable {
     /// - Parameter deadline: in nanoseconds of the monotonic clock.
     /// - Returns: when it came to its stages, by the same clock; nil where it has not ended by the deadline.
     func wait(_ number: Int, until deadline: UInt64) throws(VerbenaError) -> OperationRecord?
-    /// Of the progress thread; nil where nothing counts it.
+    /// Of the progress thread; nil where nothing counts it, or where that does not drive.
     var runDelayMeter: RunDelayMeter? { get }
     /// Has `watcher` called when the operation has ended; false where it has already.
     func watch(_ number: Int, _ watcher: OperationWatcher) -> Bool

@@ -127,7 +127,8 @@ extension GradientTraffic {
     /// Waits for the operation of a bucket; the last that waits for it takes its end. A failure is found in the state.
     private func wait(for awaited: (bucket: Int, number: Int)) {
         let isWaiting = !communicator.engine.hasEnded(awaited.number)
-        let meter = isWaiting ? communicator.engine.runDelayMeter : nil
+        // Of the thread that drives the engine: where the engine has none for that, the one that waits.
+        let meter = isWaiting ? communicator.engine.runDelayMeter ?? state.withLock { $0.ownMeter } : nil
         let delay = meter?.nanoseconds ?? 0
         let from = platform_now()
         _ = try? communicator.engine.wait(awaited.number)

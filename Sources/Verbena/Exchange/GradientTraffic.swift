@@ -90,6 +90,9 @@ final class GradientTraffic: Sendable {
             beginStep(layout)
         }
 
+        /// Of the calling thread, if it ended the last step.
+        var ownMeter: RunDelayMeter? { trainerMeter?.isOwn == true ? trainerMeter : nil }
+
         /// How long the calling thread had no core since the last step; 0 where another thread ended that.
         mutating func takeRunDelay() -> UInt64 {
             guard let meter = trainerMeter, meter.isOwn else {
