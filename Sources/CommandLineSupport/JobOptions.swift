@@ -4,6 +4,7 @@ internal import Launch
 public import Verbena
 
 extension FabricChoice: ExpressibleByArgument {}
+extension ProgressChoice: ExpressibleByArgument {}
 
 extension EmulatedLink: ExpressibleByArgument {
     public init?(argument: String) { self.init(argument) }
@@ -37,6 +38,12 @@ public struct JobOptions: ParsableArguments {
         parsing: .unconditional,
         help: "How many RDMA devices each rank uses; its messages are spread over them. 1 by default; the same on all ranks.")
     public var devicesPerRank: Int?
+
+    @Option(
+        help: ArgumentHelp(
+            "Which thread carries out what is started: thread (one of the engine), hooks (the caller's, as it calls) or auto.",
+            discussion: "auto: hooks where all ranks share memory and have no core to spare, thread otherwise."))
+    public var progress = ProgressChoice.automatic
 
     @Option(
         parsing: .unconditional,
@@ -94,6 +101,7 @@ public struct JobOptions: ParsableArguments {
         var configuration = try Configuration(fabric: fabric, devices: device.map { $0.split(separator: ",").map(String.init) })
         configuration.devicesPerRank = devicesPerRank ?? configuration.devicesPerRank
         configuration.link = link
+        configuration.progress = progress
         if let receiveBuffers { configuration.receiveBufferByteLimit = receiveBuffers.value }
         // A world of one is wanted: whatever a launcher's variables may mean is no matter.
         if ranks == 1 { configuration.environment = [:] }

@@ -8,6 +8,8 @@ package protocol EngineControl: AnyObject, Sendable {
     var deviceName: String { get }
     /// Of the executor; the costs may be adopted later.
     var settings: ExecutorSettings { get }
+    /// Whether callers carry out what they have started, as they call; see `ProgressEngine+Hooks`.
+    var usesHooks: Bool { get }
     /// Collective: makes memory of this rank a buffer, with what the other ranks bring to the same call; it stays mapped until `detach` or the engine's
     /// end. `exchange` swaps descriptors; an empty one says that a rank cannot.
     /// - Returns: nil where some rank's peers could not reach its memory.
@@ -18,9 +20,12 @@ package protocol EngineControl: AnyObject, Sendable {
     func detach(_ buffer: SharedBuffer) throws(VerbenaError)
     /// How many collectives were begun, by stream; transfers do not count. For the thread that begins them.
     var collectivesBegun: [UInt64] { get }
-    /// Queues an operation for the progress thread; `release` must be called once for each, when it has ended.
+    /// Queues an operation for the progress thread, or with hooks for the next `look`; `release` must be called once for each, when it has ended.
     /// - Returns: its number; nil, and nothing is queued, where as many are under way as may be.
     func submitWhereRoom(_ operation: Operation) throws(VerbenaError) -> Int?
+    /// With hooks, does on this thread what there is to do now, and waits for nothing; else nothing. It calls watchers, so the caller must hold no lock
+    /// that they take.
+    func look()
     /// Whether `wait` would return at once.
     func hasEnded(_ number: Int) -> Bool
     /// Waits for the operation's end.
@@ -58,9 +63,10 @@ extension EngineControl {
         return record
     }
 
-    /// As `submitWhereRoom`, for a caller that cannot make room.
+    /// As `submitWhereRoom` and `look`, for a caller that cannot make room.
     package func submit(_ operation: Operation) throws(VerbenaError) -> Int {
         guard let number = try submitWhereRoom(operation) else { throw .tooManyUnderWay }
+        look()
         return number
     }
 }

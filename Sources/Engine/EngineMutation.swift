@@ -36,6 +36,8 @@ package enum EngineMutation: String, CaseIterable, Sendable {
     case unansweredCall
     /// Time in which the whole job was stopped counts as a stall.
     case countedPause
+    /// With hooks, the progress thread does nothing for a rank that computes.
+    case missedTakeOver
 }
 
 extension ProgressEngine where F: ~Copyable {

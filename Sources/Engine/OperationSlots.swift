@@ -75,6 +75,9 @@ final class OperationSlots: @unchecked Sendable {
     /// Whether a thread or a task waits until the operation ends.
     func isAwaited(_ slot: Int) -> Bool { unsafe words[slot].load(ordering: .relaxed) == State.awaited.rawValue }
 
+    /// Whether that is so of any operation under way.
+    var isAnyAwaited: Bool { (0..<Self.count).contains(where: isAwaited) }
+
     /// Waits for the operation's end; any number of threads may. The executor's stall limit bounds the wait.
     /// - Parameter deadline: in nanoseconds of the monotonic clock.
     /// - Returns: nil where the operation has not ended by then.

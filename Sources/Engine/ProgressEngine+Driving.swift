@@ -32,8 +32,8 @@ extension ProgressEngine where F: ~Copyable {
         // SAFETY: this thread owns it until `disown`.
         let failure = unsafe runOwned(operation, milliseconds: milliseconds, until: deadline, &owned.pointee)
         // While the engine is closing, the progress thread says when nothing is under way.
-        let hasWork = unsafe owned.pointee.executor.hasWork || owned.pointee.isClosing
-        disown(hasWork: hasWork)
+        let needsThread = unsafe needsThread(&owned.pointee)
+        disown(hasWork: needsThread)
         if failure { throw reason }
     }
 
@@ -84,9 +84,10 @@ extension ProgressEngine where F: ~Copyable {
         while true {
             var seen = bell.count
             host.point()
+            var milliseconds = usesHooks ? Self.takeOverMilliseconds : Self.idleMilliseconds
             if tryOwn() {
                 // SAFETY: this thread owns it until `disown`, or for good.
-                unsafe driveOwned(&owned.pointee)
+                if usesHooks { unsafe milliseconds = watchOwned(&owned.pointee) } else { unsafe driveOwned(&owned.pointee) }
                 if let orderly = unsafe owned.pointee.stopOrderly {
                     unsafe close(&owned.pointee, orderly: orderly)
                     unsafe owned.deinitialize(count: 1)
@@ -98,11 +99,11 @@ extension ProgressEngine where F: ~Copyable {
             }
             if isMutated(.missedRing) { seen = bell.count }
             // Between reading the count and here somebody may have rung: then this returns at once.
-            bell.wait(seen: seen, milliseconds: Self.idleMilliseconds)
+            bell.wait(seen: seen, milliseconds: milliseconds)
         }
     }
 
-    /// Drives the executor as long as there is something to do, or until the engine stops.
+    /// Drives the executor as long as there is something to do, or until the engine stops; with hooks, as long as something happens.
     func driveOwned(_ owned: inout Owned) {
         var looks = 0
         repeat {
@@ -112,17 +113,26 @@ extension ProgressEngine where F: ~Copyable {
             report(&owned)
             looks = progressed ? 0 : looks + 1
             let mayRest = owned.stopOrderly == nil || isMutated(.restingStop)
-            if looks > WaitPolicy.progressLooks, mayRest, owned.executor.hasWork, !hasMail.load(ordering: .acquiring) { rest(&owned) }
+            guard looks > WaitPolicy.progressLooks, mayRest, owned.executor.hasWork, !hasMail.load(ordering: .acquiring) else { continue }
+            guard isNeeded(owned) else {
+                lookForTrouble(&owned)
+                return report(&owned)
+            }
+            rest(&owned)
         } while owned.stopOrderly == nil && (owned.executor.hasWork || hasMail.load(ordering: .acquiring))
     }
 
     /// Nothing to do but to wait for the peers.
     func rest(_ owned: inout Owned, until deadline: UInt64 = .max) {
-        owned.executor.checkStall(longestGapMilliseconds: isMutated(.countedPause) ? .max : Self.longestGapMilliseconds)
-        tellLongWait(&owned)
+        lookForTrouble(&owned)
         guard !owned.executor.hasFinished else { return }
         let now = deadline == .max ? 0 : host.now()
         owned.executor.wait(milliseconds: min(Self.busyMilliseconds, (max(deadline, now) - now) / 1_000_000 + 1))
+    }
+
+    private func lookForTrouble(_ owned: inout Owned) {
+        owned.executor.checkStall(longestGapMilliseconds: isMutated(.countedPause) ? .max : Self.longestGapMilliseconds)
+        tellLongWait(&owned)
     }
 
     /// Tells the others for whom a caller waits, every few seconds: that peer may be waiting for this rank in a gather, where the fabric does not
@@ -131,7 +141,10 @@ extension ProgressEngine where F: ~Copyable {
         let now = host.now()
         guard now - owned.toldAt >= Self.longWaitMilliseconds * 1_000_000 else { return }
         owned.toldAt = now
-        let wait = owned.executor.longWait(milliseconds: Self.longWaitMilliseconds / 2) { $0 == Self.ownNumber || slots.isAwaited($0) }
+        let waitedFor = owned.waitedFor
+        let wait = owned.executor.longWait(milliseconds: Self.longWaitMilliseconds / 2) {
+            $0 == Self.ownNumber || $0 == waitedFor || slots.isAwaited($0)
+        }
         guard let wait else { return }
         group.reportWaiting(in: wait.operation, number: wait.number, order: Int(wait.stream.rawValue), for: wait.peer)
     }

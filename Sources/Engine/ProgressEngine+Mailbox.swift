@@ -28,19 +28,26 @@ extension ProgressEngine where F: ~Copyable {
             count(operation)
             return slot
         }
-        if slot != nil { notify() }
+        guard slot != nil else { return nil }
+        if usesHooks { hasMail.store(true, ordering: .sequentiallyConsistent) } else { notify() }
         return slot
     }
 
     package func hasEnded(_ number: Int) -> Bool { slots.hasEnded(number) }
 
     package func wait(_ number: Int, until deadline: UInt64) throws(VerbenaError) -> OperationRecord? {
+        if usesHooks { drive(until: number, deadline: deadline) }
         guard let (failed, record) = slots.wait(number, until: deadline) else { return nil }
         if failed { throw reason }
         return record
     }
 
-    package func watch(_ number: Int, _ watcher: OperationWatcher) -> Bool { slots.watch(number, watcher) }
+    package func watch(_ number: Int, _ watcher: OperationWatcher) -> Bool {
+        guard slots.watch(number, watcher) else { return false }
+        // Not at its next nap: who watches drives nothing.
+        if usesHooks { bell.ring() }
+        return true
+    }
 
     package func stopWatching(_ number: Int, _ watcher: OperationWatcher) { slots.stopAwaiting(number, watcher) }
 

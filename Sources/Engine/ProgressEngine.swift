@@ -6,7 +6,7 @@ internal import Synchronization
 /// what was submitted to go on beside the caller's work.
 ///
 /// Files: `+Ownership` is the right to touch the executor, `+Mailbox` carries the wishes of threads that do not have it, `+Driving` is what its
-/// owner does, `+BufferRegistration` adds memory, `+Agreement` is how everything ends.
+/// owner does, `+Hooks` is who drives where there is no core to spare, `+BufferRegistration` adds memory, `+Agreement` is how everything ends.
 // Sendable without the compiler's proof: what the owner touches is guarded by `isOwned`; everything else is a Mutex, an atomic or constant.
 @safe
 package final class ProgressEngine<F: Fabric & ~Copyable, Host: EngineHost>: EngineControl, @unchecked Sendable {
@@ -45,6 +45,8 @@ package final class ProgressEngine<F: Fabric & ~Copyable, Host: EngineHost>: Eng
     let progressMeter = Mutex<RunDelayMeter?>(nil)
     /// See `WaitPolicy.callerLooks`.
     let callerLooks: Int
+    /// See `+Hooks`.
+    package let usesHooks: Bool
 
     /// What the owner alone touches. At a fixed place, so that touching it needs no check by the runtime.
     let owned: UnsafeMutablePointer<Owned>
@@ -61,6 +63,12 @@ package final class ProgressEngine<F: Fabric & ~Copyable, Host: EngineHost>: Eng
         var ownEnd = OwnEnd.none
         /// When a long wait for a peer was last told to the others.
         var toldAt: UInt64 = 0
+        /// The started operation that its waiter drives.
+        var waitedFor: Int?
+        /// With hooks, how often threads other than the progress thread have looked; how much of it that one has seen; and whether it naps.
+        var looks: UInt64 = 0
+        var seenLooks: UInt64 = 0
+        var isWatched = false
     }
 
     /// What the executor calls the operation that its caller runs itself; all others have the number of their slot.
@@ -68,7 +76,8 @@ package final class ProgressEngine<F: Fabric & ~Copyable, Host: EngineHost>: Eng
 
     enum OwnEnd { case none, awaited, done, failed }
 
-    package init(executor: consuming Executor<F>, group: any ControlPlane, waits: WaitPolicy, host: Host) {
+    /// - Parameter usesHooks: see `+Hooks`; else the progress thread drives what was started.
+    package init(executor: consuming Executor<F>, group: any ControlPlane, waits: WaitPolicy, usesHooks: Bool, host: Host) {
         fabricName = executor.fabricName
         deviceName = executor.deviceName
         published = Mutex(executor.settings)
@@ -80,6 +89,7 @@ package final class ProgressEngine<F: Fabric & ~Copyable, Host: EngineHost>: Eng
         ended = Semaphore(host)
         drained = Semaphore(host)
         callerLooks = waits.callerLooks
+        self.usesHooks = usesHooks
         // SAFETY: initialised here, deinitialised by the progress thread at its end, which takes ownership for good.
         unsafe owned = .allocate(capacity: 1)
         unsafe owned.initialize(to: Owned(executor: executor))
@@ -90,7 +100,7 @@ package final class ProgressEngine<F: Fabric & ~Copyable, Host: EngineHost>: Eng
         host.startThread(named: group.name.isEmpty ? "verbena" : "verbena \(group.name)") { [self] in progressThread() }
     }
 
-    package var runDelayMeter: RunDelayMeter? { progressMeter.withLock { $0 } }
+    package var runDelayMeter: RunDelayMeter? { usesHooks ? nil : progressMeter.withLock { $0 } }
     package var settings: ExecutorSettings { published.withLock { $0 } }
     package var collectivesBegun: [UInt64] { [begun.load(ordering: .relaxed), begunUrgent.load(ordering: .relaxed)] }
 }

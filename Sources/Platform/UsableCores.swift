@@ -45,17 +45,19 @@ public struct UsableCores: Sendable, Equatable, Codable {
 
     /// Whether processes that share a machine with this one, and this one, outnumber the cores that they may use together: then a process that
     /// waits must let others have the core.
-    /// - Parameter all: of every process of the job on the machine, this one's among them.
-    package func isCrowded(among all: [UsableCores]) -> Bool {
+    /// - Parameters:
+    ///   - all: of every process of the job on the machine, this one's among them.
+    ///   - spare: cores that they are to have beside one for each.
+    package func isCrowded(among all: [UsableCores], spare: Int = 0) -> Bool {
         let everything = all.reduce(into: [UInt64]()) { union, cores in
             union = (0..<max(union.count, cores.mask.count)).map { Self.word($0, union) | Self.word($0, cores.mask) }
         }
-        if all.count > Self.count(everything) { return true }
+        if all.count + spare > Self.count(everything) { return true }
         // Some may be bound to fewer cores than they are, while the rest of the machine is free.
         let confined = all.filter { other in other.mask.indices.allSatisfy { other.mask[$0] & ~Self.word($0, mask) == 0 } }
-        if confined.count > maskCount { return true }
+        if confined.count + spare > maskCount { return true }
         return quotas.contains { quota in
-            Double(all.count { $0.quotas.contains { $0.identity == quota.identity } }) > quota.cores
+            Double(all.count { $0.quotas.contains { $0.identity == quota.identity } } + spare) > quota.cores
         }
     }
 

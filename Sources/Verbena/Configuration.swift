@@ -19,6 +19,8 @@ public struct Configuration: Sendable {
     public static let maxDevicesPerRank = 16
     /// Ordered connections (QPs) to each other rank; nil for as many as the fabric gains by.
     public var channelsPerPeer: Int?
+    /// Which thread carries out started operations.
+    public var progress = ProgressChoice.automatic
     /// How long the ranks may take to find each other. Of this and the next, those of the process that hosts the rendezvous count for all: rank 0, or
     /// the launcher (`LocalJob.run`); this rank's own say only how long it looks for that process. Infinity and NaN are taken for a day.
     public var joinTimeoutSeconds = defaultJoinTimeoutSeconds

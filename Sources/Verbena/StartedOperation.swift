@@ -30,6 +30,7 @@ struct StartedOperation: ~Copyable, Sendable {
     }
 
     var isDone: Bool {
+        if !isSettled.load(ordering: .acquiring) { core.engine.look() }
         if isSettled.load(ordering: .acquiring) || core.engine.hasEnded(number) { return true }
         // Between the two the number may have been given back, and be another operation's.
         return isSettled.load(ordering: .acquiring)

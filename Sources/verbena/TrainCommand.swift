@@ -17,6 +17,8 @@ struct TrainCommand: Program {
 
     /// Not the run's seed, so that runs of different seeds are measured on the same images.
     static let generatedDataSeed: UInt64 = 1
+    /// How many images are drawn to learn from, and how many to look at after each epoch.
+    static let generatedCounts = (training: 20_000, heldOut: 2_000)
     private static let initial = TrainingSettings()
 
     @OptionGroup var job: JobOptions
@@ -110,7 +112,10 @@ struct TrainCommand: Program {
     }
 
     private func loadData() throws(Failure) -> DataSplit {
-        guard let data else { return GeneratedDigits.split(seed: Self.generatedDataSeed) }
+        guard let data else {
+            return GeneratedDigits.split(
+                seed: Self.generatedDataSeed, trainingCount: Self.generatedCounts.training, heldOutCount: Self.generatedCounts.heldOut)
+        }
         do { return try IDXFolder.load(data) } catch { throw Failure("--data: \(error)") }
     }
 

@@ -17,10 +17,10 @@ import Testing
     #if DEBUG
         /// The first seed that finds each.
         static let findings: [(EngineMutation, UInt64)] = [
-            (.unreadMail, 7604), (.forgottenMail, 9), (.sleepingOwner, 3), (.missedRing, 1), (.unwokenWaiter, 1), (.endedTwice, 10),
-            (.secondVerdict, 15), (.lonelyVerdict, 13), (.unreasonedStop, 238), (.hastyClose, 222), (.lateStart, 31), (.lateCall, 256),
-            (.unmatchedKept, 3), (.undrainedEnd, 147), (.unheardStop, 750), (.restingStop, 2003), (.unansweredCall, 82),
-            (.countedPause, 130),
+            (.unreadMail, 7604), (.forgottenMail, 9), (.sleepingOwner, 3), (.missedRing, 1), (.unwokenWaiter, 3), (.endedTwice, 22),
+            (.secondVerdict, 15), (.lonelyVerdict, 13), (.unreasonedStop, 238), (.hastyClose, 222), (.lateStart, 354), (.lateCall, 616),
+            (.unmatchedKept, 3), (.undrainedEnd, 147), (.unheardStop, 3632), (.restingStop, 2003), (.unansweredCall, 82),
+            (.countedPause, 130), (.missedTakeOver, 1976),
         ]
 
         @Test(arguments: findings) func findsDeliberateFault(mutation: EngineMutation, seed: UInt64) {

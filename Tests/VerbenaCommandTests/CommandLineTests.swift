@@ -25,7 +25,7 @@ struct CommandLineTests {
         (["train", "--link", "10Gbit,5us", "--fabric", "verbs"], "leave out --fabric verbs"),
         (["train", "--ranks", "2", "--nodes", "2", "--link", "10Gbit,5us"], "and --nodes;"),
 
-        (["train", "--seed", "-1"], "-1"), (["train", "--ranks", "2", "--batch", "2501"], "5000 samples"),
+        (["train", "--seed", "-1"], "-1"), (["train", "--ranks", "2", "--batch", "10001"], "20000 samples"),
         (["train", "--nonsense"], "--nonsense"),
         (["train", "word"], "word"), (["doctor", "word"], "word"), (["nonsense"], "nonsense"),
         (["simulate", "check", "--seeds", "9..1"], "9..1"), (["simulate", "check", "--seeds", "1..2", "--ranks", "0"], "--ranks 0"),

@@ -9,8 +9,8 @@ import Testing
 // SAFETY (whole file): each buffer is touched by one thread, between operations only, while its communicator is open.
 @Suite(.serialized) struct EngineTests {
     /// Blocking collectives, blocking transfers both ways, started ones and control calls, each on a thread of its own.
-    @Test(arguments: [2, 3]) func severalCallersAtOnce(ranks: Int) throws {
-        let outcomes = LocalRanks.run(ranks, fabric: .sharedMemory) { communicator in
+    @Test(arguments: [2, 3], [ProgressChoice.thread, .hooks]) func severalCallersAtOnce(ranks: Int, progress: ProgressChoice) throws {
+        let outcomes = ProgressTests.run(ranks, [progress]) { communicator in
             let buffers = try (0..<5).map { _ in try communicator.allocate(Int64.self, count: 5_000) }
             let (rank, ranks) = (communicator.rank, communicator.worldSize)
             let (right, left) = ((rank + 1) % ranks, (rank + ranks - 1) % ranks)
@@ -52,8 +52,8 @@ import Testing
     }
 
     /// Collectives started by several threads in an order that they agree on, and waited for on all of them at once.
-    @Test func startedInTurnByManyThreads() throws {
-        let outcomes = LocalRanks.run(2, fabric: .sharedMemory) { communicator in
+    @Test(arguments: [ProgressChoice.thread, .hooks]) func startedInTurnByManyThreads(progress: ProgressChoice) throws {
+        let outcomes = ProgressTests.run(2, [progress]) { communicator in
             let threads = 4
             let buffers = try (0..<threads).map { _ in try communicator.allocate(Int64.self, count: 300) }
             let turn = Mutex(0)
@@ -103,7 +103,7 @@ import Testing
     /// Whoever is in a call when another thread leaves is told so, at once.
     @Test func leavingEndsTheCallsOfOtherThreads() throws {
         for attempt in 0..<20 {
-            let outcomes = LocalRanks.run(2, fabric: .sharedMemory) { communicator in
+            let outcomes = ProgressTests.run(2, [attempt % 4 < 2 ? .thread : .hooks]) { communicator in
                 let buffers = try (0..<2).map { _ in try communicator.allocate(Int64.self, count: 50_000) }
                 try communicator.barrier(label: "memory is there")
                 let begun = DispatchSemaphore(value: 0)

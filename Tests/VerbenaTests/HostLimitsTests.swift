@@ -161,6 +161,16 @@ struct UsableCoresTests {
         #expect(Self.isCrowded([Self.cores(many, quota: 0.5), Self.cores(many)]) == [true, false])
     }
 
+    @Test("a core to spare is one beside one for each rank")
+    func spare() {
+        func haveSpare(_ all: [UsableCores]) -> [Bool] { all.map { !$0.isCrowded(among: all, spare: 1) } }
+        #expect(haveSpare([Self.cores(0b11), Self.cores(0b11)]) == [false, false])
+        #expect(haveSpare([Self.cores(0b111), Self.cores(0b111)]) == [true, true])
+        #expect(haveSpare([Self.cores(0b01), Self.cores(0b10)]) == [false, false])
+        #expect(haveSpare([Self.cores(0xFF, quota: 2), Self.cores(0xFF, quota: 2)]) == [false, false])
+        #expect(haveSpare([Self.cores(0xFF, quota: 3), Self.cores(0xFF, quota: 3)]) == [true, true])
+    }
+
     @Test("the count is whole, at least 1, and no more than the mask")
     func count() {
         #expect(Self.cores(0xFF).wholeCount == 8 && Self.cores(0xFF, quota: 2.9).wholeCount == 2)

@@ -62,6 +62,10 @@ struct EngineScenario: CustomStringConvertible {
     var fateNanoseconds: UInt64
     var hasNets: Bool
     var looks: Int
+    /// Callers carry out what they start; see `ProgressEngine+Hooks`.
+    var usesHooks: Bool
+    /// Rank 0 computes, when it has started the last collective, until the others have its result.
+    var computesLong: Bool
     /// Closing comes before waiting for what was started, and after a failure at once, whatever other threads do.
     var closesFirst: Bool
     /// Between two calls of a thread.
@@ -105,6 +109,8 @@ struct EngineScenario: CustomStringConvertible {
         if fate == .pause { hasNets = true }
         looks = random.pick([0, 1, 4])
         maxPauseNanoseconds = random.pick([1, 20_000, 1_000_000])
+        usesHooks = seed % 5 < 2
+        computesLong = usesHooks && fate == .none && !closesFirst && collectives.last?.isStarted == true
         if fate.culprit != nil, collectives.isEmpty {
             collectives.append(Collective(count: 1, isStarted: false, isShared: false, isBarrier: false))
         }
@@ -122,6 +128,6 @@ struct EngineScenario: CustomStringConvertible {
     var description: String {
         "\(ranks) ranks\(closesFirst ? " that close first" : ""), \(collectives.count) collectives "
             + "(\(collectives.filter(\.isStarted).count) started), \(transfers.count) transfers, \(childCollectives) of a child; \(fate)"
-            + "\(fate == .none || fate == .hasty ? "" : " at \(fateNanoseconds) ns")\(hasNets ? "" : ", no nets")"
+            + "\(fate == .none || fate == .hasty ? "" : " at \(fateNanoseconds) ns")\(hasNets ? "" : ", no nets")\(usesHooks ? ", hooks" : "")"
     }
 }

@@ -62,6 +62,8 @@ final class EngineWorld: @unchecked Sendable {
     static let stallMilliseconds: UInt64 = 5_000
     private static let pauseNanoseconds: UInt64 = 20_000_000_000
     private static let sideBytes = 1024
+    /// Longer than a world takes as a whole where nothing is wrong.
+    private static let computingNanoseconds: UInt64 = 1_000_000_000
 
     init(_ scenario: EngineScenario, mutation: EngineMutation? = nil) throws {
         self.scenario = scenario
@@ -111,7 +113,7 @@ final class EngineWorld: @unchecked Sendable {
             )
             var waits = WaitPolicy()
             waits.callerLooks = scenario.looks
-            return (Engine(executor: box.take(), group: group, waits: waits, host: host), group)
+            return (Engine(executor: box.take(), group: group, waits: waits, usesHooks: scenario.usesHooks, host: host), group)
         }
     }
 
@@ -216,6 +218,7 @@ final class EngineWorld: @unchecked Sendable {
                 }
                 if self.scheduler.random.chance(perMille: 300), !started.isEmpty { self.wait(seat, region, started.removeFirst()) }
             }
+            if self.scenario.computesLong, seat.rank == 0 { self.compute(seat) }
             return true
         }
         for shared in seat.shared where shared.number == nil { shared.isOver = true }
@@ -248,6 +251,14 @@ final class EngineWorld: @unchecked Sendable {
         return planned.isBarrier || region.load(at: index * 64, count: planned.count).allSatisfy { Int($0) == wanted }
     }
 
+    /// Until all others have the result of the last collective: they get it without a call of this rank's.
+    private func compute(_ seat: Seat) {
+        let call = "started collective \(scenario.collectives.count - 1)"
+        _ = scheduler.sleep(on: seat.key, until: scheduler.clock + Self.computingNanoseconds) {
+            self.seats.allSatisfy { other in other === seat || self.outcomes.contains { $0.rank == other.rank && $0.call == call } }
+        }
+    }
+
     /// Waits for a started collective, and gives it back when nobody else is to wait for it.
     private func wait(_ seat: Seat, _ region: Region?, _ index: Int) {
         let shared = seat.shared[index]
@@ -256,6 +267,7 @@ final class EngineWorld: @unchecked Sendable {
             _ = try seat.world.engine.wait(number)
             return region.map { self.isReduced($0, index) } ?? true
         }
+        scheduler.wake(seats[0].key)
         shared.waiters -= 1
         if shared.waiters == 0 { seat.world.engine.release(number) }
     }

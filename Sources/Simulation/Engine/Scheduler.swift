@@ -101,7 +101,11 @@ final class Scheduler: FabricScheduler, @unchecked Sendable {
         sleep(on: UInt(place) + 1, until: isNet && !hasNets ? .max : deadline)
     }
 
-    func sleep(word: UInt, nanoseconds: UInt64) { sleep(on: word, until: hasNets ? clock + nanoseconds : .max) }
+    func sleep(word: UInt, nanoseconds: UInt64) {
+        // Shorter ones, such as the naps of a progress thread that only watches, the engine counts on.
+        let isNet = nanoseconds > Self.netNanoseconds
+        sleep(on: word, until: isNet && !hasNets ? .max : clock + nanoseconds)
+    }
 
     func wake(_ key: UInt) { for fiber in fibers where fiber.key == key { fiber.key = 0 } }
 

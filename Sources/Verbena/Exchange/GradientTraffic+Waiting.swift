@@ -69,9 +69,18 @@ extension GradientTraffic {
                 guard try submitReady(&state) else { return nil }
                 return beginWait(for: try oldest(state), &state)
             }
-            guard let next else { return }
+            guard let next else { return look() }
             wait(for: next)
         }
+    }
+
+    /// With hooks, this thread carries out what has started, as far as that can be done now. Not under the lock.
+    private func look() {
+        guard communicator.engine.usesHooks else { return }
+        let from = platform_now()
+        communicator.engine.look()
+        let to = platform_now()
+        state.withLock { if !$0.underWay.isEmpty { $0.ledger.drive(from: from, to: to) } }
     }
 
     /// Waits until a bucket's memory is the trainer's. Its first operation has started.

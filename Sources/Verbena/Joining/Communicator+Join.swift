@@ -142,7 +142,7 @@ extension Communicator {
         } catch {
             throw VerbenaError(error)
         }
-        return ProgressEngine(executor: executor, group: group, waits: plan.waits, host: SystemHost())
+        return ProgressEngine(executor: executor, group: group, waits: plan.waits, usesHooks: plan.usesHooks, host: SystemHost())
     }
 }
 

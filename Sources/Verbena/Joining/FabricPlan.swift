@@ -19,6 +19,8 @@ struct FabricPlan {
     let localWorldSize: Int
     /// Whether the job's ranks outnumber the cores here that they may use: then who waits lets others have the core.
     let isCrowded: Bool
+    /// Whether the caller's threads carry out what they start; see `ProgressChoice`.
+    let usesHooks: Bool
     /// Why ranks of one machine do not share memory, though nobody wished that; nil where they do.
     private let obstacle: String?
     private let rank: Int
@@ -46,6 +48,7 @@ struct FabricPlan {
         let everyoneHere = introductions.indices.filter { introductions[$0].host.boot == own.host.boot }
         deviceRank = everyoneHere.firstIndex(of: group.jobRanks[rank]) ?? 0
         isCrowded = own.cores.isCrowded(among: everyoneHere.map { introductions[$0].cores })
+        let hasSpareCore = !own.cores.isCrowded(among: everyoneHere.map { introductions[$0].cores }, spare: 1)
         let places = all.indices.map { all[$0].place(of: group.jobRanks[$0]) }
         let nodes = Topology(nodeOfRank: places)
         let ownPlace = places[rank]
@@ -74,6 +77,10 @@ struct FabricPlan {
             channelsPerPeer: configuration.channelsPerPeer
                 ?? Self.channels(kind, worldSize: all.count, devices: configuration.devicesPerRank),
             stallMilliseconds: configuration.stallMilliseconds, receiveBufferByteLimit: configuration.receiveBufferByteLimit)
+        // A device, or a link, wants to be looked at while the caller computes.
+        let isAllMapped = kind == .sharedMemory && settings.topology.isOneNode
+        let hasUseForThread = worldSize > 1 && (!isAllMapped || hasSpareCore)
+        usesHooks = configuration.progress == .hooks || configuration.progress == .automatic && !hasUseForThread
         if let cacheBytes = HostFacts.lastCacheByteCount() { settings.cacheBytes = cacheBytes }
         self.settings = settings
         try checkDevices(configuration)
