@@ -105,7 +105,7 @@ import Verbena
         #expect(totals[1].exposed.largest == .core, "\(totals[1])")
     }
 
-    private func median(_ values: [Double]) -> Double { values.sorted()[values.count / 2] }
+    private func median(_ values: [Double]) -> Double { values.isEmpty ? .nan : values.sorted()[values.count / 2] }
 }
 
 private final class Flag: Sendable { let isSet = Atomic(false) }
