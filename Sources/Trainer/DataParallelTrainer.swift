@@ -62,6 +62,9 @@ public final class DataParallelTrainer {
         }
     }
 
+    /// See `GradientExchange.clockOffsetNanoseconds`.
+    public var clockOffsetNanoseconds: Int64 { exchange.clockOffsetNanoseconds }
+
     /// One pass over the training data. The samples that fill no whole global batch are left out, other ones in each epoch.
     /// - Parameters:
     ///   - epoch: from 0; with the seed it fixes the order of the samples.

@@ -62,10 +62,11 @@ final class Observation {
     }
 
     /// Gathers what all ranks recorded, and writes it on rank 0. Collective.
-    func write() throws {
+    func write(clockOffsetNanoseconds: Int64) throws {
         guard let recording else { return }
         let ranks = try Gathering.gather(
-            recording, rank: communicator.rank, stepLimit: options.trace == nil ? RunReport.pageStepLimit : RunReport.traceStepLimit
+            recording, rank: communicator.rank, clockOffsetNanoseconds: clockOffsetNanoseconds,
+            stepLimit: options.trace == nil ? RunReport.pageStepLimit : RunReport.traceStepLimit
         ) { try communicator.allGather($0, label: $1) }
         guard communicator.rank == 0 else { return }
         try write(report(recording, ranks))

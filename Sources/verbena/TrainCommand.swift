@@ -152,7 +152,7 @@ struct TrainCommand: Program {
             throw error
         }
         let digest = try trainer.agreedParameterDigest()
-        try observation.write()
+        try observation.write(clockOffsetNanoseconds: trainer.clockOffsetNanoseconds)
         guard isLead else { return }
         try say("parameter digest: \(digest)")
         if explain { try say(trainer.explanation) }

@@ -34,6 +34,7 @@ import Verbena
                 throw Wrong("\(totals) in \(seconds) s")
             }
             guard exchange.recentSteps.last?.step == 199 else { throw Wrong("the last step is missing") }
+            guard exchange.clockOffsetNanoseconds == 0 else { throw Wrong("ranks of one machine share a clock") }
         }
         for outcome in outcomes { _ = try outcome.get() }
     }

@@ -14,6 +14,10 @@ extension GradientExchange {
     /// Gives the time since the last step a name, except for what has one: for a trainer that comes back after other work.
     public func nameTimeSinceLastStep(_ name: String) { traffic.state.withLock { $0.ledger.name(name, from: 0, to: platform_now()) } }
 
+    /// What is added to the times of this rank's reports to have those of rank 0's clock, in nanoseconds; 0 on the machine of rank 0. Measured when the exchange
+    /// was made.
+    public var clockOffsetNanoseconds: Int64 { traffic.state.withLock { $0.peerTimes.clock.offset } }
+
     /// The sums over all steps so far.
     public var totals: StepTotals { traffic.state.withLock { $0.ledger.history.totals } }
 

@@ -13,7 +13,7 @@ struct PeerTimes {
     private static let rowCount = 1 + maxBuckets
 
     private let communicator: Communicator
-    private let clock: JobClock
+    let clock: JobClock
     /// This rank's row, and from `rowCount` on those of all ranks.
     private let memory: Buffer<UInt64>
     /// The engine's number of the operation that is under way.
