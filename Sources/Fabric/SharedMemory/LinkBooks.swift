@@ -14,6 +14,8 @@
 struct LinkBooks {
     /// A sleeper is given a core so long after its timer. What is due earlier than that is waited for without sleep.
     static let wakeNanoseconds: UInt64 = 15_000
+    /// From the end of one sleep to that of the next, at least, where events follow each other closely.
+    static let moderationNanoseconds: UInt64 = 100_000
 
     private let nanosecondsPerByte: Double
     private let latency: UInt64

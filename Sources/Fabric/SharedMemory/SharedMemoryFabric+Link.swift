@@ -63,22 +63,31 @@ extension SharedMemoryFabric {
     }
 
     /// Sleeps until the next event is almost due, and looks for the last microseconds: to be woken takes as long.
+    ///
+    /// Where events follow each other closely it sleeps for a while and is woken for none of them, as a NIC moderates its interrupts: a rank that
+    /// looked for each of many small messages would keep the core from the thread that computes.
     mutating func waitForLink(until deadline: FabricInstant) {
         let start = now()
-        let end = min(nextEvent, deadline.nanoseconds)
-        guard end > start.nanoseconds, !control.bell.takeRing() else { return }
-        if end - start.nanoseconds <= LinkBooks.wakeNanoseconds {
+        let next = nextEvent
+        guard min(next, deadline.nanoseconds) > start.nanoseconds, !control.bell.takeRing() else { return }
+        let isModerated = start.since(lastSleepEnd) < LinkBooks.moderationNanoseconds
+        let end = min(isModerated ? max(next, lastSleepEnd.nanoseconds + LinkBooks.moderationNanoseconds) : next, deadline.nanoseconds)
+        if end - start.nanoseconds <= LinkBooks.wakeNanoseconds, end == next {
             while platform_now() < end, !control.bell.takeRing() { platform_pause() }
             return
         }
         checkLiveness(at: start)
-        control.bell.willSleep(until: end)
+        // Nobody need wake a sleeper that wakes soon.
+        let isShort = end > next
+        control.bell.willSleep(until: isShort ? 0 : end)
         guard control.bell.prepareToSleep() else { return }
         // What was written in the meantime may be due earlier.
-        if nextEvent >= end {
+        if isShort || nextEvent >= end {
+            let early = isShort ? 0 : LinkBooks.wakeNanoseconds
             let longest = livenessIntervalMilliseconds * 1_000_000
-            control.bell.sleepPrecisely(nanoseconds: min(longest, end - start.nanoseconds - LinkBooks.wakeNanoseconds))
+            control.bell.sleepPrecisely(nanoseconds: min(longest, end - start.nanoseconds - min(early, end - start.nanoseconds)))
         }
         control.bell.rise()
+        lastSleepEnd = now()
     }
 }

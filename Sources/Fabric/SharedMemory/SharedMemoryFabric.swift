@@ -58,6 +58,7 @@ public struct SharedMemoryFabric: Fabric, ~Copyable {
     /// Whether a link is emulated: then `books` has its times, and `SharedMemoryFabric+Link` does what is done otherwise in `+DataPath` and `+Life`.
     let isLinked: Bool
     var books: LinkBooks
+    var lastSleepEnd = FabricInstant(nanoseconds: 0)
     var sharing = CoreSharing()
     var lastLivenessCheck = FabricInstant(nanoseconds: 0)
     var isClosed = false
