@@ -3,10 +3,10 @@ public import Verbena
 /// What a user chooses about a training run. Equal on every rank.
 public struct TrainingSettings: Sendable {
     /// Sizes of the hidden layers, from the input on; none makes a linear classifier.
-    public var hiddenSizes: [Int] = [512, 256]
+    public var hiddenSizes: [Int] = [256, 128]
     public var epochs = 10
-    /// Samples that each rank takes in one step. Per element a step computes in proportion to them, and exchanges the same: with a quarter of it, on two
-    /// cores, the exchange is a tenth of the step.
+    /// Samples that each rank takes in one step. A step computes in proportion to them, and exchanges the same: of 32, the exchange takes half as much
+    /// again of a step on two cores.
     public var batchPerRank = 128
     public var learningRate: Float = 0.05
     public var momentum: Float = 0.9
