@@ -3,8 +3,8 @@
 /// Every rank says that its memory is ready to those who will touch it, and waits for those whose memory it touches; then it does its
 /// share in one pass over the mapped buffers; then it says that it is done, and waits for those who touch its memory. A reduction is shared
 /// by segments, or by stripes: rank r reduces segment r over all inputs and stores it into every output that wants it. What only moves is
-/// fetched by the rank that wants it. In an all-to-all in place every two ranks swap their blocks, each of them one half, chunk by chunk through a
-/// receive slot of its own, which stays in its cache.
+/// fetched by the rank that wants it, but for stripes, which their owner stores into all other outputs. In an all-to-all in place every two ranks swap
+/// their blocks, each of them one half, chunk by chunk through a receive slot of its own, which stays in its cache.
 ///
 /// *Bits.* Sums are taken in the order of the ring, of the chain where there is a root.
 public struct Direct: Equatable, Sendable {
@@ -63,8 +63,7 @@ public struct Direct: Equatable, Sendable {
     /// Actions of this rank's share.
     private var work: Int {
         switch shape.collective {
-        case .allReduce where shape.isStriped, .reduceStripes: shape.stripes.count(of: shape.rank)
-        case .gatherStripes: others * shape.stripes.mostOfAnOwner
+        case .allReduce where shape.isStriped, .reduceStripes, .gatherStripes: shape.stripes.count(of: shape.rank)
         case .allReduce, .reduceScatter, .reduce: 1
         case .allToAll where shape.swaps: 3 * others * swapsPerBlock
         case .allGather, .allToAll: shape.worldSize
@@ -82,10 +81,9 @@ public struct Direct: Equatable, Sendable {
             let target: Fold.Target = shape.collective == .allReduce ? .node(start: range.lowerBound) : .location(.output(range.lowerBound))
             return fold(from: range.lowerBound, into: target, count: range.count, first: (rank + 1) % shape.worldSize)
         case .gatherStripes:
-            let (turn, other) = index.quotientAndRemainder(dividingBy: others)
-            let range = shape.stripes.stripe(turn, of: peer(other))
-            return range.isEmpty
-                ? nil : .copy(from: .peerInput(range.lowerBound, rank: peer(other)), to: .output(range.lowerBound), count: range.count)
+            // Read once and stored into all other outputs, where a fetch would read each stripe as often as there are ranks.
+            let range = shape.stripes.stripe(index, of: rank)
+            return .spread(start: range.lowerBound, count: range.count)
         case .allReduce:
             let range = part(rank, of: shape.worldSize, in: 0..<count)
             return fold(from: range.lowerBound, into: .node(start: range.lowerBound), count: range.count, first: rank)
