@@ -117,6 +117,39 @@ void kernel_combine(
     kernel_reduce(kernel_set_chosen(), operation, type, sources, 2, &into, 1, count, averaging, false);
 }
 
+void kernel_encode(const KernelSet *set, unsigned format, const void *values, void *residual, void *encoded, size_t count) {
+    set->encode[format](values, residual, encoded, count);
+}
+
+void kernel_decode(const KernelSet *set, unsigned format, const void *encoded, void *values, size_t count) {
+    set->decode[format](encoded, values, count);
+}
+
+/// Bytes of so many encoded elements, whole blocks.
+static size_t encoded_bytes(unsigned format, size_t count) {
+    return format == WIRE_INT8 ? count / WIRE_BLOCK * (WIRE_BLOCK + sizeof(float)) : 2 * count;
+}
+
+void kernel_reduce_encoded(
+    const KernelSet *set, unsigned operation, unsigned format, const void *own, const void *encoded, size_t stride, size_t encoded_count,
+    void *into, size_t count, size_t ranks) {
+    // What is decoded, and the sum so far, stay in the first cache.
+    float decoded[TILE_BYTES / sizeof(float)] __attribute__((aligned(CACHE_LINE_BYTES)));
+    for (size_t start = 0; start < count; start += TILE_BYTES / sizeof(float)) {
+        size_t left = count - start, part = left < TILE_BYTES / sizeof(float) ? left : TILE_BYTES / sizeof(float);
+        float *sum = (float *)into + start;
+        const void *so_far = (const float *)own + start;
+        for (size_t index = 0; index < encoded_count; index++) {
+            set->decode[format]((const char *)encoded + index * stride + encoded_bytes(format, start), decoded, part);
+            KernelAveraging averaging = {.ranks = ranks, .partials = index > 0, .is_final = index + 1 == encoded_count};
+            const void *sources[] = {so_far, decoded};
+            void *destination = sum;
+            kernel_reduce(set, operation, TYPE_FLOAT32, sources, 2, &destination, 1, part, averaging, false);
+            so_far = sum;
+        }
+    }
+}
+
 void kernel_copy(const KernelSet *set, void *to, const void *from, size_t byte_count, bool streaming) {
     if (streaming) {
         set->copy_streaming(to, from, byte_count);

@@ -23,6 +23,9 @@ enum {
 /// has to ask.
 typedef enum { SUM, AVERAGE, PRODUCT, MINIMUM, MAXIMUM, PART, MEAN, OPERATION_COUNT } Operation;
 
+/// The raw values of `WireFormat`; plain elements are copied by nobody. And its `blockElements`.
+enum { WIRE_PLAIN, WIRE_BFLOAT16, WIRE_FLOAT16, WIRE_INT8, WIRE_COUNT, WIRE_BLOCK = 256 };
+
 /// One reduction; see `kernel_reduce`.
 typedef struct {
     const char *const *sources;
@@ -40,10 +43,15 @@ typedef struct {
 } KernelCall;
 
 typedef void Kernel(const KernelCall *call);
+/// See `kernel_encode` and `kernel_decode`.
+typedef void Encoder(const float *values, float *residual, char *encoded, size_t count);
+typedef void Decoder(const char *encoded, float *values, size_t count);
 
 struct KernelSet {
     const char *name;
     Kernel *kernels[TYPE_COUNT][OPERATION_COUNT];
+    Encoder *encode[WIRE_COUNT];
+    Decoder *decode[WIRE_COUNT];
     void (*copy_streaming)(char *to, const char *from, size_t byte_count);
 };
 

@@ -2,6 +2,8 @@
 //   SET           its name
 //   VECTOR_BYTES  the width of its registers
 //   HAS_FLOAT16   whether it converts fp16 in hardware
+#include <string.h>
+
 #include "call.h"
 
 // Vectors wider than a register are arguments of inlined functions only, which have no calling convention.
@@ -113,6 +115,8 @@
 #define BITS uint64_t
 #include "type.h"
 
+#include "wire.h"
+
 /// A `memcpy` whose whole lines go past the caches; the caller fences.
 static void EXPAND4(SET, copy, streaming, bytes)(char *to, const char *from, size_t byte_count) {
     typedef char Line __attribute__((ext_vector_type(CACHE_LINE_BYTES)));
@@ -145,5 +149,13 @@ const KernelSet EXPAND2(kernel_set, SET) = {
         [TYPE_BFLOAT16] = KERNELS_OF(bfloat16), [TYPE_INT8] = KERNELS_OF(int8), [TYPE_INT16] = KERNELS_OF(int16),
         [TYPE_INT32] = KERNELS_OF(int32), [TYPE_INT64] = KERNELS_OF(int64), [TYPE_UINT8] = KERNELS_OF(uint8),
         [TYPE_UINT16] = KERNELS_OF(uint16), [TYPE_UINT32] = KERNELS_OF(uint32), [TYPE_UINT64] = KERNELS_OF(uint64),
+    },
+    .encode = {
+        [WIRE_BFLOAT16] = EXPAND4(SET, wire, encode, bfloat16), [WIRE_FLOAT16] = EXPAND4(SET, wire, encode, float16),
+        [WIRE_INT8] = EXPAND4(SET, wire, encode, int8),
+    },
+    .decode = {
+        [WIRE_BFLOAT16] = EXPAND4(SET, wire, decode, bfloat16), [WIRE_FLOAT16] = EXPAND4(SET, wire, decode, float16),
+        [WIRE_INT8] = EXPAND4(SET, wire, decode, int8),
     },
 };

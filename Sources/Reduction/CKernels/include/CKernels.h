@@ -38,6 +38,21 @@ void kernel_combine(
     unsigned operation, unsigned type, const void *_Nonnull left, const void *_Nonnull right, void *_Nonnull into, size_t count,
     KernelAveraging averaging);
 
+/// Encodes `count` floats in a wire format, a raw value of Reduction's `WireFormat` other than plain. Where there is a residual, it is added
+/// first, and what the encoding has lost is left there. `values` and `encoded` do not overlap.
+void kernel_encode(
+    const KernelSet *_Nonnull set, unsigned format, const void *_Nonnull values, void *_Nullable residual, void *_Nonnull encoded,
+    size_t count);
+
+/// What `kernel_encode` has made, as floats.
+void kernel_decode(const KernelSet *_Nonnull set, unsigned format, const void *_Nonnull encoded, void *_Nonnull values, size_t count);
+
+/// Folds own floats, then `encoded_count` encoded arrays of as many, each `stride` bytes behind the one before. An average is one over so many `ranks`. `into` may be
+/// `own`; with no encoded arrays nothing happens.
+void kernel_reduce_encoded(
+    const KernelSet *_Nonnull set, unsigned operation, unsigned format, const void *_Nonnull own, const void *_Nonnull encoded,
+    size_t stride, size_t encoded_count, void *_Nonnull into, size_t count, size_t ranks);
+
 /// Has the caches fetch this memory, which need not exist. Nothing is read.
 static inline void kernel_prefetch(const void *_Nullable start, size_t byte_count) {
     for (size_t offset = 0; offset < byte_count; offset += 64) __builtin_prefetch((const char *)start + offset);
