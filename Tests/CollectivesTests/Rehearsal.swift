@@ -22,7 +22,7 @@ final class Rehearsal {
     private(set) var maxEarly = 0
 
     private let schedules: [Schedule]
-    /// Four for each rank: input, output (unused in place), gated and eager slots.
+    /// Five for each rank: input, output (unused in place), gated and eager slots, and the gated ones by bytes, where there is a wire format.
     private var memory: [Memory] = []
     /// Of each rank: for each other how many of its steps are known to be over; then for each channel, by sender and receiver, how many of
     /// its writes are known to have arrived, and to have been read.
@@ -56,14 +56,20 @@ final class Rehearsal {
         var writes: [Access] = []
     }
 
-    private enum Space: Int { case input, output, gated, eager }
+    private enum Space: Int { case input, output, gated, eager, encoded }
+    private static let spaces = 5
 
-    init(_ operation: Operation, _ algorithm: Algorithm, _ topology: Topology, shapes: [Shape]) {
+    init(_ operation: Operation, _ algorithm: Algorithm, _ topology: Topology, shapes: [Shape], places: Int? = nil) {
         self.operation = operation
         self.topology = topology
         self.shapes = shapes
         ranks = topology.worldSize
-        schedules = shapes.map { Schedule(algorithm, $0) }
+        schedules = shapes.map { shape in
+            guard let places else { return Schedule(algorithm, shape) }
+            var compressed = Compressed(shape)
+            compressed.places = places
+            return .compressed(compressed)
+        }
         channels = shapes[0].channels
         let count = ranks * ranks * channels
         clocks = Array(repeating: Array(repeating: 0, count: ranks + 2 * count), count: ranks)
@@ -73,6 +79,8 @@ final class Rehearsal {
             let counts = [
                 max(needs.input, operation.isInPlace ? needs.output : 0), operation.isInPlace ? 0 : needs.output,
                 shapes[rank].gatedSlots * shapes[rank].chunkElements, ranks * shapes[rank].count,
+                // Bytes of the gated slots.
+                operation.wire == .plain ? 0 : 4 * shapes[rank].gatedSlots * shapes[rank].chunkElements,
             ]
             for (space, count) in counts.enumerated() {
                 let symbols = UnsafeMutableBufferPointer<UInt64>.allocate(capacity: count)
@@ -93,7 +101,7 @@ final class Rehearsal {
         // SAFETY: the caller lends the memory.
         while index < symbols.count {
             let isInput = space == 0 && input.contains(index)
-            let symbol = isInput ? Symbol.input(rank, index - input.lowerBound) : Symbol.nothing(4 * rank + space, index)
+            let symbol = isInput ? Symbol.input(rank, index - input.lowerBound) : Symbol.nothing(Self.spaces * rank + space, index)
             if isInput, operation.collective.reduces { givenSymbols.insert(symbol) }
             unsafe symbols[index] = symbol
             index += 1
@@ -176,7 +184,7 @@ final class Rehearsal {
         maxUnread = max(maxUnread, number + 1 - links[link].consumedAt.count { $0 <= known })
         if known == 0 { maxEarly = max(maxEarly, number + 1) }
         guard send.count > 0 else { return }
-        if send.count > shapes[rank].messageElements { fault("a message of \(send.count) elements") }
+        if send.count > shapes[rank].messageElements * (send.countsBytes ? 4 : 1) { fault("a message of \(send.count) elements") }
         // In flight: after everything that the sender knows, and after what was posted on the channel before.
         var clock = clocks[rank]
         clock[arrival(link)] = Int32(number)
@@ -186,6 +194,7 @@ final class Rehearsal {
             case .gated(let slot): .gated(slot: slot)
             case .eager(let owner): .eager(rank: owner)
             case .output(let start): .output(start)
+            case .encoded(let byte): .encoded(byte)
             case .invited(let start): .output(shapes[send.peer].extents.received(from: rank).lowerBound + start)
             case .invitation: invariantFailure("an invitation has no elements")
             }
@@ -213,7 +222,35 @@ final class Rehearsal {
                 }
             let (sources, start) = sources(fold.sources, rank)
             store(sources, targets, fold.count, rank, eagerStart: start, isFinal: fold.isFinal, partials: fold.partials)
+        case .encode(let window, let to):
+            eachStripe(window, rank) { stripe, done in
+                store([.input(stripe.lowerBound)], [.encoded(to + done)], stripe.count, rank, through: Symbol.encoded)
+            }
+        case .decode(let window, let from):
+            eachStripe(window, rank) { stripe, done in
+                store([.encoded(from + done)], [.output(stripe.lowerBound)], stripe.count, rank)
+            }
+        case .addUp(let sum):
+            eachStripe(sum.window, rank) { stripe, done in
+                let parts = (0..<sum.parts).map { Location.encoded(sum.firstPart + $0 * sum.stride + done) }
+                store(
+                    [.input(stripe.lowerBound)] + parts, [.output(stripe.lowerBound)], stripe.count, rank, isFinal: sum.parts > 0)
+                guard let result = sum.result else { return }
+                store([.output(stripe.lowerBound)], [.encoded(result + done)], stripe.count, rank, through: Symbol.encoded)
+                store([.encoded(result + done)], [.output(stripe.lowerBound)], stripe.count, rank)
+            }
         }
+    }
+
+    /// Each stripe of a window, and where its bytes begin among the window's; an encoded element's symbol lies where its first bytes may.
+    private func eachStripe(_ window: StripeWindow, _ rank: Int, _ body: (Range<Int>, Int) -> Void) {
+        var done = 0
+        for index in window.first..<window.first + window.stripes {
+            let stripe = shapes[rank].stripes.stripe(index, of: window.owner)
+            body(stripe, done)
+            done += operation.wire.byteCount(of: stripe.count)
+        }
+        if done != window.byteCount || (window.count == 0) != (done == 0) { fault("rank \(rank): a window of \(done) bytes: \(window)") }
     }
 
     private func node(of rank: Int) -> [Int] {
@@ -245,7 +282,7 @@ final class Rehearsal {
 
     private func store(
         _ sources: [Location], _ targets: [Location], _ count: Int, _ rank: Int, eagerStart: Int = 0, isFinal: Bool = false,
-        partials: UInt64? = nil
+        partials: UInt64? = nil, through: (UInt64) -> UInt64 = { $0 }
     ) {
         guard count > 0 else { return }
         let event = (rank, clocks[rank][rank])
@@ -269,6 +306,7 @@ final class Rehearsal {
             }
         }
         if isFinal { for index in 0..<count { unsafe sums[index] = Symbol.finished(sums[index]) } }
+        for index in 0..<count { unsafe sums[index] = through(sums[index]) }
         for target in to { unsafe memcpy(at(target!), sums, count * 8) }
     }
 
@@ -290,10 +328,11 @@ final class Rehearsal {
             case .output(let start): (rank, outputSpace, shapes[rank].extents.output(of: rank).lowerBound + start)
             case .gated(let slot): (rank, Space.gated, slot * shapes[rank].chunkElements)
             case .eager(let other): (rank, Space.eager, other * shapes[rank].count + eagerStart)
+            case .encoded(let byte): (rank, Space.encoded, byte)
             case .peerInput(let start, let peer): (peer, Space.input, shapes[peer].extents.input(of: peer).lowerBound + start)
             case .peerOutput(let start, let peer): (peer, outputSpace, shapes[peer].extents.output(of: peer).lowerBound + start)
             }
-        let place = 4 * owner + space.rawValue
+        let place = Self.spaces * owner + space.rawValue
         let range = start..<start + count
         guard start >= 0, unsafe range.upperBound <= memory[place].symbols.count else {
             fault("rank \(rank) touches \(location), \(count) elements: beyond its end")
@@ -338,7 +377,7 @@ final class Rehearsal {
                     fault("rank \(rank) may end before rank \(peer), its peer, begins")
                 }
             }
-            for place in 4 * rank..<4 * rank + 4 {
+            for place in Self.spaces * rank..<Self.spaces * (rank + 1) {
                 check(memory[place].writes + memory[place].reads, 0..<Int.max, clocks[rank]) { "the end of rank \(rank) and a use" }
             }
         }
@@ -351,7 +390,7 @@ final class Rehearsal {
         for rank in 0..<ranks {
             let output = (common ?? oracle.output(of: rank)) ?? []
             for space in 0..<2 {
-                let symbols = unsafe memory[4 * rank + space].symbols
+                let symbols = unsafe memory[Self.spaces * rank + space].symbols
                 let wanted = UnsafeMutableBufferPointer<UInt64>.allocate(capacity: symbols.count)
                 defer { unsafe wanted.deallocate() }
                 unsafe fill(wanted, rank, space)

@@ -10,6 +10,8 @@ enum Symbol {
     /// What lies in memory that nobody has written: different everywhere.
     static func nothing(_ memory: Int, _ index: Int) -> UInt64 { scramble(1 << 63 | UInt64(memory) << 32 | UInt64(index)) }
     static func sum(_ left: UInt64, _ right: UInt64) -> UInt64 { scramble(left &+ right) }
+    /// As a wire format makes it.
+    static func encoded(_ value: UInt64) -> UInt64 { scramble(value ^ 0x5555) }
     /// Every rank's part is in.
     static func finished(_ sum: UInt64) -> UInt64 { scramble(~sum) }
 
@@ -64,6 +66,16 @@ struct Oracle {
         return topology.rank(turn % places, ofNode: turn / places % topology.nodeCount)
     }
 
+    /// The owner's part comes first and is not encoded; what goes to all others is.
+    private func inWireFormat(_ index: Int) -> UInt64 {
+        let owner = owner(of: index)
+        if operation.collective == .gatherStripes { return Symbol.encoded(Symbol.input(owner, index)) }
+        let sum = around(from: owner).dropFirst().reduce(Symbol.input(owner, index)) {
+            Symbol.sum($0, Symbol.encoded(Symbol.input($1, index)))
+        }
+        return operation.collective == .allReduce ? Symbol.encoded(Symbol.finished(sum)) : Symbol.finished(sum)
+    }
+
     /// Whether nothing is promised about an element of a rank's output.
     func isScratch(_ index: Int, of rank: Int) -> Bool { operation.collective == .reduceStripes && owner(of: index) != rank }
 
@@ -116,6 +128,7 @@ struct Oracle {
 
     /// What a rank's own output holds at the end, from where it begins; nil where nothing is written.
     func output(of rank: Int) -> [UInt64]? {
+        if operation.wire != .plain { return (0..<count).map(inWireFormat) }
         switch operation.collective {
         case .allReduce, .reduceStripes: return (0..<count).map(reduced)
         case .reduceScatter: return extents(of: rank).block(rank).map(reduced)

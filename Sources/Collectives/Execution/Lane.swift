@@ -109,6 +109,7 @@ struct Lane {
         var extents: Extents
         var stripes: Stripes
         var type: ElementType
+        var wire: WireFormat
         var algorithm: Algorithm
     }
 

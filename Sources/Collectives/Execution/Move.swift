@@ -62,7 +62,7 @@ extension StateMachine {
         move.sends = lanes[lane].link(position, channel: index)
         move.queue = position * settings.channelsPerPeer + index
         move.write.channel = Channel(peer: send.peer, index: index)
-        move.write.byteCount = send.count * lanes[lane].operation.type.byteCount
+        move.write.byteCount = send.count * (send.countsBytes ? 1 : lanes[lane].operation.type.byteCount)
         switch send.target {
         case .invitation:
             move.address = .invitation
@@ -98,6 +98,7 @@ extension StateMachine {
         case .output(let start): return (buffers[operation.output.buffer.index].region, lanes[lane].outputOffset + start * size)
         case .gated(let slot): return (buffers[0].region, gatedOffset(lane, slot))
         case .eager(let rank): return (buffers[0].region, eagerOffset(lane, rank: rank))
+        case .encoded(let byte): return (buffers[0].region, encodedOffset(lane, byte))
         case .peerInput, .peerOutput: invariantFailure("a write begins in memory of this rank")
         }
     }
@@ -119,6 +120,7 @@ extension StateMachine {
             case _ where send.count == 0: (0, 0)
             case .gated(let slot): (0, gatedOffset(lane, slot, isTarget: true))
             case .eager(let rank): (0, eagerOffset(lane, rank: rank))
+            case .encoded(let byte): (0, encodedOffset(lane, byte))
             case .output(let start):
                 (
                     operation.output.buffer.index,

@@ -51,10 +51,15 @@ extension StateMachine {
     /// How many arrays an action reads and writes.
     private mutating func arrays(touchedBy action: Action) -> Int {
         let node = settings.topology.size(ofNode: settings.topology.node(of: rank))
-        guard case .fold(let fold) = action else {
-            if case .spread = action { return node }
-            return 2
+        switch action {
+        case .fold(let fold): return arrays(touchedBy: fold, node)
+        case .spread: return node
+        case .copy, .encode, .decode: return 2
+        case .addUp(let sum): return sum.parts + 2
         }
+    }
+
+    private func arrays(touchedBy fold: Fold, _ node: Int) -> Int {
         let targets = if case .node = fold.target { node } else { 1 }
         switch fold.sources {
         case .pair: return targets + 2

@@ -22,6 +22,7 @@ extension StateMachine {
                     streaming: isStreaming)
             }
         case .fold(let fold): perform(fold, lane, isStreaming: isStreaming)
+        case .encode, .decode, .addUp: performEncoded(action, lane)
         }
     }
 
@@ -118,7 +119,7 @@ extension StateMachine {
         unsafe pointer(.eager(rank: peer), lane) + start * lanes[lane].operation.type.byteCount
     }
 
-    private mutating func pointer(_ location: Location, _ lane: Int) -> UnsafeMutableRawPointer {
+    mutating func pointer(_ location: Location, _ lane: Int) -> UnsafeMutableRawPointer {
         let operation = lanes[lane].operation
         let size = operation.type.byteCount
         switch location {
@@ -126,6 +127,7 @@ extension StateMachine {
         case .output(let start): return unsafe buffers[operation.output.buffer.index].region.base + lanes[lane].outputOffset + start * size
         case .gated(let slot): return unsafe buffers[0].region.base + gatedOffset(lane, slot)
         case .eager(let rank): return unsafe buffers[0].region.base + eagerOffset(lane, rank: rank)
+        case .encoded(let byte): return unsafe buffers[0].region.base + encodedOffset(lane, byte)
         case .peerInput(let start, let peer):
             let offset = operation.input.byteOffset + (operation.extents(worldSize: worldSize).input(of: peer).lowerBound + start) * size
             return unsafe mapped(operation.input, peer) + offset

@@ -2,11 +2,13 @@ extension ExecutorSettings {
     /// What an operation's schedule is computed from.
     func shape(of operation: Operation, rank: Int, layout: ReceiveBuffers) -> Shape {
         let size = operation.type.byteCount
-        return Shape(
+        var shape = Shape(
             rank: rank, topology: topology, extents: operation.extents(worldSize: worldSize), stripes: operation.stripes(in: topology),
             chunkElements: chunkBytes / size,
             minChunkElements: Self.smallestChunkBytes / size, maxChunks: chunks,
             gatedSlots: layout.gatedSlots, channels: channelsPerPeer, messageElements: messageBytes / size)
+        shape.wire = operation.wire
+        return shape
     }
 }
 
@@ -74,7 +76,8 @@ extension StateMachine {
         let algorithm = operation.collective.peer == nil ? choices.algorithm(for: operation, in: settings) : .pairwise
         let extents = operation.extents(worldSize: worldSize)
         let key = Lane.ProgramKey(
-            extents: extents, stripes: operation.stripes(in: settings.topology), type: operation.type, algorithm: algorithm)
+            extents: extents, stripes: operation.stripes(in: settings.topology), type: operation.type, wire: operation.wire,
+            algorithm: algorithm)
         if lanes[lane].programKey != key {
             var shape = settings.shape(of: operation, rank: rank, layout: layout)
             if isMutated(.ownersByOperation) { shape.stripes = shape.stripes.fromOperation }

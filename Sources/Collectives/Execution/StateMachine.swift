@@ -238,6 +238,7 @@ struct StateMachine: ~Copyable {
 
     /// See `Executor.canCarryOut`.
     func canCarryOut(_ operation: Operation) -> Bool {
+        if operation.wire != .plain { return Compressed.canCarryOut(operation, in: settings) }
         guard let algorithm = operation.algorithm else { return true }
         return algorithm.supports(
             operation.collective, byteCount: operation.count * operation.type.byteCount, isUneven: !operation.uneven.isNone,
@@ -266,6 +267,12 @@ struct StateMachine: ~Copyable {
             invariant(
                 operation.stripe > 0 && operation.stripe * size <= settings.stripeBytes, "a stripe has elements, and no more than a chunk's"
             )
+        }
+        if let residual = operation.residual {
+            invariant(
+                operation.wire != .plain && holds(Place(residual, byteOffset: operation.input.byteOffset), operation.count),
+                "what a wire format loses has room in the residual's buffer")
+            invariant(operation.reduction == .sum || operation.reduction == .average, "only sums and averages have a residual")
         }
         invariant(canCarryOut(operation), "the algorithm can carry out the collective")
     }

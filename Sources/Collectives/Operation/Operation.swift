@@ -13,8 +13,12 @@ public struct Operation: Sendable, Equatable {
     @usableFromInline let uneven: UnownedCounts
     public var type: ElementType
     public var reduction: ReductionOperation
-    /// How the `float` elements of a striped operation travel.
+    /// How the `float` elements of a striped operation travel. Other than plain, its stripes are whole blocks (`WireFormat.blockElements`).
     public var wire = WireFormat.plain
+    /// A buffer of the job's that keeps what the wire format loses and adds it the next time, at the same offset as the input: of the own stripes what the
+    /// encoded result has lost, of all others what the own part has. Nil: it is lost. Who submits owns it, has cleared it before the first time, and
+    /// leaves it alone until the operation has ended; like the operation's places it is the same on every rank. Only sums and averages have one.
+    public var residual: SharedBuffer?
     /// Nil: the one that the cost model chooses, the same on every rank.
     public var algorithm: Algorithm?
     public var stream: Stream
@@ -46,7 +50,7 @@ public struct Operation: Sendable, Equatable {
 
     public var isInPlace: Bool { input == output }
 
-    func touches(_ buffer: SharedBuffer) -> Bool { input.buffer == buffer || output.buffer == buffer }
+    func touches(_ buffer: SharedBuffer) -> Bool { input.buffer == buffer || output.buffer == buffer || residual == buffer }
 
     /// Whether all bits are the same: what `==` says, at a quarter of its cost.
     @inline(__always)
@@ -57,7 +61,8 @@ public struct Operation: Sendable, Equatable {
         )
         return mine == others && count == other.count && uneven == other.uneven && input == other.input && output == other.output
             && type == other.type
-            && reduction == other.reduction && wire == other.wire && algorithm == other.algorithm && stream == other.stream
+            && reduction == other.reduction && wire == other.wire && residual == other.residual && algorithm == other.algorithm
+            && stream == other.stream
             && stripe == other.stripe
     }
 
@@ -83,6 +88,7 @@ public struct Operation: Sendable, Equatable {
         mix(input.byteOffset)
         mix(output.byteOffset)
         mix(stripe)
+        mix(residual?.index ?? 0)
         return hash
     }
 

@@ -6,6 +6,8 @@ public enum Location: Equatable, Sendable {
     case gated(slot: Int)
     /// The slot of a rank in the receive buffers that peers write into unasked; see `ReceiveBuffers`. `RecursiveDoubling` numbers them in its own way.
     case eager(rank: Int)
+    /// A message in a wire format, at so many bytes from the beginning of the lane's gated slots.
+    case encoded(Int)
     /// Memory of a rank on this node, seen through its mapping.
     case peerInput(Int, rank: Int)
     case peerOutput(Int, rank: Int)

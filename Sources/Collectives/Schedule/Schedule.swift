@@ -11,6 +11,7 @@ public enum Schedule: Equatable, Sendable {
     case pairwise(Pairwise)
     case swap(Swap)
     case pointToPoint(PointToPoint)
+    case compressed(Compressed)
 
     /// - Parameter algorithm: one that `Algorithm.supports` says is possible.
     public init(_ algorithm: Algorithm, _ shape: Shape) {
@@ -31,6 +32,7 @@ public enum Schedule: Equatable, Sendable {
             case .bruck: self = .bruck(Bruck(shape))
             case .recursiveDoubling: self = .recursiveDoubling(RecursiveDoubling(shape))
             case .tree: self = .tree(Tree(shape))
+            case .compressed: self = .compressed(Compressed(shape))
             case .pairwise: self = shape.swaps ? .swap(Swap(shape)) : .pairwise(Pairwise(shape))
             }
         }
@@ -49,6 +51,7 @@ public enum Schedule: Equatable, Sendable {
         case .pairwise(let schedule): schedule.count
         case .swap(let schedule): schedule.count
         case .pointToPoint(let schedule): schedule.count
+        case .compressed(let schedule): schedule.count
         }
     }
 
@@ -65,6 +68,7 @@ public enum Schedule: Equatable, Sendable {
         case .pairwise(let schedule): schedule[index]
         case .swap(let schedule): schedule[index]
         case .pointToPoint(let schedule): schedule[index]
+        case .compressed(let schedule): schedule[index]
         }
     }
 }

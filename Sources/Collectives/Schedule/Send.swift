@@ -4,6 +4,8 @@ public struct Send: Equatable, Sendable {
         case gated(slot: Int)
         /// The slot of this rank, or of the one whose data it passes on; of `RecursiveDoubling` as in `Location`.
         case eager(rank: Int)
+        /// In the peer's gated slots, as in `Location`. The send's count is of bytes.
+        case encoded(Int)
         /// Counted from where the peer's own output begins.
         case output(Int)
         /// Tells the peer where to write: in a transfer, or an allToAll of uneven counts.
@@ -16,6 +18,8 @@ public struct Send: Equatable, Sendable {
     public var source: Location
     public var target: Target
     public var count: Int
+
+    var countsBytes: Bool { if case .encoded = target { true } else { false } }
 
     public init(peer: Int, from source: Location, to target: Target, count: Int) {
         self.peer = peer

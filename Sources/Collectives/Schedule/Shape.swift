@@ -1,3 +1,5 @@
+public import Reduction
+
 /// Everything that a schedule is computed from: the operation, who takes part, and the sizes that memory and queues allow. The same on every
 /// rank but for `rank`.
 public struct Shape: Equatable, Sendable {
@@ -5,6 +7,8 @@ public struct Shape: Equatable, Sendable {
     public var topology: Topology
     public var extents: Extents
     public var stripes: Stripes
+    /// How elements travel.
+    public var wire = WireFormat.plain
     /// What a gated slot takes, in elements; at least 1.
     public var chunkElements: Int
     /// A smaller chunk is not worth a message of its own.

@@ -18,6 +18,8 @@ public enum Algorithm: String, Sendable, CaseIterable {
     case pairwise
     /// Inside the nodes through their memory, between them one ring for each place.
     case hierarchical
+    /// Straight to each owner and back in a wire format; carries out what has one, and nothing else.
+    case compressed
 
     /// Whether peers write into eager slots, unasked.
     package var isEager: Bool { self == .oneShot || self == .bruck || self == .recursiveDoubling }

@@ -13,6 +13,7 @@ struct ChoiceCache {
     private var entries = Array(repeating: Entry(), count: 64)
 
     mutating func algorithm(for operation: Operation, in settings: ExecutorSettings) -> Algorithm {
+        if operation.wire != .plain { return .compressed }
         if let asked = operation.algorithm { return asked }
         let byteCount = operation.count * operation.type.byteCount
         if let counts = operation.uneven.counts {

@@ -17,16 +17,25 @@ public struct Costs: Sendable, Equatable, Codable {
     public var far: Link
     /// Microseconds to reduce a byte from each of two sources.
     public var reducePerByte: Double
+    /// Microseconds to encode a byte of `float` elements in a wire format, and to decode what becomes one.
+    public var encodePerByte: Double
+    public var decodePerByte: Double
 
-    public init(near: Link, far: Link, reducePerByte: Double) {
+    public init(
+        near: Link, far: Link, reducePerByte: Double, encodePerByte: Double = 1 / 10_000, decodePerByte: Double = 1 / 10_000
+    ) {
         self.near = near
         self.far = far
         self.reducePerByte = reducePerByte
+        self.encodePerByte = encodePerByte
+        self.decodePerByte = decodePerByte
     }
 
     /// Whether every figure is one that could have been measured.
     public var isPlausible: Bool {
-        [near.latency, near.perByte, far.latency, far.perByte, reducePerByte].allSatisfy { $0.isFinite && $0 > 0 }
+        [near.latency, near.perByte, far.latency, far.perByte, reducePerByte, encodePerByte, decodePerByte].allSatisfy {
+            $0.isFinite && $0 > 0
+        }
     }
 
     /// Round figures of a present-day node and a 100 Gb/s network.
@@ -57,6 +66,7 @@ public struct Costs: Sendable, Equatable, Codable {
             return min(bytes, (bytes / (Double(stripeBytes) * parts)).rounded(.up) * Double(stripeBytes))
         }
         switch algorithm {
+        case .compressed: return microseconds(.bfloat16, collective, byteCount: byteCount, in: topology)
         case .direct where collective == .gatherStripes: return 2 * signals(link, others) + bytes * near.perByte
         case .direct where collective == .reduceStripes:
             return 2 * signals(link, others) + share(ranks) * (near.perByte + ranks * reducePerByte)

@@ -59,10 +59,10 @@ extension Communicator {
         let rounds = Double(Int.bitWidth - (ranks - 1).leadingZeroBitCount)
         let latency = max(0.01, empty / rounds)
         let perByte = max(1e-7, (full - empty) / Double(bytes) / Double(ranks - 1))
-        let own = [latency, perByte, reducePerByte()]
+        let own = [latency, perByte] + kernelCosts()
         let all = try agree(on: own, group)
         var costs = Costs.typical
-        costs.reducePerByte = all[2]
+        (costs.reducePerByte, costs.encodePerByte, costs.decodePerByte) = (all[2], all[3], all[4])
         let link = Costs.Link(latency: all[0], perByte: all[1])
         if plan.settings.topology.isOneNode { costs.near = link } else { costs.far = link }
         return costs
@@ -79,8 +79,8 @@ extension Communicator {
         return Double(times.sorted()[times.count / 2]) / 1000
     }
 
-    /// Microseconds a byte to add an array to another.
-    private static func reducePerByte() -> Double {
+    /// Microseconds a byte to add an array to another, and to encode and decode one in the wire format that may be chosen unasked.
+    private static func kernelCosts() -> [Double] {
         let count = 1 << 16
         let left = UnsafeMutableRawPointer.allocate(byteCount: 4 * count, alignment: 64)
         let right = UnsafeMutableRawPointer.allocate(byteCount: 4 * count, alignment: 64)
@@ -91,14 +91,23 @@ extension Communicator {
         }
         unsafe left.initializeMemory(as: UInt8.self, repeating: 0, count: 4 * count)
         unsafe right.initializeMemory(as: UInt8.self, repeating: 0, count: 4 * count)
-        var least = UInt64.max
-        for _ in 0..<5 {
-            let start = platform_now()
-            unsafe Kernels.combine(
-                .sum, .float32, UnsafeRawPointer(left), UnsafeRawPointer(right), into: left, count: count, averaging: .none)
-            least = min(least, platform_now() - start)
+        func perByte(_ work: () -> Void) -> Double {
+            var least = UInt64.max
+            for _ in 0..<5 {
+                let start = platform_now()
+                work()
+                least = min(least, platform_now() - start)
+            }
+            return Double(max(1, least)) / 1000 / Double(4 * count)
         }
-        return Double(max(1, least)) / 1000 / Double(4 * count)
+        return [
+            perByte {
+                unsafe Kernels.combine(
+                    .sum, .float32, UnsafeRawPointer(left), UnsafeRawPointer(right), into: left, count: count, averaging: .none)
+            },
+            perByte { unsafe Kernels.encode(.bfloat16, UnsafeRawPointer(left), residual: nil, into: right, count: count) },
+            perByte { unsafe Kernels.decode(.bfloat16, UnsafeRawPointer(right), into: left, count: count) },
+        ]
     }
 
     /// The greatest of each figure over all ranks.
