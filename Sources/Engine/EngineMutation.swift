@@ -34,6 +34,8 @@ package enum EngineMutation: String, CaseIterable, Sendable {
     case restingStop
     /// Calls are taken after the engine has stopped, and never answered.
     case unansweredCall
+    /// A started operation is one of bulk, whatever its stream.
+    case lostStream
     /// Time in which the whole job was stopped counts as a stall.
     case countedPause
     /// With hooks, the progress thread does nothing for a rank that computes.

@@ -115,6 +115,8 @@ extension ProgressEngine where F: ~Copyable {
     }
 
     func submit(_ operation: Operation, slot: Int, at time: UInt64, to owned: inout Owned) {
+        var operation = operation
+        if isMutated(.lostStream) { operation.stream = .bulk }
         do throws(CollectiveError) {
             try owned.executor.submit(operation, number: slot, recordedFrom: time)
         } catch {

@@ -20,6 +20,7 @@ struct Program {
     var paceNanoseconds = 0
     /// Each operation waits for the one before it.
     var isBlocking = false
+    var streamWait = StreamWait.none
 
     /// One operation of the plan.
     struct Planned {
@@ -38,6 +39,7 @@ struct Program {
         var algorithm: Algorithm?
         /// Operations of the same place use the same memory, one after the other.
         var place: Int
+        var stream = Stream.bulk
         /// Whole numbers, whose reduction does not depend on the order.
         var isExact: Bool
         /// Where blocks differ in size: of an allToAll for each rank what it sends to each; else the size of each rank's block, in the first row.
@@ -102,6 +104,7 @@ extension Program: CustomStringConvertible {
     var description: String {
         var lines = [
             "\(settings.chunks) chunks of \(settings.chunkBytes) bytes, \(settings.eagerBytes) bytes eager\(isBlocking ? ", blocking" : "")"
+                + "\(streamWait == .none ? "" : ", \(streamWait)")"
         ]
         if let group { lines[0] = "group \(group) of ranks \(members.map(String.init).joined(separator: ", ")): \(lines[0])" }
         for operation in operations {
@@ -113,7 +116,8 @@ extension Program: CustomStringConvertible {
             lines.append(
                 "operation \(operation.number): \(name), \(operation.count) \(operation.type) \(operation.reduction)"
                     + "\(operation.matrix.map { ", counts \($0)" } ?? "")\(operation.isInPlace ? ", in place" : "")\(operation.stripe > 0 ? ", stripes of \(operation.stripe)" : ""), place \(operation.place)"
-                    + "\(operation.algorithm.map { ", \($0.rawValue)" } ?? "")\(operation.isExact ? "" : ", any numbers")")
+                    + "\(operation.stream == .urgent ? ", urgent" : "")\(operation.algorithm.map { ", \($0.rawValue)" } ?? "")\(operation.isExact ? "" : ", any numbers")"
+            )
         }
         if let training {
             let plans = training.plans.map { plan in

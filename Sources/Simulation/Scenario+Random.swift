@@ -29,23 +29,24 @@ extension Scenario {
         self.program.drawOperations(&random, most: 14, limits: limits)
         self.program.drawTraining(&random, limits: limits)
         // What was not drawn at first has draws of its own, so that a seed keeps the rest of its world. Faults look at what is submitted.
-        var stream = SeededRandom(seed: seed ^ Self.streamDraws)
-        let isStream = drawStream(&stream, limits: limits)
+        var burst = SeededRandom(seed: seed ^ Self.burstDraws)
+        let isBurst = drawBurst(&burst, limits: limits)
         drawFaults(&random, limits: limits)
         var later = SeededRandom(seed: seed ^ Self.laterDraws)
         drawChannels(&later, limits: limits)
         drawGroups(&later, limits: limits)
         if limits.hasStripes {
-            // The operations of a stream stay small ones.
-            if !isStream { self.program.drawStripes(limits: limits) }
+            // The operations of a burst stay small ones.
+            if !isBurst { self.program.drawStripes(limits: limits) }
             for index in groups.indices { groups[index].drawStripes(limits: limits) }
         }
+        drawStreams()
         // Ranks that do different things may write over each other's messages before they are told; all else holds for them as well.
         if hasDisagreement { self.world.isStrict = false }
     }
 
     private static let laterDraws: UInt64 = 0x6772_6f75_7073
-    private static let streamDraws: UInt64 = 0x7374_7265_616d
+    private static let burstDraws: UInt64 = 0x7374_7265_616d
 
     private static func drawWorld(_ world: inout SimulationOptions, _ random: inout SeededRandom, limits: Limits) {
         world.ranksPerNode = random.pick([1, 1, 2, 2, 3, 4, world.worldSize, world.worldSize])

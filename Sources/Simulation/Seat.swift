@@ -2,8 +2,8 @@ internal import Collectives
 internal import Fabric
 internal import SimulatedFabric
 
-/// One rank's part in a program: submits the plan's operations in order, each at its own time, and looks at every result the moment that it is
-/// reported. A range of its memory is touched only while no operation has it.
+/// One rank's part in a program: submits the plan's operations, those of each stream in order, each at its own time, and looks at every result the
+/// moment that it is reported. A range of its memory is touched only while no operation has it.
 final class Seat {
     /// What the network calls it.
     let place: Int
@@ -12,16 +12,14 @@ final class Seat {
     var executor: Executor<SimulatedFabric>
     var buffers: [SharedBuffer] = []
     private(set) var finishedCount = 0
-    private(set) var nextSubmission: FabricInstant
 
     private var regions: [Region] = []
     let program: Program
     private let layout: MemoryLayoutPlan
     private let book: Book
     private let network: SimulatedNetwork
-    /// Operations of this rank, in order, and how many are submitted.
-    private let operations: [Program.Planned]
-    private var submitted = 0
+    /// Bulk with the transfers, and what is urgent.
+    private var lines: [Line]
     /// By number: what was asked.
     private var flying: [Int: Program.Planned] = [:]
     /// Of the operation in which this rank disagrees; kept for it.
@@ -43,12 +41,40 @@ final class Seat {
         self.book = book
         self.network = network
         random = SeededRandom(seed: program.seed &+ UInt64(rank) &* 0x5851_F42D_4C95_7F2D)
-        operations = program.operations.filter {
+        let operations = program.operations.filter {
             if case .pointToPoint(let from, let to) = $0.kind { from == rank || to == rank } else { true }
         }
+        lines = Stream.allCases.map { stream in Line(operations: operations.filter { $0.stream == stream }) }
         trainee = program.training.map { Trainee($0, rank: rank, worldSize: program.worldSize, seed: program.seed) }
-        nextSubmission = FabricInstant(nanoseconds: 0)
-        pace()
+        for line in lines.indices where line == 0 || lines[line].hasMore { pace(line) }
+        drawWaits()
+    }
+
+    /// Operations that this rank submits in their order.
+    private struct Line {
+        let operations: [Program.Planned]
+        var submitted = 0
+        var finished = 0
+        var nextSubmission = FabricInstant(nanoseconds: 0)
+        /// How many of the other line must have ended before each is submitted.
+        var waits: [Int]
+
+        init(operations: [Program.Planned]) {
+            self.operations = operations
+            waits = operations.map { _ in 0 }
+        }
+
+        var hasMore: Bool { submitted < operations.count }
+    }
+
+    private func drawWaits() {
+        guard program.streamWait != .none else { return }
+        let (waiting, other) = program.streamWait == .urgentForBulk ? (1, 0) : (0, 1)
+        var draw = SeededRandom(seed: program.seed ^ UInt64(rank) << 32)
+        guard draw.chance(perMille: 500) else { return }
+        for index in lines[waiting].operations.indices where draw.chance(perMille: 400) {
+            lines[waiting].waits[index] = draw.below(lines[other].operations.count + 1)
+        }
     }
 
     func addBuffer(byteCount: Int) throws {
@@ -67,11 +93,11 @@ final class Seat {
 
     var isDone: Bool {
         if executor.failure != nil { return !executor.hasWork }
-        return submitted == operations.count && (trainee?.isDone ?? true) && !executor.hasWork
+        return !lines.contains(where: \.hasMore) && (trainee?.isDone ?? true) && !executor.hasWork
     }
 
     var state: String {
-        "\(submitted) of \(operations.count) submitted, \(finishedCount) finished, "
+        "\(lines.map { "\($0.submitted) of \($0.operations.count)" }) submitted, \(finishedCount) finished, "
             + "in flight: \(flying.values.map(\.number).sorted()), \(executor.currentOperation)"
     }
 
@@ -88,10 +114,13 @@ final class Seat {
         }
         guard !isDone else { return }
         let idle = network.now.nanoseconds + Job.idleNanoseconds
-        network.setAlarm(place: place, at: FabricInstant(nanoseconds: hasMoreToSubmit ? min(nextSubmission.nanoseconds, idle) : idle))
+        network.setAlarm(place: place, at: FabricInstant(nanoseconds: min(nextSubmission.nanoseconds, idle)))
     }
 
-    private var hasMoreToSubmit: Bool { executor.failure == nil && submitted < operations.count && isPlaceFree }
+    /// When an operation may be submitted that waits for nothing but its time; far away where there is none.
+    var nextSubmission: FabricInstant {
+        lines.indices.filter(mayGoOn).map { lines[$0].nextSubmission }.min { $0.nanoseconds < $1.nanoseconds } ?? .distantFuture
+    }
 
     /// Takes ends without a look: those of a verdict.
     func takeFinished() {
@@ -99,21 +128,25 @@ final class Seat {
         flying.removeAll()
     }
 
-    private func pace() {
-        let start = submitted == 0 ? UInt64(program.startNanoseconds) : 0
-        nextSubmission = FabricInstant(nanoseconds: network.now.nanoseconds + start + UInt64(random.below(program.paceNanoseconds + 1)))
+    private func pace(_ line: Int) {
+        let start = lines[line].submitted == 0 ? UInt64(program.startNanoseconds) : 0
+        lines[line].nextSubmission = FabricInstant(
+            nanoseconds: network.now.nanoseconds + start + UInt64(random.below(program.paceNanoseconds + 1)))
     }
 
-    /// Whether the next operation may have its memory, and the one before is out of its way.
-    private var isPlaceFree: Bool {
-        if program.isBlocking, !flying.isEmpty { return false }
-        return isHasty || !flying.values.contains { $0.place == operations[submitted].place }
+    /// Whether a line's next operation may have its memory, the one before is out of its way, and what it waits for has ended.
+    private func mayGoOn(_ line: Int) -> Bool {
+        guard executor.failure == nil, lines[line].hasMore else { return false }
+        let next = lines[line].operations[lines[line].submitted]
+        if program.isBlocking, flying.values.contains(where: { $0.stream == next.stream }) { return false }
+        guard lines[1 - line].finished >= lines[line].waits[lines[line].submitted] else { return false }
+        return isHasty(next) || !flying.values.contains { $0.place == next.place }
     }
 
-    /// Whether the next operation does not wait for its first half, as it must.
-    private var isHasty: Bool {
+    /// Whether an operation does not wait for its first half, as it must.
+    private func isHasty(_ next: Program.Planned) -> Bool {
         #if DEBUG
-            program.settings.simulation?.mutation == .hastyGather && operations[submitted].gathers != nil
+            program.settings.simulation?.mutation == .hastyGather && next.gathers != nil
         #else
             false
         #endif
@@ -121,13 +154,15 @@ final class Seat {
 
     private func submitDue() throws -> Bool {
         var hasSubmitted = false
-        while hasMoreToSubmit, nextSubmission <= network.now {
-            try submit(operations[submitted])
-            submitted += 1
-            hasSubmitted = true
-            pace()
+        for line in lines.indices {
+            while mayGoOn(line), lines[line].nextSubmission <= network.now {
+                try submit(lines[line].operations[lines[line].submitted])
+                lines[line].submitted += 1
+                hasSubmitted = true
+                pace(line)
+            }
         }
-        if submitted == operations.count, executor.failure == nil, try train() { hasSubmitted = true }
+        if !lines.contains(where: \.hasMore), executor.failure == nil, try train() { hasSubmitted = true }
         return hasSubmitted
     }
 
@@ -169,7 +204,7 @@ final class Seat {
         let output = planned.isInPlace ? input : Place(buffers[1], byteOffset: offset)
         var operation = Operation(
             planned.collective(of: rank), input: input, output: output, count: planned.count, counts: planned.counts?[rank],
-            type: planned.type, reduction: planned.reduction, algorithm: planned.algorithm, stripe: planned.stripe)
+            type: planned.type, reduction: planned.reduction, algorithm: planned.algorithm, stream: planned.stream, stripe: planned.stripe)
         // What it asks for may no longer be possible.
         if disagrees, !executor.canCarryOut(operation) { operation.algorithm = nil }
         return operation
@@ -201,6 +236,7 @@ final class Seat {
             guard !one.isFailed else { continue }
             finishedCount += 1
             finishedNumbers.insert(planned.number)
+            lines[Int(planned.stream.rawValue)].finished += 1
             try verify(planned)
             claim(planned)
         }
@@ -251,7 +287,7 @@ final class Seat {
                 guard regions[buffer].load(at: next, count: offset - next).allSatisfy({ $0 == MemoryLayoutPlan.guardByte }) else {
                     throw Finding(kind: .wrongResult, detail: "\(name): bytes before place \(place) were written")
                 }
-                next = offset + (submitted > 0 ? size : 0)
+                next = offset + (lines.contains { $0.submitted > 0 } ? size : 0)
             }
         }
     }

@@ -49,6 +49,9 @@ final class Network {
     /// Writes on their way and arrivals unread on one channel, and writes not completed, at most.
     var maxUnread = 0
     var maxIncomplete = 0
+    /// Bytes of them, but of those that do not count; how a message says that it does not.
+    var maxIncompleteBytes = 0
+    var isCounted: (Write) -> Bool = { _ in true }
 
     init(topology: Topology, channels: Int, seed: UInt64, completesAtOnce: Bool = false) {
         self.topology = topology
@@ -144,6 +147,8 @@ final class Network {
         }
         maxUnread = max(maxUnread, count - tracks[track].delivered + tracks[track].unread)
         maxIncomplete = max(maxIncomplete, count - tracks[track].completed)
+        let incomplete = tracks[track].writes[tracks[track].completed...].map(\.write)
+        maxIncompleteBytes = max(maxIncompleteBytes, incomplete.reduce(0) { $0 + (isCounted($1) ? $1.byteCount : 0) })
         return tracks[track].tickets
     }
 

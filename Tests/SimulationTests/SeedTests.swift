@@ -77,7 +77,7 @@ import Testing
 #if DEBUG
     /// The checks can fail: each deliberate fault of the protocol is found within so many seeds.
     @Suite struct MutationTests {
-        static let maxSeeds: UInt64 = 150
+        static let maxSeeds: UInt64 = 300
 
         @Test(arguments: Mutation.allCases) func isFound(mutation: Mutation) {
             let limits = Limits(mutation: mutation.rawValue)

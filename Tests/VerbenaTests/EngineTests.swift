@@ -241,6 +241,34 @@ import Testing
     }
 
     /// By what the system counts of the progress threads: how long they had a core, and how often they were given one.
+    /// Closing waits for urgent operations that are under way as for others, and names what one rank alone has begun.
+    @Test(arguments: [false, true]) func closingWaitsForUrgentOperations(isOneAlone: Bool) throws {
+        let outcomes = LocalRanks.run(2, fabric: .sharedMemory) { communicator in
+            let buffer = try communicator.allocate(Int64.self, count: 4_096)
+            unsafe buffer.elements.update(repeating: Int64(communicator.rank))
+            try communicator.barrier(label: "memory is there")
+            let engine = communicator.engine
+            let known = try communicator.attachment(of: buffer.raw, for: .allReduce).buffer
+            let operations = 2 + (isOneAlone ? communicator.rank : 0)
+            let numbers = try (0..<operations).map { index in
+                let place = Place(known, byteOffset: 8 * 1_024 * index)
+                return try engine.submit(Operation(.allReduce, input: place, count: 1_024, type: .int64, stream: .urgent))
+            }
+            try engine.finishAll { (submitted) throws(VerbenaError) in try communicator.allGather(submitted, label: "closing") }
+            guard numbers.allSatisfy(engine.hasEnded) else { throw Wrong("closing has not waited") }
+            for number in numbers { engine.release(number) }
+            guard unsafe buffer.elements[..<2_048].allSatisfy({ $0 == 1 }) else { throw Wrong("the sum") }
+        }
+        for outcome in outcomes {
+            guard isOneAlone else {
+                _ = try outcome.get()
+                continue
+            }
+            guard case .failure(let error as VerbenaError) = outcome else { return #expect(Bool(false), "\(outcome)") }
+            #expect(error.cause == .disagreed && error.message.contains("it has begun 3 urgent collectives, rank 0 2"), "\(error)")
+        }
+    }
+
     @Test func idleProgressThreadsRest() throws {
         let outcomes = LocalRanks.run(2, fabric: .sharedMemory) { communicator in
             let child = try communicator.split(color: 4711, key: 0)!

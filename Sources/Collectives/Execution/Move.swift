@@ -106,7 +106,7 @@ extension StateMachine {
     /// The slots of one operation lie one behind the other, so that those of consecutive ranks travel in one write.
     mutating func eagerOffset(_ lane: Int, rank: Int) -> Int {
         let operation = lanes[lane].operation
-        return layout.eager(lane: lane, set: isMutated(.eagerSetTooFew) ? 0 : lanes[lane].eagerSet) + rank * operation.count
+        return layout.eager(lane: receiveLane(lane), set: isMutated(.eagerSetTooFew) ? 0 : lanes[lane].eagerSet) + rank * operation.count
             * operation.type.byteCount
     }
 

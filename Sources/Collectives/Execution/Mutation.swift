@@ -31,4 +31,12 @@ package enum Mutation: String, CaseIterable, Sendable {
     case hastyGather
     /// A rank's part enters an average as if it were a partial sum.
     case unscaledParts
+    /// Urgent collectives have their place in the order of bulk.
+    case oneOrder
+    /// An urgent collective begins only when every bulk collective before it has a lane.
+    case urgentBehindBulk
+    /// The receive slots of urgent lanes are those of bulk lanes.
+    case sharedSlots
+    /// Bulk writes nothing while an urgent collective is under way.
+    case heldBulk
 }

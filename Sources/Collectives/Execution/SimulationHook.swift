@@ -34,7 +34,25 @@ extension StateMachine {
         if isMutated(.slotTooFew), slot > 0 { slot = min(slot, layout.gatedSlots - 2) }
         if isMutated(.roundsShareSlots), case .ring(let ring) = lanes[lane].schedule { slot %= ring.slotsOfAnAllReduce }
         if isMutated(.swappedChunk), isTarget, slot ^ 1 < layout.gatedSlots { slot ^= 1 }
-        return layout.gated(lane: lane, slot: slot)
+        return layout.gated(lane: receiveLane(lane), slot: slot)
+    }
+
+    /// The lane whose receive buffers an operation has.
+    @inline(__always)
+    func receiveLane(_ lane: Int) -> Int { isMutated(.sharedSlots) ? lane % ExecutorSettings.lanes : lane }
+
+    /// Whether bulk is held up by an urgent collective, which must never be.
+    @inline(__always)
+    func isHeld(_ kind: Immediate.Kind) -> Bool {
+        isMutated(.heldBulk) && kind != .urgent
+            && (ExecutorSettings.lanes..<ExecutorSettings.collectiveLanes).contains { lanes[$0].phase.isActive }
+    }
+
+    /// What was held up goes on.
+    @inline(__always)
+    mutating func goOnHeld() {
+        guard isMutated(.heldBulk) else { return }
+        for lane in lanes.indices where lanes[lane].phase == .running { advance(lane) }
     }
 
     // MARK: memory that is touched

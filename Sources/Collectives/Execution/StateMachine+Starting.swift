@@ -18,7 +18,7 @@ extension StateMachine {
         for order in orders.indices.reversed() {
             while !hasFailed, let next = orders[order].pending.first {
                 let lane = orders[order].firstLane + Int(orders[order].nextToStart & orders[order].laneMask)
-                guard !lanes[lane].phase.isActive else { break }
+                guard !lanes[lane].phase.isActive, order == 0 || !isMutated(.urgentBehindBulk) || orders[0].pending.isEmpty else { break }
                 orders[order].pending.removeFirst()
                 waiting -= 1
                 orders[order].nextToStart += 1
@@ -73,6 +73,7 @@ extension StateMachine {
     /// Works out what depends on the operation alone; done again only when the lane gets another one.
     private mutating func prepare(_ operation: Operation, on lane: Int) {
         check(operation)
+        if lanes[lane].kind == .urgent, bulkWindows.count == 0, !writesCompleteAtOnce { beginWindows() }
         let algorithm = operation.collective.peer == nil ? choices.algorithm(for: operation, in: settings) : .pairwise
         let extents = operation.extents(worldSize: worldSize)
         let key = Lane.ProgramKey(
@@ -104,6 +105,12 @@ extension StateMachine {
         lanes[lane].inputOffset = operation.input.byteOffset + extents.input(of: rank).lowerBound * size
         lanes[lane].outputOffset = operation.output.byteOffset + extents.output(of: rank).lowerBound * size
         lanes[lane].operationHash = operation.hash(algorithm: algorithm)
+    }
+
+    /// The first urgent collective: from here on bulk gives way.
+    private mutating func beginWindows() {
+        bulkWindowBytes = settings.bulkWindowBytes
+        bulkWindows = FixedArray(posted.indices.map { BulkWindow(lastPosted: posted[$0]) })
     }
 
     /// Resolves a short program, since the same operation has come again.

@@ -20,6 +20,7 @@ extension StateMachine {
         }
         if waiting > 0 { startPending() }
         if !pendingTransfers.isEmpty { startTransfers() }
+        goOnHeld()
     }
 
     @inline(never)
@@ -36,10 +37,11 @@ extension StateMachine {
         let queue = position * settings.channelsPerPeer + channel.index
         let before = completed[queue]
         completed[queue] = ticket
-        // Urgent lanes come last of the collectives'; they have the first word.
-        for lane in (0..<ExecutorSettings.collectiveLanes).reversed() {
+        // What is urgent has the first word.
+        for lane in ExecutorSettings.lanes..<ExecutorSettings.collectiveLanes {
             complete(lane, lanes[lane].link(position, channel: channel.index), before, ticket)
         }
+        for lane in 0..<ExecutorSettings.lanes { complete(lane, lanes[lane].link(position, channel: channel.index), before, ticket) }
         guard channel.index == 0 else { return }
         let first = ExecutorSettings.collectiveLanes + 2 * position
         complete(first, lanes[first].firstLink, before, ticket)
@@ -128,8 +130,9 @@ extension StateMachine {
         outbox.removeAll()
         guard isOutboxAwaited else { return }
         isOutboxAwaited = false
-        // Urgent lanes come last of the collectives'; they have the first word.
-        for lane in (0..<ExecutorSettings.collectiveLanes).reversed() { goOnBehindOutbox(lane) }
+        // What is urgent has the first word.
+        for lane in ExecutorSettings.lanes..<ExecutorSettings.collectiveLanes { goOnBehindOutbox(lane) }
+        for lane in 0..<ExecutorSettings.lanes { goOnBehindOutbox(lane) }
         for lane in ExecutorSettings.collectiveLanes..<lanes.count { goOnBehindOutbox(lane) }
         // A lane that came to its end is free for what waits for it; no event need follow.
         if waiting > 0 { startPending() }
@@ -205,9 +208,10 @@ extension StateMachine {
         let link = unsafe links.address(of: move.pointee.sends)
         unsafe bringToPresent(link, of: state)
         guard !outbox.isFull else { return waitForOutbox(lane) }
+        guard unsafe !isHeld(state.pointee.kind) else { return false }
         let queue = unsafe move.pointee.queue
-        // A full queue drains by completions, which call us again.
-        guard writesCompleteAtOnce || posted[queue] - completed[queue] < writeDepth else { return false }
+        // A full queue and a closed window drain by completions, which call us again.
+        guard unsafe writesCompleteAtOnce || hasRoom(move.pointee.write.byteCount, on: queue, of: state.pointee.kind) else { return false }
         switch unsafe move.pointee.address {
         case .known: break
         case .invitation: writeInvitation(to: unsafe move.pointee.write.channel.peer, lane)
@@ -226,6 +230,14 @@ extension StateMachine {
         if unsafe link.pointee.lastTicket <= completed[queue] { unsafe state.pointee.incomplete += 1 }
         unsafe link.pointee.lastTicket = posted[queue]
         return true
+    }
+
+    /// Whether a channel takes one more write now; it is posted then.
+    @inline(__always)
+    private mutating func hasRoom(_ byteCount: Int, on queue: Int, of kind: Immediate.Kind) -> Bool {
+        guard posted[queue] - completed[queue] < writeDepth else { return false }
+        guard bulkWindows.count > 0, kind != .urgent else { return true }
+        return bulkWindows[queue].admits(byteCount, limit: bulkWindowBytes, posted: posted[queue], completed: completed[queue])
     }
 
     /// The fabric did not take a write, or failed by itself.

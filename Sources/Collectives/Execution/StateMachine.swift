@@ -38,6 +38,9 @@ struct StateMachine: ~Copyable {
     /// By position and channel: the ticket of the last write, which the fabric will give it, and of the last that has completed.
     let posted: FixedArray<UInt64>
     let completed: FixedArray<UInt64>
+    /// The same of bulk's windows; empty as long as there was no urgent collective.
+    var bulkWindows = FixedArray<BulkWindow>([])
+    var bulkWindowBytes = 0
     /// A write that stands for none.
     let nothing: Write
     /// Writes to be posted, in order.
@@ -157,6 +160,7 @@ struct StateMachine: ~Copyable {
 
     mutating func adopt(_ costs: Costs) {
         settings.costs = costs
+        bulkWindowBytes = settings.bulkWindowBytes
         choices = ChoiceCache()
         for lane in lanes.indices { lanes[lane].isPrepared = false }
     }
@@ -181,9 +185,9 @@ struct StateMachine: ~Copyable {
             startTransfers()
         } else {
             // SAFETY: the orders are made once.
-            let order = unsafe orders.address(of: Int(operation.stream.rawValue))
+            let order = unsafe orders.address(of: isMutated(.oneOrder) ? 0 : Int(operation.stream.rawValue))
             let lane = unsafe order.pointee.firstLane + Int(order.pointee.nextToStart & order.pointee.laneMask)
-            if unsafe order.pointee.pending.count == 0, !lanes[lane].phase.isActive {
+            if unsafe order.pointee.pending.count == 0, !lanes[lane].phase.isActive, !isMutated(.urgentBehindBulk) || waiting == 0 {
                 unsafe order.pointee.nextToStart += 1
                 start(operation, number: number, submitted, on: lane)
             } else {

@@ -56,6 +56,8 @@ struct EngineScenario: CustomStringConvertible {
     var ranks: Int
     var collectives: [Collective]
     var transfers: [Transfer]
+    /// Urgent ones, which another thread begins in their order.
+    var urgents: [Collective]
     /// Collectives of a second engine, split off, that other threads use.
     var childCollectives: Int
     var fate: Fate
@@ -114,6 +116,12 @@ struct EngineScenario: CustomStringConvertible {
         if fate.culprit != nil, collectives.isEmpty {
             collectives.append(Collective(count: 1, isStarted: false, isShared: false, isBarrier: false))
         }
+        // One seed in nine; the others are what they were without.
+        urgents = (0..<(seed % 9 == 2 ? random.within(1...6) : 0)).map { _ in
+            Collective(
+                count: random.pick([1, 3, 8]), isStarted: random.chance(perMille: 500), isShared: false,
+                isBarrier: random.chance(perMille: 200))
+        }
     }
 
     /// All ranks close beside other calls.
@@ -127,7 +135,7 @@ struct EngineScenario: CustomStringConvertible {
 
     var description: String {
         "\(ranks) ranks\(closesFirst ? " that close first" : ""), \(collectives.count) collectives "
-            + "(\(collectives.filter(\.isStarted).count) started), \(transfers.count) transfers, \(childCollectives) of a child; \(fate)"
+            + "(\(collectives.filter(\.isStarted).count) started), \(urgents.count) urgent ones, \(transfers.count) transfers, \(childCollectives) of a child; \(fate)"
             + "\(fate == .none || fate == .hasty ? "" : " at \(fateNanoseconds) ns")\(hasNets ? "" : ", no nets")\(usesHooks ? ", hooks" : "")"
     }
 }

@@ -6,7 +6,7 @@ internal import SimulatedFabric
 
 /// A scenario of engines, carried out: an engine for each rank, and maybe one for a child, the threads that call them, and the control plane.
 ///
-/// Threads of a rank: "main" carries out the collectives and closes, "waiter" waits for what main has shared, "transfers" sends and receives,
+/// Threads of a rank: "main" carries out the collectives and closes, "waiter" waits for what main has shared, "urgent" carries out urgent ones, "transfers" sends and receives,
 /// "child" uses the child, "control" brings the verdict, "fate" leaves or aborts; and each engine's own.
 // Sendable without the compiler's proof: see `Scheduler`.
 final class EngineWorld: @unchecked Sendable {
@@ -39,6 +39,8 @@ final class EngineWorld: @unchecked Sendable {
         var running = 0
         var shared: [Shared] = []
         var memory: [Memory] = []
+        /// It begins no more urgent collectives.
+        var hasBegunUrgents = false
         /// It begins to close, or leaves; and all ranks know what each has begun.
         var isClosing = false
         var isAgreed = false
@@ -64,6 +66,8 @@ final class EngineWorld: @unchecked Sendable {
     private static let sideBytes = 1024
     /// Longer than a world takes as a whole where nothing is wrong.
     private static let computingNanoseconds: UInt64 = 1_000_000_000
+    /// In the side buffer, behind what transfers use.
+    private static let urgentStart = 512
 
     init(_ scenario: EngineScenario, mutation: EngineMutation? = nil) throws {
         self.scenario = scenario
@@ -193,6 +197,7 @@ final class EngineWorld: @unchecked Sendable {
             memory = region
             let (side, sideRegion) = try self.buffer(seat, engine, group, byteCount: Self.sideBytes, label: "side buffer")
             self.begin(seat, "transfers") { self.transfers(seat, side, sideRegion) }
+            if !self.scenario.urgents.isEmpty { self.begin(seat, "urgent") { self.urgents(seat, side, sideRegion) } }
             if let child = seat.child { self.begin(seat, "child") { self.child(seat, child.engine, child.group) } }
             for (index, planned) in self.scenario.collectives.enumerated() {
                 if index == count - 1, self.scenario.fate == .stall(seat.rank) {
@@ -281,6 +286,43 @@ final class EngineWorld: @unchecked Sendable {
         }
     }
 
+    private func urgents(_ seat: Seat, _ buffer: SharedBuffer, _ region: Region) {
+        let engine = seat.world.engine
+        var started: [(index: Int, number: Int)] = []
+        func isReduced(_ index: Int) -> Bool {
+            let planned = scenario.urgents[index]
+            let wanted = (0..<scenario.ranks).reduce(0) { $0 + 10 * index + $1 }
+            return planned.isBarrier
+                || region.load(at: Self.urgentStart + index * 64, count: planned.count).allSatisfy { Int($0) == wanted }
+        }
+        for (index, planned) in scenario.urgents.enumerated() {
+            rest()
+            let start = Self.urgentStart + index * 64
+            region.store(Array(repeating: UInt8(10 * index + seat.rank), count: planned.count), at: start)
+            let operation = Operation(
+                planned.isBarrier ? .barrier : .allReduce, input: Place(buffer, byteOffset: start),
+                count: planned.isBarrier ? 0 : planned.count, type: .uint8, stream: .urgent)
+            let error = attempt(seat, "urgent collective \(index)") { () throws(VerbenaError) in
+                guard planned.isStarted else {
+                    try engine.run(operation)
+                    return isReduced(index)
+                }
+                started.append((index, try engine.submit(operation)))
+                return true
+            }
+            if error != nil { break }
+        }
+        seat.hasBegunUrgents = true
+        scheduler.wake(seat.key)
+        for (index, number) in started {
+            attempt(seat, "started collective, urgent \(index)") { () throws(VerbenaError) in
+                _ = try engine.wait(number)
+                return isReduced(index)
+            }
+            engine.release(number)
+        }
+    }
+
     private func transfers(_ seat: Seat, _ buffer: SharedBuffer, _ region: Region) {
         var started: [(index: Int, number: Int)] = []
         let engine = seat.world.engine
@@ -331,6 +373,9 @@ final class EngineWorld: @unchecked Sendable {
         } else if !scenario.isHasty {
             // The other threads of this rank, but for the one that meets its fate.
             _ = scheduler.sleep(on: seat.key) { seat.running <= (seat.isMeetingFate ? 2 : 1) }
+        } else if error == nil, !scenario.urgents.isEmpty {
+            // Ranks that close have begun the same collectives.
+            _ = scheduler.sleep(on: seat.key) { seat.hasBegunUrgents }
         }
         var reason = error
         if reason == nil {

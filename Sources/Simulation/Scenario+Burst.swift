@@ -10,7 +10,7 @@ extension Scenario {
     /// Replaces the world's operations. A lane ends a small operation before its writes have completed, so that it takes several in a row on
     /// each lane, and completions later than all of them, to see whether the one comes in the other's way.
     /// - Returns: whether it has become such a world.
-    mutating func drawStream(_ random: inout SeededRandom, limits: Limits) -> Bool {
+    mutating func drawBurst(_ random: inout SeededRandom, limits: Limits) -> Bool {
         let isDrawn = random.below(Self.rarity) == 0
         let delay = UInt64(random.pick([200_000, 2_000_000, 10_000_000]))
         let pace = random.pick([0, 0, 1000])
