@@ -43,6 +43,11 @@ final class Book {
 
     private func reduced(_ operation: Program.Planned) -> [UInt8] {
         if let known = results[operation.number] { return known }
+        if operation.wire != .plain {
+            let bytes = reducedInWireFormat(operation)
+            results[operation.number] = bytes
+            return bytes
+        }
         let isOrdered = Oracle.isOrdered(operation) && !operation.isExact
         let bytes =
             isOrdered
@@ -89,12 +94,12 @@ final class Book {
     }
 
     private func isToTheBit(_ operation: Program.Planned) -> Bool {
-        operation.isExact || !Oracle.reduces(operation) || Oracle.isOrdered(operation)
+        operation.isExact || operation.wire != .plain || !Oracle.reduces(operation) || Oracle.isOrdered(operation)
     }
 
     // MARK: stripes
 
-    private func owner(of index: Int, _ operation: Program.Planned) -> Int {
+    func owner(of index: Int, _ operation: Program.Planned) -> Int {
         program.owner(of: index, operation, from: (layout.offsets[operation.place] ?? 0) / operation.type.byteCount)
     }
 
@@ -115,6 +120,12 @@ final class Book {
 
     /// What a gatherStripes is to give: each element as its owner has it, to the bit.
     private func gathered(_ operation: Program.Planned) -> [UInt8] {
+        let plain = gatheredAsItIs(operation)
+        return operation.wire == .plain || program.worldSize == 1
+            ? plain : stripes(of: operation).flatMap { sent(part(plain, $0), as: operation.wire) }
+    }
+
+    private func gatheredAsItIs(_ operation: Program.Planned) -> [UInt8] {
         if let first = program.firstHalf(of: operation) {
             return owned[first.number] ?? Array(repeating: 0, count: operation.count * operation.type.byteCount)
         }

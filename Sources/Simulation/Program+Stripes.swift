@@ -1,9 +1,11 @@
 internal import Collectives
+internal import Reduction
 internal import SimulatedFabric
 
 // Striped allreduces, whole and in halves. Drawn last, from draws of their own, so that a seed keeps the rest of its world.
 extension Program {
     private static let stripeDraws: UInt64 = 0x7374_7269_7065
+    private static let wireDraws: UInt64 = 0x7769_7265
     /// What is added to the number of a reduceStripes for that of the gatherStripes that hands its result on, and for their place, which nobody else uses.
     private static let secondHalves = 50
     /// So many stripes at most: shorter ones cost messages only.
@@ -31,12 +33,25 @@ extension Program {
         let longest = settings.stripeBytes / operation.type.byteCount
         operation.stripe = max(random.within(1...longest), min(longest, operation.count / Self.maxStripes))
         operation.isInPlace = true
+        drawWire(&operation, longest)
         operation.kind = .collective(random.pick([.allReduce, .allReduce, .reduceStripes, .reduceStripes, .reduceStripes, .gatherStripes]))
         drawAlgorithm(&operation, &random)
     }
 
+    /// A wire format, of some operations that may have one; by a draw of its own.
+    private func drawWire(_ operation: inout Planned, _ longest: Int) {
+        let blocks = longest / WireFormat.blockElements
+        var draw = SeededRandom(seed: seed ^ Self.wireDraws ^ UInt64(operation.number) << 32)
+        guard operation.type == .float32, blocks > 0, draw.chance(perMille: 600) else { return }
+        operation.wire = draw.pick([.bfloat16, .float16, .int8])
+        operation.stripe = draw.within(1...min(2, blocks)) * WireFormat.blockElements
+    }
+
     private func drawAlgorithm(_ operation: inout Planned, _ random: inout SeededRandom) {
-        guard case .collective(let collective) = operation.kind else { return }
+        guard case .collective(let collective) = operation.kind, operation.wire == .plain else {
+            operation.algorithm = nil
+            return
+        }
         let byteCount = operation.count * operation.type.byteCount
         let possible = settings.algorithms(for: collective, byteCount: byteCount, isStriped: true)
         let wish = random.below(1000)

@@ -46,6 +46,7 @@ struct Program {
         var matrix: [[Int]]? { didSet { counts = matrix.map { Self.counts($0, kind) } } }
         /// Elements of a stripe; 0: it has none.
         var stripe = 0
+        var wire = WireFormat.plain
         /// Of a gatherStripes: the number of the reduceStripes whose result it hands on, in the same place.
         var gathers: Int?
         /// By rank; kept here for the operations.
@@ -115,7 +116,7 @@ extension Program: CustomStringConvertible {
                 }
             lines.append(
                 "operation \(operation.number): \(name), \(operation.count) \(operation.type) \(operation.reduction)"
-                    + "\(operation.matrix.map { ", counts \($0)" } ?? "")\(operation.isInPlace ? ", in place" : "")\(operation.stripe > 0 ? ", stripes of \(operation.stripe)" : ""), place \(operation.place)"
+                    + "\(operation.matrix.map { ", counts \($0)" } ?? "")\(operation.isInPlace ? ", in place" : "")\(operation.stripe > 0 ? ", stripes of \(operation.stripe)" : "")\(operation.wire == .plain ? "" : " as \(operation.wire)"), place \(operation.place)"
                     + "\(operation.stream == .urgent ? ", urgent" : "")\(operation.algorithm.map { ", \($0.rawValue)" } ?? "")\(operation.isExact ? "" : ", any numbers")"
             )
         }

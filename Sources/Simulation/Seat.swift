@@ -205,6 +205,7 @@ final class Seat {
         var operation = Operation(
             planned.collective(of: rank), input: input, output: output, count: planned.count, counts: planned.counts?[rank],
             type: planned.type, reduction: planned.reduction, algorithm: planned.algorithm, stream: planned.stream, stripe: planned.stripe)
+        operation.wire = planned.wire
         // What it asks for may no longer be possible.
         if disagrees, !executor.canCarryOut(operation) { operation.algorithm = nil }
         return operation
