@@ -20,7 +20,7 @@ import Testing
             (.unreadMail, 7604), (.forgottenMail, 9), (.sleepingOwner, 3), (.missedRing, 1), (.unwokenWaiter, 3), (.endedTwice, 22),
             (.secondVerdict, 15), (.lonelyVerdict, 13), (.unreasonedStop, 238), (.hastyClose, 222), (.lateStart, 354), (.lateCall, 616),
             (.unmatchedKept, 3), (.undrainedEnd, 147), (.unheardStop, 3632), (.restingStop, 2003), (.unansweredCall, 82),
-            (.countedPause, 130), (.missedTakeOver, 1976), (.lostStream, 20),
+            (.countedPause, 130), (.missedTakeOver, 1976), (.lostStream, 56),
         ]
 
         @Test(arguments: findings) func findsDeliberateFault(mutation: EngineMutation, seed: UInt64) {
