@@ -104,6 +104,22 @@ import Testing
         #expect(planner.plan(for: measured).buckets.count == 1)
     }
 
+    /// What operations cost the trainer's own thread is in the prediction, twice for two halves, and makes buckets fewer.
+    @Test func aThreadThatDrivesTheEngineWantsFewBuckets() {
+        let costs = Self.costs(secondsPerMebi: 0.005)
+        var driving = Self.profile
+        driving.operationSeconds = 0.003
+        for (schedule, operations) in [(GradientSettings.Schedule.allReduce, 8.0), (.split, 16.0)] {
+            let plan = BucketPlan(Self.layout, bucketBytes: 1 << 20, schedule: schedule)
+            let (other, own) = (plan.predict(Self.layout, Self.profile, costs), plan.predict(Self.layout, driving, costs))
+            #expect(Self.near(own.exposedSeconds - other.exposedSeconds, operations * 0.003))
+            #expect(Self.near(own.stepSeconds - other.stepSeconds, operations * 0.003))
+        }
+        let planner = Planner(Self.layout, costs)
+        let (many, few) = (planner.plan(for: Self.profile).buckets.count, planner.plan(for: driving).buckets.count)
+        #expect(1 < few && few < many, "\(many), then \(few)")
+    }
+
     @Test func allTypesAndNoParameters() {
         for layout in BucketPlanTests.layouts + [GradientLayout(parameters: [])] {
             let zeros = Array(repeating: 0.0, count: layout.parameters.count)

@@ -16,6 +16,8 @@ public struct LinkCosts: Sendable, Equatable {
 
     /// The engine's own work for an operation, about.
     public static let operationSeconds = 2e-6
+    /// What an operation takes of a trainer's thread that drives the engine itself, about: hand-overs between ranks that share their cores.
+    public static let ownThreadSeconds = 10e-6
 
     /// Of an allreduce.
     public var whole: Line

@@ -26,6 +26,8 @@ extension BucketPlan {
             let comes = bucketsOfParameter[parameter].reduce(0) { max($0, prediction.returned[$1]) }
             prediction.exposedSeconds += max(0, comes - wants)
         }
+        let operations = buckets.count * (schedule == .split ? 2 : 1)
+        prediction.exposedSeconds += Double(operations) * profile.operationSeconds
         prediction.stepSeconds = profile.backwardSeconds + profile.forwardSeconds + prediction.exposedSeconds
         return prediction
     }

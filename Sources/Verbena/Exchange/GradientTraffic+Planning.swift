@@ -9,6 +9,8 @@ extension GradientTraffic {
         let planner: Planner
         /// Whether the plan may change; else it is only predicted.
         let mayChange: Bool
+        /// Whether the trainer's thread drives the engine.
+        let usesHooks: Bool
         /// Steps before the planner is first asked; then it is asked after twice as many each time, at most `longestInterval` later.
         static let firstCheck = 10
         static let longestInterval = 1_000
@@ -31,9 +33,10 @@ extension GradientTraffic {
         /// Of the steps since the plan was last looked at.
         private(set) var measured = StepTotals()
 
-        init(_ planner: Planner, mayChange: Bool) {
+        init(_ planner: Planner, mayChange: Bool, usesHooks: Bool) {
             self.planner = planner
             self.mayChange = mayChange
+            self.usesHooks = usesHooks
             neededSeconds = Array(repeating: .infinity, count: planner.layout.parameters.count)
         }
 
@@ -66,7 +69,8 @@ extension GradientTraffic {
                     ArrivalProfile(
                         ready: announcedAt.map { Double($0 - min($0, backwardBegan)) / 1e9 }, needed: neededSeconds,
                         backwardSeconds: Double(backwardEnded - backwardBegan) / 1e9, forwardSeconds: 0,
-                        secondsPerByte: measuredSecondsPerByte(report.buckets, latencySeconds: planner.costs.whole.latencySeconds)))
+                        secondsPerByte: measuredSecondsPerByte(report.buckets, latencySeconds: planner.costs.whole.latencySeconds),
+                        operationSeconds: usesHooks ? LinkCosts.ownThreadSeconds : 0))
                 isNewestOpen = true
                 for parameter in neededSeconds.indices { neededSeconds[parameter] = .infinity }
             }

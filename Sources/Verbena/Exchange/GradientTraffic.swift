@@ -139,7 +139,7 @@ final class GradientTraffic: Sendable {
         allowsUnused = settings.allowsUnused
         stripeBytes = communicator.engine.settings.stripeBytes
         let planner = Planner(layout, LinkCosts(communicator.engine.settings), schedule: settings.schedule)
-        let planning = Planning(planner, mayChange: settings.bucketSize == .planned)
+        let planning = Planning(planner, mayChange: settings.bucketSize == .planned, usesHooks: communicator.engine.usesHooks)
         state = Mutex(State(layout, planner.firstPlan(settings.bucketSize), reduction, try PeerTimes(communicator), planning))
     }
 
