@@ -41,7 +41,8 @@ import Verbena
 
     /// A rank that is slow is named by all others, with about the time by which it was later than they: other programs delay each rank at other
     /// places, so that single steps may differ by much.
-    @Test(arguments: Fabrics.available, [2, 3]) func lateRankIsNamed(fabric: FabricChoice, ranks: Int) throws {
+    @Test(.enabled(if: !Fabrics.areDevicesAlone, "times that emulated cores do not keep"), arguments: Fabrics.available, [2, 3])
+    func lateRankIsNamed(fabric: FabricChoice, ranks: Int) throws {
         let slow = 1
         let outcomes = LocalRanks.run(ranks, fabric: fabric) { communicator in
             let exchange = try GradientExchange(
@@ -81,7 +82,7 @@ import Verbena
     }
 
     /// Two busy loops on the one core that a rank may use, whichever of its threads drives the engine.
-    @Test func aCoreThatOthersTakeIsNamed() throws {
+    @Test(.enabled(if: !Fabrics.areDevicesAlone, "times that emulated cores do not keep")) func aCoreThatOthersTakeIsNamed() throws {
         let isOver = Flag()
         let hogs = (0..<2).map { _ in
             Thread {
