@@ -150,32 +150,32 @@ import Testing
     }
 
     @Test func aRankThatGoesSilentIsDeclaredStopped() async throws {
-        let world = try World(2, bounds: RendezvousBounds(livenessTimeoutSeconds: 2))
+        let world = try World(2, bounds: RendezvousBounds(livenessTimeoutSeconds: 15))
         let joining = onThreadsLater(1) { _ throws(RendezvousError) in try world.join(0) }
         // Keeps its connection open, and neither sends nor leaves.
         let silent = try RawRank(1, in: world)
         let member = try await joining.value[0].get()
         let verdict = try await offPool { member.agreedVerdict(waitingAtMostMilliseconds: Int(patience * 1000)) }
         #expect(verdict?.rank == 1)
-        #expect(verdict?.detail == "stopped or unreachable: nothing was heard of it for 2 s")
+        #expect(verdict?.detail == "stopped or unreachable: nothing was heard of it for 15 s")
         try silent.connection.waitUntilClosed()
         world.end([member])
     }
 
     @Test func ranksThatSayNothingButLiveStay() async throws {
         // More than the timeout passes while only signs of life go to and fro: the gather's own deadline ends it.
-        let world = try World(2, bounds: RendezvousBounds(livenessTimeoutSeconds: 2))
+        let world = try World(2, bounds: RendezvousBounds(livenessTimeoutSeconds: 15))
         let ranks = try await world.joinAll()
-        let found = await onThreads(1) { _ throws(RendezvousError) in try ranks[0].barrier(label: "quiet", timeoutSeconds: 3) }
+        let found = await onThreads(1) { _ throws(RendezvousError) in try ranks[0].barrier(label: "quiet", timeoutSeconds: 20) }
         #expect(try errors(found)[0].cause == .stalled, "\(found)")
         world.end(ranks)
     }
 
     /// A busy coordinator counts a rank as joined before that one hears of it. To give up and connect again would then look like the rank's death.
     @Test func anAnswerThatComesLateIsWaitedFor() async throws {
-        let listener = try RawListener()
-        let handshake = Handshake(secret: "late")
-        let identity = ClientIdentity(rank: 0, worldSize: 1, host: "127.0.0.1", port: listener.port, version: "1", handshake: handshake)
+        let coordinator = try RawCoordinator(secret: "late")
+        let identity = ClientIdentity(
+            rank: 0, worldSize: 1, host: "127.0.0.1", port: coordinator.port, version: "1", handshake: coordinator.handshake)
         let joining = onThreadsLater(1) { _ throws(RendezvousError) in
             let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
             defer { group.end() }
@@ -183,74 +183,36 @@ import Testing
             joining.handshakeTimeoutSeconds = 0.2
             _ = try joining.run()
         }
-        let challenge = Handshake.Challenge(
-            name: Handshake.protocolName, protocolVersion: Handshake.protocolVersion, nonce: Handshake.nonce())
-        var connection: RawConnection
-        var hello: [UInt8]?
-        repeat {
-            // A connection on which the challenge came too late is given up, rightly.
-            connection = try listener.accept()
-            connection.sendFrame(Wire.encode(challenge))
-            hello = try? connection.receiveFrame()
-        } while hello == nil
-        let json = try #require(Handshake.split(hello ?? [])).json
-        let rankNonce = try #require(Wire.decode(Handshake.Hello.self, from: json)).nonce
-        let nonces = Handshake.Nonces(coordinator: challenge.nonce, rank: rankNonce)
+        let rank = try await coordinator.greet()
         // Longer than the rank waits for a stranger.
         _ = try await offPool { Monitor(()).wait(until: .after(seconds: 1)) { _ -> Bool? in nil } }
-        let welcome = Handshake.Welcome(
-            sessionNonce: Handshake.nonce(), host: 0, livenessTimeoutSeconds: patience, joinTimeoutSeconds: patience)
-        connection.sendFrame(handshake.sign(Wire.encode(Handshake.Answer.welcome(welcome)), as: "answer", nonces: nonces))
-        var seal = handshake.seals(nonces: nonces).fromCoordinator
-        for part in seal.seal(Envelope(.started).body) { connection.send(Array(part.readableBytesView)) }
+        try rank.welcome(livenessTimeoutSeconds: patience)
+        var seal = coordinator.handshake.seals(nonces: rank.nonces).fromCoordinator
+        for part in seal.seal(Envelope(.started).body) { rank.connection.send(Array(part.readableBytesView)) }
         for result in await joining.value { try result.get() }
     }
 
     /// Its answer is authentic, and in a form that this version does not know.
     @Test func aCoordinatorOfAnotherVersionIsNotTakenForAStranger() async throws {
-        let listener = try RawListener()
-        let secret: JobSecret = "versions"
-        let joining = onThreadsLater(1) { _ throws(RendezvousError) in
-            try ControlPlaneClient.join(
-                rank: 0, worldSize: 1, host: "127.0.0.1", port: listener.port, secret: secret, version: "1",
-                joinTimeoutSeconds: patience, logger: quiet, onVerdict: { _ in })
-        }
-        let connection = try listener.accept()
-        let handshake = Handshake(secret: secret)
-        let challenge = Handshake.Challenge(name: Handshake.protocolName, protocolVersion: 5, nonce: Handshake.nonce())
-        connection.sendFrame(Wire.encode(challenge))
-        let hello = try #require(Handshake.split(try connection.receiveFrame()))
-        let rankNonce = try #require(Wire.decode(Handshake.Hello.self, from: hello.json)).nonce
-        let nonces = Handshake.Nonces(coordinator: challenge.nonce, rank: rankNonce)
-        connection.sendFrame(handshake.sign(Array(#"{"refused":{"why":"versions"}}"#.utf8), as: "answer", nonces: nonces))
+        let coordinator = try RawCoordinator(secret: "versions")
+        let joining = coordinator.joinLater()
+        let rank = try await coordinator.greet(protocolVersion: 5)
+        rank.answer(Array(#"{"refused":{"why":"versions"}}"#.utf8))
         let found = try errors(await joining.value)
         #expect(found[0].cause == .configuration)
         #expect(found[0].detail.contains("speaks protocol 5, rank 0 protocol \(Handshake.protocolVersion)"), "\(found[0])")
-        try connection.waitUntilClosed()
+        try await offPool { try rank.connection.waitUntilClosed() }
     }
 
     @Test func aCoordinatorThatGoesSilentIsDeclaredStopped() async throws {
-        let listener = try RawListener()
-        let secret: JobSecret = "silence"
-        let joining = onThreadsLater(1) { _ throws(RendezvousError) in
-            try ControlPlaneClient.join(
-                rank: 0, worldSize: 1, host: "127.0.0.1", port: listener.port, secret: secret, version: "1",
-                joinTimeoutSeconds: patience, logger: quiet, onVerdict: { _ in })
-        }
-        let connection = try listener.accept()
-        let handshake = Handshake(secret: secret)
-        let challenge = Handshake.Challenge(
-            name: Handshake.protocolName, protocolVersion: Handshake.protocolVersion, nonce: Handshake.nonce())
-        connection.sendFrame(Wire.encode(challenge))
-        let hello = try #require(Handshake.split(try connection.receiveFrame()))
-        let rankNonce = try #require(Wire.decode(Handshake.Hello.self, from: hello.json)).nonce
-        let nonces = Handshake.Nonces(coordinator: challenge.nonce, rank: rankNonce)
-        let welcome = Handshake.Welcome(sessionNonce: Handshake.nonce(), host: 0, livenessTimeoutSeconds: 0.2, joinTimeoutSeconds: patience)
-        connection.sendFrame(handshake.sign(Wire.encode(Handshake.Answer.welcome(welcome)), as: "answer", nonces: nonces))
-        // Says nothing more, not even that the job has started.
+        let coordinator = try RawCoordinator(secret: "silence")
+        let joining = coordinator.joinLater()
+        let rank = try await coordinator.greet()
+        // Says nothing after that, not even that the job has started.
+        try rank.welcome(livenessTimeoutSeconds: 0.2)
         let found = try errors(await joining.value)
         #expect(found[0].verdict?.rank == 0)
         #expect(found[0].detail.contains("stopped or unreachable: nothing was heard of it for 0.2 s"), "\(found[0])")
-        try connection.waitUntilClosed()
+        try await offPool { try rank.connection.waitUntilClosed() }
     }
 }

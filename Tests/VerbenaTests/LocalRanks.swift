@@ -7,6 +7,9 @@ enum LocalRanks {
     /// What each rank's body gave or threw, by rank.
     typealias Outcomes<R> = [Result<R, any Error>]
 
+    /// Generous: what a test waits for so long hangs.
+    static let patience: DispatchTimeInterval = .seconds(60)
+
     /// Runs `body` on every rank and waits for all. A body that throws leaves without closing, as a program would that ends.
     static func run<R: Sendable>(
         _ ranks: Int, fabric: FabricChoice, configure: @escaping @Sendable (inout Configuration, Int) -> Void = { _, _ in },

@@ -7,9 +7,6 @@ import Testing
 /// Which thread carries out what was started: results are the same, and nobody waits for ever.
 // SAFETY (whole file): each buffer is touched by one thread, between operations only, while its communicator is open.
 @Suite(.serialized) struct ProgressTests {
-    /// Nothing here comes near it; a test that hangs fails.
-    static let patience: DispatchTimeInterval = .seconds(60)
-
     static func run<R: Sendable>(
         _ ranks: Int, _ modes: [ProgressChoice], _ body: @escaping @Sendable (Communicator) throws -> R
     ) -> LocalRanks.Outcomes<R> {
@@ -58,7 +55,7 @@ import Testing
                 unsafe buffer.elements.update(repeating: Float(communicator.rank))
                 let started = try communicator.start(.allReduce, buffer)
                 if communicator.rank == 0 {
-                    for _ in 0..<2 where hasResult.wait(timeout: .now() + Self.patience) == .timedOut {
+                    for _ in 0..<2 where hasResult.wait(timeout: .now() + LocalRanks.patience) == .timedOut {
                         throw Wrong("the others wait for this rank's next call")
                     }
                 }
@@ -91,7 +88,9 @@ import Testing
                         }
                     }
                 }
-                for _ in started where ended.wait(timeout: .now() + Self.patience) == .timedOut { throw Wrong("round \(round) hangs") }
+                for _ in started where ended.wait(timeout: .now() + LocalRanks.patience) == .timedOut {
+                    throw Wrong("round \(round) hangs")
+                }
                 guard Request.any(of: started) == 0 else { throw Wrong("an operation that has ended has not") }
                 for buffer in buffers where unsafe buffer.elements[1_999] != Int64(2 * round) { throw Wrong("round \(round)") }
             }
@@ -106,7 +105,7 @@ import Testing
             let buffer = try communicator.allocate(Int64.self, count: 5)
             try communicator.barrier()
             if communicator.rank == 1 {
-                guard hasStarted.wait(timeout: .now() + Self.patience) == .success else { throw Wrong("rank 0 does not start") }
+                guard hasStarted.wait(timeout: .now() + LocalRanks.patience) == .success else { throw Wrong("rank 0 does not start") }
                 return communicator.abort(reason: "of this test")
             }
             let started = try communicator.start(.allReduce, buffer)
