@@ -110,7 +110,7 @@ let package = Package(
 
         // What people look at: pages, traces, metrics, out of the reports of steps.
         module(
-            "Reports", nio + ["Gradients", .product(name: "NIOHTTP1", package: "swift-nio")],
+            "Reports", nio + ["Gradients", "Reduction", .product(name: "NIOHTTP1", package: "swift-nio")],
             embedding: ["base.js", "charts.js", "report.css", "report.html", "report.js", "timeline.js"].map { "Page/\($0)" }),
 
         // The included trainer: a user of the public face like any other.
@@ -161,7 +161,7 @@ let package = Package(
         tests("FabricConformanceTests", ["Fabric", "MixedFabric", "SharedMemoryFabric", "SimulatedFabric", "Verbs", "VerbsFabric"]),
         tests("GradientsTests", ["Collectives", "Gradients", "Reduction"]),
         tests("HouseStyleTests", ["HouseStyle"] + broughtAlong),
-        tests("ReportsTests", nio + ["Gradients", "Reports"]),
+        tests("ReportsTests", nio + ["Gradients", "Reduction", "Reports"]),
         tests("RdmaAllreduceTests", ["CommandLineSupport", "Verbena", "rdma-allreduce"]),
         tests("ReductionTests", ["Reduction"]),
         tests("MembershipTests", ["Membership"]),

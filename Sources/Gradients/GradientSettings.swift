@@ -1,3 +1,5 @@
+public import Reduction
+
 /// How gradients are exchanged. Equal on every rank.
 public struct GradientSettings: Sendable, Equatable {
     /// Where gradients are cut into buckets.
@@ -32,14 +34,18 @@ public struct GradientSettings: Sendable, Equatable {
     /// Whether a gradient that was not announced when backprop ends counts as zero, instead of being an error; as DDP's `find_unused_parameters`. Then the
     /// ranks also tell each other which parameters they used (`wasUsed`): a byte for each in one more operation a step.
     public var allowsUnused: Bool
+    /// How the elements of fp32 gradients travel between ranks; with another format than plain all gradients must be fp32. `int8` keeps residuals, which take as
+    /// much memory as the gradients.
+    public var wire: WireFormat
 
     public init(
         bucketSize: BucketSize = .planned, schedule: Schedule? = nil, combination: Combination = .average,
-        allowsUnused: Bool = false
+        allowsUnused: Bool = false, wire: WireFormat = .plain
     ) {
         self.bucketSize = bucketSize
         self.schedule = schedule
         self.combination = combination
         self.allowsUnused = allowsUnused
+        self.wire = wire
     }
 }

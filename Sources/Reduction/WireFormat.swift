@@ -2,7 +2,7 @@
 ///
 /// | format | bytes of an element | largest error of an element | range |
 /// |---|---|---|---|
-/// | plain | 4 | none | all |
+/// | plain (fp32) | 4 | none | all |
 /// | bfloat16 | 2 | 2^-8 of it | that of `float` |
 /// | float16 | 2 | 2^-11 of it, 2^-25 below 2^-14 | 65,504 |
 /// | int8 | 1 + 1/64 | 1/254 of the largest magnitude in its block | that of `float` |
@@ -12,7 +12,7 @@
 /// block NaN.
 ///
 /// Raw values are part of the wire's operation signature: append, never renumber.
-public enum WireFormat: UInt8, Sendable, CaseIterable, CustomStringConvertible {
+public enum WireFormat: UInt8, Sendable, Codable, CaseIterable, CustomStringConvertible {
     case plain = 0
     case bfloat16 = 1
     case float16 = 2
@@ -30,10 +30,13 @@ public enum WireFormat: UInt8, Sendable, CaseIterable, CustomStringConvertible {
         }
     }
 
+    /// Whether gradients in this format keep what it loses for the next step: `int8` does not train without.
+    public var keepsResiduals: Bool { self == .int8 }
+
     /// As `--wire` takes it.
     public var description: String {
         switch self {
-        case .plain: "plain"
+        case .plain: "fp32"
         case .bfloat16: "bf16"
         case .float16: "fp16"
         case .int8: "int8"

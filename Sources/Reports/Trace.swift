@@ -132,6 +132,7 @@ private struct TraceEvent: Encodable {
         args["bytes"] = .number(Double(bucket.byteCount))
         args["parameters"] = .text("\(bucket.parameters.lowerBound) to \(bucket.parameters.upperBound - 1)")
         args["kind"] = .text(bucket.phase.rawValue + (bucket.isUrgent ? ", urgent" : ""))
+        args["wire"] = .text("\(bucket.wire)")
         return args
     }
 }

@@ -55,8 +55,8 @@ public final class DataParallelTrainer {
             ParameterLayout(name: model.parameterName(index), elementCount: model.elementCount(ofParameter: index))
         }
         // The loss travels as one more element: every rank knows every step's global loss at no message of its own. It is
-        // last in forward order, so it leaves with the first bucket.
-        let loss = ParameterLayout(name: "loss", elementCount: 1)
+        // last in forward order, so it leaves with the first bucket. Where blocks share a scale it has one of its own, or gradients beside it would be lost.
+        let loss = ParameterLayout(name: "loss", elementCount: settings.exchange.wire == .int8 ? WireFormat.blockElements : 1)
         exchange = try communicating { () throws(VerbenaError) in
             try GradientExchange(communicator, parameters: parameters + [loss], settings: settings.exchange)
         }
@@ -160,8 +160,8 @@ public final class DataParallelTrainer {
         return Double(total) / Double(data.heldOut.count)
     }
 
-    /// By which plan gradients travel, what the planner expects of it, and what was measured: for people to read.
-    public var explanation: String { exchange.explain().description }
+    /// By which plan gradients travel, what the planner expects of it, and what was measured.
+    public var explanation: GradientExplanation { exchange.explain() }
 
     /// SHA-256 in hexadecimal over the bytes of all parameters in forward order. Collective: throws, with the ranks, where
     /// they are not equal everywhere.
@@ -182,6 +182,7 @@ public final class DataParallelTrainer {
                 ("batch", String(settings.batchPerRank)),
                 ("learning rate", String(settings.learningRate)),
                 ("momentum", String(settings.momentum)),
+                ("wire format", "\(settings.exchange.wire)"),
                 ("exchange", "\(settings.exchange)"),
                 ("seed", String(settings.seed)),
                 ("data", Fingerprint.data(data)),

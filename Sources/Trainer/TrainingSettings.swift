@@ -10,7 +10,7 @@ public struct TrainingSettings: Sendable {
     public var batchPerRank = 128
     public var learningRate: Float = 0.05
     public var momentum: Float = 0.9
-    /// How gradients travel; changes no bit of the result.
+    /// How gradients travel. Of this, only the wire format changes bits of the result.
     public var exchange = GradientSettings()
     public var seed: UInt64 = 1
 

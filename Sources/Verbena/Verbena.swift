@@ -31,6 +31,7 @@ public typealias LateRank = Gradients.LateRank
 public typealias NamedTime = Gradients.NamedTime
 public typealias StepReport = Gradients.StepReport
 public typealias StepTotals = Gradients.StepTotals
+public typealias WireFormat = Reduction.WireFormat
 
 /// Foundation has another.
 typealias Operation = Collectives.Operation

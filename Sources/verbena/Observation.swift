@@ -111,10 +111,11 @@ struct RunDescription {
             ("model", "\(sizes), \(TrainingText.grouped(elements)) parameters"), ("ranks", "\(ranks)"), ("fabric", communicator.fabricName),
             ("device", communicator.deviceName), ("batch", "\(trainer.settings.batchPerRank) a rank"),
             ("epoch", "\(TrainingText.grouped(trainer.stepsPerEpoch)) steps"), ("data", dataOrigin),
-            ("kernels", "\(BLAS.description), one thread a rank"),
+            ("wire", trainer.explanation.wireText), ("kernels", "\(BLAS.description), one thread a rank"),
         ]
         labels = [
             ("model", sizes), ("ranks", "\(ranks)"), ("fabric", communicator.fabricName), ("device", communicator.deviceName),
+            ("wire", "\(trainer.settings.exchange.wire)"),
         ]
         // The loss travels as one more parameter.
         parameterNames = (0..<model.parameterCount).map(model.parameterName) + ["loss"]

@@ -58,6 +58,14 @@ struct TrainCommand: Program {
             """)
     var schedule = ScheduleChoice.auto
 
+    @Option(
+        parsing: .unconditional,
+        help: """
+            How gradients travel between ranks: fp32, bf16 or fp16 (half the bytes), or int8 (a quarter, with scales of 256 elements; what is lost is \
+            kept for the next step). Sums are fp32. Each format has a digest of its own.
+            """)
+    var wire = WireChoice(.plain)
+
     @Flag(help: "At the end tell by which plan gradients travelled, what the planner expected to be exposed, and what was.")
     var explain = false
 
@@ -76,7 +84,7 @@ struct TrainCommand: Program {
         settings.batchPerRank = batch
         settings.learningRate = learningRate
         settings.momentum = momentum
-        settings.exchange = GradientSettings(bucketSize: bucketBytes.size, schedule: schedule.schedule)
+        settings.exchange = GradientSettings(bucketSize: bucketBytes.size, schedule: schedule.schedule, wire: wire.format)
         settings.seed = seed
         return settings
     }
@@ -155,9 +163,10 @@ struct TrainCommand: Program {
         try observation.write(clockOffsetNanoseconds: trainer.clockOffsetNanoseconds)
         guard isLead else { return }
         try say("parameter digest: \(digest)")
-        if explain { try say(trainer.explanation) }
+        if explain { try say("\(trainer.explanation)") }
         let report = TrainingReport(
-            ranks: communicator.worldSize, fabric: communicator.fabricName, device: communicator.deviceName, kernels: BLAS.description,
+            ranks: communicator.worldSize, fabric: communicator.fabricName, device: communicator.deviceName,
+            wire: WireUse(trainer.explanation), kernels: BLAS.description,
             epochs: epochReports, parameterDigest: digest)
         try json.map { try writeJSON(report, to: $0) }
     }
@@ -168,10 +177,40 @@ struct TrainingReport: Codable {
     var ranks: Int
     var fabric: String
     var device: String
+    var wire: WireUse
     /// Of rank 0; the digest belongs to them.
     var kernels: String
     var epochs: [EpochReport]
     var parameterDigest: String
+}
+
+/// How gradients travelled.
+struct WireUse: Codable {
+    var format: String
+    /// Of one rank.
+    var residualByteCount: Int
+}
+
+extension WireUse {
+    init(_ explanation: GradientExplanation) {
+        self.init(format: "\(explanation.wire)", residualByteCount: explanation.residualByteCount)
+    }
+}
+
+/// `fp32`, `bf16`, `fp16` or `int8`.
+struct WireChoice: ExpressibleByArgument, Equatable {
+    static let allValueStrings = WireFormat.allCases.map(\.description)
+
+    var format: WireFormat
+
+    init(_ format: WireFormat) { self.format = format }
+
+    init?(argument: String) {
+        guard let format = WireFormat.allCases.first(where: { $0.description == argument }) else { return nil }
+        self.format = format
+    }
+
+    var defaultValueDescription: String { "\(format)" }
 }
 
 /// `auto`, `ddp`, or a size.

@@ -15,7 +15,12 @@ enum TrainingText {
             job    \(ranks) rank\(ranks == 1 ? "" : "s") of batch \(trainer.settings.batchPerRank), \
             \(grouped(trainer.stepsPerEpoch)) steps an epoch, fabric \(communicator.fabricName), device \(communicator.deviceName)
             math   \(BLAS.description), one thread a rank
-            """
+            """ + wire(trainer)
+    }
+
+    /// A line where gradients do not travel as they are.
+    private static func wire(_ trainer: DataParallelTrainer) -> String {
+        trainer.settings.exchange.wire == .plain ? "" : "\nwire   \(trainer.explanation.wireText)"
     }
 
     /// - Parameter epoch: from 0, as the trainer counts; people count from 1.

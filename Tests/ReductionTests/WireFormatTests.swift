@@ -121,7 +121,7 @@ import Testing
     @Test func sizes() {
         #expect(WireFormat.allCases.map { $0.byteCount(of: 257) } == [1028, 514, 514, 257 + 8])
         #expect(WireFormat.allCases.allSatisfy { $0.byteCount(of: 0) == 0 })
-        #expect(WireFormat.allCases.map { "\($0)" } == ["plain", "bf16", "fp16", "int8"])
+        #expect(WireFormat.allCases.map { "\($0)" } == ["fp32", "bf16", "fp16", "int8"])
     }
 
     // MARK: calls

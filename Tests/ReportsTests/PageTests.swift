@@ -45,7 +45,8 @@ struct PageTests {
         let bucket = try #require((ranks[1]["buckets"] as? [[Double]])?.last)
         #expect(bucket.prefix(7) == [1, 2, 3, 1024, 1, 0, 1])
         #expect(bucket[7...13] == [5_501_000, 5_601_000, 5_801_000, 6_401_000, 6_501_000, 9_001_000, 10_005_000])
-        #expect(bucket[14...19] == [0, 0.0002, 0.000804, 0, 0, 0])
+        #expect(bucket[14...] == [0, 0.0002, 0.000804, 0, 0, 0, 1])
+        #expect(try data(page)["wireFormats"] as? [String] == ["fp32", "bf16", "fp16", "int8"])
     }
 
     @Test("a long run, many ranks or many buckets make no page without an end")

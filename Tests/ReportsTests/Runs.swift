@@ -17,7 +17,8 @@ enum Runs {
         report.buckets = (0..<buckets).map { index in
             let ready = start + 5_000_000 + UInt64(index) * 500_000
             var bucket = BucketReport(
-                index: index, parameters: 2 * index..<2 * index + 2, byteCount: 1024, isUrgent: index == 1, ready: ready, submitted: ready)
+                index: index, parameters: 2 * index..<2 * index + 2, byteCount: 1024, isUrgent: index == 1,
+                wire: index == 1 ? .bfloat16 : .plain, ready: ready, submitted: ready)
             bucket.started = ready + 100_000
             bucket.firstArrival = ready + 300_000
             bucket.lastArrival = ready + 900_000

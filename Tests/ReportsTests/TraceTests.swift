@@ -69,6 +69,7 @@ struct TraceTests {
         let bucket = try #require(try events(report).first { $0.name == "bucket 1" })
         #expect(bucket.start == 5500 && bucket.end == 6500)
         #expect(bucket.arguments["bytes"] as? Int == 1024 && bucket.arguments["kind"] as? String == "allReduce, urgent")
+        #expect(bucket.arguments["wire"] as? String == "bf16")
     }
 
     private func shifted(_ report: StepReport, by nanoseconds: UInt64) -> StepReport {

@@ -61,6 +61,27 @@ struct RanksTests {
         }
     }
 
+    @Test(
+        "in a wire format no plan changes a bit, and the loss falls as it does in fp32", arguments: [WireFormat.bfloat16, .float16, .int8])
+    func wireFormats(wire: WireFormat) async throws {
+        let plain = try await Self.train(ranks: 2)[0]
+        var first: [Run]?
+        for (size, schedule) in [(.planned, nil), (.fixed(4096), .allReduce), (.ddp, .split)]
+            as [(GradientSettings.BucketSize, GradientSettings.Schedule?)]
+        {
+            var settings = Self.settings
+            settings.exchange = GradientSettings(bucketSize: size, schedule: schedule, wire: wire)
+            let runs = try await Self.train(ranks: 2, settings)
+            let wanted = first ?? runs
+            first = wanted
+            #expect(runs == wanted && runs[0] == runs[1], "\(settings.exchange)")
+        }
+        let losses = try #require(first)[0].losses
+        #expect(losses != plain.losses)
+        let (found, expected) = (losses.suffix(10).reduce(0, +) / 10, plain.losses.suffix(10).reduce(0, +) / 10)
+        #expect((found - expected).magnitude <= 0.03 * expected, "\(found), and \(expected) in fp32")
+    }
+
     @Test("ranks with other settings are told so, all of them")
     func disagreement() async throws {
         let errors = try await onRanks(2) { communicator in
@@ -72,5 +93,18 @@ struct RanksTests {
             return error?.description ?? "none"
         }
         #expect(errors.count == 2 && errors.allSatisfy { $0.contains("seed: 1 on rank 0, 2 on rank 1") })
+    }
+
+    @Test("a wire format is every rank's or nobody's")
+    func wireFormatsThatDiffer() async throws {
+        let errors = try await onRanks(2) { communicator in
+            var settings = Self.settings
+            settings.exchange.wire = communicator.rank == 0 ? .plain : .int8
+            let error = #expect(throws: TrainingError.self) {
+                _ = try DataParallelTrainer(communicator, data: Self.data, settings: settings)
+            }
+            return error?.description ?? "none"
+        }
+        #expect(errors.count == 2 && errors.allSatisfy { $0.contains("wire format: fp32 on rank 0, int8 on rank 1") })
     }
 }

@@ -58,11 +58,14 @@ struct OutputTests {
         defer { try? FileManager.default.removeItem(atPath: path) }
         try checkWritable(path)
         try writeJSON(
-            TrainingReport(ranks: 2, fabric: "shm", device: "memory", kernels: "X", epochs: [report, report], parameterDigest: "ab"),
+            TrainingReport(
+                ranks: 2, fabric: "shm", device: "memory", wire: WireUse(format: "int8", residualByteCount: 12), kernels: "X",
+                epochs: [report, report], parameterDigest: "ab"),
             to: path)
         let data = try Data(contentsOf: URL(fileURLWithPath: path))
         let whole = try #require(try JSONSerialization.jsonObject(with: data) as? [String: Any])
-        #expect(Set(whole.keys) == ["ranks", "fabric", "device", "kernels", "epochs", "parameterDigest"])
+        #expect(Set(whole.keys) == ["ranks", "fabric", "device", "wire", "kernels", "epochs", "parameterDigest"])
+        #expect((whole["wire"] as? [String: Any])?["format"] as? String == "int8")
         let epochs = try #require(whole["epochs"] as? [[String: Any]])
         #expect(epochs.count == 2)
         for epoch in epochs { #expect(Set(epoch.keys) == ["loss", "accuracy", "seconds", "samplesPerSecond", "exposedSeconds", "time"]) }

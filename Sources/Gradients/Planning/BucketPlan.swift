@@ -1,3 +1,5 @@
+public import Reduction
+
 /// Which gradients travel together, in what order, and how: cut points over a `GradientLayout`. A pure value, the same on every rank in every step.
 ///
 /// A cut may be at any multiple of `GradientLayout.granule`, in the middle of a parameter, too: a bucket is ready when every parameter that it
@@ -16,6 +18,8 @@ public struct BucketPlan: Sendable, Equatable {
     /// In the order of backprop.
     public private(set) var buckets: [Bucket]
     public let schedule: GradientSettings.Schedule
+    /// How fp32 elements travel.
+    public let wire: WireFormat
     /// By parameter: the buckets that hold a part of it, ascending.
     public let bucketsOfParameter: [[Int]]
     /// In the order of the next forward pass.
@@ -24,7 +28,10 @@ public struct BucketPlan: Sendable, Equatable {
     /// - Parameters:
     ///   - cuts: by section, in elements; those outside it, and those that are no multiple of the granule, are left out.
     ///   - urgentBelow: buckets that hold a part of a parameter below this are urgent.
-    public init(_ layout: GradientLayout, cuts: [[Int]], schedule: GradientSettings.Schedule = .allReduce, urgentBelow: Int = 0) {
+    public init(
+        _ layout: GradientLayout, cuts: [[Int]], schedule: GradientSettings.Schedule = .allReduce, urgentBelow: Int = 0,
+        wire: WireFormat = .plain
+    ) {
         var buckets: [Bucket] = []
         for (index, section) in layout.sections.enumerated() where section.elementCount > 0 {
             let inside = cuts[index].filter { 0 < $0 && $0 < section.elementCount && $0.isMultiple(of: GradientLayout.granule) }
@@ -43,6 +50,7 @@ public struct BucketPlan: Sendable, Equatable {
         for index in buckets.indices { buckets[index].isUrgent = buckets[index].parameters.contains { $0 < urgentBelow } }
         self.buckets = buckets
         self.schedule = schedule
+        self.wire = wire
         var owners = Array(repeating: [Int](), count: layout.parameters.count)
         for (index, bucket) in buckets.enumerated() { for parameter in bucket.parameters { owners[parameter].append(index) } }
         bucketsOfParameter = owners
@@ -62,16 +70,18 @@ public struct BucketPlan: Sendable, Equatable {
 extension BucketPlan {
     /// Buckets of one size: a cut every so many bytes, wherever that is.
     /// - Parameter bucketBytes: rounded down to whole granules, but for the first.
-    public init(_ layout: GradientLayout, bucketBytes: Int, schedule: GradientSettings.Schedule = .allReduce) {
+    public init(
+        _ layout: GradientLayout, bucketBytes: Int, schedule: GradientSettings.Schedule = .allReduce, wire: WireFormat = .plain
+    ) {
         let cuts = layout.sections.map { section in
             let granules = max(1, bucketBytes / section.type.byteCount / GradientLayout.granule)
             return Array(stride(from: 0, to: section.elementCount, by: granules * GradientLayout.granule))
         }
-        self.init(layout, cuts: cuts, schedule: schedule)
+        self.init(layout, cuts: cuts, schedule: schedule, wire: wire)
     }
 
     /// PyTorch DDP's rule, to compare with: whole parameters are put together until a bucket has 1 MiB, the first one, or 25 MiB, all others.
-    public init(ddpRuleFor layout: GradientLayout, schedule: GradientSettings.Schedule = .allReduce) {
+    public init(ddpRuleFor layout: GradientLayout, schedule: GradientSettings.Schedule = .allReduce, wire: WireFormat = .plain) {
         let cuts = layout.sections.map { section in
             var (cuts, start, limit) = ([Int](), 0, 1 << 20)
             for parameter in section.parameters {
@@ -83,6 +93,6 @@ extension BucketPlan {
             }
             return cuts
         }
-        self.init(layout, cuts: cuts, schedule: schedule)
+        self.init(layout, cuts: cuts, schedule: schedule, wire: wire)
     }
 }

@@ -1,5 +1,5 @@
 public import Collectives
-internal import Reduction
+public import Reduction
 
 /// What operations of gradients should take, as the planner sees the engine: one link, which carries one operation after the other, urgent ones first.
 public struct LinkCosts: Sendable, Equatable {
@@ -29,13 +29,16 @@ public struct LinkCosts: Sendable, Equatable {
         self.half = half ?? Line(latencySeconds: whole.latencySeconds / 2, secondsPerByte: whole.secondsPerByte / 2)
     }
 
-    /// By the engine's cost model of striped operations: the line through a small and a large one.
-    public init(_ settings: ExecutorSettings) {
+    /// By the engine's cost model of striped operations of fp32 in a wire format: the line through a small and a large one.
+    public init(_ settings: ExecutorSettings, _ wire: WireFormat = .plain) {
         func line(_ collective: Collective) -> Line {
             func seconds(_ byteCount: Int) -> Double {
                 let stripe = settings.stripeBytes / ElementType.float32.byteCount
-                return settings.choice(for: collective, byteCount: byteCount, type: .float32, stripe: stripe).predictions[0].microseconds
-                    / 1e6
+                let microseconds =
+                    wire == .plain
+                    ? settings.choice(for: collective, byteCount: byteCount, type: .float32, stripe: stripe).predictions[0].microseconds
+                    : settings.costs.microseconds(wire, collective, byteCount: byteCount, in: settings.topology)
+                return microseconds / 1e6
             }
             let small = settings.stripeBytes * settings.worldSize
             let large = 64 * small

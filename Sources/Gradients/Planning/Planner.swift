@@ -1,3 +1,5 @@
+public import Reduction
+
 /// Chooses a plan: simulates a step by each of a family of plans, and takes the one of the shortest. Pure: ranks that give it the same figures get the same
 /// plan.
 ///
@@ -18,37 +20,42 @@ public struct Planner: Sendable {
     public let layout: GradientLayout
     public let costs: LinkCosts
     public let schedules: [GradientSettings.Schedule]
+    public let wire: WireFormat
 
-    public init(_ layout: GradientLayout, _ costs: LinkCosts, schedule: GradientSettings.Schedule? = nil) {
+    /// - Parameter costs: of operations in the wire format.
+    public init(_ layout: GradientLayout, _ costs: LinkCosts, schedule: GradientSettings.Schedule? = nil, wire: WireFormat = .plain) {
         self.layout = layout
         self.costs = costs
+        self.wire = wire
         schedules = schedule.map { [$0] } ?? GradientSettings.Schedule.allCases
     }
 
     /// For the first steps, of which nothing is known; and for all steps, where the user says how to cut.
     public func firstPlan(_ size: GradientSettings.BucketSize) -> BucketPlan {
         switch size {
-        case .planned: BucketPlan(layout, bucketBytes: max(Self.leastBytes, layout.byteCount / 16), schedule: schedules[0])
-        case .fixed(let bytes): BucketPlan(layout, bucketBytes: bytes, schedule: schedules[0])
-        case .ddp: BucketPlan(ddpRuleFor: layout, schedule: schedules[0])
+        case .planned: BucketPlan(layout, bucketBytes: max(Self.leastBytes, layout.byteCount / 16), schedule: schedules[0], wire: wire)
+        case .fixed(let bytes): BucketPlan(layout, bucketBytes: bytes, schedule: schedules[0], wire: wire)
+        case .ddp: BucketPlan(ddpRuleFor: layout, schedule: schedules[0], wire: wire)
         }
     }
 
     /// The best plan that is known for the profile.
     public func plan(for profile: ArrivalProfile) -> BucketPlan {
         let costs = costs.measured(secondsPerByte: profile.secondsPerByte)
-        var best = (plan: BucketPlan(layout, cuts: layout.sections.map { _ in [] }, schedule: schedules[0]), seconds: Double.infinity)
+        var best = (
+            plan: BucketPlan(layout, cuts: layout.sections.map { _ in [] }, schedule: schedules[0], wire: wire), seconds: Double.infinity
+        )
         func consider(_ plan: BucketPlan) {
             let seconds = plan.predict(layout, profile, costs).stepSeconds
             if seconds < best.seconds * (1 - Self.leastGain) { best = (plan, seconds) }
         }
         var seen: Set<[[Int]]> = []
         for cuts in candidates where seen.insert(cuts).inserted {
-            for schedule in schedules { consider(BucketPlan(layout, cuts: cuts, schedule: schedule)) }
+            for schedule in schedules { consider(BucketPlan(layout, cuts: cuts, schedule: schedule, wire: wire)) }
         }
         let (cuts, schedule) = (best.plan.cuts(layout), best.plan.schedule)
         for urgentBelow in urgentThresholds(profile) {
-            consider(BucketPlan(layout, cuts: cuts, schedule: schedule, urgentBelow: urgentBelow))
+            consider(BucketPlan(layout, cuts: cuts, schedule: schedule, urgentBelow: urgentBelow, wire: wire))
         }
         return best.plan
     }

@@ -1,3 +1,5 @@
+public import Reduction
+
 /// What an operation does for its bucket.
 public enum BucketPhase: String, Sendable, Equatable, Codable {
     /// All of it.
@@ -17,6 +19,8 @@ public struct BucketReport: Sendable, Equatable, Codable {
     /// Whether it overtook the others.
     public var isUrgent: Bool
     public var phase: BucketPhase
+    /// How its elements travelled.
+    public var wire: WireFormat
     /// This rank's last gradient of it was announced.
     public var ready: UInt64
     /// The operation was asked for: buckets start in one order on every rank.
@@ -34,14 +38,15 @@ public struct BucketReport: Sendable, Equatable, Codable {
 
     /// A bucket that has ended the moment it was asked for, until the ledger knows more.
     public init(
-        index: Int, parameters: Range<Int>, byteCount: Int, isUrgent: Bool = false, phase: BucketPhase = .allReduce, ready: UInt64,
-        submitted: UInt64
+        index: Int, parameters: Range<Int>, byteCount: Int, isUrgent: Bool = false, phase: BucketPhase = .allReduce,
+        wire: WireFormat = .plain, ready: UInt64, submitted: UInt64
     ) {
         self.index = index
         self.parameters = parameters
         self.byteCount = byteCount
         self.isUrgent = isUrgent
         self.phase = phase
+        self.wire = wire
         self.ready = ready
         self.submitted = submitted
         (started, firstArrival, lastArrival, ended) = (submitted, submitted, submitted, submitted)

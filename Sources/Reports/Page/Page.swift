@@ -1,5 +1,6 @@
 internal import Foundation
 internal import Gradients
+internal import Reduction
 
 extension RunReport {
     /// One HTML file that needs no network and nothing beside it. At most about 4 MB: 32 steps in detail, and 20,000 bars.
@@ -69,6 +70,8 @@ private struct PageData: Encodable {
     var note: String?
     var facts: [[String]]
     var causes: [Cause]
+    /// By what a bucket has as its last figure.
+    var wireFormats: [String]
     var epochs: [EpochFigures]
     var totals: [Totals]
     var slices: [Row]
@@ -83,6 +86,7 @@ private struct PageData: Encodable {
         note = report.note
         facts = report.facts.map { [$0.name, $0.value] }
         causes = ExposedCause.allCases.map { Cause(key: $0.rawValue, name: $0.name, explanation: $0.explanation) }
+        wireFormats = WireFormat.allCases.map(\.description)
         epochs = report.epochs
         totals = report.ranks.map { Totals($0.totals) }
         slices = report.slices.map {
@@ -148,7 +152,7 @@ extension PageData.Rank {
                     .whole(bucket.isUrgent ? 1 : 0), .whole(bucket.phase == .allReduce ? 0 : bucket.phase == .reduce ? 1 : 2), .whole(lane),
                     .whole(at(bucket.ready)), .whole(at(bucket.started)), .whole(at(bucket.firstArrival)), .whole(at(bucket.lastArrival)),
                     .whole(at(bucket.ended)), .whole(waits ? at(bucket.waitedFrom) : 0), .whole(waits ? at(bucket.waitedTo) : 0),
-                ] + times(bucket.exposed))
+                ] + times(bucket.exposed) + [.whole(Int(bucket.wire.rawValue))])
         }
     }
 }

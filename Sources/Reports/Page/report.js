@@ -43,7 +43,7 @@ function drawBuckets() {
     ["bucket", "left"], ["parameters", "left name"], ["size", ""], ["kind", "left"], ["ready at", ""], ["turn", ""], ["first", ""],
     ["messages", ""], ["own work", ""], ["waited", ""], ["exposed by cause", "left"]],
   buckets.map(bucket => [
-    `${bucket.index}`, parametersOf(bucket), bytes(bucket.count), phases[bucket.phase] + (bucket.isUrgent ? ", urgent" : ""), seconds(bucket.ready - seen.start),
+    `${bucket.index}`, parametersOf(bucket), bytes(bucket.count), kindOf(bucket), seconds(bucket.ready - seen.start),
     `+ ${seconds(bucket.started - bucket.ready)}`, `+ ${seconds(bucket.firstArrival - bucket.started)}`, `+ ${seconds(bucket.lastArrival - bucket.firstArrival)}`,
     `+ ${seconds(bucket.ended - bucket.lastArrival)}`, seconds(bucket.waitedTo - bucket.waitedFrom), bar(causes(bucket.exposed), longest)]));
 }

@@ -5,15 +5,19 @@ const view = { step: null, zoom: null, isOpen: false };
 /** A bucket as the page's data has it; times in nanoseconds from the step's beginning. */
 function bucketOf(fields) {
   const [index, first, last, count, isUrgent, phase, lane, ready, started, firstArrival, lastArrival, ended, waitedFrom, waitedTo] = fields;
-  return { index, first, last, count, isUrgent, phase, lane, ready, started, firstArrival, lastArrival, ended, waitedFrom, waitedTo, exposed: fields.slice(14) };
+  return { index, first, last, count, isUrgent, phase, lane, ready, started, firstArrival, lastArrival, ended, waitedFrom, waitedTo, exposed: fields.slice(14, -1), wire: fields.at(-1) };
 }
 
 const seconds = nanoseconds => duration(nanoseconds / 1e9);
 const phases = ["all-reduce", "reduce", "gather"];
 
+function kindOf(bucket) {
+  return phases[bucket.phase] + (bucket.isUrgent ? ", urgent" : "") + (bucket.wire > 0 ? `, ${data.wireFormats[bucket.wire]}` : "");
+}
+
 function bucketText(bucket) {
   const lines = [
-    `bucket ${bucket.index}: ${bytes(bucket.count)}, ${phases[bucket.phase]}${bucket.isUrgent ? ", urgent" : ""}`, parametersOf(bucket),
+    `bucket ${bucket.index}: ${bytes(bucket.count)}, ${kindOf(bucket)}`, parametersOf(bucket),
     `ready at ${seconds(bucket.ready)}`, `waited for its turn: ${seconds(bucket.started - bucket.ready)}`,
     `for the first message: ${seconds(bucket.firstArrival - bucket.started)}`,
     `messages: ${seconds(bucket.lastArrival - bucket.firstArrival)}`, `own work after the last: ${seconds(bucket.ended - bucket.lastArrival)}`,

@@ -19,6 +19,8 @@ public final class GradientExchange: Sendable {
     let layout: GradientLayout
     let traffic: GradientTraffic
     private let memory: RawBuffer
+    /// What the wire format has lost of each gradient, in the same places; nil where nothing is kept.
+    private let residuals: RawBuffer?
 
     /// Lays out the gradients and registers their memory. Collective: ranks whose layouts or settings differ are told where, before any data moves.
     /// - Parameter parameters: of the model, in forward order.
@@ -36,8 +38,14 @@ public final class GradientExchange: Sendable {
                         + ParameterLayout.types.map(\.description).joined(separator: ", "))
             }
         }
+        if settings.wire != .plain, let other = parameters.first(where: { $0.type != .float32 }) {
+            throw VerbenaError(
+                .configuration,
+                "the gradient of '\(other.name)' is of \(other.type), and only fp32 gradients travel as \(settings.wire); "
+                    + "make all of them fp32, or leave GradientSettings.wire plain")
+        }
         layout = GradientLayout(parameters: parameters, tracksUse: settings.allowsUnused)
-        let manifest = layout.manifest("\(settings)")
+        let manifest = layout.manifest("\(settings)\nwire format \(settings.wire)")
         if let difference = GradientLayout.difference(try communicator.allGather(manifest, label: "gradient layout")) {
             throw VerbenaError(
                 knownToAll: .disagreed, rank: communicator.group.jobRanks[difference.rank],
@@ -47,7 +55,10 @@ public final class GradientExchange: Sendable {
         let deskOffset = (layout.byteCount + GradientLayout.alignment - 1) / GradientLayout.alignment * GradientLayout.alignment
         let deskBytes = 8 * ArrivalProfile.agreeableCount(parameters: layout.parameters.count)
         memory = try communicator.allocate(.uint8, count: deskOffset + deskBytes)
-        traffic = try GradientTraffic(communicator, memory, desk: memory[deskOffset...].viewed(as: .float64), layout, settings)
+        let keepsResiduals = settings.wire.keepsResiduals && communicator.worldSize > 1
+        residuals = keepsResiduals ? try communicator.allocate(.uint8, count: layout.byteCount) : nil
+        traffic = try GradientTraffic(
+            communicator, memory, desk: memory[deskOffset...].viewed(as: .float64), residuals, layout, settings)
     }
 
     // MARK: memory
@@ -76,7 +87,10 @@ public final class GradientExchange: Sendable {
 
     /// Gives the gradients' memory back; no view of it may be used any more. A rank's own affair; see `RawBuffer.release`.
     /// - Throws: `.configuration` inside a step.
-    public func release() throws(VerbenaError) { try memory.release() }
+    public func release() throws(VerbenaError) {
+        try memory.release()
+        try residuals?.release()
+    }
 
     // MARK: backward
 
@@ -148,12 +162,15 @@ public final class GradientExchange: Sendable {
     }
 
     /// By which plan gradients travel now, what it should cost, and what it does. This rank's own affair.
-    public func explain() -> GradientExplanation { traffic.state.withLock { GradientExplanation($0.plan, layout, $0.planning) } }
+    public func explain() -> GradientExplanation {
+        traffic.state.withLock { GradientExplanation($0.plan, layout, $0.planning, residualByteCount: residuals?.count ?? 0) }
+    }
 
     /// Of the last step that is over.
     public var lastReport: StepReport? { traffic.state.withLock { $0.lastReport } }
 
-    /// Whether any rank used the parameter in the last step that is over: where none did, its gradient is zero, and an optimizer may leave it alone.
+    /// Whether any rank used the parameter in the last step that is over: where none did, its gradient is zero, and an optimizer may leave it alone. In a
+    /// wire format that keeps residuals it may hold what earlier steps have lost.
     /// - Throws: without `GradientSettings.allowsUnused`.
     public func wasUsed(_ index: Int) throws(VerbenaError) -> Bool {
         guard let useIndex = layout.useIndex else {

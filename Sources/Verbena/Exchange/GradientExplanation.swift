@@ -1,5 +1,6 @@
 internal import Foundation
 public import Gradients
+public import Reduction
 
 /// By which plan gradients travel, what the planner expects of it, and what was measured. The plan and what is expected are the same on every rank, what was
 /// measured is this rank's own.
@@ -15,6 +16,10 @@ public struct GradientExplanation: Sendable, CustomStringConvertible {
     }
 
     public let schedule: GradientSettings.Schedule
+    /// How fp32 elements travel.
+    public let wire: WireFormat
+    /// Memory of this rank's that keeps what the wire format loses.
+    public let residualByteCount: Int
     public let buckets: [Bucket]
     /// Nil until the planner has looked at the first steps.
     public let expectedExposedSeconds: Double?
@@ -23,8 +28,10 @@ public struct GradientExplanation: Sendable, CustomStringConvertible {
     public let measuredExposedSeconds: Double?
     public let measuredStepSeconds: Double?
 
-    init(_ plan: BucketPlan, _ layout: GradientLayout, _ planning: GradientTraffic.Planning) {
+    init(_ plan: BucketPlan, _ layout: GradientLayout, _ planning: GradientTraffic.Planning, residualByteCount: Int) {
         schedule = plan.schedule
+        wire = plan.wire
+        self.residualByteCount = residualByteCount
         let prediction = planning.prediction
         buckets = plan.buckets.enumerated().map { index, bucket in
             Bucket(
@@ -38,6 +45,9 @@ public struct GradientExplanation: Sendable, CustomStringConvertible {
         measuredStepSeconds = steps > 0 ? planning.measured.trainingSeconds / steps : nil
     }
 
+    /// The format, and the memory that it takes.
+    public var wireText: String { "\(wire)" + (residualByteCount > 0 ? ", residuals of \(residualByteCount) bytes" : "") }
+
     /// Several lines: a heading, then one a bucket.
     public var description: String {
         func milliseconds(_ seconds: Double?) -> String { seconds.map { String(format: "%.3f", $0 * 1000) } ?? "-" }
@@ -49,6 +59,7 @@ public struct GradientExplanation: Sendable, CustomStringConvertible {
         }
         return """
             \(buckets.count) bucket\(buckets.count == 1 ? "" : "s")\(urgent > 0 ? ", \(urgent) urgent" : ""), schedule \(schedule.rawValue)
+            wire      \(wireText)
             expected  step \(milliseconds(expectedStepSeconds)) ms, exposed \(milliseconds(expectedExposedSeconds)) ms
             measured  step \(milliseconds(measuredStepSeconds)) ms, exposed \(milliseconds(measuredExposedSeconds)) ms
             bucket      bytes  parameters, ms after the beginning of backprop

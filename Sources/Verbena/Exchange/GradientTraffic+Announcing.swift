@@ -94,8 +94,10 @@ extension GradientTraffic {
         }
         state.withLock { state in
             state.ledger.name("weights", from: from, to: platform_now())
-            state.factor = weight / sum
-            state.reduction = .sum
+            // Residuals are of parts of an average: so it stays one, of parts as many times as large.
+            let staysAverage = residuals != nil && reduction == .average
+            state.factor = weight / sum * (staysAverage ? Double(communicator.worldSize) : 1)
+            state.reduction = staysAverage ? .average : .sum
         }
     }
 }

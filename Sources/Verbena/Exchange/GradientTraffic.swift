@@ -121,6 +121,8 @@ final class GradientTraffic: Sendable {
     let memory: RawBuffer
     /// In the same memory, behind the gradients: fp64 for what ranks tell each other between two steps.
     let desk: RawBuffer
+    /// As long as the gradients, where their wire format keeps what it loses.
+    let residuals: RawBuffer?
     /// Of gradients, in steps without weights.
     let reduction: ReductionOperation
     let allowsUnused: Bool
@@ -129,16 +131,20 @@ final class GradientTraffic: Sendable {
 
     /// Collective.
     init(
-        _ communicator: Communicator, _ memory: RawBuffer, desk: RawBuffer, _ layout: GradientLayout, _ settings: GradientSettings
+        _ communicator: Communicator, _ memory: RawBuffer, desk: RawBuffer, _ residuals: RawBuffer?, _ layout: GradientLayout,
+        _ settings: GradientSettings
     ) throws(VerbenaError) {
         self.communicator = communicator
         self.memory = memory
         self.desk = desk
+        self.residuals = residuals
         self.layout = layout
         reduction = settings.combination == .sum ? .sum : .average
         allowsUnused = settings.allowsUnused
         stripeBytes = communicator.engine.settings.stripeBytes
-        let planner = Planner(layout, LinkCosts(communicator.engine.settings), schedule: settings.schedule)
+        // A rank alone sends nothing.
+        let wire = communicator.worldSize > 1 ? settings.wire : .plain
+        let planner = Planner(layout, LinkCosts(communicator.engine.settings, wire), schedule: settings.schedule, wire: wire)
         let planning = Planning(planner, mayChange: settings.bucketSize == .planned, usesHooks: communicator.engine.usesHooks)
         state = Mutex(State(layout, planner.firstPlan(settings.bucketSize), reduction, try PeerTimes(communicator), planning))
     }
@@ -169,7 +175,7 @@ final class GradientTraffic: Sendable {
     private func submit(_ bucket: Int, _ stage: Stage, _ state: inout State) throws(VerbenaError) -> Bool {
         guard state.underWay.count < Self.maxBucketsInFlight else { return false }
         let collective: Collective = stage == .reducing ? .reduceStripes : state.plan.schedule == .split ? .gatherStripes : .allReduce
-        let operation = try operation(of: state.plan.buckets[bucket], collective, state.reduction)
+        let operation = try operation(of: state.plan.buckets[bucket], collective, state.reduction, state.plan.wire)
         guard let number = try communicator.engine.submitWhereRoom(operation) else { return false }
         state.passages[bucket].stage = stage
         state.passages[bucket].number = number
@@ -181,17 +187,22 @@ final class GradientTraffic: Sendable {
     }
 
     /// Every operation is striped: so no plan changes a bit of the result.
-    private func operation(of bucket: BucketPlan.Bucket, _ collective: Collective, _ reduction: ReductionOperation) throws(VerbenaError)
-        -> Operation
-    {
+    private func operation(
+        of bucket: BucketPlan.Bucket, _ collective: Collective, _ reduction: ReductionOperation, _ wire: WireFormat
+    ) throws(VerbenaError) -> Operation {
         let type = layout.sections[bucket.section].type
-        return Operation(
+        var operation = Operation(
             collective,
             input: Place(
                 try communicator.attachment(of: memory, for: .allReduce).buffer,
                 byteOffset: layout.byteRange(bucket.elements, ofSection: bucket.section).lowerBound),
             count: bucket.elements.count, type: type, reduction: type.isInteger ? .maximum : reduction,
             stream: bucket.isUrgent ? .urgent : .bulk, stripe: stripeBytes / type.byteCount)
+        guard type == .float32, wire != .plain else { return operation }
+        operation.wire = wire
+        operation.stripe = operation.stripe / WireFormat.blockElements * WireFormat.blockElements
+        if let residuals { operation.residual = try communicator.attachment(of: residuals, for: .allReduce).buffer }
+        return operation
     }
 
     private func report(of bucket: Int, _ stage: Stage, _ state: State) -> BucketReport {
@@ -201,6 +212,7 @@ final class GradientTraffic: Sendable {
             index: bucket, parameters: parameters[parameters.count - 1]..<parameters[0] + 1,
             byteCount: state.plan.byteCount(of: bucket, in: layout), isUrgent: state.plan.buckets[bucket].isUrgent,
             phase: !isSplit ? .allReduce : stage == .reducing ? .reduce : .gather,
+            wire: layout.sections[state.plan.buckets[bucket].section].type == .float32 ? state.plan.wire : .plain,
             ready: parameters.reduce(0) { max($0, state.announcedAt[$1]) }, submitted: platform_now())
     }
 
