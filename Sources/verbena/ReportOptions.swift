@@ -22,7 +22,7 @@ struct ReportOptions: ParsableArguments {
                 """, valueName: "address"),
         transform: {
             guard let address = MetricsAddress($0) else {
-                throw ValidationError("give a port, as :9400, or an address with one, as 0.0.0.0:9400")
+                throw ValidationError("give a port, as :9400, or one with an address in numbers, as 0.0.0.0:9400")
             }
             return address
         })

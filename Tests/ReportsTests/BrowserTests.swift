@@ -93,6 +93,30 @@ struct BrowserTests {
         #expect(dom.contains("&lt;i&gt;early") && dom.contains("&lt;td&gt; … &lt;/table&gt;"))
     }
 
+    @Test("of many buckets that wait at once, no two share a place, and the page says by what rule", arguments: [16, 40])
+    func folded(buckets: Int) throws {
+        let dom = try Browser.dom(of: Runs.queue(buckets: buckets).page(footer: ""))
+        expectDrawn(dom)
+        #expect(try part("folded", ending: ">", of: dom).contains("hidden") == (buckets <= 16))
+        let timeline = try part("timeline", ending: "</svg>", of: dom)
+        let groups = timeline.matches(of: /<g class="bucket".*?<\/g>/).map(\.0)
+        #expect(groups.count == buckets)
+        // Of each bucket the bars, the thin one included: from the leftmost to the rightmost, at its lane.
+        let bars = try groups.map { group in
+            let rects = try group.matches(of: /<rect x="([^"]+)" y="([^"]+)" width="([^"]+)" height="([^"]+)"/).map { rect in
+                (from: try #require(Double(rect.1)), y: try #require(Double(rect.2)), width: try #require(Double(rect.3)))
+            }
+            return (
+                from: rects.map(\.from).min() ?? 0, to: rects.map { $0.from + $0.width }.max() ?? 0, y: rects.map(\.y).min() ?? 0
+            )
+        }
+        for (index, bar) in bars.enumerated() {
+            for other in bars.dropFirst(index + 1) where bar.y == other.y {
+                #expect(bar.to <= other.from + 0.01 || other.to <= bar.from + 0.01, "\(bar) and \(other)")
+            }
+        }
+    }
+
     @Test("a long run, and one without a step, draw without an error")
     func extremes() throws {
         let long = try Browser.dom(of: Runs.report(ranks: 2, steps: 5000, buckets: 40).page(footer: ""))

@@ -86,7 +86,9 @@ struct MetricsTests {
     ])
     func addresses(text: String, wanted: String) { #expect(MetricsAddress(text)?.description == wanted) }
 
-    @Test(arguments: ["", "9400", ":", ":x", ":-1", ":65536", "::1:80", "[1.2.3.4]:80", "127.0.0.1", ":٣", "[::1]"])
+    @Test(arguments: [
+        "", "9400", ":", ":x", ":-1", ":65536", "::1:80", "[1.2.3.4]:80", "127.0.0.1", ":٣", "[::1]", "nohost.invalid:1", "1.2.3:80",
+    ])
     func noAddresses(text: String) { #expect(MetricsAddress(text) == nil) }
 
     @Test("the ranks of a machine take ports in a row")

@@ -32,6 +32,16 @@ enum Runs {
         return report
     }
 
+    /// One step of one rank, whose buckets are all ready at once and go one after the other, two at a time.
+    static func queue(buckets: Int) -> RunReport {
+        var step = step(0, buckets: buckets)
+        for index in step.buckets.indices { step.buckets[index].ready = step.startNanoseconds }
+        var recording = StepRecording()
+        recording.add(step)
+        return RunReport(
+            title: "a queue", facts: [], recording: recording, ranks: [RankRecording(totals: recording.totals, steps: recording.held)])
+    }
+
     static func recording(steps: Int, buckets: Int = 2, slow: [Int] = [], rank: Int = 0) -> StepRecording {
         var recording = StepRecording()
         for number in 0..<steps {

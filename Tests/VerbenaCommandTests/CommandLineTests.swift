@@ -21,6 +21,7 @@ struct CommandLineTests {
         (["train", "--epochs", "x"], "'--epochs <epochs>': Passes over"), (["simulate", "check"], "as FROM..TO or one number;"),
         (["train", "--fabric", "shm", "--devices-per-rank", "2"], "take --fabric verbs"),
         (["train", "--metrics", "9400"], "give a port, as :9400"), (["train", "--metrics", ":x"], "':x'"),
+        (["train", "--ranks", "2", "--metrics", "nohost.invalid:1"], "an address in numbers, as 0.0.0.0:9400"),
         (["train", "--link", "5us"], "'--link <link>': Emulate"), (["train", "--link", "10,5"], "such as 10Gbit,5us;"),
         (["train", "--link", "10Gbit,5us", "--fabric", "verbs"], "leave out --fabric verbs"),
         (["train", "--ranks", "2", "--nodes", "2", "--link", "10Gbit,5us"], "and --nodes;"),

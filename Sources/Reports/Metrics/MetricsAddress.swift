@@ -1,3 +1,5 @@
+internal import NIOCore
+
 /// Where metrics are served: `:9400` on loopback, `127.0.0.1:0` on a port of the system's choice, `0.0.0.0:9400` and `[::]:9400` for everybody.
 public struct MetricsAddress: Sendable, Equatable {
     /// A literal of IPv4 or IPv6, without brackets.
@@ -5,6 +7,7 @@ public struct MetricsAddress: Sendable, Equatable {
     /// 0 for one of the system's choice.
     public var port: Int
 
+    /// - Returns: nil for what is no such text, names of machines included: which address of this machine is meant must not hang on a name server.
     public init?(_ text: String) {
         guard let colon = text.lastIndex(of: ":") else { return nil }
         let digits = text[text.index(after: colon)...]
@@ -21,6 +24,7 @@ public struct MetricsAddress: Sendable, Equatable {
         // Beyond this machine only where it is said: who can read a run's figures knows what it trains.
         self.host = host.isEmpty || host == "localhost" ? "127.0.0.1" : String(host)
         self.port = port
+        guard (try? SocketAddress(ipAddress: self.host, port: port)) != nil else { return nil }
     }
 
     /// The ranks of a machine take ports in a row.

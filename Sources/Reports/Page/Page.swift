@@ -12,7 +12,7 @@ extension RunReport {
         let scripts = [PackageResources.base_js, PackageResources.timeline_js, PackageResources.charts_js, PackageResources.report_js]
         let values = [
             "title": Self.escaped(title), "style": Self.text(PackageResources.report_css), "data": data,
-            "script": scripts.map(Self.text).joined(separator: "\n"),
+            "lanes": "\(PageData.lanesInDetail)", "script": scripts.map(Self.text).joined(separator: "\n"),
         ]
         // In one pass: what is put in is not looked at again.
         return Self.text(PackageResources.report_html).replacing(/\{\{(\w+)\}\}/) { values[String($0.1)] ?? "" }
@@ -63,6 +63,8 @@ private struct PageData: Encodable {
         var hidden: Double
         var named: [Row]
         var late: Row?
+        /// Whether a lane is free again for another bucket while one that was ready waits for its turn: else each of those would take a lane.
+        var isFolded: Bool
         var buckets: [Row]
     }
 
@@ -139,8 +141,8 @@ extension PageData.Rank {
         named = report.named.map { Row([.text($0.name), .time($0.seconds)]) }
         late = report.late.map { Row([.whole($0.rank), .time($0.seconds)]) }
         var lanes = Lanes.pack(report.buckets.map { (at($0.ready), at($0.ended)) })
-        // Buckets that are all ready early and wait for their turn would take a lane each.
-        if lanes.contains(where: { $0 >= PageData.lanesInDetail }) {
+        isFolded = lanes.contains { $0 >= PageData.lanesInDetail }
+        if isFolded {
             lanes = Lanes.pack(report.buckets.map { (at($0.started), at($0.ended)) })
         }
         buckets = zip(report.buckets, lanes).map { bucket, lane in

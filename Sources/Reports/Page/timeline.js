@@ -54,12 +54,13 @@ function drawTimeline() {
     drawTrainer(body, rank, x, y);
     y += rowHeight + 3;
     if (isOpen) {
-      for (const bucket of rank.buckets) drawBucket(body, bucket, x, y + bucket.lane * laneHeight);
+      for (const bucket of rank.buckets) drawBucket(body, bucket, x, y + bucket.lane * laneHeight, rank.isFolded);
       y += Math.max(0, ...rank.buckets.map(bucket => bucket.lane + 1)) * laneHeight;
     }
     y += gap;
   }
   const height = y;
+  byId("folded").hidden = !ranks.some(rank => rank.isFolded);
   for (const tick of ticks(from / 1e9, to / 1e9, Math.max(3, width / 130))) {
     const at = x(tick * 1e9);
     svg.prepend(shape("line", { x1: at, x2: at, y1: axisHeight - 4, y2: height - gap, class: "grid" }));
@@ -96,7 +97,7 @@ function drawTrainer(body, rank, x, y) {
   }
 }
 
-function drawBucket(body, bucket, x, y) {
+function drawBucket(body, bucket, x, y, isFolded) {
   const group = shape("g", { class: "bucket", "data-bucket": bucket.index });
   const colour = bucket.isUrgent ? "urgent" : bucket.phase === 2 ? "gather" : "bulk";
   const part = (start, end, opacity) => {
@@ -104,7 +105,7 @@ function drawBucket(body, bucket, x, y) {
     group.append(shape("rect", {
       x: x(start), y, width: Math.max(0.5, x(end) - x(start)), height: laneHeight - 3, fill: `var(--${colour})`, opacity }));
   };
-  if (bucket.started > bucket.ready) {
+  if (bucket.started > bucket.ready && !isFolded) {
     group.append(shape("rect", { x: x(bucket.ready), y: y + 5, width: x(bucket.started) - x(bucket.ready), height: 2, fill: `var(--${colour})` }));
   }
   part(bucket.started, bucket.firstArrival, 0.35);
