@@ -176,10 +176,12 @@ final class GradientTraffic: Sendable {
         guard state.underWay.count < Self.maxBucketsInFlight else { return false }
         let collective: Collective = stage == .reducing ? .reduceStripes : state.plan.schedule == .split ? .gatherStripes : .allReduce
         let operation = try operation(of: state.plan.buckets[bucket], collective, state.reduction, state.plan.wire)
+        // Before it is, because the engine's thread may take the core of the one that has woken it.
+        let now = platform_now()
         guard let number = try communicator.engine.submitWhereRoom(operation) else { return false }
         state.passages[bucket].stage = stage
         state.passages[bucket].number = number
-        let report = report(of: bucket, stage, state)
+        let report = report(of: bucket, stage, at: now, state)
         state.passages[bucket].entry = state.ledger.begin(report)
         if report.phase != .gather { state.passages[bucket].submitted = report.submitted }
         state.underWay.append(bucket)
@@ -205,7 +207,7 @@ final class GradientTraffic: Sendable {
         return operation
     }
 
-    private func report(of bucket: Int, _ stage: Stage, _ state: State) -> BucketReport {
+    private func report(of bucket: Int, _ stage: Stage, at now: UInt64, _ state: State) -> BucketReport {
         let parameters = state.plan.buckets[bucket].parameters
         let isSplit = state.plan.schedule == .split
         return BucketReport(
@@ -213,7 +215,7 @@ final class GradientTraffic: Sendable {
             byteCount: state.plan.byteCount(of: bucket, in: layout), isUrgent: state.plan.buckets[bucket].isUrgent,
             phase: !isSplit ? .allReduce : stage == .reducing ? .reduce : .gather,
             wire: layout.sections[state.plan.buckets[bucket].section].type == .float32 ? state.plan.wire : .plain,
-            ready: parameters.reduce(0) { max($0, state.announcedAt[$1]) }, submitted: platform_now())
+            ready: parameters.reduce(0) { max($0, state.announcedAt[$1]) }, submitted: now)
     }
 
     /// Has the engine say when a bucket is reduced: its gather, and those that wait for it, start at once then.
