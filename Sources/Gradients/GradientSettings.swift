@@ -35,12 +35,12 @@ public struct GradientSettings: Sendable, Equatable {
     /// ranks also tell each other which parameters they used (`wasUsed`): a byte for each in one more operation a step.
     public var allowsUnused: Bool
     /// How the elements of fp32 gradients travel between ranks; with another format than plain all gradients must be fp32. `int8` keeps residuals, which take as
-    /// much memory as the gradients.
-    public var wire: WireFormat
+    /// much memory as the gradients. Nil: plain, until steps show that they become shorter by bf16 (`WireSelection`).
+    public var wire: WireFormat?
 
     public init(
         bucketSize: BucketSize = .planned, schedule: Schedule? = nil, combination: Combination = .average,
-        allowsUnused: Bool = false, wire: WireFormat = .plain
+        allowsUnused: Bool = false, wire: WireFormat? = .plain
     ) {
         self.bucketSize = bucketSize
         self.schedule = schedule
@@ -48,4 +48,7 @@ public struct GradientSettings: Sendable, Equatable {
         self.allowsUnused = allowsUnused
         self.wire = wire
     }
+
+    /// As `--wire` takes it.
+    public var wireName: String { wire?.description ?? "auto" }
 }

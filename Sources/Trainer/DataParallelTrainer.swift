@@ -182,7 +182,7 @@ public final class DataParallelTrainer {
                 ("batch", String(settings.batchPerRank)),
                 ("learning rate", String(settings.learningRate)),
                 ("momentum", String(settings.momentum)),
-                ("wire format", "\(settings.exchange.wire)"),
+                ("wire format", settings.exchange.wireName),
                 ("exchange", "\(settings.exchange)"),
                 ("seed", String(settings.seed)),
                 ("data", Fingerprint.data(data)),

@@ -111,11 +111,12 @@ struct RunDescription {
             ("model", "\(sizes), \(TrainingText.grouped(elements)) parameters"), ("ranks", "\(ranks)"), ("fabric", communicator.fabricName),
             ("device", communicator.deviceName), ("batch", "\(trainer.settings.batchPerRank) a rank"),
             ("epoch", "\(TrainingText.grouped(trainer.stepsPerEpoch)) steps"), ("data", dataOrigin),
-            ("wire", trainer.explanation.wireText), ("kernels", "\(BLAS.description), one thread a rank"),
+            ("wire", trainer.settings.exchange.wire == nil ? "auto" : trainer.explanation.wireText),
+            ("kernels", "\(BLAS.description), one thread a rank"),
         ]
         labels = [
             ("model", sizes), ("ranks", "\(ranks)"), ("fabric", communicator.fabricName), ("device", communicator.deviceName),
-            ("wire", "\(trainer.settings.exchange.wire)"),
+            ("wire", trainer.settings.exchange.wireName),
         ]
         // The loss travels as one more parameter.
         parameterNames = (0..<model.parameterCount).map(model.parameterName) + ["loss"]

@@ -62,7 +62,8 @@ struct TrainCommand: Program {
         parsing: .unconditional,
         help: """
             How gradients travel between ranks: fp32, bf16 or fp16 (half the bytes), or int8 (a quarter, with scales of 256 elements; what is lost is \
-            kept for the next step). Sums are fp32. Each format has a digest of its own.
+            kept for the next step). Sums are fp32. Each format has a digest of its own. auto: fp32, and bf16 once steps have become shorter by it, so that the \
+            digest depends on what was measured.
             """)
     var wire = WireChoice(.plain)
 
@@ -166,7 +167,7 @@ struct TrainCommand: Program {
         if explain { try say("\(trainer.explanation)") }
         let report = TrainingReport(
             ranks: communicator.worldSize, fabric: communicator.fabricName, device: communicator.deviceName,
-            wire: WireUse(trainer.explanation), kernels: BLAS.description,
+            wire: WireUse(trainer.settings.exchange, trainer.explanation), kernels: BLAS.description,
             epochs: epochReports, parameterDigest: digest)
         try json.map { try writeJSON(report, to: $0) }
     }
@@ -186,31 +187,39 @@ struct TrainingReport: Codable {
 
 /// How gradients travelled.
 struct WireUse: Codable {
+    /// `auto`, or a format.
+    var asked: String
+    /// In the last step.
     var format: String
+    /// Why, where it was not asked for.
+    var reason: String?
     /// Of one rank.
     var residualByteCount: Int
 }
 
 extension WireUse {
-    init(_ explanation: GradientExplanation) {
-        self.init(format: "\(explanation.wire)", residualByteCount: explanation.residualByteCount)
+    init(_ settings: GradientSettings, _ explanation: GradientExplanation) {
+        self.init(
+            asked: settings.wireName, format: "\(explanation.wire)", reason: explanation.wireReason,
+            residualByteCount: explanation.residualByteCount)
     }
 }
 
-/// `fp32`, `bf16`, `fp16` or `int8`.
+/// `auto`, `fp32`, `bf16`, `fp16` or `int8`.
 struct WireChoice: ExpressibleByArgument, Equatable {
-    static let allValueStrings = WireFormat.allCases.map(\.description)
+    static let allValueStrings = ["auto"] + WireFormat.allCases.map(\.description)
 
-    var format: WireFormat
+    /// Nil: the planner's choice.
+    var format: WireFormat?
 
-    init(_ format: WireFormat) { self.format = format }
+    init(_ format: WireFormat?) { self.format = format }
 
     init?(argument: String) {
-        guard let format = WireFormat.allCases.first(where: { $0.description == argument }) else { return nil }
-        self.format = format
+        format = WireFormat.allCases.first { $0.description == argument }
+        if format == nil, argument != "auto" { return nil }
     }
 
-    var defaultValueDescription: String { "\(format)" }
+    var defaultValueDescription: String { format?.description ?? "auto" }
 }
 
 /// `auto`, `ddp`, or a size.

@@ -20,7 +20,8 @@ enum TrainingText {
 
     /// A line where gradients do not travel as they are.
     private static func wire(_ trainer: DataParallelTrainer) -> String {
-        trainer.settings.exchange.wire == .plain ? "" : "\nwire   \(trainer.explanation.wireText)"
+        trainer.settings.exchange.wire == .plain
+            ? "" : "\nwire   \(trainer.settings.exchange.wire == nil ? "auto, now " : "")\(trainer.explanation.wireText)"
     }
 
     /// - Parameter epoch: from 0, as the trainer counts; people count from 1.

@@ -59,7 +59,8 @@ struct OutputTests {
         try checkWritable(path)
         try writeJSON(
             TrainingReport(
-                ranks: 2, fabric: "shm", device: "memory", wire: WireUse(format: "int8", residualByteCount: 12), kernels: "X",
+                ranks: 2, fabric: "shm", device: "memory", wire: WireUse(asked: "int8", format: "int8", residualByteCount: 12),
+                kernels: "X",
                 epochs: [report, report], parameterDigest: "ab"),
             to: path)
         let data = try Data(contentsOf: URL(fileURLWithPath: path))

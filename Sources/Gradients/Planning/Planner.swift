@@ -60,11 +60,15 @@ public struct Planner: Sendable {
         return best.plan
     }
 
+    /// What a step should take by a plan of this planner's format.
+    public func prediction(of plan: BucketPlan, for profile: ArrivalProfile) -> StepPrediction {
+        plan.predict(layout, profile, costs.measured(secondsPerByte: profile.secondsPerByte))
+    }
+
     /// The plan to change to, where that is worth it: by the criterion of `leastGainOfChange`.
     public func change(from plan: BucketPlan, for profile: ArrivalProfile) -> BucketPlan? {
-        let costs = costs.measured(secondsPerByte: profile.secondsPerByte)
         let better = self.plan(for: profile)
-        let (now, then) = (plan.predict(layout, profile, costs).stepSeconds, better.predict(layout, profile, costs).stepSeconds)
+        let (now, then) = (prediction(of: plan, for: profile).stepSeconds, prediction(of: better, for: profile).stepSeconds)
         return then < now * (1 - Self.leastGainOfChange) ? better : nil
     }
 

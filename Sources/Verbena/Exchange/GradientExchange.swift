@@ -38,14 +38,14 @@ public final class GradientExchange: Sendable {
                         + ParameterLayout.types.map(\.description).joined(separator: ", "))
             }
         }
-        if settings.wire != .plain, let other = parameters.first(where: { $0.type != .float32 }) {
+        if let wire = settings.wire, wire != .plain, let other = parameters.first(where: { $0.type != .float32 }) {
             throw VerbenaError(
                 .configuration,
-                "the gradient of '\(other.name)' is of \(other.type), and only fp32 gradients travel as \(settings.wire); "
+                "the gradient of '\(other.name)' is of \(other.type), and only fp32 gradients travel as \(wire); "
                     + "make all of them fp32, or leave GradientSettings.wire plain")
         }
         layout = GradientLayout(parameters: parameters, tracksUse: settings.allowsUnused)
-        let manifest = layout.manifest("\(settings)\nwire format \(settings.wire)")
+        let manifest = layout.manifest("\(settings)\nwire format \(settings.wireName)")
         if let difference = GradientLayout.difference(try communicator.allGather(manifest, label: "gradient layout")) {
             throw VerbenaError(
                 knownToAll: .disagreed, rank: communicator.group.jobRanks[difference.rank],
@@ -55,7 +55,7 @@ public final class GradientExchange: Sendable {
         let deskOffset = (layout.byteCount + GradientLayout.alignment - 1) / GradientLayout.alignment * GradientLayout.alignment
         let deskBytes = 8 * ArrivalProfile.agreeableCount(parameters: layout.parameters.count)
         memory = try communicator.allocate(.uint8, count: deskOffset + deskBytes)
-        let keepsResiduals = settings.wire.keepsResiduals && communicator.worldSize > 1
+        let keepsResiduals = settings.wire?.keepsResiduals == true && communicator.worldSize > 1
         residuals = keepsResiduals ? try communicator.allocate(.uint8, count: layout.byteCount) : nil
         traffic = try GradientTraffic(
             communicator, memory, desk: memory[deskOffset...].viewed(as: .float64), residuals, layout, settings)

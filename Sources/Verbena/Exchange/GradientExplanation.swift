@@ -18,6 +18,8 @@ public struct GradientExplanation: Sendable, CustomStringConvertible {
     public let schedule: GradientSettings.Schedule
     /// How fp32 elements travel.
     public let wire: WireFormat
+    /// Why, where the user did not choose it.
+    public let wireReason: String?
     /// Memory of this rank's that keeps what the wire format loses.
     public let residualByteCount: Int
     public let buckets: [Bucket]
@@ -31,6 +33,7 @@ public struct GradientExplanation: Sendable, CustomStringConvertible {
     init(_ plan: BucketPlan, _ layout: GradientLayout, _ planning: GradientTraffic.Planning, residualByteCount: Int) {
         schedule = plan.schedule
         wire = plan.wire
+        wireReason = planning.selection?.reason ?? planning.wireReason
         self.residualByteCount = residualByteCount
         let prediction = planning.prediction
         buckets = plan.buckets.enumerated().map { index, bucket in
@@ -45,8 +48,10 @@ public struct GradientExplanation: Sendable, CustomStringConvertible {
         measuredStepSeconds = steps > 0 ? planning.measured.trainingSeconds / steps : nil
     }
 
-    /// The format, and the memory that it takes.
-    public var wireText: String { "\(wire)" + (residualByteCount > 0 ? ", residuals of \(residualByteCount) bytes" : "") }
+    /// The format, the memory that it takes, and why it was chosen: in one line.
+    public var wireText: String {
+        "\(wire)" + (residualByteCount > 0 ? ", residuals of \(residualByteCount) bytes" : "") + (wireReason.map { ": \($0)" } ?? "")
+    }
 
     /// Several lines: a heading, then one a bucket.
     public var description: String {

@@ -6,8 +6,13 @@ internal import Gradients
 extension GradientTraffic {
     /// What is known of arrivals, and what was made of it.
     struct Planning {
-        let planner: Planner
-        /// Whether the plan may change; else it is only predicted.
+        /// Of the wire format in use.
+        private(set) var planner: Planner
+        /// Where the format is the planner's choice.
+        private(set) var selection: WireSelection?
+        /// Where it is not: why it is what it is, unless that was the user's choice.
+        let wireReason: String?
+        /// Whether the cuts may change; else they are only predicted.
         let mayChange: Bool
         /// Whether the trainer's thread drives the engine.
         let usesHooks: Bool
@@ -18,6 +23,7 @@ extension GradientTraffic {
         static let window = 8
 
         private(set) var step = 0
+        /// After so many steps, all ranks are at the same one, the planner is asked.
         private(set) var nextCheck = Planning.firstCheck
         /// Of the last steps; of the newest the forward pass may not be over.
         private var profiles: [ArrivalProfile] = []
@@ -33,8 +39,10 @@ extension GradientTraffic {
         /// Of the steps since the plan was last looked at.
         private(set) var measured = StepTotals()
 
-        init(_ planner: Planner, mayChange: Bool, usesHooks: Bool) {
+        init(_ planner: Planner, _ selection: WireSelection?, wireReason: String?, mayChange: Bool, usesHooks: Bool) {
             self.planner = planner
+            self.selection = selection
+            self.wireReason = wireReason
             self.mayChange = mayChange
             self.usesHooks = usesHooks
             neededSeconds = Array(repeating: .infinity, count: planner.layout.parameters.count)
@@ -70,7 +78,8 @@ extension GradientTraffic {
                         ready: announcedAt.map { Double($0 - min($0, backwardBegan)) / 1e9 }, needed: neededSeconds,
                         backwardSeconds: Double(backwardEnded - backwardBegan) / 1e9, forwardSeconds: 0,
                         secondsPerByte: measuredSecondsPerByte(report.buckets, latencySeconds: planner.costs.whole.latencySeconds),
-                        operationSeconds: usesHooks ? LinkCosts.ownThreadSeconds : 0))
+                        operationSeconds: usesHooks ? LinkCosts.ownThreadSeconds : 0,
+                        stepSeconds: report.stepSeconds - report.namedSeconds))
                 isNewestOpen = true
                 for parameter in neededSeconds.indices { neededSeconds[parameter] = .infinity }
             }
@@ -83,9 +92,25 @@ extension GradientTraffic {
         /// Of this rank. The newest step is not over.
         var profile: ArrivalProfile? { ArrivalProfile.median(of: Array(profiles.dropLast(isNewestOpen ? 1 : 0))) }
 
-        mutating func adopt(_ profile: ArrivalProfile, _ plan: BucketPlan) {
+        /// The plan to change to, if any: a pure function of what all ranks agree on.
+        mutating func change(from plan: BucketPlan, for profile: ArrivalProfile) -> BucketPlan? {
+            let change =
+                selection != nil
+                ? selection?.change(from: plan, for: profile, step: step) : mayChange ? planner.change(from: plan, for: profile) : nil
+            if selection?.isTrying == true { nextCheck = step + WireSelection.trialSteps }
+            return change
+        }
+
+        /// - Parameter decided: a copy in which `change` was called.
+        mutating func adopt(_ profile: ArrivalProfile, _ plan: BucketPlan, _ decided: Planning) {
+            (selection, nextCheck) = (decided.selection, decided.nextCheck)
+            var profile = profile
+            if plan.wire != planner.wire, let selection {
+                planner = selection.planner(of: plan.wire)
+                profile.secondsPerByte = selection.secondsPerByte(of: plan.wire)
+            }
             agreed = profile
-            prediction = plan.predict(planner.layout, profile, planner.costs.measured(secondsPerByte: profile.secondsPerByte))
+            prediction = planner.prediction(of: plan, for: profile)
             measured = StepTotals()
         }
     }
@@ -99,11 +124,12 @@ extension GradientTraffic {
         _ = unsafe values.update(fromContentsOf: own)
         try communicator.run(.allReduce, desk[..<count], nil, count, .maximum, nil)
         let profile = unsafe ArrivalProfile(agreed: Array(values))
-        let (planning, plan) = state.withLock { ($0.planning, $0.plan) }
-        let change = planning.mayChange ? planning.planner.change(from: plan, for: profile) : nil
+        var (planning, plan) = state.withLock { ($0.planning, $0.plan) }
+        let change = planning.change(from: plan, for: profile)
+        if let change { plan = change }
         state.withLock { state in
-            if let change { state.adopt(change, layout) }
-            state.planning.adopt(profile, state.plan)
+            if change != nil { state.adopt(plan, layout) }
+            state.planning.adopt(profile, plan, planning)
         }
     }
 }

@@ -142,11 +142,24 @@ final class GradientTraffic: Sendable {
         reduction = settings.combination == .sum ? .sum : .average
         allowsUnused = settings.allowsUnused
         stripeBytes = communicator.engine.settings.stripeBytes
-        // A rank alone sends nothing.
-        let wire = communicator.worldSize > 1 ? settings.wire : .plain
-        let planner = Planner(layout, LinkCosts(communicator.engine.settings, wire), schedule: settings.schedule, wire: wire)
-        let planning = Planning(planner, mayChange: settings.bucketSize == .planned, usesHooks: communicator.engine.usesHooks)
-        state = Mutex(State(layout, planner.firstPlan(settings.bucketSize), reduction, try PeerTimes(communicator), planning))
+        func planner(_ wire: WireFormat) -> Planner {
+            Planner(layout, LinkCosts(communicator.engine.settings, wire), schedule: settings.schedule, wire: wire)
+        }
+        let wireReason = Self.reasonForPlain(settings, layout, communicator)
+        let first = planner(wireReason == nil ? settings.wire ?? .plain : .plain)
+        let isChosen = wireReason == nil && settings.wire == nil
+        let planning = Planning(
+            first, isChosen ? WireSelection(first, planner(.bfloat16), settings.bucketSize) : nil, wireReason: wireReason,
+            mayChange: settings.bucketSize == .planned, usesHooks: communicator.engine.usesHooks)
+        state = Mutex(State(layout, first.firstPlan(settings.bucketSize), reduction, try PeerTimes(communicator), planning))
+    }
+
+    /// Why gradients travel as they are, whatever else the settings may allow.
+    private static func reasonForPlain(_ settings: GradientSettings, _ layout: GradientLayout, _ communicator: Communicator) -> String? {
+        if communicator.worldSize == 1 { return "a rank alone sends nothing" }
+        guard settings.wire == nil else { return nil }
+        if communicator.engine.settings.topology.isOneNode { return "ranks that share memory add up in place" }
+        return layout.sections.contains { $0.type == .float32 } ? nil : "no gradient is fp32"
     }
 
     // MARK: submitting, under the lock

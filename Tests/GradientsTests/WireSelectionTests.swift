@@ -1,0 +1,111 @@
+import Gradients
+import Reduction
+import Testing
+
+/// When bf16 is tried, kept and given up. A link on which a step of fp32 is 160 ms long and one of bf16 120, by the planner's model; what steps take is said here.
+@Suite struct WireSelectionTests {
+    static let layout = PlannerTests.layout
+    static let plain = Planner(layout, PlannerTests.costs(secondsPerMebi: 0.02), schedule: .allReduce)
+    static let encoded = Planner(layout, PlannerTests.costs(secondsPerMebi: 0.011), schedule: .allReduce, wire: .bfloat16)
+
+    static func profile(stepSeconds: Double, secondsPerMebi: Double = 0) -> ArrivalProfile {
+        var profile = PlannerTests.profile
+        (profile.stepSeconds, profile.secondsPerByte) = (stepSeconds, secondsPerMebi / PlannerTests.mebi)
+        return profile
+    }
+
+    /// A selection that has tried bf16 at step 20.
+    static func trying(_ size: GradientSettings.BucketSize = .planned) throws -> (selection: WireSelection, plan: BucketPlan) {
+        var selection = WireSelection(plain, encoded, size)
+        var plan = plain.firstPlan(size)
+        if size == .planned {
+            // A better plan of the same format comes first.
+            let change1 = selection.change(from: plan, for: profile(stepSeconds: 0.17), step: 10)
+            plan = try #require(change1)
+            #expect(plan.wire == .plain && !selection.isTrying)
+        }
+        let change2 = selection.change(from: plan, for: profile(stepSeconds: 0.16), step: 20)
+        plan = try #require(change2)
+        #expect(plan.wire == .bfloat16 && selection.isTrying && selection.reason.contains("being tried"))
+        return (selection, plan)
+    }
+
+    @Test(arguments: [GradientSettings.BucketSize.planned, .fixed(1 << 20), .ddp])
+    func whatMakesStepsShorterStays(size: GradientSettings.BucketSize) throws {
+        var (selection, plan) = try Self.trying(size)
+        for step in [30, 60, 120] {
+            if let change = selection.change(from: plan, for: Self.profile(stepSeconds: 0.12, secondsPerMebi: 0.011), step: step) {
+                plan = change
+            }
+            #expect(plan.wire == .bfloat16 && !selection.isTrying)
+            #expect(selection.reason == "steps took 160.000 ms by fp32, and 120.000 ms by bf16")
+        }
+    }
+
+    /// Whatever the model says: bf16 that makes steps no shorter is given up, and tried again only much later.
+    @Test(arguments: [0.16, 0.2]) func whatDoesNotGoes(stepSeconds: Double) throws {
+        var (selection, plan) = try Self.trying()
+        let change3 = selection.change(from: plan, for: Self.profile(stepSeconds: stepSeconds, secondsPerMebi: 0.011), step: 30)
+        plan = try #require(change3)
+        #expect(plan.wire == .plain && !selection.isTrying && selection.reason.contains("when that was tried"))
+        for step in [60, 119] {
+            if let change = selection.change(from: plan, for: Self.profile(stepSeconds: 0.16, secondsPerMebi: 0.02), step: step) {
+                #expect(change.wire == .plain)
+                plan = change
+            }
+        }
+        let change4 = selection.change(from: plan, for: Self.profile(stepSeconds: 0.16, secondsPerMebi: 0.02), step: 120)
+        let again = try #require(change4)
+        #expect(again.wire == .bfloat16 && selection.isTrying)
+    }
+
+    /// Where communication hides, or the format costs what it saves, nothing is tried; the reason has the figures.
+    @Test(arguments: [(0.002, 0.001), (0.02, 0.0199), (0.02, 0.03)])
+    func whatIsNotExpectedToPayIsNotTried(secondsPerMebi: Double, encodedSecondsPerMebi: Double) throws {
+        let plain = Planner(Self.layout, PlannerTests.costs(secondsPerMebi: secondsPerMebi), schedule: .allReduce)
+        let encoded = Planner(
+            Self.layout, PlannerTests.costs(secondsPerMebi: encodedSecondsPerMebi), schedule: .allReduce, wire: .bfloat16)
+        var selection = WireSelection(plain, encoded, .planned)
+        var plan = plain.firstPlan(.planned)
+        for step in [10, 20, 40, 80] {
+            if let change = selection.change(from: plan, for: Self.profile(stepSeconds: 0.2), step: step) { plan = change }
+            #expect(plan.wire == .plain && !selection.isTrying)
+        }
+        #expect(selection.reason.contains("bf16 has to save 5 %"))
+    }
+
+    /// What a byte was measured to take counts for the format in use, and the model of the other is corrected alike; once both are known, each has its own.
+    @Test func bytesAreThoseOfTheirFormat() throws {
+        var selection = WireSelection(Self.plain, Self.encoded, .planned)
+        #expect(selection.secondsPerByte(of: .plain) == 0 && selection.secondsPerByte(of: .bfloat16) == 0)
+        _ = selection.change(from: Self.plain.firstPlan(.planned), for: Self.profile(stepSeconds: 0.2, secondsPerMebi: 0.04), step: 10)
+        func mebi(_ wire: WireFormat) -> Double { selection.secondsPerByte(of: wire) * PlannerTests.mebi }
+        #expect(PlannerTests.near(mebi(.plain), 0.04) && PlannerTests.near(mebi(.bfloat16), 0.022))
+        _ = selection.change(from: Self.encoded.firstPlan(.planned), for: Self.profile(stepSeconds: 0.2, secondsPerMebi: 0.03), step: 20)
+        #expect(PlannerTests.near(mebi(.plain), 0.04) && PlannerTests.near(mebi(.bfloat16), 0.03))
+    }
+
+    /// A link that has become fast enough makes bf16 needless.
+    @Test func whatHasStoppedToPayGoes() throws {
+        var (selection, plan) = try Self.trying()
+        for step in [30, 60] {
+            if let change = selection.change(from: plan, for: Self.profile(stepSeconds: 0.12, secondsPerMebi: 0.011), step: step) {
+                plan = change
+            }
+        }
+        #expect(plan.wire == .bfloat16)
+        // Steps whose bytes take so long by bf16 that fp32, as it was measured or modelled, is the better one.
+        for step in [120, 240] where plan.wire == .bfloat16 {
+            if let change = selection.change(from: plan, for: Self.profile(stepSeconds: 0.3, secondsPerMebi: 0.06), step: step) {
+                plan = change
+            }
+        }
+        #expect(plan.wire == .plain && selection.reason.contains("should take"))
+    }
+
+    /// Equal figures give every rank the same choice, as the planner's do.
+    @Test func ranksChooseAlike() throws {
+        let (one, other) = (try Self.trying(), try Self.trying())
+        #expect(one.plan == other.plan && one.selection.reason == other.selection.reason)
+    }
+}
