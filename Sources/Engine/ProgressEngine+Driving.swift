@@ -118,16 +118,17 @@ extension ProgressEngine where F: ~Copyable {
                 lookForTrouble(&owned)
                 return report(&owned)
             }
-            rest(&owned)
+            rest(&owned, isPatient: waiters.load(ordering: .sequentiallyConsistent) == 0)
         } while owned.stopOrderly == nil && (owned.executor.hasWork || hasMail.load(ordering: .acquiring))
     }
 
     /// Nothing to do but to wait for the peers.
-    func rest(_ owned: inout Owned, until deadline: UInt64 = .max) {
+    /// - Parameter isPatient: see `Executor.wait`.
+    func rest(_ owned: inout Owned, until deadline: UInt64 = .max, isPatient: Bool = false) {
         lookForTrouble(&owned)
         guard !owned.executor.hasFinished else { return }
         let now = deadline == .max ? 0 : host.now()
-        owned.executor.wait(milliseconds: min(Self.busyMilliseconds, (max(deadline, now) - now) / 1_000_000 + 1))
+        owned.executor.wait(milliseconds: min(Self.busyMilliseconds, (max(deadline, now) - now) / 1_000_000 + 1), isPatient: isPatient)
     }
 
     private func lookForTrouble(_ owned: inout Owned) {

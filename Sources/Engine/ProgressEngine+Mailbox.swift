@@ -37,6 +37,12 @@ extension ProgressEngine where F: ~Copyable {
 
     package func wait(_ number: Int, until deadline: UInt64) throws(VerbenaError) -> OperationRecord? {
         if usesHooks { drive(until: number, deadline: deadline) }
+        let isToHurry = gathersEvents && !slots.hasEnded(number)
+        if isToHurry {
+            waiters.add(1, ordering: .sequentiallyConsistent)
+            waker.wake()
+        }
+        defer { if isToHurry { waiters.subtract(1, ordering: .relaxed) } }
         guard let (failed, record) = slots.wait(number, until: deadline) else { return nil }
         if failed { throw reason }
         return record

@@ -47,6 +47,9 @@ package final class ProgressEngine<F: Fabric & ~Copyable, Host: EngineHost>: Eng
     let callerLooks: Int
     /// See `+Hooks`.
     package let usesHooks: Bool
+    /// Whether the progress thread's sleep may outlast an event, unless somebody waits; and how many threads wait for operations then.
+    let gathersEvents: Bool
+    let waiters = Atomic<Int>(0)
 
     /// What the owner alone touches. At a fixed place, so that touching it needs no check by the runtime.
     let owned: UnsafeMutablePointer<Owned>
@@ -82,6 +85,7 @@ package final class ProgressEngine<F: Fabric & ~Copyable, Host: EngineHost>: Eng
         deviceName = executor.deviceName
         published = Mutex(executor.settings)
         waker = executor.waker()
+        gathersEvents = executor.gathersEvents
         self.group = group
         self.host = host
         slots = OperationSlots(spins: waits.callerLooks, host: host)

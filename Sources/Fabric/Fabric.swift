@@ -81,6 +81,13 @@ public protocol Fabric: ~Copyable, SendableMetatype {
     /// Sleeps until there may be an event, a waker was used, or `deadline` has passed. Waking for nothing is allowed.
     mutating func wait(until deadline: FabricInstant)
 
+    /// The same where nobody waits for what comes: a fabric may gather events, and be late by some of a millisecond, if that leaves the core to a thread
+    /// that computes.
+    mutating func waitPatiently(until deadline: FabricInstant)
+
+    /// Whether `waitPatiently` does so: then who begins to wait has the waker used.
+    var gathersEvents: Bool { get }
+
     /// The fabric's clock, monotonic: real for devices, virtual in simulation. The core has no other.
     func now() -> FabricInstant
 
@@ -98,6 +105,8 @@ public protocol Fabric: ~Copyable, SendableMetatype {
 extension Fabric where Self: ~Copyable {
     public var writesCompleteAtOnce: Bool { false }
     public var writeByteLimit: Int { .max }
+    public var gathersEvents: Bool { false }
+    public mutating func waitPatiently(until deadline: FabricInstant) { wait(until: deadline) }
 
     @inlinable
     public func didTouch(byteCount: Int) {}

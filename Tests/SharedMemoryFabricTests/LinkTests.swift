@@ -60,7 +60,55 @@ import Testing
         #expect(arrivals == [6000, 6500])
     }
 
+    /// Where its own bytes keep the link busy, answers need not be early; an idle link is not kept waiting for the sake of sleep.
+    @Test func aGatheringSleeperWakesBeforeItsLinkIsIdle() throws {
+        var books = try books()
+        let (moderation, patience) = (LinkBooks.moderationNanoseconds, LinkBooks.patienceNanoseconds)
+        let start: UInt64 = 1_000_000
+        #expect(books.gatheringEnd(next: start, last: 0) == start)
+        #expect(books.gatheringEnd(next: start, last: start - 1) == start - 1 + moderation)
+        #expect(books.gatheringEnd(next: .max, last: start) == .max)
+        // 200 us of bytes, and 2 ms of them.
+        _ = books.post(byteCount: 200_000, row: 0, at: start)
+        #expect(books.gatheringEnd(next: start + 10_000, last: 0) == start + 200_000 - moderation)
+        #expect(books.gatheringEnd(next: start + 190_000, last: 0) == start + 190_000)
+        _ = books.post(byteCount: 1_800_000, row: 0, at: start)
+        #expect(books.gatheringEnd(next: start + 10_000, last: 0) == start + 10_000 + patience)
+    }
+
     // MARK: the fabric
+
+    /// A patient sleeper gets all that is due, and sleeps on for none of it: what keeps it is bounded.
+    @Test func patienceLosesNothing() throws {
+        var pair = try Pair.make(link: emulatedLink("1Gbit,20us"))
+        let count = 20
+        for immediate in 0..<count { _ = try pair.left.write(pair.write(3000, immediate: UInt32(immediate))) }
+        let deadline = pair.right.now().advanced(milliseconds: 60_000)
+        var received = 0
+        while received < count, pair.right.now() < deadline {
+            if case .arrival(_, let immediate) = pair.right.poll() {
+                #expect(Int(immediate) == received)
+                received += 1
+            } else {
+                pair.right.waitPatiently(until: deadline)
+            }
+        }
+        #expect(received == count)
+        let gathersEvents = pair.left.gathersEvents
+        #expect(gathersEvents)
+    }
+
+    /// Whoever begins to wait wakes a patient sleeper, whatever that sleeps for; a call before the sleep counts.
+    @Test func aWakerEndsPatience() throws {
+        let byteCount = 4 << 20
+        var pair = try Pair.make(byteCount: byteCount, link: emulatedLink("1Mbit,1ms"))
+        pair.right.livenessIntervalMilliseconds = 600_000
+        // Due in 33 s.
+        _ = try pair.left.write(pair.write(byteCount))
+        pair.right.waker().wake()
+        pair.right.waitPatiently(until: pair.right.now().advanced(milliseconds: 60_000))
+        #expect(pair.right.poll() == nil)
+    }
 
     /// What is handed out was due, in order, on both channels; nothing that was not due is ever handed out, nor completed.
     @Test(arguments: ["1000Gbit,0us", "10Gbit,20us", "1Gbit,0us"]) func nothingComesBeforeItsTime(text: String) throws {

@@ -223,7 +223,14 @@ public struct Executor<F: Fabric & ~Copyable>: ~Copyable {
     public mutating func timeOut(number: Int, milliseconds: UInt64) { node.timeOut(number: number, milliseconds: milliseconds) }
 
     /// Sleeps until the fabric may have an event, its waker was used, or the time is over.
-    public mutating func wait(milliseconds: UInt64) { device.wait(until: device.now().advanced(milliseconds: milliseconds)) }
+    /// - Parameter isPatient: whether nobody waits for what comes; see `Fabric.waitPatiently`.
+    public mutating func wait(milliseconds: UInt64, isPatient: Bool = false) {
+        let deadline = device.now().advanced(milliseconds: milliseconds)
+        if isPatient { device.waitPatiently(until: deadline) } else { device.wait(until: deadline) }
+    }
+
+    /// See `Fabric.gathersEvents`.
+    public var gathersEvents: Bool { device.gathersEvents }
 
     /// Waits for the completion of all writes to peers that have not closed yet, and closes the fabric in order, for at most so long. No operation may be
     /// under way.

@@ -14,8 +14,12 @@
 struct LinkBooks {
     /// A sleeper is given a core so long after its timer. What is due earlier than that is waited for without sleep.
     static let wakeNanoseconds: UInt64 = 15_000
-    /// From the end of one sleep to that of the next, at least, where events follow each other closely.
-    static let moderationNanoseconds: UInt64 = 100_000
+    /// The same where ranks outnumber cores: to look would keep the core from the rank whose message is awaited.
+    static let crowdedWakeNanoseconds: UInt64 = 4_000
+    /// Of a sleeper that gathers events: from the end of one sleep to that of the next, at least, if nobody waits; and how long before its link is idle it wakes.
+    static let moderationNanoseconds: UInt64 = 50_000
+    /// How late it takes an event, at most, while its own bytes keep the link busy.
+    static let patienceNanoseconds: UInt64 = 500_000
 
     private let nanosecondsPerByte: Double
     private let latency: UInt64
@@ -66,6 +70,17 @@ struct LinkBooks {
             count -= 1
         }
         return underWay[first].row
+    }
+
+    // MARK: sleeping
+
+    /// When a sleeper that gathers events wakes, the first of which is due at `next`. What it would write in answer has to wait until all that it has posted before
+    /// has left: so as long as that is under way, an answer is early enough just before the end of it.
+    /// - Parameter last: when its last sleep ended; 0 where the next may end at any time.
+    func gatheringEnd(next: UInt64, last: UInt64) -> UInt64 {
+        guard next < .max else { return next }
+        let left = senderFree - min(senderFree, Self.moderationNanoseconds)
+        return max(next, min(left, next + Self.patienceNanoseconds), last + Self.moderationNanoseconds)
     }
 
     // MARK: receiving

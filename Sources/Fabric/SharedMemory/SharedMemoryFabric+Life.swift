@@ -5,7 +5,7 @@ public import Fabric
 /// Waiting, and how peers leave.
 extension SharedMemoryFabric: DescriptorWaiting {
     public mutating func wait(until deadline: FabricInstant) {
-        if isLinked { return waitForLink(until: deadline) }
+        if isLinked { return waitForLink(until: deadline, isPatient: false) }
         if isAwaited() { return }
         for _ in 0..<configuration.waits.spins {
             platform_pause()
@@ -25,6 +25,10 @@ extension SharedMemoryFabric: DescriptorWaiting {
         guard deadline > start, prepareToSleep() else { return }
         control.bell.sleep(nanoseconds: min(deadline.since(start), longestSleepMilliseconds * 1_000_000))
         control.bell.rise()
+    }
+
+    public mutating func waitPatiently(until deadline: FabricInstant) {
+        if isLinked { waitForLink(until: deadline, isPatient: true) } else { wait(until: deadline) }
     }
 
     // MARK: sleeping, alone or with another fabric

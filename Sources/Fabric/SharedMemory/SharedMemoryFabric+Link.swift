@@ -64,28 +64,30 @@ extension SharedMemoryFabric {
 
     /// Sleeps until the next event is almost due, and looks for the last microseconds: to be woken takes as long.
     ///
-    /// Where events follow each other closely it sleeps for a while and is woken for none of them, as a NIC moderates its interrupts: a rank that
-    /// looked for each of many small messages would keep the core from the thread that computes.
-    mutating func waitForLink(until deadline: FabricInstant) {
+    /// A patient sleeper is woken for many events at once, as a NIC moderates its interrupts, and never looks: a rank that handled each of many small messages
+    /// in time would keep the core from the thread that computes. Where ranks outnumber cores, all gather while that keeps no link idle: the rank whose message
+    /// is awaited wants the core, too.
+    mutating func waitForLink(until deadline: FabricInstant, isPatient: Bool) {
         let start = now()
         let next = nextEvent
         guard min(next, deadline.nanoseconds) > start.nanoseconds, !control.bell.takeRing() else { return }
-        let isModerated = start.since(lastSleepEnd) < LinkBooks.moderationNanoseconds
-        let end = min(isModerated ? max(next, lastSleepEnd.nanoseconds + LinkBooks.moderationNanoseconds) : next, deadline.nanoseconds)
-        if end - start.nanoseconds <= LinkBooks.wakeNanoseconds, end == next {
+        let isCrowded = configuration.waits.spins == 0
+        let last = isPatient ? lastSleepEnd.nanoseconds : 0
+        let end = min(isPatient || isCrowded ? books.gatheringEnd(next: next, last: last) : next, deadline.nanoseconds)
+        let early = isPatient ? 0 : isCrowded ? LinkBooks.crowdedWakeNanoseconds : LinkBooks.wakeNanoseconds
+        if end - start.nanoseconds <= early {
             while platform_now() < end, !control.bell.takeRing() { platform_pause() }
             return
         }
         checkLiveness(at: start)
-        // Nobody need wake a sleeper that wakes soon.
-        let isShort = end > next
-        control.bell.willSleep(until: isShort ? 0 : end)
+        // Nobody need wake a sleeper that wakes later than for what it knows.
+        let isGathering = end > next
+        control.bell.willSleep(until: isGathering ? 0 : end)
         guard control.bell.prepareToSleep() else { return }
         // What was written in the meantime may be due earlier.
-        if isShort || nextEvent >= end {
-            let early = isShort ? 0 : LinkBooks.wakeNanoseconds
+        if isGathering || nextEvent >= end {
             let longest = livenessIntervalMilliseconds * 1_000_000
-            control.bell.sleepPrecisely(nanoseconds: min(longest, end - start.nanoseconds - min(early, end - start.nanoseconds)))
+            control.bell.sleepPrecisely(nanoseconds: min(longest, end - start.nanoseconds - early))
         }
         control.bell.rise()
         lastSleepEnd = now()

@@ -22,6 +22,7 @@ public struct SharedMemoryFabric: Fabric, ~Copyable {
     public var writeDepth: Int { control.layout.ring.depth }
     public var arrivalDepth: Int { control.layout.ring.depth }
     public var writesCompleteAtOnce: Bool { !isLinked }
+    public var gathersEvents: Bool { isLinked }
     /// Bytes that a write may have to cost no more than its arrival.
     public static var inlineLimit: Int { ArrivalEntry.inlineLimit }
 
