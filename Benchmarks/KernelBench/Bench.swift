@@ -43,7 +43,7 @@ import Reduction
         let start = Self.processorSeconds()
         for _ in 0..<calls { call(measurement, byteCount: byteCount) }
         let seconds = Self.processorSeconds() - start
-        return Double(measurement.shape.arraysMoved * byteCount) * Double(calls) / seconds / 1e9
+        return Double(measurement.shape.bytesMoved(byteCount: byteCount)) * Double(calls) / seconds / 1e9
     }
 
     /// What this thread has had of its core: who else wants the core does not count.
@@ -60,6 +60,15 @@ import Reduction
         if shape == .copy || shape == .copyStreaming {
             unsafe Kernels.copy(
                 from: arrays[0], to: arrays[2], byteCount: byteCount, streaming: shape.isStreaming, on: measurement.set)
+            return
+        }
+        if let wire = shape.wire {
+            if shape.decodes {
+                unsafe Kernels.decode(wire, arrays[0], into: arrays[2], count: byteCount / 4, on: measurement.set)
+            } else {
+                unsafe Kernels.encode(
+                    wire, arrays[0], residual: shape.keeps ? arrays[1] : nil, into: arrays[2], count: byteCount / 4, on: measurement.set)
+            }
             return
         }
         let first = shape == .new || shape == .newStreaming ? 2 : 0

@@ -14,6 +14,8 @@ let usage = """
                     both                  a = b = a + b, as ranks of one machine do in each other's memory
                     copy                  c = a, of whatever type and operation
                     new-streaming, copy-streaming   the same, stored past the caches
+                    encode-F, decode-F    of float in a wire format F: bf16, fp16 or int8; SIZE is that of the floats
+                    keep-F                encode-F that adds a residual and keeps what is lost
       --sets        instruction sets (default: all that this processor has)
       --sizes       with K and M for 1024 and its square (default: 16K,1M,64M)
       --rounds      (default: 5)
@@ -28,15 +30,38 @@ enum Shape: String, CaseIterable {
     case both
     case copy
     case copyStreaming = "copy-streaming"
+    case encodeBFloat16 = "encode-bf16"
+    case encodeFloat16 = "encode-fp16"
+    case encodeInt8 = "encode-int8"
+    case keepBFloat16 = "keep-bf16"
+    case keepFloat16 = "keep-fp16"
+    case keepInt8 = "keep-int8"
+    case decodeBFloat16 = "decode-bf16"
+    case decodeFloat16 = "decode-fp16"
+    case decodeInt8 = "decode-int8"
 
     var isStreaming: Bool { self == .newStreaming || self == .copyStreaming }
 
-    /// Arrays that a call reads and writes.
-    var arraysMoved: Int {
+    /// Nil where no elements are encoded or decoded.
+    var wire: WireFormat? {
         switch self {
-        case .accumulate, .new, .newStreaming: 3
-        case .both: 4
-        case .copy, .copyStreaming: 2
+        case .encodeBFloat16, .keepBFloat16, .decodeBFloat16: .bfloat16
+        case .encodeFloat16, .keepFloat16, .decodeFloat16: .float16
+        case .encodeInt8, .keepInt8, .decodeInt8: .int8
+        default: nil
+        }
+    }
+
+    var keeps: Bool { [.keepBFloat16, .keepFloat16, .keepInt8].contains(self) }
+    var decodes: Bool { [.decodeBFloat16, .decodeFloat16, .decodeInt8].contains(self) }
+
+    /// Bytes that a call reads and writes.
+    func bytesMoved(byteCount: Int) -> Int {
+        if let wire { return (keeps ? 3 : 1) * byteCount + wire.byteCount(of: byteCount / 4) }
+        return switch self {
+        case .both: 4 * byteCount
+        case .copy, .copyStreaming: 2 * byteCount
+        default: 3 * byteCount
         }
     }
 }
