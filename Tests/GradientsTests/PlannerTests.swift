@@ -98,6 +98,10 @@ import Testing
         #expect(planner.change(from: best, for: Self.profile) == nil)
         let change = try #require(planner.change(from: BucketPlan(Self.layout, bucketBytes: 8 << 20), for: Self.profile))
         #expect(change == best)
+        // A bucket of the last gradient and of a piece before it: 1 % of a step longer.
+        let little = BucketPlan(Self.layout, cuts: [(1..<7).map { $0 << 18 } + [(7 << 18) - 47_104]])
+        #expect(planner.change(from: little, for: Self.profile) == nil)
+        #expect(planner.change(from: little, wasPlanned: false, for: Self.profile) == best, "what was planned of nothing is worth nothing")
         // The measured cost of a byte counts, not the model's.
         var measured = Self.profile
         measured.secondsPerByte = 1e-15
@@ -144,9 +148,10 @@ import Testing
     }
 
     @Test func theCostOfAByteIsThatOfTheBusyLink() {
-        func bucket(_ started: UInt64, _ ended: UInt64, _ phase: BucketPhase) -> BucketReport {
-            var bucket = BucketReport(index: 0, parameters: 0..<1, byteCount: 1 << 20, phase: phase, ready: started, submitted: started)
-            (bucket.started, bucket.ended) = (started, ended)
+        func bucket(_ first: UInt64, _ ended: UInt64, _ phase: BucketPhase) -> BucketReport {
+            var bucket = BucketReport(index: 0, parameters: 0..<1, byteCount: 1 << 20, phase: phase, ready: 0, submitted: 0)
+            // Started long before: the peer was late.
+            (bucket.started, bucket.firstArrival, bucket.lastArrival, bucket.ended) = (first / 2, first, ended, ended)
             return bucket
         }
         // 3 ms, and 2 ms after a pause, of which 1 ms is latency each; two MiB in all.

@@ -53,15 +53,16 @@ public struct ArrivalProfile: Sendable, Equatable {
     }
 }
 
-/// What a byte of an allreduce took in a step: the time in which at least one operation was under way, over all bytes; half of an allreduce counts for
-/// half its bytes. The messages' latency, which operations pay one after the other at most, does not count.
+/// What a byte of an allreduce took in a step: the time in which at least one operation was under way, from the first message of a peer on, over all bytes;
+/// half of an allreduce counts for half its bytes. So a peer that begins late costs no byte anything, nor does the messages' latency, which
+/// operations pay one after the other at most.
 /// - Returns: 0 where too few bytes travelled to tell.
 public func measuredSecondsPerByte(_ buckets: [BucketReport], latencySeconds: Double) -> Double {
     var (bytes, busy, covered) = (0.0, 0.0, UInt64(0))
-    for bucket in buckets.sorted(by: { $0.started < $1.started }) {
+    for bucket in buckets.sorted(by: { $0.firstArrival < $1.firstArrival }) {
         bytes += Double(bucket.byteCount) * (bucket.phase == .allReduce ? 1 : 0.5)
         if bucket.ended > covered {
-            busy += Double(bucket.ended - max(covered, bucket.started)) / 1e9 - (bucket.started >= covered ? latencySeconds : 0)
+            busy += Double(bucket.ended - max(covered, bucket.firstArrival)) / 1e9 - (bucket.firstArrival >= covered ? latencySeconds : 0)
             covered = bucket.ended
         }
     }

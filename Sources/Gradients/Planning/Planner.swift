@@ -65,11 +65,11 @@ public struct Planner: Sendable {
         plan.predict(layout, profile, costs.measured(secondsPerByte: profile.secondsPerByte))
     }
 
-    /// The plan to change to, where that is worth it: by the criterion of `leastGainOfChange`.
-    public func change(from plan: BucketPlan, for profile: ArrivalProfile) -> BucketPlan? {
+    /// The plan to change to, where that is worth it: by the criterion of `leastGainOfChange`, or, from a plan that was made when nothing was known, of `leastGain`.
+    public func change(from plan: BucketPlan, wasPlanned: Bool = true, for profile: ArrivalProfile) -> BucketPlan? {
         let better = self.plan(for: profile)
         let (now, then) = (prediction(of: plan, for: profile).stepSeconds, prediction(of: better, for: profile).stepSeconds)
-        return then < now * (1 - Self.leastGainOfChange) ? better : nil
+        return then < now * (1 - (wasPlanned ? Self.leastGainOfChange : Self.leastGain)) ? better : nil
     }
 
     // MARK: the family

@@ -43,12 +43,13 @@ public struct WireSelection: Sendable {
     /// - Parameters:
     ///   - profile: of steps by `plan`.
     ///   - step: steps so far.
-    public mutating func change(from plan: BucketPlan, for profile: ArrivalProfile, step: Int) -> BucketPlan? {
+    ///   - wasPlanned: whether the planner has made `plan`.
+    public mutating func change(from plan: BucketPlan, wasPlanned: Bool = true, for profile: ArrivalProfile, step: Int) -> BucketPlan? {
         if profile.secondsPerByte > 0 {
             if plan.wire == .plain { plainSecondsPerByte = profile.secondsPerByte } else { encodedSecondsPerByte = profile.secondsPerByte }
         }
         if plan.wire != .plain, let before = trial, let back = endTrial(before, for: profile, step: step) { return back }
-        if size == .planned, let better = planner(of: plan.wire).change(from: plan, for: profile) { return better }
+        if size == .planned, let better = planner(of: plan.wire).change(from: plan, wasPlanned: wasPlanned, for: profile) { return better }
         return plan.wire == .plain ? tryEncoded(plan, profile, step) : leaveEncoded(plan, profile)
     }
 

@@ -94,9 +94,11 @@ extension GradientTraffic {
 
         /// The plan to change to, if any: a pure function of what all ranks agree on.
         mutating func change(from plan: BucketPlan, for profile: ArrivalProfile) -> BucketPlan? {
+            let wasPlanned = agreed != nil
             let change =
                 selection != nil
-                ? selection?.change(from: plan, for: profile, step: step) : mayChange ? planner.change(from: plan, for: profile) : nil
+                ? selection?.change(from: plan, wasPlanned: wasPlanned, for: profile, step: step)
+                : mayChange ? planner.change(from: plan, wasPlanned: wasPlanned, for: profile) : nil
             if selection?.isTrying == true { nextCheck = step + WireSelection.trialSteps }
             return change
         }
