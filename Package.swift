@@ -116,8 +116,9 @@ let package = Package(
         // The included trainer: a user of the public face like any other.
         // Loads the library at run time.
         .target(name: "COpenBLAS", path: "Sources/Trainer/COpenBLAS"),
+        .target(name: "CElements", path: "Sources/Trainer/CElements"),
         .systemLibrary(name: "CZlib", path: "Sources/Trainer/CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
-        module("Trainer", without: ["COpenBLAS", "CZlib"], ["COpenBLAS", "CZlib", "Verbena", crypto]),
+        module("Trainer", without: ["CElements", "COpenBLAS", "CZlib"], ["CElements", "COpenBLAS", "CZlib", "Verbena", crypto]),
 
         // For the executables: starting local ranks, and what is wrong with a machine.
         module("Launch", ["CPlatform", "Engine", "Membership", "Platform", "Verbena", logging]),

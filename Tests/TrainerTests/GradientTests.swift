@@ -62,9 +62,9 @@ struct GradientTests {
         let inputs: [Float] = [-2, -0.0, 0, 1e-30, 3]
         values.fill { inputs[$0] }
         gradient.fill { Float($0 + 1) }
-        ReLU.forward(values)
+        Elements.chosen.rectify(values)
         #expect(values.values == [0, 0, 0, 1e-30, 3])
-        ReLU.backward(output: values, gradient: gradient)
+        Elements.chosen.rectify(gradient: gradient, output: values)
         #expect(gradient.values == [0, 0, 0, 4, 5])
     }
 
@@ -73,7 +73,7 @@ struct GradientTests {
         let memory = FloatBuffer(count: 1)
         let values = memory.matrix(rows: 1, columns: 1)
         values.set(0, .nan)
-        ReLU.forward(values)
+        Elements.chosen.rectify(values)
         #expect(values.values[0].isNaN)
     }
 }

@@ -71,6 +71,13 @@ struct LossTests {
 
 @Suite("Exponential")
 struct ExponentialTests {
+    private func power(_ x: Float) -> Float {
+        var value = x
+        // SAFETY: one value, which outlives the call.
+        unsafe Elements.chosen.exponentials(&value, count: 1)
+        return value
+    }
+
     @Test("is the C library's, to half a unit in the last place and a little")
     func accuracy() {
         var generator = SeededGenerator(seed: 1, purpose: .parameters)
@@ -79,19 +86,19 @@ struct ExponentialTests {
             let x = generator.uniform(-87, 0)
             let exact = referenceExponential(Double(x))
             let unit = Double(Float(exact).ulp)
-            worst = max(worst, abs(Double(exponential(ofNonPositive: x)) - exact) / unit)
+            worst = max(worst, abs(Double(power(x)) - exact) / unit)
         }
         #expect(worst < 0.51)
     }
 
     @Test("at its ends")
     func ends() {
-        #expect(exponential(ofNonPositive: 0) == 1)
-        #expect(exponential(ofNonPositive: -0.0) == 1)
-        #expect(exponential(ofNonPositive: -103) == Float(referenceExponential(-103)))
-        #expect(exponential(ofNonPositive: -104.5) == 0)
-        #expect(exponential(ofNonPositive: -.infinity) == 0)
-        #expect(exponential(ofNonPositive: .nan).isNaN)
-        #expect(exponential(ofNonPositive: 1).isNaN)
+        #expect(power(0) == 1)
+        #expect(power(-0.0) == 1)
+        #expect(power(-103) == Float(referenceExponential(-103)))
+        #expect(power(-104.5) == 0)
+        #expect(power(-.infinity) == 0)
+        #expect(power(.nan).isNaN)
+        #expect(power(1).isNaN)
     }
 }

@@ -36,12 +36,7 @@ struct DenseLayer {
     /// dL/db: the sum of the output's gradient over the batch.
     func biasGradient(_ outputGradient: Matrix, into gradient: Matrix) {
         invariant(gradient.count == outputCount && outputGradient.columns == outputCount, "a bias gradient has the bias' shape")
-        // SAFETY: both matrices have outputCount columns, and their makers keep them alive.
-        unsafe gradient.base.update(from: outputGradient.base, count: outputCount)
-        for row in 1..<max(outputGradient.rows, 1) {
-            let source = unsafe outputGradient.base + row * outputCount
-            for column in 0..<outputCount { unsafe gradient.base[column] += source[column] }
-        }
+        Elements.chosen.sumColumns(of: outputGradient, into: gradient)
     }
 
     /// dL/dW = x^T dL/dy, straight into its place.
@@ -52,26 +47,5 @@ struct DenseLayer {
     /// dL/dx = dL/dy W^T.
     func inputGradient(_ outputGradient: Matrix, into gradient: Matrix) {
         gradient.setProduct(outputGradient.plain, weight.transposed)
-    }
-}
-
-/// max(x, 0), in place; NaN stays NaN, so that divergence is not hidden.
-enum ReLU {
-    static func forward(_ values: Matrix) {
-        for index in 0..<values.count {
-            // SAFETY: inside the matrix, whose maker keeps it alive.
-            let value = unsafe values.base[index]
-            unsafe values.base[index] = value < 0 ? 0 : value
-        }
-    }
-
-    /// Clears the gradient where the layer's output was 0: dL/dx = dL/dy * (y > 0).
-    static func backward(output: Matrix, gradient: Matrix) {
-        invariant(output.count == gradient.count, "a ReLU's gradient has its output's shape")
-        for index in 0..<gradient.count {
-            // SAFETY: inside both matrices, whose makers keep them alive.
-            let value = unsafe gradient.base[index]
-            unsafe gradient.base[index] = output.base[index] > 0 ? value : 0
-        }
     }
 }

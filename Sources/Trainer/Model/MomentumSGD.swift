@@ -22,10 +22,6 @@ public struct MomentumSGD {
         // SAFETY: this optimizer holds the velocity; the other two are the caller's.
         let velocity = unsafe velocities[index].values
         invariant(parameter.count == velocity.count && gradient.count == velocity.count, "parameter \(index) has another length")
-        for element in 0..<velocity.count {
-            let speed = unsafe momentum * velocity[element] + gradient[element]
-            unsafe velocity[element] = speed
-            unsafe parameter[element] -= learningRate * speed
-        }
+        unsafe Elements.chosen.update(parameter, velocity, by: gradient, rate: learningRate, momentum: momentum)
     }
 }

@@ -46,7 +46,7 @@ public final class MultilayerPerceptron {
             for parameter in 2 * level...2 * level + 1 { try prepare(parameter) }
             let output = workspace.activation(level + 1)
             layer.forward(workspace.activation(level), into: output)
-            if level + 1 < layers.count { ReLU.forward(output) }
+            if level + 1 < layers.count { Elements.chosen.rectify(output) }
         }
     }
 
@@ -91,7 +91,7 @@ public final class MultilayerPerceptron {
             if level > 0 {
                 let inputGradient = workspace.activationGradient(level)
                 layer.inputGradient(outputGradient, into: inputGradient)
-                ReLU.backward(output: input, gradient: inputGradient)
+                Elements.chosen.rectify(gradient: inputGradient, output: input)
             }
         }
     }

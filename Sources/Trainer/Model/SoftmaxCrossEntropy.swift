@@ -33,12 +33,10 @@ enum SoftmaxCrossEntropy {
         var largest = -Float.infinity
         // SAFETY: the caller's row, both sides as long as the source says.
         for column in source.indices where unsafe !(source[column] <= largest) { unsafe largest = source[column] }
+        for column in source.indices { unsafe target[column] = source[column] - largest }
+        unsafe Elements.chosen.exponentials(target, count: source.count)
         var sum: Float = 0
-        for column in source.indices {
-            let power = unsafe exponential(ofNonPositive: source[column] - largest)
-            unsafe target[column] = power
-            sum += power
-        }
+        for column in source.indices { unsafe sum += target[column] }
         return (largest, sum)
     }
 
