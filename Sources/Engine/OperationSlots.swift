@@ -135,9 +135,12 @@ final class OperationSlots: @unchecked Sendable {
     }
 
     /// From here on the progress thread must wake who waits; the operation may have ended before.
-    private func markAwaited(_ slot: Int) {
-        _ = unsafe words[slot].compareExchange(
-            expected: State.pending.rawValue, desired: State.awaited.rawValue, ordering: .acquiringAndReleasing)
+    /// - Returns: whether nobody had said so, and it has not ended.
+    @discardableResult
+    func markAwaited(_ slot: Int) -> Bool {
+        unsafe words[slot].compareExchange(
+            expected: State.pending.rawValue, desired: State.awaited.rawValue, ordering: .acquiringAndReleasing
+        ).exchanged
     }
 
     private func wake(_ slot: Int) { unsafe host.wake(UnsafePointer<UInt32>(OpaquePointer(words + slot))) }

@@ -36,7 +36,11 @@ extension ProgressEngine where F: ~Copyable {
     package func hasEnded(_ number: Int) -> Bool { slots.hasEnded(number) }
 
     package func wait(_ number: Int, until deadline: UInt64) throws(VerbenaError) -> OperationRecord? {
-        if usesHooks { drive(until: number, deadline: deadline) }
+        if usesHooks {
+            drive(until: number, deadline: deadline)
+            // Another thread drives, which may leave before this operation has ended.
+            if slots.markAwaited(number) { bell.ring() }
+        }
         let isToHurry = gathersEvents && !slots.hasEnded(number)
         if isToHurry {
             waiters.add(1, ordering: .sequentiallyConsistent)

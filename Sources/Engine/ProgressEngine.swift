@@ -72,6 +72,7 @@ package final class ProgressEngine<F: Fabric & ~Copyable, Host: EngineHost>: Eng
         var looks: UInt64 = 0
         var seenLooks: UInt64 = 0
         var isWatched = false
+        var napMilliseconds = ProgressEngine<F, Host>.takeOverMilliseconds
     }
 
     /// What the executor calls the operation that its caller runs itself; all others have the number of their slot.

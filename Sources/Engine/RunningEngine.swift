@@ -1,4 +1,4 @@
-internal import Collectives
+package import Collectives
 package import MixedFabric
 package import SharedMemoryFabric
 package import VerbsFabric
@@ -25,6 +25,36 @@ package enum RunningEngine {
         case .verbs(let engine): engine.start()
         case .mixed(let engine): engine.start()
         }
+    }
+
+    /// See `EngineControl.look`.
+    package func look() {
+        switch self {
+        case .sharedMemory(let engine): engine.look()
+        case .verbs(let engine): engine.look()
+        case .mixed(let engine): engine.look()
+        }
+    }
+
+    /// See `EngineControl.submitWhereRoom`.
+    package func submitWhereRoom(_ operation: Operation) throws(VerbenaError) -> Int? {
+        switch self {
+        case .sharedMemory(let engine): try engine.submitWhereRoom(operation)
+        case .verbs(let engine): try engine.submitWhereRoom(operation)
+        case .mixed(let engine): try engine.submitWhereRoom(operation)
+        }
+    }
+
+    /// See `EngineControl.wait`.
+    package func wait(_ number: Int) throws(VerbenaError) -> OperationRecord {
+        let record =
+            switch self {
+            case .sharedMemory(let engine): try engine.wait(number, until: .max)
+            case .verbs(let engine): try engine.wait(number, until: .max)
+            case .mixed(let engine): try engine.wait(number, until: .max)
+            }
+        guard let record else { fatalError("broken invariant: a wait without a deadline ends with the operation") }
+        return record
     }
 
     /// See `Engine.run`.

@@ -18,7 +18,7 @@ import Testing
         /// The first seed that finds each.
         static let findings: [(EngineMutation, UInt64)] = [
             (.unreadMail, 7604), (.forgottenMail, 9), (.sleepingOwner, 3), (.missedRing, 1), (.unwokenWaiter, 3), (.endedTwice, 22),
-            (.secondVerdict, 15), (.lonelyVerdict, 13), (.unreasonedStop, 238), (.hastyClose, 222), (.lateStart, 354), (.lateCall, 616),
+            (.secondVerdict, 33), (.lonelyVerdict, 13), (.unreasonedStop, 238), (.hastyClose, 222), (.lateStart, 354), (.lateCall, 616),
             (.unmatchedKept, 3), (.undrainedEnd, 147), (.unheardStop, 3632), (.restingStop, 2003), (.unansweredCall, 82),
             (.countedPause, 130), (.missedTakeOver, 1976), (.lostStream, 56),
         ]

@@ -78,7 +78,7 @@ extension GradientTraffic {
     private func look() {
         guard communicator.engine.usesHooks else { return }
         let from = platform_now()
-        communicator.engine.look()
+        communicator.runner.look()
         let to = platform_now()
         state.withLock { if !$0.underWay.isEmpty { $0.ledger.drive(from: from, to: to) } }
     }
@@ -111,7 +111,7 @@ extension GradientTraffic {
         guard let number, let entry else { return }
         let isWaiting = !communicator.engine.hasEnded(number)
         let from = platform_now()
-        _ = try communicator.engine.wait(number)
+        _ = try communicator.runner.wait(number)
         if isWaiting { state.withLock { $0.ledger.wait(for: entry, from: from, to: platform_now()) } }
     }
 
@@ -140,7 +140,7 @@ extension GradientTraffic {
         let meter = isWaiting ? communicator.engine.runDelayMeter ?? state.withLock { $0.ownMeter } : nil
         let delay = meter?.nanoseconds ?? 0
         let from = platform_now()
-        _ = try? communicator.engine.wait(awaited.number)
+        _ = try? communicator.runner.wait(awaited.number)
         let to = platform_now()
         let runDelay = meter?.nanoseconds(since: delay) ?? 0
         state.withLock { state in

@@ -191,7 +191,7 @@ final class GradientTraffic: Sendable {
         let operation = try operation(of: state.plan.buckets[bucket], collective, state.reduction, state.plan.wire)
         // Before it is, because the engine's thread may take the core of the one that has woken it.
         let now = platform_now()
-        guard let number = try communicator.engine.submitWhereRoom(operation) else { return false }
+        guard let number = try communicator.runner.submitWhereRoom(operation) else { return false }
         state.passages[bucket].stage = stage
         state.passages[bucket].number = number
         let report = report(of: bucket, stage, at: now, state)
@@ -253,7 +253,7 @@ final class GradientTraffic: Sendable {
     func settle(_ bucket: Int, _ number: Int, _ state: inout State) {
         guard communicator.engine.hasEnded(number) else { return }
         do throws(VerbenaError) {
-            state.ledger.end(state.passages[bucket].entry, try communicator.engine.wait(number))
+            state.ledger.end(state.passages[bucket].entry, try communicator.runner.wait(number))
         } catch {
             state.failure = state.failure ?? error
         }

@@ -41,7 +41,7 @@ struct PeerTimes {
             for (index, time) in told.enumerated() { row[1 + index] = time == 0 ? 0 : clock.ofJob(time) }
         }
         let buffer = try communicator.attachment(of: memory.raw, for: .allGather).buffer
-        number = try communicator.engine.submitWhereRoom(
+        number = try communicator.runner.submitWhereRoom(
             Operation(
                 .allGather, input: Place(buffer), output: Place(buffer, byteOffset: Self.rowCount * MemoryLayout<UInt64>.stride),
                 count: 1 + told.count, type: .uint64, stream: stream))
