@@ -124,6 +124,24 @@ import Testing
         #expect(1 < few && few < many, "\(many), then \(few)")
     }
 
+    /// Where that thread carries the bytes, too, nothing goes on beside it: one bucket, and all bytes are exposed.
+    @Test func aThreadThatCarriesTheBytesHidesNothing() {
+        let costs = Self.costs(secondsPerMebi: 0.005)
+        var carrying = Self.profile
+        (carrying.operationSeconds, carrying.ownSecondsPerByte) = (0.001, 0.005 / Double(1 << 20))
+        let planner = Planner(Self.layout, costs)
+        #expect(planner.plan(for: Self.profile).buckets.count > 1)
+        let plan = planner.plan(for: carrying)
+        #expect(plan.buckets.count == 1 && plan.schedule == .allReduce)
+        let own = Double(Self.layout.byteCount) * carrying.ownSecondsPerByte
+        #expect(Self.near(plan.predict(Self.layout, carrying, costs).exposedSeconds, 0.001 + own))
+        // Ranks agree on the least.
+        var other = carrying
+        other.ownSecondsPerByte *= 2
+        let agreed = ArrivalProfile(agreed: zip(carrying.agreeable, other.agreeable).map(max))
+        #expect(agreed.ownSecondsPerByte == carrying.ownSecondsPerByte)
+    }
+
     @Test func allTypesAndNoParameters() {
         for layout in BucketPlanTests.layouts + [GradientLayout(parameters: [])] {
             let zeros = Array(repeating: 0.0, count: layout.parameters.count)

@@ -14,12 +14,16 @@ public struct ArrivalProfile: Sendable, Equatable {
     public var secondsPerByte: Double
     /// What the trainer's own thread spends on each operation; 0 where another thread drives the engine. No plan hides it.
     public var operationSeconds: Double
+    /// What the trainer's own thread spends on each byte of an allreduce, where it adds and copies itself and nothing else carries the bytes; else 0. No plan
+    /// hides that, either: there is no link beside the thread.
+    public var ownSecondsPerByte: Double
+
     /// A step as it was measured, without named times; 0 where it was not.
     public var stepSeconds: Double
 
     public init(
         ready: [Double], needed: [Double], backwardSeconds: Double, forwardSeconds: Double, secondsPerByte: Double = 0,
-        operationSeconds: Double = 0, stepSeconds: Double = 0
+        operationSeconds: Double = 0, ownSecondsPerByte: Double = 0, stepSeconds: Double = 0
     ) {
         self.ready = ready
         self.needed = needed
@@ -27,21 +31,24 @@ public struct ArrivalProfile: Sendable, Equatable {
         self.forwardSeconds = forwardSeconds
         self.secondsPerByte = secondsPerByte
         self.operationSeconds = operationSeconds
+        self.ownSecondsPerByte = ownSecondsPerByte
         self.stepSeconds = stepSeconds
     }
 
-    /// As numbers of which every rank takes the largest: so that all have the same. Of the cost of a byte the least counts, that of a rank that
+    /// As numbers of which every rank takes the largest: so that all have the same. Of the costs of a byte the least counts, that of a rank that
     /// waited for nobody.
-    public var agreeable: [Double] { ready + needed + [backwardSeconds, forwardSeconds, -secondsPerByte, operationSeconds, stepSeconds] }
+    public var agreeable: [Double] {
+        ready + needed + [backwardSeconds, forwardSeconds, -secondsPerByte, operationSeconds, -ownSecondsPerByte, stepSeconds]
+    }
 
-    public static func agreeableCount(parameters: Int) -> Int { 2 * parameters + 5 }
+    public static func agreeableCount(parameters: Int) -> Int { 2 * parameters + 6 }
 
     public init(agreed values: [Double]) {
-        let count = (values.count - 5) / 2
+        let count = (values.count - 6) / 2
         self.init(
             ready: Array(values[..<count]), needed: Array(values[count..<2 * count]), backwardSeconds: values[2 * count],
             forwardSeconds: values[2 * count + 1], secondsPerByte: -values[2 * count + 2],
-            operationSeconds: values[2 * count + 3], stepSeconds: values[2 * count + 4])
+            operationSeconds: values[2 * count + 3], ownSecondsPerByte: -values[2 * count + 4], stepSeconds: values[2 * count + 5])
     }
 
     /// The median of each figure over several steps; nil of none.

@@ -17,6 +17,9 @@ extension BucketPlan {
         var prediction = StepPrediction(
             ready: buckets.map { $0.parameters.reduce(0) { max($0, profile.ready[$1]) } },
             returned: Array(repeating: 0, count: buckets.count))
+        var costs = costs
+        // There the thread carries the bytes, and the link only signals.
+        if profile.ownSecondsPerByte > 0 { (costs.whole.secondsPerByte, costs.half.secondsPerByte) = (0, 0) }
         var link = Link(self, layout, costs, ready: prediction.ready)
         link.run()
         (prediction.returned, prediction.linkSeconds) = (link.returned, link.busySeconds)
@@ -27,7 +30,9 @@ extension BucketPlan {
             prediction.exposedSeconds += max(0, comes - wants)
         }
         let operations = buckets.count * (schedule == .split ? 2 : 1)
-        prediction.exposedSeconds += Double(operations) * profile.operationSeconds
+        let ownSeconds = Double(buckets.indices.reduce(0) { $0 + byteCount(of: $1, in: layout) }) * profile.ownSecondsPerByte
+        prediction.exposedSeconds += Double(operations) * profile.operationSeconds + ownSeconds
+        prediction.linkSeconds += ownSeconds
         prediction.stepSeconds = profile.backwardSeconds + profile.forwardSeconds + prediction.exposedSeconds
         return prediction
     }

@@ -14,8 +14,9 @@ extension GradientTraffic {
         let wireReason: String?
         /// Whether the cuts may change; else they are only predicted.
         let mayChange: Bool
-        /// Whether the trainer's thread drives the engine.
+        /// Whether the trainer's thread drives the engine; and whether that is all that carries bytes.
         let usesHooks: Bool
+        let carriesBytes: Bool
         /// Steps before the planner is first asked; then it is asked after twice as many each time, at most `longestInterval` later.
         static let firstCheck = 10
         static let longestInterval = 1_000
@@ -39,12 +40,13 @@ extension GradientTraffic {
         /// Of the steps since the plan was last looked at.
         private(set) var measured = StepTotals()
 
-        init(_ planner: Planner, _ selection: WireSelection?, wireReason: String?, mayChange: Bool, usesHooks: Bool) {
+        init(_ planner: Planner, _ selection: WireSelection?, wireReason: String?, mayChange: Bool, _ engine: any EngineControl) {
             self.planner = planner
             self.selection = selection
             self.wireReason = wireReason
             self.mayChange = mayChange
-            self.usesHooks = usesHooks
+            usesHooks = engine.usesHooks
+            carriesBytes = engine.usesHooks && engine.settings.topology.isOneNode
             neededSeconds = Array(repeating: .infinity, count: planner.layout.parameters.count)
         }
 
@@ -78,7 +80,7 @@ extension GradientTraffic {
                         ready: announcedAt.map { Double($0 - min($0, backwardBegan)) / 1e9 }, needed: neededSeconds,
                         backwardSeconds: Double(backwardEnded - backwardBegan) / 1e9, forwardSeconds: 0,
                         secondsPerByte: measuredSecondsPerByte(report.buckets, latencySeconds: planner.costs.whole.latencySeconds),
-                        operationSeconds: usesHooks ? LinkCosts.ownThreadSeconds : 0,
+                        operationSeconds: usesHooks ? LinkCosts.ownThreadSeconds : 0, ownSecondsPerByte: ownSecondsPerByte(report),
                         stepSeconds: report.stepSeconds - report.namedSeconds))
                 isNewestOpen = true
                 for parameter in neededSeconds.indices { neededSeconds[parameter] = .infinity }
@@ -87,6 +89,14 @@ extension GradientTraffic {
             guard step == nextCheck else { return false }
             nextCheck += min(step, Self.longestInterval)
             return true
+        }
+
+        /// What is left of the step's reduction beside its operations' own costs, of which not all may be seen.
+        private func ownSecondsPerByte(_ report: StepReport) -> Double {
+            let bytes = report.buckets.reduce(0) { $0 + $1.byteCount }
+            guard carriesBytes, bytes > 0 else { return 0 }
+            let operations = min(report.exposed.reduction / 2, Double(report.buckets.count) * LinkCosts.ownThreadSeconds)
+            return (report.exposed.reduction - operations) / Double(bytes)
         }
 
         /// Of this rank. The newest step is not over.

@@ -150,7 +150,7 @@ final class GradientTraffic: Sendable {
         let isChosen = wireReason == nil && settings.wire == nil
         let planning = Planning(
             first, isChosen ? WireSelection(first, planner(.bfloat16), settings.bucketSize) : nil, wireReason: wireReason,
-            mayChange: settings.bucketSize == .planned, usesHooks: communicator.engine.usesHooks)
+            mayChange: settings.bucketSize == .planned, communicator.engine)
         state = Mutex(State(layout, first.firstPlan(settings.bucketSize), reduction, try PeerTimes(communicator), planning))
     }
 
