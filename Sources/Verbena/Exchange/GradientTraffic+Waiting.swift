@@ -137,14 +137,15 @@ extension GradientTraffic {
     private func wait(for awaited: (bucket: Int, number: Int)) {
         let isWaiting = !communicator.engine.hasEnded(awaited.number)
         // Of the thread that drives the engine: where the engine has none for that, the one that waits.
-        let meter = isWaiting ? communicator.engine.runDelayMeter ?? state.withLock { $0.ownMeter } : nil
-        let delay = meter?.nanoseconds ?? 0
+        let engineMeter = isWaiting ? communicator.engine.runDelayMeter : nil
         let from = platform_now()
+        let before = isWaiting ? state.withLock { $0.delay(by: engineMeter ?? $0.ownMeter, at: from) } : nil
         _ = try? communicator.runner.wait(awaited.number)
         let to = platform_now()
-        let runDelay = meter?.nanoseconds(since: delay) ?? 0
         state.withLock { state in
             if isWaiting {
+                let after = before.flatMap { state.delay(by: $0.meter, at: to) }
+                let runDelay = (after?.nanoseconds ?? 0) - (before?.nanoseconds ?? 0)
                 state.ledger.wait(for: state.passages[awaited.bucket].entry, from: from, to: to, runDelay: runDelay)
                 if state.isBackwardOver { state.planning.recordWait(to - from) }
             }

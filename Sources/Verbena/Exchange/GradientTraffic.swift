@@ -73,6 +73,10 @@ final class GradientTraffic: Sendable {
         /// Of the thread that ended the last step, and what it said then.
         private var trainerMeter: RunDelayMeter?
         private var trainerDelay: UInt64 = 0
+        /// The last reading of a meter in a wait.
+        private var reading: (meter: RunDelayMeter, nanoseconds: UInt64, at: UInt64)?
+        /// A reading is good for so long: it costs a system call of about a microsecond, and who had no core meanwhile had none for less than that.
+        private static let readingNanoseconds: UInt64 = 20_000
 
         init(
             _ layout: GradientLayout, _ plan: BucketPlan, _ reduction: ReductionOperation, _ peerTimes: PeerTimes, _ planning: Planning
@@ -92,6 +96,15 @@ final class GradientTraffic: Sendable {
 
         /// Of the calling thread, if it ended the last step.
         var ownMeter: RunDelayMeter? { trainerMeter?.isOwn == true ? trainerMeter : nil }
+
+        /// What the meter says, or has said just now. Never less than before.
+        mutating func delay(by meter: RunDelayMeter?, at now: UInt64) -> (meter: RunDelayMeter, nanoseconds: UInt64)? {
+            guard let meter else { return nil }
+            if let reading, reading.meter === meter, now < reading.at + Self.readingNanoseconds { return (meter, reading.nanoseconds) }
+            let last = reading.map { $0.meter === meter ? $0.nanoseconds : 0 } ?? 0
+            reading = (meter, max(last, meter.nanoseconds), now)
+            return reading.map { ($0.meter, $0.nanoseconds) }
+        }
 
         /// How long the calling thread had no core since the last step; 0 where another thread ended that.
         mutating func takeRunDelay() -> UInt64 {
