@@ -1,13 +1,21 @@
 internal import COpenBLAS
+internal import Foundation
 
 /// Memory for floats, aligned to a cache line and zeroed; freed with its last reference.
 /// Not for use by two threads at once.
 @safe
 final class FloatBuffer {
+    /// Large buffers take huge pages where the kernel gives them: a matrix product walks through more small ones than the processor keeps at hand.
+    private static let hugePageBytes = 2 << 20
+
     let values: UnsafeMutableBufferPointer<Float>
 
     init(count: Int) {
-        let raw = UnsafeMutableRawBufferPointer.allocate(byteCount: count * MemoryLayout<Float>.stride, alignment: 64)
+        let byteCount = count * MemoryLayout<Float>.stride
+        let isLarge = byteCount >= Self.hugePageBytes
+        let raw = UnsafeMutableRawBufferPointer.allocate(byteCount: byteCount, alignment: isLarge ? Self.hugePageBytes : 64)
+        // SAFETY: advice about the memory that was just allocated; a kernel without huge pages refuses it, which changes nothing.
+        if isLarge { _ = unsafe madvise(raw.baseAddress, byteCount, MADV_HUGEPAGE) }
         // SAFETY: this object owns the memory until its deinit, and nothing else is ever bound to it.
         unsafe values = raw.bindMemory(to: Float.self)
         unsafe values.initialize(repeating: 0)
