@@ -1,4 +1,4 @@
-/// Where operations find their memory: places for inputs in one buffer, for outputs in another, gradients in a third.
+/// Where operations find their memory: places for inputs in one buffer, for outputs in another, gradients in a third, residuals of these in a fourth.
 struct MemoryLayoutPlan {
     /// Between places, and after the last; nobody writes there.
     static let guardBytes = 64
@@ -22,6 +22,6 @@ struct MemoryLayoutPlan {
             next += (size + Self.guardBytes + 63) / 64 * 64
         }
         let gradients = program.training?.layout.byteCount ?? 0
-        bufferBytes = [next, next, max(64, gradients)]
+        bufferBytes = [next, next, max(64, gradients)] + (program.training.map { $0.wire != .plain } == true ? [max(64, gradients)] : [])
     }
 }

@@ -101,6 +101,10 @@ extension Program {
             return plan
         }
         training = Training(layout: layout, plans: plans, mutation: limits.mutation.flatMap { TrainingMutation(rawValue: $0) })
+        // With room for blocks, half of the trainers have a wire format, and keep residuals.
+        if stripeOfGradients(.float32) >= WireFormat.blockElements, later.chance(perMille: 500) {
+            training?.wire = later.pick([.bfloat16, .float16, .int8, .int8])
+        }
     }
 
     private static let trainingDraws: UInt64 = 0x7472_6169_6e73

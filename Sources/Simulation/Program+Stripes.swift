@@ -6,6 +6,7 @@ internal import SimulatedFabric
 extension Program {
     private static let stripeDraws: UInt64 = 0x7374_7269_7065
     private static let wireDraws: UInt64 = 0x7769_7265
+    private static let roomDraws: UInt64 = 0x726f_6f6d
     /// What is added to the number of a reduceStripes for that of the gatherStripes that hands its result on, and for their place, which nobody else uses.
     private static let secondHalves = 50
     /// So many stripes at most: shorter ones cost messages only.
@@ -37,6 +38,16 @@ extension Program {
         operation.kind = .collective(random.pick([.allReduce, .allReduce, .reduceStripes, .reduceStripes, .reduceStripes, .gatherStripes]))
         drawAlgorithm(&operation, &random)
     }
+
+    /// Wire formats want stripes of whole blocks, and these want longer receive slots: in some programs, by a draw of their own.
+    mutating func makeRoomForBlocks(limits: Limits) {
+        var draw = SeededRandom(seed: seed ^ Self.roomDraws)
+        guard limits.hasStripes, draw.chance(perMille: 250) else { return }
+        settings.chunkBytes = draw.within(1...2) * WireFormat.blockElements * ElementType.float32.byteCount
+    }
+
+    /// The elements of a stripe of gradients.
+    func stripeOfGradients(_ type: ElementType) -> Int { settings.stripeBytes / type.byteCount }
 
     /// A wire format, of some operations that may have one; by a draw of its own.
     private func drawWire(_ operation: inout Planned, _ longest: Int) {
@@ -77,8 +88,11 @@ extension Program {
     }
 
     /// The rank that owns element `index` of a striped operation, which begins with element `start` of its buffer: said again, without `Stripes`.
-    func owner(of index: Int, _ operation: Planned, from start: Int) -> Int {
-        let turn = (start + index) / operation.stripe
+    func owner(of index: Int, _ operation: Planned, from start: Int) -> Int { owner(of: start + index, stripe: operation.stripe) }
+
+    /// The same of an element of the buffer.
+    func owner(of element: Int, stripe: Int) -> Int {
+        let turn = element / stripe
         let topology = settings.topology
         guard topology.isNested else { return turn % worldSize }
         let places = (0..<topology.nodeCount).map(topology.size(ofNode:)).min() ?? 1

@@ -85,6 +85,8 @@ struct Program {
         var layout: GradientLayout
         /// Of each step.
         var plans: [BucketPlan]
+        /// Of fp32 gradients; other than plain, residuals are kept in a buffer of their own.
+        var wire = WireFormat.plain
         var mutation: TrainingMutation?
     }
 
@@ -125,7 +127,9 @@ extension Program: CustomStringConvertible {
                 let urgent = plan.buckets.count(where: \.isUrgent)
                 return "\(plan.schedule.rawValue) of \(plan.buckets.count) buckets\(urgent > 0 ? ", \(urgent) urgent" : "")"
             }
-            lines.append("\(plans.count) steps of \(training.layout.parameters.count) parameters: \(plans.joined(separator: "; "))")
+            lines.append(
+                "\(plans.count) steps of \(training.layout.parameters.count) parameters\(training.wire == .plain ? "" : " as \(training.wire)"): \(plans.joined(separator: "; "))"
+            )
         }
         if let disagreement { lines.append("disagreement: \(disagreement)") }
         return lines.joined(separator: "\n")

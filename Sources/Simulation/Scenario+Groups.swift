@@ -68,6 +68,7 @@ extension Scenario {
         group.startNanoseconds = random.pick([0, 0, 20_000, 500_000])
         group.paceNanoseconds = random.pick([0, 0, 1000, 30_000, 300_000])
         group.isBlocking = random.chance(perMille: 200)
+        group.makeRoomForBlocks(limits: limits)
         group.drawOperations(&random, first: (number + 1) * Self.firstNumbers, most: Self.maxOperations, limits: limits)
         group.drawTraining(&random, limits: limits)
         let (disagrees, rank, pick) = (random.chance(perMille: 30), random.below(members.count), random.below(1 << 20))

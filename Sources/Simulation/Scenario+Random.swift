@@ -22,7 +22,8 @@ extension Scenario {
         settings.eagerBytes = 64 * random.within(1...8)
         world.writeDepth = settings.arrivalDepth
         world.arrivalDepth = settings.arrivalDepth
-        let program = Program(seed: seed, members: Array(0..<ranks), settings: settings)
+        var program = Program(seed: seed, members: Array(0..<ranks), settings: settings)
+        program.makeRoomForBlocks(limits: limits)
         self.init(seed: seed, world: world, program: program)
         self.program.paceNanoseconds = random.pick([0, 0, 1000, 30_000, 300_000])
         self.program.isBlocking = random.chance(perMille: 200)

@@ -45,7 +45,7 @@ final class Seat {
             if case .pointToPoint(let from, let to) = $0.kind { from == rank || to == rank } else { true }
         }
         lines = Stream.allCases.map { stream in Line(operations: operations.filter { $0.stream == stream }) }
-        trainee = program.training.map { Trainee($0, rank: rank, worldSize: program.worldSize, seed: program.seed) }
+        trainee = program.training.map { Trainee($0, rank: rank, of: program) }
         for line in lines.indices where line == 0 || lines[line].hasMore { pace(line) }
         drawWaits()
     }
@@ -82,6 +82,7 @@ final class Seat {
         buffers.append(buffer)
         regions.append(region)
         if regions.count < 3 { region.fill(0..<byteCount, with: MemoryLayoutPlan.guardByte) }
+        if regions.count == 4 { region.fill(0..<byteCount, with: 0) }
     }
 
     /// What reports call it.
@@ -307,7 +308,7 @@ final class Seat {
         do {
             if isMoving { try trainee?.announceSome(&random) }
             while let start = trainee?.takeStart() {
-                guard let operation = trainee?.operation(start, in: buffers[2], stripeBytes: program.settings.stripeBytes) else { continue }
+                guard let operation = trainee?.operation(start, in: buffers[2...]) else { continue }
                 try executor.submit(operation, number: start.number)
                 isMoving = true
             }
@@ -321,6 +322,9 @@ final class Seat {
         if let bucket = trainee?.returned(number), let range = trainee?.byteRange(of: bucket), let wanted = trainee?.result(of: bucket) {
             guard regions[2].load(at: range.lowerBound, count: range.count) == wanted else {
                 throw Finding(kind: .wrongResult, detail: "bucket \(bucket) at \(name) in its step is wrong", trace: network.trace)
+            }
+            if let kept = trainee?.residual(of: bucket), regions[3].load(at: range.lowerBound, count: range.count) != kept {
+                throw Finding(kind: .wrongResult, detail: "bucket \(bucket) at \(name) has wrong residuals", trace: network.trace)
             }
         }
         finishedCount += 1

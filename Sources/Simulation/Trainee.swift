@@ -24,10 +24,11 @@ struct Trainee {
         var number: Int { -1 - (2 * bucket + (collective == .gatherStripes ? 1 : 0)) }
     }
 
+    private let program: Program
     private let training: Program.Training
     private let rank: Int
-    private let worldSize: Int
-    private let seed: UInt64
+    /// What the ranks' gradients travel as, where that is not plain, and what it has lost.
+    private var encoding: EncodedGradients?
     private var readiness: Readiness
     private var step = 0
     private(set) var isStepBegun = false
@@ -36,14 +37,17 @@ struct Trainee {
     /// Reduced buckets whose gathers have not started, in the order of their ends: for a deliberate fault.
     private var reduced: [Int] = []
 
-    init(_ training: Program.Training, rank: Int, worldSize: Int, seed: UInt64) {
+    init(_ training: Program.Training, rank: Int, of program: Program) {
+        self.program = program
         self.training = training
         self.rank = rank
-        self.worldSize = worldSize
-        self.seed = seed
+        // A rank alone sends nothing.
+        if training.wire != .plain, program.worldSize > 1 { encoding = EncodedGradients(training, program) }
         readiness = Readiness(training.layout, plan: training.plans[0])
     }
 
+    private var worldSize: Int { program.worldSize }
+    private var seed: UInt64 { program.seed }
     var isDone: Bool { step == training.plans.count }
     var hasUnannounced: Bool { isStepBegun && !unannounced.isEmpty }
 
@@ -88,6 +92,7 @@ struct Trainee {
     /// What a bucket is to hold in the end.
     func result(of bucket: Int) -> [UInt8] {
         let range = byteRange(of: bucket)
+        if let encoding, !type(of: bucket).isInteger { return Array(encoding.result[range]) }
         let all = (0..<worldSize).map { gradients(of: $0) }
         var result = Array(all[0][range])
         if type(of: bucket).isInteger {
@@ -101,6 +106,11 @@ struct Trainee {
         return result
     }
 
+    /// What of a bucket's elements is to be sent the next time; nil where nothing is kept.
+    func residual(of bucket: Int) -> [UInt8]? {
+        encoding.flatMap { type(of: bucket).isInteger ? nil : Array($0.residuals[rank][byteRange(of: bucket)]) }
+    }
+
     // MARK: buckets
 
     func byteRange(of bucket: Int) -> Range<Int> {
@@ -109,13 +119,18 @@ struct Trainee {
 
     private func type(of bucket: Int) -> ElementType { training.layout.sections[plan.buckets[bucket].section].type }
 
-    func operation(_ start: Start, in buffer: SharedBuffer, stripeBytes: Int) -> Operation {
+    /// - Parameter buffers: of gradients, and of residuals where there are such.
+    func operation(_ start: Start, in buffers: ArraySlice<SharedBuffer>) -> Operation {
         let (bucket, type) = (plan.buckets[start.bucket], type(of: start.bucket))
-        return Operation(
-            start.collective, input: Place(buffer, byteOffset: byteRange(of: start.bucket).lowerBound), count: bucket.elements.count,
-            type: type,
-            reduction: type.isInteger ? .maximum : .average, stream: bucket.isUrgent ? .urgent : .bulk, stripe: stripeBytes / type.byteCount
-        )
+        var operation = Operation(
+            start.collective, input: Place(buffers[buffers.startIndex], byteOffset: byteRange(of: start.bucket).lowerBound),
+            count: bucket.elements.count, type: type, reduction: type.isInteger ? .maximum : .average,
+            stream: bucket.isUrgent ? .urgent : .bulk, stripe: program.stripeOfGradients(type))
+        if encoding != nil, !type.isInteger {
+            operation.wire = training.wire
+            operation.residual = buffers.last
+        }
+        return operation
     }
 
     // MARK: steps
@@ -128,6 +143,8 @@ struct Trainee {
         }
         unfinished = Set(plan.buckets.indices)
         readiness = Readiness(training.layout, plan: plan)
+        let all = (0..<worldSize).map { gradients(of: $0) }
+        encoding?.step(all)
         return gradients(of: rank)
     }
 

@@ -36,7 +36,11 @@ import Reduction
 ///    before: slots that are written to, and slots that were sent from, are free again.
 /// A rank that has nothing to send in a half sends a message without bytes for that reason.
 ///
-/// *Overwriting.* As in `Ring`, a source may change when its receiver has taken the message: what a retransmission carries after that is dropped.
+/// *Overwriting.* A sum slot from which a part was sent is written by the sum that answers it, as in `Ring`: what a retransmission carries after that is dropped.
+/// Where this rank itself encodes into a slot again, its writes of the turns before have completed: it waits for that once a turn (`drain`).
+/// 7. Window c takes the slots of window c - depth. Of these the last message left in turn c - depth + lag, before turn c begins, as `lag` < depth.
+/// 8. The own sum of window c is encoded in turn c + lag, or in c by a gatherStripes. Turn c + lag waits itself, or is the first without a window of its own: then the
+///    turn before has waited, after turn c + lag - depth, in which the own slot was sent from last, because depth is more than 1 where `lag` is not 0.
 ///
 /// *Bits.* A sum begins with its owner's part, which is not encoded, and goes on with the rank after it. Blocks are those of stripes. So neither windows nor, where it
 /// is cut at multiples of `WireFormat.blockElements`, the operation's begin and end change a bit.
@@ -116,18 +120,21 @@ public struct Compressed: Equatable, Sendable {
         let (turn, step) = (index - 2 * peers).quotientAndRemainder(dividingBy: stepsOfTurn)
         switch shape.collective {
         case .reduceStripes:
-            if step < peers { return sendPart(turn, to: peer(step)) }
+            if step < peers { return sendPart(turn, to: peer(step), drain: step == 0 && reuses(turn)) }
             return step < 2 * peers ? takePart(turn - lag, from: peer(step - peers)) : addUp(turn - lag)
         case .gatherStripes:
-            if step == 0 { return addUp(turn) }
+            if step == 0 { return addUp(turn, drain: reuses(turn)) }
             return step <= peers ? sendSum(turn, to: peer(step - 1)) : takeSum(turn - lag, from: peer(step - 1 - peers))
         default:
             if step < peers { return takeSum(turn - depth, from: peer(step)) }
-            if step < 2 * peers { return sendPart(turn, to: peer(step - peers)) }
+            if step < 2 * peers { return sendPart(turn, to: peer(step - peers), drain: step == peers && reuses(turn)) }
             if step < 3 * peers { return takePart(turn - lag, from: peer(step - 2 * peers)) }
             return step == 3 * peers ? addUp(turn - lag) : sendSum(turn - lag, to: peer(step - 3 * peers - 1))
         }
     }
+
+    /// Whether a turn encodes into slots of an earlier window.
+    private func reuses(_ turn: Int) -> Bool { depth..<max(depth, windows) ~= turn }
 
     // MARK: windows
 
@@ -150,12 +157,12 @@ public struct Compressed: Equatable, Sendable {
         0..<windows ~= index && (window.count > 0 || shape.collective != .allReduce)
     }
 
-    private func sendPart(_ index: Int, to owner: Int) -> Step {
+    private func sendPart(_ index: Int, to owner: Int, drain: Bool) -> Step {
         let window = window(index, of: owner)
-        guard isSent(window, index) else { return Step() }
+        guard isSent(window, index) else { return Step(drain: drain) }
         let source = sumSlot(index, of: owner, at: shape.rank)
         return Step(
-            action: window.count > 0 ? .encode(window, to: source) : nil,
+            drain: drain, action: window.count > 0 ? .encode(window, to: source) : nil,
             send: Send(
                 peer: owner, from: .encoded(source), to: .encoded(partSlot(index, of: shape.rank, at: owner)), count: window.byteCount),
             channel: index % shape.channels)
@@ -165,10 +172,11 @@ public struct Compressed: Equatable, Sendable {
         isSent(window(index, of: shape.rank), index) ? Step(receive: peer, channel: index % shape.channels) : Step()
     }
 
-    private func addUp(_ index: Int) -> Step {
+    private func addUp(_ index: Int, drain: Bool = false) -> Step {
         let window = window(index, of: shape.rank)
-        guard window.count > 0 else { return Step() }
+        guard window.count > 0 else { return Step(drain: drain) }
         return Step(
+            drain: drain,
             action: .addUp(
                 EncodedSum(
                     window: window, parts: sendsParts ? peers : 0, firstPart: partSlot(index, of: peer(0), at: shape.rank),

@@ -39,4 +39,12 @@ package enum Mutation: String, CaseIterable, Sendable {
     case sharedSlots
     /// Bulk writes nothing while an urgent collective is under way.
     case heldBulk
+    /// What a wire format loses of an element is kept where the operation begins, and not where the element lies.
+    case residualByOperation
+    /// What the owner's encoding of a sum loses is not kept.
+    case lostResidual
+    /// The owner keeps the sum as it is, and not as the others see it.
+    case unroundedOwner
+    /// The windows of an operation in a wire format have one set of slots too few.
+    case windowTooFew
 }

@@ -137,3 +137,12 @@ extension Ring {
     /// Slots that a reduceStripes would take if they were free as early as an allreduce's.
     fileprivate var slotsOfAnAllReduce: Int { shape.collective == .reduceStripes ? (stations - 1) * chunksPerRound : .max }
 }
+
+extension Schedule {
+    /// As if the claims of `Compressed` asked for one place fewer.
+    mutating func takeAWindowsSlots() {
+        guard case .compressed(var compressed) = self else { return }
+        compressed.places = max(1, compressed.places - 1)
+        self = .compressed(compressed)
+    }
+}

@@ -48,13 +48,16 @@ extension StateMachine {
         }
         guard sum.result != nil else { return }
         unsafe Kernels.encode(
-            operation.wire, UnsafeRawPointer(output), residual: residual(stripe.lowerBound, lane), into: encoded, count: stripe.count)
+            operation.wire, UnsafeRawPointer(output), residual: isMutated(.lostResidual) ? nil : residual(stripe.lowerBound, lane),
+            into: encoded, count: stripe.count)
         // As the others see it.
+        if isMutated(.unroundedOwner) { return }
         unsafe Kernels.decode(operation.wire, UnsafeRawPointer(encoded), into: output, count: stripe.count)
     }
 
     private mutating func residual(_ start: Int, _ lane: Int) -> UnsafeMutableRawPointer? {
         guard let residual = lanes[lane].operation.residual else { return nil }
-        return unsafe buffers[residual.index].region.base + lanes[lane].operation.input.byteOffset + start * MemoryLayout<Float>.size
+        let first = isMutated(.residualByOperation) ? 0 : lanes[lane].operation.input.byteOffset
+        return unsafe buffers[residual.index].region.base + first + start * MemoryLayout<Float>.size
     }
 }

@@ -83,6 +83,7 @@ extension StateMachine {
             var shape = settings.shape(of: operation, rank: rank, layout: layout)
             if isMutated(.ownersByOperation) { shape.stripes = shape.stripes.fromOperation }
             lanes[lane].schedule = Schedule(algorithm, shape)
+            if isMutated(.windowTooFew) { lanes[lane].schedule.takeAWindowsSlots() }
             lanes[lane].stepCount = lanes[lane].schedule.count
             lanes[lane].setProgram(key)
             if isMutated(.earlyLeave), algorithm == .direct { lanes[lane].stepCount -= min(1, lanes[lane].stepCount) }
