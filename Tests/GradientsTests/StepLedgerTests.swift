@@ -115,6 +115,9 @@ private func microseconds(_ seconds: Double) -> Int { Int((seconds * 1e6).rounde
         book.ledger.drive(from: 100_000, to: 150_000)
         let report = book.end(200)
         #expect(parts(report.exposed) == [.reduction: 50] && microseconds(report.computeSeconds) == 150)
+        book.ledger.drive(from: 300_000, to: 350_000, runDelay: 20_000)
+        book.ledger.drive(from: 360_000, to: 370_000, runDelay: 20_000)
+        #expect(parts(book.end(400).exposed) == [.core: 30, .reduction: 30])
     }
 
     /// An operation belongs to the step in which it ends; communication to both.

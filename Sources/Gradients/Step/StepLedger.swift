@@ -80,8 +80,11 @@ public struct StepLedger: Sendable {
         waits.append(Wait(number: number, from: from, to: to, runDelay: runDelay))
     }
 
-    /// The trainer's thread drove the engine beside its own work, without waiting for anything: this counts as reduction.
-    public mutating func drive(from: UInt64, to: UInt64) { waits.append(Wait(number: nil, from: from, to: to, runDelay: 0)) }
+    /// The trainer's thread drove the engine beside its own work, without waiting for anything: this counts as reduction, but for the time that it had no core.
+    /// - Parameter runDelay: as in `wait`.
+    public mutating func drive(from: UInt64, to: UInt64, runDelay: UInt64 = 0) {
+        waits.append(Wait(number: nil, from: from, to: to, runDelay: runDelay))
+    }
 
     /// Another rank asked for the bucket's operation of this step at that time, which is translated to this rank's clock.
     /// - Parameter bucket: its index in the plan. Without an operation, in this step, that reduces it, the call does nothing.
@@ -165,7 +168,9 @@ public struct StepLedger: Sendable {
             guard to > from else { continue }
             covered = to
             guard let number = wait.number else {
-                exposed.reduction += seconds(to - from)
+                let core = min(wait.runDelay, to - from)
+                exposed.core += seconds(core)
+                exposed.reduction += seconds(to - from - core)
                 continue
             }
             let index = number - firstNumber

@@ -78,9 +78,13 @@ extension GradientTraffic {
     private func look() {
         guard communicator.engine.usesHooks else { return }
         let from = platform_now()
+        let before = state.withLock { $0.underWay.isEmpty ? nil : $0.delay(by: $0.ownMeter, at: from) }
         communicator.runner.look()
         let to = platform_now()
-        state.withLock { if !$0.underWay.isEmpty { $0.ledger.drive(from: from, to: to) } }
+        state.withLock { state in
+            guard !state.underWay.isEmpty else { return }
+            state.ledger.drive(from: from, to: to, runDelay: state.delay(since: before, at: to))
+        }
     }
 
     /// Waits until a bucket's memory is the trainer's. Its first operation has started.
@@ -144,8 +148,7 @@ extension GradientTraffic {
         let to = platform_now()
         state.withLock { state in
             if isWaiting {
-                let after = before.flatMap { state.delay(by: $0.meter, at: to) }
-                let runDelay = (after?.nanoseconds ?? 0) - (before?.nanoseconds ?? 0)
+                let runDelay = state.delay(since: before, at: to)
                 state.ledger.wait(for: state.passages[awaited.bucket].entry, from: from, to: to, runDelay: runDelay)
                 if state.isBackwardOver { state.planning.recordWait(to - from) }
             }

@@ -106,6 +106,12 @@ final class GradientTraffic: Sendable {
             return reading.map { ($0.meter, $0.nanoseconds) }
         }
 
+        /// How long the meter's thread has had no core since it said `earlier`; 0 where there was none.
+        mutating func delay(since earlier: (meter: RunDelayMeter, nanoseconds: UInt64)?, at now: UInt64) -> UInt64 {
+            guard let earlier, let later = delay(by: earlier.meter, at: now) else { return 0 }
+            return later.nanoseconds - earlier.nanoseconds
+        }
+
         /// How long the calling thread had no core since the last step; 0 where another thread ended that.
         mutating func takeRunDelay() -> UInt64 {
             guard let meter = trainerMeter, meter.isOwn else {
