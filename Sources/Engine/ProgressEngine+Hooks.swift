@@ -8,15 +8,15 @@ internal import Synchronization
 ///
 /// The progress thread only watches then, in naps of `takeOverMilliseconds`, and of up to `longestNapMilliseconds` where threads have looked in every one of
 /// the last:
-/// 1. Where nobody has looked since its last nap, it does what there is to do: so no peer waits longer than a nap for a rank that computes.
+/// 1. Where nobody has looked during its last nap, it does what there is to do: so no peer waits longer than two naps for a rank that computes.
 /// 2. Where a thread or a task sleeps until an operation ends, or the engine is closing, it drives as without hooks: nobody else may come. Who is about
 ///    to sleep says so and then wakes it.
 /// 3. Where nothing is under way and nobody looks, it sleeps as without hooks. Who leaves work behind then wakes it (`needsThread`): `isWatched`
 ///    belongs to the owner, so the owner that leaves work sees whether the thread naps, or the thread sees the work.
 extension ProgressEngine where F: ~Copyable {
-    /// How long a peer may wait for each answer of a rank that computes and does not call the engine. A nap costs the core some microseconds.
+    /// Of two such naps a peer may wait for each answer of a rank that computes and does not call the engine. A nap costs the core some microseconds.
     static var takeOverMilliseconds: UInt64 { 2 }
-    /// The longest nap. The first of a trainer's long pauses may keep a peer waiting for it; naps of 2 ms alone took 0.7 % of each core.
+    /// The longest nap. A trainer's long pause after regular looks may keep a peer waiting for two; naps of 2 ms alone took 0.7 % of each core.
     static var longestNapMilliseconds: UInt64 { 16 }
     /// How often a hook asks for events, at most: the caller came for something else.
     static var hookLooks: Int { 8 }

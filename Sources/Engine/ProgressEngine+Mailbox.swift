@@ -38,10 +38,12 @@ extension ProgressEngine where F: ~Copyable {
     package func wait(_ number: Int, until deadline: UInt64) throws(VerbenaError) -> OperationRecord? {
         if usesHooks {
             drive(until: number, deadline: deadline)
-            // Another thread drives, which may leave before this operation has ended.
-            if slots.markAwaited(number) { bell.ring() }
         }
-        let isToHurry = gathersEvents && !slots.hasEnded(number)
+        // Who only asks whether it has ended, as one does by a time-out that is over, wakes nobody.
+        let isAwaited = deadline == .max || host.now() < deadline
+        // Another thread drives, which may leave before this operation has ended.
+        if usesHooks, isAwaited, slots.markAwaited(number) { bell.ring() }
+        let isToHurry = gathersEvents && isAwaited && !slots.hasEnded(number)
         if isToHurry {
             waiters.add(1, ordering: .sequentiallyConsistent)
             waker.wake()

@@ -69,6 +69,39 @@ import Testing
         }
     }
 
+    /// Claims 7 and 8: where a rank encodes into a slot from which it has sent, it has waited for its writes in between.
+    @Test(arguments: StripedTests.collectives, [2, 3, 5]) func aSlotIsEncodedIntoAgainAfterItsWrites(collective: Collective, ranks: Int) {
+        for (chunkBytes, chunks) in [(1024, 64), (256, 64)] {
+            let settings = ExecutorSettings.small(.apart(worldSize: ranks), chunkBytes: chunkBytes, chunks: chunks, channels: 2)
+            var operation = Operation(collective, input: Place(SharedBuffer(index: 1)), count: 4000, type: .float32, stripe: 16)
+            operation.wire = .bfloat16
+            var reused = 0
+            for rank in 0..<ranks {
+                var shape = settings.shape(of: operation, rank: rank, layout: settings.receiveBuffers)
+                shape.minChunkElements = 1
+                let schedule = Schedule(.compressed, shape)
+                var sent: [Int: Int] = [:]
+                var drained = -1
+                for index in 0..<schedule.count {
+                    let step = schedule[index]
+                    if step.drain { drained = index }
+                    let target: Int? =
+                        switch step.action {
+                        case .encode(_, let place): place
+                        case .addUp(let sum): sum.result
+                        default: nil
+                        }
+                    if let last = target.flatMap({ sent[$0] }) {
+                        reused += 1
+                        #expect(drained > last, "step \(index) of rank \(rank), sent from in step \(last)")
+                    }
+                    if let send = step.send, send.count > 0, case .encoded(let place) = send.source { sent[place] = index }
+                }
+            }
+            #expect(reused > 0)
+        }
+    }
+
     /// The gated slots that there are take the messages of every world, and no message is long.
     @Test(arguments: [2, 3, 8, 64, 500, 4096]) func slotsFit(worldSize: Int) {
         for topology in [Topology.apart(worldSize: worldSize), .oneNode(worldSize: worldSize)] {

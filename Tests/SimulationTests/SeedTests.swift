@@ -12,6 +12,7 @@ import Testing
         14,  // A tree took parts larger than a slot.
         17, 40, 74,  // A reduce-scatter's second round fell on slots that were not read yet.
         34, 44,  // A node's sum replaced a slot that writes still read.
+        37,  // A rank encoded into a slot again before its write from there had completed.
         9407,  // RecursiveDoubling sent nothing of an empty buffer, so that nobody noticed who did something else.
     ]
 

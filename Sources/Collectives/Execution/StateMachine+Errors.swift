@@ -91,8 +91,11 @@ extension StateMachine {
                 .stalled, lane: lane, peer: peer, "nothing came from it \(time) \(place)",
                 remedy: "see what that rank is doing; a slower step needs a longer \(limit)")
         }
+        // A step that waits for all earlier writes is not about its own yet.
+        let isDraining = step.drain && lanes[lane].part != .write
+        let peer = isDraining ? slow ?? step.send?.peer : step.send?.peer ?? slow
         return error(
-            .stalled, lane: lane, peer: step.send?.peer ?? slow, "it acknowledged no write \(time) \(place)",
+            .stalled, lane: lane, peer: peer, "it acknowledged no write \(time) \(place)",
             remedy: "see what that rank and the network to it are doing")
     }
 

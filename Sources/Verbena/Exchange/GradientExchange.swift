@@ -56,9 +56,18 @@ public final class GradientExchange: Sendable {
         let deskBytes = 8 * ArrivalProfile.agreeableCount(parameters: layout.parameters.count)
         memory = try communicator.allocate(.uint8, count: deskOffset + deskBytes)
         let keepsResiduals = settings.wire?.keepsResiduals == true && communicator.worldSize > 1
-        residuals = keepsResiduals ? try communicator.allocate(.uint8, count: layout.byteCount) : nil
-        traffic = try GradientTraffic(
-            communicator, memory, desk: memory[deskOffset...].viewed(as: .float64), residuals, layout, settings)
+        var residuals: RawBuffer?
+        do throws(VerbenaError) {
+            if keepsResiduals { residuals = try communicator.allocate(.uint8, count: layout.byteCount) }
+            traffic = try GradientTraffic(
+                communicator, memory, desk: memory[deskOffset...].viewed(as: .float64), residuals, layout, settings)
+        } catch {
+            // Whoever goes on with other settings has all of it for those.
+            try? residuals?.release()
+            try? memory.release()
+            throw error
+        }
+        self.residuals = residuals
     }
 
     // MARK: memory

@@ -93,10 +93,11 @@ extension GradientTraffic {
 
         /// What is left of the step's reduction beside its operations' own costs, of which not all may be seen.
         private func ownSecondsPerByte(_ report: StepReport) -> Double {
-            let bytes = report.buckets.reduce(0) { $0 + $1.byteCount }
+            // A bucket in two operations counts once.
+            let bytes = report.buckets.reduce(0) { $0 + Double($1.byteCount) * ($1.phase == .allReduce ? 1 : 0.5) }
             guard carriesBytes, bytes > 0 else { return 0 }
             let operations = min(report.exposed.reduction / 2, Double(report.buckets.count) * LinkCosts.ownThreadSeconds)
-            return (report.exposed.reduction - operations) / Double(bytes)
+            return (report.exposed.reduction - operations) / bytes
         }
 
         /// Of this rank. The newest step is not over.

@@ -109,7 +109,7 @@ final class GradientTraffic: Sendable {
         /// How long the meter's thread has had no core since it said `earlier`; 0 where there was none.
         mutating func delay(since earlier: (meter: RunDelayMeter, nanoseconds: UInt64)?, at now: UInt64) -> UInt64 {
             guard let earlier, let later = delay(by: earlier.meter, at: now) else { return 0 }
-            return later.nanoseconds - earlier.nanoseconds
+            return later.nanoseconds - min(later.nanoseconds, earlier.nanoseconds)
         }
 
         /// How long the calling thread had no core since the last step; 0 where another thread ended that.
@@ -175,6 +175,7 @@ final class GradientTraffic: Sendable {
 
     /// Why gradients travel as they are, whatever else the settings may allow.
     private static func reasonForPlain(_ settings: GradientSettings, _ layout: GradientLayout, _ communicator: Communicator) -> String? {
+        if settings.wire == .plain { return nil }
         if communicator.worldSize == 1 { return "a rank alone sends nothing" }
         guard settings.wire == nil else { return nil }
         if communicator.engine.settings.topology.isOneNode { return "ranks that share memory add up in place" }
