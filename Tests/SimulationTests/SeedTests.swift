@@ -13,6 +13,7 @@ import Testing
         17, 40, 74,  // A reduce-scatter's second round fell on slots that were not read yet.
         34, 44,  // A node's sum replaced a slot that writes still read.
         37,  // A rank encoded into a slot again before its write from there had completed.
+        9446, 15149, 89788,  // A Compressed without elements sent nothing, so that nobody noticed who did something else.
         9407,  // RecursiveDoubling sent nothing of an empty buffer, so that nobody noticed who did something else.
     ]
 

@@ -95,8 +95,9 @@ public struct Compressed: Equatable, Sendable {
 
     // MARK: steps
 
-    /// Invitations; then the turns, of which the last ones take only.
-    public var count: Int { windows > 0 ? 2 * peers + turns * stepsOfTurn : 0 }
+    /// Invitations, also where nothing is to be reduced: so that ranks which do something else at this place of the order are noticed. Then the turns, of which the last
+    /// ones take only.
+    public var count: Int { 2 * peers + (windows > 0 ? turns * stepsOfTurn : 0) }
 
     private var peers: Int { shape.worldSize - 1 }
     private func peer(_ index: Int) -> Int { (shape.rank + 1 + index) % shape.worldSize }
