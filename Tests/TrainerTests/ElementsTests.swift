@@ -46,7 +46,7 @@ struct ElementsTests {
             rows[0].fill { values[$0] }
             rows[1].fill { velocities[$0] }
             rows[2].fill { others[$0] }
-            unsafe set.update(memory[0].values, memory[1].values, by: memory[2].values, rate: 0.05, momentum: 0.9)
+            unsafe set.update(memory[0].values, memory[1].values, by: memory[2].values, MomentumStep(rate: 0.05, momentum: 0.9))
             let moved = zip(velocities, others).map { 0.9 * $0 + $1 }
             #expect(bits(rows[1].values) == bits(moved), "\(set)")
             #expect(bits(rows[0].values) == bits(zip(values, moved).map { $0 - 0.05 * $1 }), "\(set)")

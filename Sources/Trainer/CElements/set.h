@@ -37,15 +37,6 @@ static void sum_columns(const float *restrict matrix, size_t rows, size_t column
     }
 }
 
-static void update(
-    float *restrict parameters, float *restrict velocities, const float *restrict gradient, float rate, float momentum, size_t count) {
-    for (size_t i = 0; i < count; i++) {
-        float velocity = momentum * velocities[i] + gradient[i];
-        velocities[i] = velocity;
-        parameters[i] -= rate * velocity;
-    }
-}
-
 typedef float Floats __attribute__((ext_vector_type(8)));
 typedef double Doubles __attribute__((ext_vector_type(8)));
 typedef int32_t Integers __attribute__((ext_vector_type(8)));
@@ -80,6 +71,13 @@ static void exponentials(float *values, size_t count) {
     }
 }
 
+#include "lanes.h"
+
+#include "activations.h"
+#include "normalisation.h"
+#include "optimizers.h"
+#include "pooling.h"
+
 const ElementSet EXPAND(element_set, SET) = {
     .name = SET_NAME,
     .scale_bytes = scale_bytes,
@@ -88,4 +86,27 @@ const ElementSet EXPAND(element_set, SET) = {
     .sum_columns = sum_columns,
     .update = update,
     .exponentials = exponentials,
+    .add = add,
+    .multiply = multiply,
+    .scale = scale,
+    .sum_of_squares = sum_of_squares,
+    .add_bias = add_bias,
+    .add_bias_and_rectify = add_bias_and_rectify,
+    .gelu = gelu,
+    .softmax = softmax,
+    .softmax_gradient = softmax_gradient,
+    .drop = drop,
+    .gather_rows = gather_rows,
+    .scatter_rows = scatter_rows,
+    .normalise_rows = normalise_rows,
+    .normalise_rows_gradient = normalise_rows_gradient,
+    .column_moments = column_moments,
+    .normalise_columns = normalise_columns,
+    .normalise_columns_gradient_sums = normalise_columns_gradient_sums,
+    .normalise_columns_gradient = normalise_columns_gradient,
+    .pool_largest = pool_largest,
+    .pool_largest_gradient = pool_largest_gradient,
+    .pool_mean = pool_mean,
+    .pool_mean_gradient = pool_mean_gradient,
+    .update_adam = update_adam,
 };

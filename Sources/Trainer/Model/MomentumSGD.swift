@@ -22,6 +22,6 @@ public struct MomentumSGD {
         // SAFETY: this optimizer holds the velocity; the other two are the caller's.
         let velocity = unsafe velocities[index].values
         invariant(parameter.count == velocity.count && gradient.count == velocity.count, "parameter \(index) has another length")
-        unsafe Elements.chosen.update(parameter, velocity, by: gradient, rate: learningRate, momentum: momentum)
+        unsafe Elements.chosen.update(parameter, velocity, by: gradient, MomentumStep(rate: learningRate, momentum: momentum))
     }
 }

@@ -1,10 +1,11 @@
 internal import CElements
 
 /// What the trainer does element by element, by the kernels of one instruction set. All sets give the same bits.
+/// The files beside this one have more: activations, normalisation, pooling, optimizers.
 // SAFETY (whole file): a set is a constant of the program; whoever calls keeps its matrices' memory alive, and shapes are checked here.
 @safe
 struct Elements: CustomStringConvertible {
-    private let set: UnsafePointer<ElementSet>
+    let set: UnsafePointer<ElementSet>
 
     /// The best of this processor.
     static var chosen: Elements { unsafe Elements(set: element_set_chosen()) }
@@ -43,19 +44,6 @@ struct Elements: CustomStringConvertible {
     func sumColumns(of matrix: Matrix, into sums: Matrix) {
         invariant(sums.count == matrix.columns, "as many sums as columns")
         unsafe set.pointee.sum_columns(matrix.base, matrix.rows, matrix.columns, sums.base)
-    }
-
-    /// v = momentum v + g, then w = w - rate v. All three are of one length and do not overlap.
-    @unsafe
-    func update(
-        _ parameters: UnsafeMutableBufferPointer<Float>, _ velocities: UnsafeMutableBufferPointer<Float>,
-        by gradient: UnsafeMutableBufferPointer<Float>, rate: Float, momentum: Float
-    ) {
-        guard
-            let parameter = parameters.baseAddress, let velocity = velocities.baseAddress,
-            let slope = gradient.baseAddress
-        else { return }
-        unsafe set.pointee.update(parameter, velocity, slope, rate, momentum, velocities.count)
     }
 
     /// e^x of each x <= 0, in place; NaN of anything else. Error: below 0.51 units in the last place.

@@ -53,6 +53,8 @@ struct Matrix {
 
     var count: Int { rows * columns }
 
+    func hasShape(of other: Matrix) -> Bool { rows == other.rows && columns == other.columns }
+
     var transposed: Operand { Operand(matrix: self, isTransposed: true) }
     var plain: Operand { Operand(matrix: self, isTransposed: false) }
 
