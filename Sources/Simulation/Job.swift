@@ -73,7 +73,7 @@ final class Job {
     /// Lets everything happen, and looks at it.
     /// - Throws: `Finding`.
     func run() throws -> Tally {
-        for seat in seats { network.setAlarm(place: seat.place, at: seat.nextSubmission) }
+        for seat in seats { network.setAlarm(place: seat.place, at: seat.firstRun) }
         while let place = network.advance(until: FabricInstant(nanoseconds: scenario.boundNanoseconds)) {
             try seats[place].run()
             coordinate()

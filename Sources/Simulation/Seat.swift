@@ -123,6 +123,11 @@ final class Seat {
         lines.indices.filter(mayGoOn).map { lines[$0].nextSubmission }.min { $0.nanoseconds < $1.nanoseconds } ?? .distantFuture
     }
 
+    /// When it runs first, if nothing comes sooner. Who has no operation of its own may have a trainer all the same.
+    var firstRun: FabricInstant {
+        lines.contains(where: \.hasMore) ? nextSubmission : FabricInstant(nanoseconds: UInt64(program.startNanoseconds))
+    }
+
     /// Takes ends without a look: those of a verdict.
     func takeFinished() {
         while executor.takeFinished() != nil {}

@@ -15,6 +15,7 @@ import Testing
         37,  // A rank encoded into a slot again before its write from there had completed.
         9446, 15149, 89788,  // A Compressed without elements sent nothing, so that nobody noticed who did something else.
         9407,  // RecursiveDoubling sent nothing of an empty buffer, so that nobody noticed who did something else.
+        20783,  // The world's: a rank that trained and had no operation of its own waited for a peer to begin, also for one that had died.
     ]
 
     @Test(arguments: regressions) func staysMended(seed: UInt64) {
