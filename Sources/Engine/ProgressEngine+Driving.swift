@@ -52,18 +52,7 @@ extension ProgressEngine where F: ~Copyable {
         owned.ownEnd = .awaited
         var looks = 0
         while owned.ownEnd == .awaited {
-            if owned.executor.progress() || owned.executor.hasFinished {
-                report(&owned)
-                looks = 0
-            } else if looks < callerLooks {
-                looks += 1
-                if looks > WaitPolicy.looksWithoutPause { platform_pause() }
-            } else {
-                rest(&owned, until: deadline)
-            }
-            if deadline != .max, looks & 63 == 0 || looks >= callerLooks, host.now() >= deadline {
-                owned.executor.timeOut(number: Self.ownNumber, milliseconds: milliseconds)
-            }
+            if isOver(deadline, afterLook: &looks, &owned) { owned.executor.timeOut(number: Self.ownNumber, milliseconds: milliseconds) }
             if hasMail.load(ordering: .relaxed) {
                 readMail(&owned)
                 if owned.stopOrderly != nil, !isMutated(.unheardStop) { end(&owned) }
@@ -71,6 +60,23 @@ extension ProgressEngine where F: ~Copyable {
         }
         defer { owned.ownEnd = .none }
         return owned.ownEnd == .failed
+    }
+
+    /// One look of a caller that waits for an operation: does what there is to do; where there is nothing, looks a few times and then rests.
+    /// - Parameter looks: in a row that found nothing; 0 before the first.
+    /// - Returns: whether the deadline has passed, at which not every look looks.
+    @inline(__always)
+    func isOver(_ deadline: UInt64, afterLook looks: inout Int, _ owned: inout Owned) -> Bool {
+        if owned.executor.progress() || owned.executor.hasFinished {
+            report(&owned)
+            looks = 0
+        } else if looks < callerLooks {
+            looks += 1
+            if looks > WaitPolicy.looksWithoutPause { platform_pause() }
+        } else {
+            rest(&owned, until: deadline)
+        }
+        return deadline != .max && (looks & 63 == 0 || looks >= callerLooks) && host.now() >= deadline
     }
 
     func progressThread() {

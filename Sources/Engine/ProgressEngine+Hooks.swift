@@ -1,4 +1,3 @@
-internal import CPlatform
 internal import Collectives
 internal import Fabric
 internal import Synchronization
@@ -62,16 +61,7 @@ extension ProgressEngine where F: ~Copyable {
             if hasMail.load(ordering: .acquiring) { readMail(&owned) }
             // The progress thread ends everything.
             if owned.stopOrderly != nil { break }
-            if owned.executor.progress() || owned.executor.hasFinished {
-                report(&owned)
-                looks = 0
-            } else if looks < callerLooks {
-                looks += 1
-                if looks > WaitPolicy.looksWithoutPause { platform_pause() }
-            } else {
-                rest(&owned, until: deadline)
-            }
-            if deadline != .max, looks & 63 == 0 || looks >= callerLooks, host.now() >= deadline { break }
+            if isOver(deadline, afterLook: &looks, &owned) { break }
         }
         owned.waitedFor = nil
         owned.looks &+= 1
