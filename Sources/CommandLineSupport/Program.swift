@@ -84,7 +84,8 @@ public func parse<Root: ParsableCommand>(_: Root.Type, _ given: [String]? = nil)
         let command = commandPath(of: Root.self, arguments)
         // The parser lists an option's values line by line.
         var message = Root.message(for: error).replacing(":\n  - ", with: ": ").replacing("\n  - ", with: ", ")
-        if !message.contains(": "), let help = helpLine(of: Root.fullMessage(for: error)) {
+        let namesValues = message.contains(": ") || message.contains("Please provide one of")
+        if !namesValues, let help = helpLine(of: Root.fullMessage(for: error)) {
             message = "\(message.hasSuffix(".") ? String(message.dropLast()) : message): \(help)"
         }
         if message.hasSuffix(".") { message.removeLast() }

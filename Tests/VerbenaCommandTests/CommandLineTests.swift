@@ -42,6 +42,14 @@ struct CommandLineTests {
         (["simulate", "time", "--ranks", "9", "--ranks-per-node", "2"], "nodes"),
     ]
 
+    @Test("an option of which there are a few values names these and explains nothing") func valuesAreEnough() throws {
+        let failure = try #require(throws: Failure.self) { _ = try parse(VerbenaCommand.self, ["train", "--wire", "fp8"]) }
+        #expect(
+            failure.description
+                == "The value 'fp8' is invalid for '--wire <wire>'. Please provide one of 'auto', 'fp32', 'bf16', 'fp16' or 'int8'; "
+                + "see verbena train --help")
+    }
+
     @Test("a usage error is status 2, names what is wrong and where help is", arguments: usageErrors)
     func usage(arguments: [String], word: String) throws {
         let failure = try #require(throws: Failure.self) { _ = try parse(VerbenaCommand.self, arguments) }
