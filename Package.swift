@@ -170,7 +170,12 @@ let package = Package(
         tests("SimulationTests", ["Collectives", "Engine", "Fabric", "Membership", "SimulatedFabric", "Simulation"]),
         tests("TrainerTests", ["CZlib", "Launch", "Membership", "Trainer", "Verbena", logging]),
         tests("VerbenaCommandTests", ["CommandLineSupport", "Trainer", "verbena", argumentParser]),
-        tests("VerbenaTests", ["CPlatform", "Collectives", "Diagnosis", "Engine", "Launch", "Platform", "Verbena", "Verbs"]),
+        tests(
+            "VerbenaTests",
+            [
+                "CPlatform", "Collectives", "Diagnosis", "Engine", "Fabric", "Gradients", "Launch", "Membership", "Platform", "Verbena",
+                "Verbs",
+            ]),
         tests("VerbsTests", ["Fabric", "Platform", "Verbs", "VerbsFabric"]),
     ]
 )

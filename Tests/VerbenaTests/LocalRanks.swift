@@ -7,6 +7,9 @@ enum LocalRanks {
     /// What each rank's body gave or threw, by rank.
     typealias Outcomes<R> = [Result<R, any Error>]
 
+    /// Changes a rank's configuration.
+    typealias Configure = @Sendable (inout Configuration, Int) -> Void
+
     /// Generous: what a test waits for so long hangs.
     static let patience: DispatchTimeInterval = .seconds(60)
 
@@ -97,4 +100,15 @@ func onThreads(_ count: Int, _ body: @Sendable (Int) throws -> Void) throws {
         do { try body(thread) } catch { failure.withLock { $0 = error } }
     }
     if let error = failure.withLock({ $0 }) { throw error }
+}
+
+/// Gives every piece of a task a thread of its own: of Swift's pool, which has one a core, tests that wait hold all.
+final class OwnThreads: TaskExecutor {
+    static let shared = OwnThreads()
+
+    func enqueue(_ job: consuming ExecutorJob) {
+        let job = UnownedJob(job)
+        // SAFETY: the thread keeps the executor.
+        Thread.detachNewThread { [self] in unsafe job.runSynchronously(on: asUnownedTaskExecutor()) }
+    }
 }

@@ -202,7 +202,7 @@ import Testing
     }
 
     /// The mappings of shared memory of that size in this process.
-    private static func mappings(_ byteCount: Int) throws -> [Substring] {
+    static func mappings(_ byteCount: Int) throws -> [Substring] {
         try String(contentsOfFile: "/proc/self/maps", encoding: .utf8).split(separator: "\n").filter { line in
             guard line.contains("memfd:verbena"), let range = line.split(separator: " ").first else { return false }
             let bounds = range.split(separator: "-").compactMap { Int($0, radix: 16) }

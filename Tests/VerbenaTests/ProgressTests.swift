@@ -82,7 +82,7 @@ import Testing
                             ended.signal()
                         }
                     } else {
-                        Task {
+                        Task(executorPreference: OwnThreads.shared) {
                             try? await request.value()
                             ended.signal()
                         }

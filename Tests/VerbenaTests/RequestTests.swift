@@ -21,7 +21,7 @@ import Testing
                 switch index % 3 {
                 case 0: Thread.detachNewThread { done((try? pending.wait()) != nil) }
                 case 1: Thread.detachNewThread { done((try? pending.wait(timeout: .seconds(3_000))) == true) }
-                default: Task { done((try? await pending.value()) != nil) }
+                default: Task(executorPreference: OwnThreads.shared) { done((try? await pending.value()) != nil) }
                 }
             }
             // Some time passes for none of these, and for others it has passed already.
@@ -50,7 +50,7 @@ import Testing
                 signal.signal()
             }
             for request in [pending, failed] {
-                let task = Task {
+                let task = Task(executorPreference: OwnThreads.shared) {
                     do throws(VerbenaError) {
                         try await request.value()
                         end(nil)

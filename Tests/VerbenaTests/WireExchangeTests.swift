@@ -1,5 +1,8 @@
+import Foundation
+import Gradients
 import Testing
-import Verbena
+
+@testable import Verbena
 
 /// Gradients that travel in a wire format.
 // SAFETY (whole file): gradients are touched before their announcement and after they were waited for only, while the communicator is open.
@@ -25,24 +28,27 @@ import Verbena
 
     /// All bits of all gradients after each of three steps, whose errors are held within `bound`.
     static func train(_ exchange: GradientExchange, rank: Int, ranks: Int, bound: Float) throws -> [UInt32] {
+        try (0..<3).flatMap { try step($0, exchange, rank: rank, ranks: ranks, bound: bound) }
+    }
+
+    /// The same after one step.
+    static func step(_ step: Int, _ exchange: GradientExchange, rank: Int, ranks: Int, bound: Float) throws -> [UInt32] {
         var bits: [UInt32] = []
-        for step in 0..<3 {
-            for parameter in model.indices.map({ ($0 + rank + step) % model.count }) {
-                let view = unsafe exchange.gradient(at: parameter)
-                for element in view.indices { unsafe view[element] = value(rank, step, parameter, element) }
-                try exchange.gradientReady(parameter)
-            }
-            try exchange.synchronize()
-            for parameter in model.indices {
-                let view = unsafe exchange.gradient(at: parameter)
-                for element in view.indices {
-                    let found = unsafe view[element]
-                    let wanted = (0..<ranks).reduce(Float(0)) { $0 + value($1, step, parameter, element) } / Float(ranks)
-                    guard (found - wanted).magnitude <= bound else {
-                        throw Wrong("step \(step), \(parameter)[\(element)]: \(found), \(wanted)")
-                    }
-                    bits.append(found.bitPattern)
+        for parameter in model.indices.map({ ($0 + rank + step) % model.count }) {
+            let view = unsafe exchange.gradient(at: parameter)
+            for element in view.indices { unsafe view[element] = value(rank, step, parameter, element) }
+            try exchange.gradientReady(parameter)
+        }
+        try exchange.synchronize()
+        for parameter in model.indices {
+            let view = unsafe exchange.gradient(at: parameter)
+            for element in view.indices {
+                let found = unsafe view[element]
+                let wanted = (0..<ranks).reduce(Float(0)) { $0 + value($1, step, parameter, element) } / Float(ranks)
+                guard (found - wanted).magnitude <= bound else {
+                    throw Wrong("step \(step), \(parameter)[\(element)]: \(found), \(wanted)")
                 }
+                bits.append(found.bitPattern)
             }
         }
         return bits
@@ -142,6 +148,108 @@ import Verbena
                 guard (sum[element] - wanted).magnitude < 0.02 else { throw Wrong("element \(element): \(sum[element]), not \(wanted)") }
             }
         }
+    }
+
+    // MARK: another format, in a running exchange
+
+    private static let slow: LocalRanks.Configure = { configuration, _ in configuration.link = EmulatedLink("5Mbit,50us") }
+
+    /// bf16 is tried at the first check, on a link where that halves a step: what steps give is that of their own format, and of no other, from the first step by
+    /// it on, whether it stays or not.
+    @Test func aTrialChangesNothingButTheFormat() throws {
+        let all = try LocalRanks.run(2, fabric: .sharedMemory, configure: Self.slow) { communicator in
+            let settings = GradientSettings(bucketSize: .fixed(16 << 10), schedule: .allReduce, wire: nil)
+            let exchange = try GradientExchange(communicator, parameters: Self.model, settings: settings)
+            var (formats, bits): ([WireFormat], [UInt32]) = ([], [])
+            for step in 0..<24 {
+                formats.append(exchange.explain().wire)
+                bits += try Self.step(step, exchange, rank: communicator.rank, ranks: 2, bound: Self.bound(formats[step]))
+            }
+            return (formats, bits)
+        }
+        .map { try $0.get() }
+        #expect(all[0].0 == all[1].0 && all[0].1 == all[1].1)
+        #expect(all[0].0[..<20] == (Array(repeating: .plain, count: 10) + Array(repeating: .bfloat16, count: 10))[...])
+    }
+
+    /// What int8 has lost outlasts steps in which gradients travel as they are, and comes when int8 does again.
+    @Test(arguments: GradientSettings.Schedule.allCases, [2, 3]) func residualsOutlastAnotherFormat(
+        schedule: GradientSettings.Schedule, ranks: Int
+    ) throws {
+        let all = try LocalRanks.run(ranks, fabric: .sharedMemory, configure: Self.slow) { communicator in
+            let settings = GradientSettings(bucketSize: .fixed(2048), schedule: schedule, wire: .int8)
+            let exchange = try GradientExchange(communicator, parameters: Self.small, settings: settings)
+            func adopt(_ wire: WireFormat) {
+                let planner = Planner(exchange.layout, LinkCosts(communicator.engine.settings, wire), schedule: schedule, wire: wire)
+                // Other cuts, too.
+                exchange.traffic.state.withLock { $0.adopt(planner.firstPlan(.fixed(wire == .plain ? 1024 : 4096)), exchange.layout) }
+            }
+            var (sum, bits) = (Array(repeating: Float(0), count: 1024), [UInt32]())
+            func step(_ value: (Int) -> Float) throws {
+                let view = unsafe exchange.gradient(at: 0)
+                for element in view.indices { unsafe view[element] = value(element) }
+                try exchange.gradientReady(0)
+                try exchange.synchronize()
+                unsafe bits += view.map(\.bitPattern)
+            }
+            func add() { for element in sum.indices { sum[element] += unsafe exchange.gradient(at: 0)[element] } }
+            // int8 takes all but one element of each block for 0.
+            for _ in 0..<3 {
+                try step { $0 % 256 == 0 ? 1000 : 0.5 }
+                add()
+            }
+            guard sum[1] == 0 else { throw Wrong("int8 has lost nothing: \(sum[1])") }
+            adopt(.plain)
+            for _ in 0..<2 {
+                try step { Float($0) }
+                guard unsafe exchange.gradient(at: 0).enumerated().allSatisfy({ $1 == Float($0) }) else { throw Wrong("fp32 is not exact") }
+            }
+            adopt(.int8)
+            try step { _ in 0 }
+            add()
+            for element in sum.indices where (sum[element] - (element % 256 == 0 ? 3000 : 1.5)).magnitude > 0.05 {
+                throw Wrong("element \(element): \(sum[element])")
+            }
+            return bits
+        }
+        .map { try $0.get() }
+        #expect(all.allSatisfy { $0 == all[0] })
+    }
+
+    /// Where residuals find no room, the gradients' memory goes back, and the ranks may go on without them.
+    @Test func memoryGoesBackWhereResidualsFindNoRoom() throws {
+        let model = [ParameterLayout(name: "large", elementCount: 1_300_032)]
+        let settings = GradientSettings(wire: .int8)
+        let outcomes = LocalRanks.run(2, fabric: .sharedMemory) { communicator in
+            let layout = GradientLayout(parameters: model, tracksUse: false)
+            let byteCount = layout.byteCount + 8 * ArrivalProfile.agreeableCount(parameters: 1)
+            let mapped = (byteCount + 4095) / 4096 * 4096
+            if communicator.rank == 0 {
+                let refused = Result { _ = try GradientExchange(communicator, parameters: model, settings: settings) }
+                expectError(refused, .resource, ["rank 1 has no room for \(layout.byteCount) uint8"])
+            } else {
+                // The words of a rank that has room for the gradients and none for residuals.
+                _ = try communicator.allGather(layout.manifest("\(settings)\nwire format int8"), label: "gradient layout")
+                let memory = try communicator.allocate(.uint8, count: byteCount)
+                // Other tests map and unmap memory while the list is read: one reading may lack what is there.
+                let end = Date(timeIntervalSinceNow: 60)
+                while try MemoryPoolTests.mappings(mapped).isEmpty {
+                    guard Date() < end else { throw Wrong("no mapping of \(mapped) bytes") }
+                }
+                _ = try communicator.allGather([0], label: "wish for memory")
+                try memory.release()
+            }
+            try communicator.barrier(label: "all have released it")
+            let left = try MemoryPoolTests.mappings(mapped)
+            guard left.isEmpty else { throw Wrong("\(left)") }
+            try communicator.barrier(label: "all have looked")
+            let exchange = try GradientExchange(communicator, parameters: model)
+            unsafe exchange.gradient(at: 0).update(repeating: Float(communicator.rank))
+            try exchange.gradientReady(0)
+            try exchange.synchronize()
+            guard unsafe exchange.gradient(at: 0).allSatisfy({ $0 == 0.5 }) else { throw Wrong("the mean") }
+        }
+        for outcome in outcomes { try outcome.get() }
     }
 
     // MARK: with all else

@@ -149,7 +149,7 @@ extension GradientTraffic {
 
 extension GradientTraffic.State {
     /// Between two steps.
-    fileprivate mutating func adopt(_ plan: BucketPlan, _ layout: GradientLayout) {
+    mutating func adopt(_ plan: BucketPlan, _ layout: GradientLayout) {
         self.plan = plan
         readiness = Readiness(layout, plan: plan)
         passages = Array(repeating: GradientTraffic.Passage(), count: plan.buckets.count)
