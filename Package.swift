@@ -114,11 +114,14 @@ let package = Package(
             embedding: ["base.js", "charts.js", "report.css", "report.html", "report.js", "timeline.js"].map { "Page/\($0)" }),
 
         // The included trainer: a user of the public face like any other.
-        // Loads the library at run time.
+        // These two load their libraries at run time.
         .target(name: "COpenBLAS", path: "Sources/Trainer/COpenBLAS"),
+        .target(name: "COneDNN", path: "Sources/Trainer/COneDNN"),
         .target(name: "CElements", path: "Sources/Trainer/CElements"),
         .systemLibrary(name: "CZlib", path: "Sources/Trainer/CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
-        module("Trainer", without: ["CElements", "COpenBLAS", "CZlib"], ["CElements", "COpenBLAS", "CZlib", "Verbena", crypto]),
+        module(
+            "Trainer", without: ["CElements", "COneDNN", "COpenBLAS", "CZlib"],
+            ["CElements", "COneDNN", "COpenBLAS", "CZlib", "Verbena", crypto]),
 
         // For the executables: starting local ranks, and what is wrong with a machine.
         module("Launch", ["CPlatform", "Engine", "Membership", "Platform", "Verbena", logging]),

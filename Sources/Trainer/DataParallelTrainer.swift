@@ -189,7 +189,7 @@ public final class DataParallelTrainer {
             ], advised: [("kernels", BLAS.description)], across: communicator)
         return variants.map {
             "ranks multiply with different kernels: \(TrainingError.text($0)); the digest is that of no other mixture; "
-                + "set OPENBLAS_CORETYPE to one that all CPUs can run, such as Haswell"
+                + "set VERBENA_MATH=portable, or OPENBLAS_CORETYPE to one that all CPUs can run, such as Haswell"
         }
     }
 }

@@ -30,7 +30,7 @@ public enum TrainingError: Error, Sendable, CustomStringConvertible {
         case .diverged(let epoch, let step, let loss):
             "training diverged: loss \(loss) in epoch \(epoch + 1), step \(step + 1); lower the learning rate"
         case .noBLAS(let detail):
-            "OpenBLAS cannot be used: \(detail); install it (tools/setup build, or apt-get install libopenblas0)"
+            "matrices cannot be multiplied: \(detail)"
         case .communication(let error):
             error.description
         }

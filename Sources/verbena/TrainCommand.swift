@@ -9,7 +9,7 @@ struct TrainCommand: Program {
         abstract: "Trains a small network on handwritten digits, every rank its part of each batch.",
         discussion: """
             Without --data the digits are drawn by a generator, always the same ones: --seed changes the network and the order, not the data. \
-            The same seed, ranks, batch and OpenBLAS kernels (see verbena doctor) give the same parameters, whatever the fabric.
+            The same seed, ranks, batch and kernels (see verbena doctor) give the same parameters, whatever the fabric.
             Each epoch tells the mean loss, the accuracy on held-out images, the samples a second of all ranks, and how long the \
             training of rank 0 waited for gradients (exposed communication): for what most, and for which rank, if one was late.
             Under torchrun, mpirun, srun or mlx.launch, start it once a rank; on one machine, --ranks starts them.

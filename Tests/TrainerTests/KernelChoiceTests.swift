@@ -2,7 +2,7 @@ import Testing
 
 @testable import Trainer
 
-/// Which of OpenBLAS' kernels a CPU gets, from tables; what the library then does is in Tests/end-to-end/kernels.
+/// Which library and kernels a CPU gets, from tables; what they then do is in Tests/end-to-end/kernels.
 @Suite("Choice of kernels")
 struct KernelChoiceTests {
     private static func choice(
@@ -34,10 +34,58 @@ struct KernelChoiceTests {
         #expect(Self.choice("", 0, avx: false, avx2: false) == nil)
     }
 
+    private static let withAVX512 = ProcessorFeatures(
+        vendor: "GenuineIntel", family: 6, hasAVX: true, hasAVX2AndFMA: true, hasAVX512: true)
+    private static let withAVX2 = ProcessorFeatures(
+        vendor: "GenuineIntel", family: 6, hasAVX: true, hasAVX2AndFMA: true, hasAVX512: false)
+
+    /// What is chosen where both libraries are there, or one.
+    private static func library(
+        _ environment: [String: String] = [:], for processor: ProcessorFeatures = withAVX512, hasOneDNN: Bool = true
+    ) -> LoadedMathLibrary {
+        LoadedMathLibrary.chosen(by: environment, for: processor) { request in
+            switch request {
+            case .openBLAS(let coreType):
+                LoadedMathLibrary(library: .openBLAS, kernelName: coreType ?? environment["OPENBLAS_CORETYPE"] ?? "own")
+            case .oneDNN(let isPortable):
+                LoadedMathLibrary(
+                    library: .oneDNN, kernelName: isPortable || !processor.hasAVX512 ? "AVX2" : "AVX512",
+                    failure: hasOneDNN ? nil : "missing")
+            }
+        }
+    }
+
+    @Test("oneDNN where the CPU has AVX-512 and it is installed, else OpenBLAS")
+    func preferred() {
+        #expect(Self.library().library == .oneDNN && Self.library().kernelName == "AVX512")
+        let without = Self.library(hasOneDNN: false)
+        #expect(without.library == .openBLAS && without.kernelName == "SkylakeX" && without.failure == nil)
+        #expect(without.reason.contains("oneDNN would be faster"))
+        #expect(Self.library(for: Self.withAVX2).kernelName == "Haswell")
+    }
+
+    @Test("VERBENA_MATH wins, then OPENBLAS_CORETYPE; an empty variable is none")
+    func variables() {
+        #expect(Self.library(["VERBENA_MATH": "openblas"]).kernelName == "SkylakeX")
+        #expect(Self.library(["VERBENA_MATH": "onednn"], for: Self.withAVX2).library == .oneDNN)
+        #expect(Self.library(["VERBENA_MATH": "portable"]).kernelName == "AVX2")
+        #expect(Self.library(["OPENBLAS_CORETYPE": "Haswell"]).kernelName == "Haswell")
+        #expect(Self.library(["VERBENA_MATH": "onednn", "OPENBLAS_CORETYPE": "Haswell"]).library == .oneDNN)
+        #expect(Self.library(["VERBENA_MATH": "", "OPENBLAS_CORETYPE": ""]).library == .oneDNN)
+    }
+
+    @Test("what was asked for by name and is not there is an error, with its remedy")
+    func missing() {
+        for name in ["onednn", "portable", "nonsense"] {
+            let library = Self.library(["VERBENA_MATH": name], hasOneDNN: false)
+            #expect(library.failure != nil && !library.remedy.isEmpty)
+        }
+    }
+
     @Test("the library is there, tells what it is, and why")
     func loaded() {
         #expect(BLAS.failure == nil)
         #expect(!BLAS.kernelName.isEmpty && BLAS.version.contains(".") && !BLAS.reason.isEmpty)
-        #expect(BLAS.description == "\(BLAS.kernelName) kernels of OpenBLAS \(BLAS.version)")
+        #expect(BLAS.description == "\(BLAS.kernelName) kernels of \(BLAS.library) \(BLAS.version)")
     }
 }

@@ -19,7 +19,7 @@ extension Elements {
         invariant(gamma.count == inputs.columns && beta.count == inputs.columns, "gamma and beta have an element for each column")
         invariant(means.count >= inputs.rows && inverses.count >= inputs.rows, "room for each row's mean and inverse")
         unsafe set.pointee.normalise_rows(
-            inputs.base, gamma.base, beta.base, outputs.base, means.base, inverses.base, epsilon, inputs.rows, inputs.columns)
+            inputs.dense, gamma.dense, beta.dense, outputs.dense, means.dense, inverses.dense, epsilon, inputs.rows, inputs.columns)
     }
 
     /// Sets `inputGradient`, or adds to it where `isAccumulating`; sets the gradients by gamma and beta. `gradient`, by the outputs, may be
@@ -34,14 +34,15 @@ extension Elements {
             "gamma and beta have an element for each column")
         invariant(means.count >= inputs.rows && inverses.count >= inputs.rows, "each row's mean and inverse")
         unsafe set.pointee.normalise_rows_gradient(
-            inputs.base, gamma.base, means.base, inverses.base, gradient.base, inputGradient.base, gammaGradient.base, betaGradient.base,
+            inputs.dense, gamma.dense, means.dense, inverses.dense, gradient.dense, inputGradient.dense, gammaGradient.dense,
+            betaGradient.dense,
             isAccumulating, inputs.rows, inputs.columns)
     }
 
     /// Each column's sum, and sum of squares.
     func columnMoments(of matrix: Matrix, sums: Matrix, squares: Matrix) {
         invariant(sums.count == matrix.columns && squares.count == matrix.columns, "as many sums as columns")
-        unsafe set.pointee.column_moments(matrix.base, matrix.rows, matrix.columns, sums.base, squares.base)
+        unsafe set.pointee.column_moments(matrix.dense, matrix.rows, matrix.columns, sums.dense, squares.dense)
     }
 
     /// Batch norm: outputs = (x - mean) * (inverse * gamma) + beta, + addend if there is one, and of that max(., 0) if it is rectified.
@@ -53,7 +54,7 @@ extension Elements {
         check(moments, columns: inputs.columns, beta, beta)
         unsafe withPointers(moments) { moments in
             unsafe set.pointee.normalise_columns(
-                inputs.base, moments, beta.base, addend?.base, isRectified, outputs.base, inputs.rows, inputs.columns)
+                inputs.dense, moments, beta.dense, addend?.dense, isRectified, outputs.dense, inputs.rows, inputs.columns)
         }
     }
 
@@ -66,7 +67,7 @@ extension Elements {
         check(moments, columns: inputs.columns, gammaGradient, betaGradient)
         unsafe withPointers(moments) { moments in
             unsafe set.pointee.normalise_columns_gradient_sums(
-                inputs.base, moments, outputs?.base, gradient.base, betaGradient.base, gammaGradient.base, inputs.rows, inputs.columns)
+                inputs.dense, moments, outputs?.dense, gradient.dense, betaGradient.dense, gammaGradient.dense, inputs.rows, inputs.columns)
         }
     }
 
@@ -80,7 +81,7 @@ extension Elements {
         check(moments, columns: inputs.columns, gammaGradient, betaGradient)
         unsafe withPointers(moments) { moments in
             unsafe set.pointee.normalise_columns_gradient(
-                inputs.base, moments, gradient.base, betaGradient.base, gammaGradient.base, 1 / Float(count), inputGradient.base,
+                inputs.dense, moments, gradient.dense, betaGradient.dense, gammaGradient.dense, 1 / Float(count), inputGradient.dense,
                 inputs.rows, inputs.columns)
         }
     }
@@ -94,7 +95,7 @@ extension Elements {
 
     @unsafe
     private func withPointers(_ moments: ColumnMoments, body: (UnsafePointer<ElementMoments>) -> Void) {
-        var pointers = unsafe ElementMoments(means: moments.means.base, inverses: moments.inverses.base, gamma: moments.gamma.base)
+        var pointers = unsafe ElementMoments(means: moments.means.dense, inverses: moments.inverses.dense, gamma: moments.gamma.dense)
         unsafe body(&pointers)
     }
 }

@@ -44,26 +44,26 @@ extension Elements {
     @unsafe
     func poolLargest(_ pooling: Pooling, _ inputs: Matrix, into outputs: Matrix, choices: UnsafeMutableBufferPointer<UInt8>) {
         var shape = unsafe check(pooling, inputs, outputs, choices)
-        unsafe set.pointee.pool_largest(&shape, inputs.base, outputs.base, choices.baseAddress!)
+        unsafe set.pointee.pool_largest(&shape, inputs.dense, outputs.dense, choices.baseAddress!)
     }
 
     /// The gradient by the inputs of `poolLargest`.
     @unsafe
     func poolLargest(_ pooling: Pooling, gradient: Matrix, choices: UnsafeMutableBufferPointer<UInt8>, inputGradient: Matrix) {
         var shape = unsafe check(pooling, inputGradient, gradient, choices)
-        unsafe set.pointee.pool_largest_gradient(&shape, gradient.base, choices.baseAddress!, inputGradient.base)
+        unsafe set.pointee.pool_largest_gradient(&shape, gradient.dense, choices.baseAddress!, inputGradient.dense)
     }
 
     /// The mean of each window and channel.
     func poolMean(_ pooling: Pooling, _ inputs: Matrix, into outputs: Matrix) {
         var shape = pooling.shape(inputs: inputs, outputs: outputs)
-        unsafe set.pointee.pool_mean(&shape, inputs.base, outputs.base)
+        unsafe set.pointee.pool_mean(&shape, inputs.dense, outputs.dense)
     }
 
     /// The gradient by the inputs of `poolMean`.
     func poolMean(_ pooling: Pooling, gradient: Matrix, inputGradient: Matrix) {
         var shape = pooling.shape(inputs: inputGradient, outputs: gradient)
-        unsafe set.pointee.pool_mean_gradient(&shape, gradient.base, inputGradient.base)
+        unsafe set.pointee.pool_mean_gradient(&shape, gradient.dense, inputGradient.dense)
     }
 
     @unsafe

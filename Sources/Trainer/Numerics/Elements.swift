@@ -32,18 +32,19 @@ struct Elements: CustomStringConvertible {
     }
 
     /// max(x, 0), in place; NaN stays NaN, so that divergence is not hidden.
-    func rectify(_ values: Matrix) { unsafe set.pointee.rectify(values.base, values.count) }
+    func rectify(_ values: Matrix) { unsafe set.pointee.rectify(values.dense, values.count) }
 
     /// Clears the gradient where the output of `rectify` was 0: dL/dx = dL/dy * (y > 0).
     func rectify(gradient: Matrix, output: Matrix) {
         invariant(output.count == gradient.count, "a ReLU's gradient has its output's shape")
-        unsafe set.pointee.rectify_gradient(output.base, gradient.base, gradient.count)
+        unsafe set.pointee.rectify_gradient(output.dense, gradient.dense, gradient.count)
     }
 
     /// The sum of each column, from the first row on.
     func sumColumns(of matrix: Matrix, into sums: Matrix) {
         invariant(sums.count == matrix.columns, "as many sums as columns")
-        unsafe set.pointee.sum_columns(matrix.base, matrix.rows, matrix.columns, sums.base)
+        if matrix.rows == 0 { return sums.clear() }
+        unsafe set.pointee.sum_columns(matrix.dense, matrix.rows, matrix.columns, sums.dense)
     }
 
     /// e^x of each x <= 0, in place; NaN of anything else. Error: below 0.51 units in the last place.

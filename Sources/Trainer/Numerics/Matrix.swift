@@ -1,3 +1,4 @@
+internal import COneDNN
 internal import COpenBLAS
 internal import Foundation
 
@@ -34,26 +35,56 @@ final class FloatBuffer {
 }
 
 /// A row-major view of `rows * columns` floats. A handle: whoever makes it keeps the memory alive while it is used.
+/// May be empty: a rank without samples has matrices without rows.
 @safe
 struct Matrix {
     let rows: Int
     let columns: Int
+    /// From the beginning of a row to that of the next, in floats.
+    let stride: Int
     let base: UnsafeMutablePointer<Float>
 
-    /// The beginning of `memory`, which must hold at least `rows * columns` values and outlive the matrix.
+    /// The beginning of `memory`, which must outlive the matrix, and hold all rows.
+    /// - Parameter stride: at least `columns`, which is what it is where none is given.
     @unsafe
-    init(_ memory: UnsafeMutableBufferPointer<Float>, rows: Int, columns: Int) {
-        invariant(rows > 0 && columns > 0, "a matrix of \(rows) x \(columns)")
-        invariant(memory.count >= rows * columns, "\(memory.count) values cannot hold a matrix of \(rows) x \(columns)")
-        self.rows = rows
-        self.columns = columns
+    init(_ memory: UnsafeMutableBufferPointer<Float>, rows: Int, columns: Int, stride: Int? = nil) {
+        let stride = stride ?? columns
+        invariant(rows >= 0 && columns >= 0 && stride >= columns, "a matrix of \(rows) x \(columns), with rows \(stride) apart")
+        invariant(
+            rows == 0 || memory.count >= (rows - 1) * stride + columns,
+            "\(memory.count) values cannot hold a matrix of \(rows) x \(columns), with rows \(stride) apart")
         // SAFETY: the caller keeps the memory for as long as the matrix is used.
-        unsafe base = memory.baseAddress!
+        unsafe self.init(rows: rows, columns: columns, stride: stride, base: memory.baseAddress!)
+    }
+
+    @unsafe
+    private init(rows: Int, columns: Int, stride: Int, base: UnsafeMutablePointer<Float>) {
+        (self.rows, self.columns, self.stride) = (rows, columns, stride)
+        // SAFETY: as in the other init.
+        unsafe self.base = base
     }
 
     var count: Int { rows * columns }
 
     func hasShape(of other: Matrix) -> Bool { rows == other.rows && columns == other.columns }
+
+    /// The first of `count` values in a row; traps where rows lie apart, which only products can take.
+    var dense: UnsafeMutablePointer<Float> {
+        invariant(stride == columns || rows <= 1, "rows of \(columns) lie \(stride) apart")
+        // SAFETY: as `base`.
+        return unsafe base
+    }
+
+    /// A part of this matrix, in its memory: what products take in place.
+    func part(rows: Range<Int>? = nil, columns: Range<Int>? = nil) -> Matrix {
+        let (rows, columns) = (rows ?? 0..<self.rows, columns ?? 0..<self.columns)
+        invariant(
+            rows.lowerBound >= 0 && rows.upperBound <= self.rows && columns.lowerBound >= 0 && columns.upperBound <= self.columns,
+            "rows \(rows) and columns \(columns) of a matrix of \(self.rows) x \(self.columns)")
+        // SAFETY: inside this matrix, whose maker keeps the memory alive.
+        return unsafe Matrix(
+            rows: rows.count, columns: columns.count, stride: stride, base: base + rows.lowerBound * stride + columns.lowerBound)
+    }
 
     var transposed: Operand { Operand(matrix: self, isTransposed: true) }
     var plain: Operand { Operand(matrix: self, isTransposed: false) }
@@ -67,16 +98,39 @@ struct Matrix {
         fileprivate var transposition: Int32 { Int32(isTransposed ? BLAS_TRANSPOSED : BLAS_AS_IT_IS) }
     }
 
-    /// self = left x right, or self += left x right. 2 * rows * columns * depth operations, in sgemm.
-    func setProduct(_ left: Operand, _ right: Operand, accumulating: Bool = false) {
+    /// self = scale * left x right, or self += it. 2 * rows * columns * depth operations, in sgemm. Rows of the three may lie apart; the product
+    /// overlaps neither side.
+    ///
+    /// The bits of a row may hang on the number of rows: oneDNN takes other kernels for one row, and for up to 8 where a side is transposed.
+    func setProduct(_ left: Operand, _ right: Operand, scale: Float = 1, accumulating: Bool = false) {
         invariant(
             left.rows == rows && right.columns == columns && left.columns == right.rows,
             "\(left.rows) x \(left.columns) times \(right.rows) x \(right.columns) is not \(rows) x \(columns)")
-        invariant(BLAS.isReady, "OpenBLAS: \(BLAS.failure ?? "")")
+        if rows == 0 || columns == 0 { return }
+        // A sum of nothing. oneDNN would leave the matrix as it is.
+        if left.columns == 0 {
+            if !accumulating { clear() }
+            return
+        }
+        invariant(BLAS.isReady, BLAS.failure ?? "")
+        let beta: Float = accumulating ? 1 : 0
         // SAFETY: the three matrices' makers keep their memory alive, and the shapes were checked above and in init.
-        unsafe blas_sgemm(
-            Int32(BLAS_ROW_MAJOR), left.transposition, right.transposition, Int32(rows), Int32(columns), Int32(left.columns),
-            1, left.matrix.base, Int32(left.matrix.columns), right.matrix.base, Int32(right.matrix.columns),
-            accumulating ? 1 : 0, base, Int32(columns))
+        if BLAS.isOneDNN {
+            unsafe onednn_sgemm(
+                left.isTransposed, right.isTransposed, Int64(rows), Int64(columns), Int64(left.columns), scale,
+                left.matrix.base, Int64(left.matrix.stride), right.matrix.base, Int64(right.matrix.stride), beta, base, Int64(stride))
+        } else {
+            unsafe blas_sgemm(
+                Int32(BLAS_ROW_MAJOR), left.transposition, right.transposition, Int32(rows), Int32(columns), Int32(left.columns), scale,
+                left.matrix.base, Int32(left.matrix.stride), right.matrix.base, Int32(right.matrix.stride), beta, base, Int32(stride))
+        }
+    }
+
+    /// Sets all to 0.
+    func clear() {
+        for row in 0..<rows {
+            // SAFETY: the row is inside the matrix, whose maker keeps the memory alive.
+            unsafe (base + row * stride).update(repeating: 0, count: columns)
+        }
     }
 }
