@@ -118,10 +118,11 @@ let package = Package(
         .target(name: "COpenBLAS", path: "Sources/Trainer/COpenBLAS"),
         .target(name: "COneDNN", path: "Sources/Trainer/COneDNN"),
         .target(name: "CElements", path: "Sources/Trainer/CElements"),
+        .target(name: "CConvolution", path: "Sources/Trainer/CConvolution"),
         .systemLibrary(name: "CZlib", path: "Sources/Trainer/CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         module(
-            "Trainer", without: ["CElements", "COneDNN", "COpenBLAS", "CZlib"],
-            ["CElements", "COneDNN", "COpenBLAS", "CZlib", "Verbena", crypto]),
+            "Trainer", without: ["CConvolution", "CElements", "COneDNN", "COpenBLAS", "CZlib"],
+            ["CConvolution", "CElements", "COneDNN", "COpenBLAS", "CZlib", "Verbena", crypto]),
 
         // For the executables: starting local ranks, and what is wrong with a machine.
         module("Launch", ["CPlatform", "Engine", "Membership", "Platform", "Verbena", logging]),

@@ -9,9 +9,11 @@ final class FloatBuffer {
     /// Large buffers take huge pages where the kernel gives them: a matrix product walks through more small ones than the processor keeps at hand.
     private static let hugePageBytes = 2 << 20
 
+    let count: Int
     let values: UnsafeMutableBufferPointer<Float>
 
     init(count: Int) {
+        self.count = count
         let byteCount = count * MemoryLayout<Float>.stride
         let isLarge = byteCount >= Self.hugePageBytes
         let raw = UnsafeMutableRawBufferPointer.allocate(byteCount: byteCount, alignment: isLarge ? Self.hugePageBytes : 64)
