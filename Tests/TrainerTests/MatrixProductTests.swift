@@ -57,6 +57,13 @@ struct MatrixProductTests {
         #expect(self.values(of: head.part(rows: 2..<3, columns: 4..<6)) == Array(values[3 * 16 + 9..<3 * 16 + 11]))
     }
 
+    @Test("rows of another length have the same values in the same memory")
+    func reshaped() {
+        let matrix = OwnedMatrix(4, 6) { Float($0) }
+        let other = matrix.matrix.part(rows: 1..<3).reshaped(rows: 4, columns: 3)
+        #expect(other.rows == 4 && other.columns == 3 && values(of: other) == (6..<18).map(Float.init))
+    }
+
     @Test("a sum of nothing is 0, and adds nothing: a rank without samples must not keep its old gradient")
     func noDepth() {
         let nothing = FloatBuffer(count: 0)

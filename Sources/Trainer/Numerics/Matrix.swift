@@ -5,14 +5,14 @@ internal import Foundation
 /// Memory for floats, aligned to a cache line and zeroed; freed with its last reference.
 /// Not for use by two threads at once.
 @safe
-final class FloatBuffer {
+public final class FloatBuffer {
     /// Large buffers take huge pages where the kernel gives them: a matrix product walks through more small ones than the processor keeps at hand.
     private static let hugePageBytes = 2 << 20
 
-    let count: Int
-    let values: UnsafeMutableBufferPointer<Float>
+    public let count: Int
+    public let values: UnsafeMutableBufferPointer<Float>
 
-    init(count: Int) {
+    public init(count: Int) {
         self.count = count
         let byteCount = count * MemoryLayout<Float>.stride
         let isLarge = byteCount >= Self.hugePageBytes
@@ -30,7 +30,7 @@ final class FloatBuffer {
     }
 
     /// The first `rows * columns` values.
-    func matrix(rows: Int, columns: Int) -> Matrix {
+    public func matrix(rows: Int, columns: Int) -> Matrix {
         // SAFETY: whoever asks holds this object for as long as it uses the matrix.
         unsafe Matrix(values, rows: rows, columns: columns)
     }
@@ -39,17 +39,17 @@ final class FloatBuffer {
 /// A row-major view of `rows * columns` floats. A handle: whoever makes it keeps the memory alive while it is used.
 /// May be empty: a rank without samples has matrices without rows.
 @safe
-struct Matrix {
-    let rows: Int
-    let columns: Int
+public struct Matrix {
+    public let rows: Int
+    public let columns: Int
     /// From the beginning of a row to that of the next, in floats.
-    let stride: Int
-    let base: UnsafeMutablePointer<Float>
+    public let stride: Int
+    public let base: UnsafeMutablePointer<Float>
 
     /// The beginning of `memory`, which must outlive the matrix, and hold all rows.
     /// - Parameter stride: at least `columns`, which is what it is where none is given.
     @unsafe
-    init(_ memory: UnsafeMutableBufferPointer<Float>, rows: Int, columns: Int, stride: Int? = nil) {
+    public init(_ memory: UnsafeMutableBufferPointer<Float>, rows: Int, columns: Int, stride: Int? = nil) {
         let stride = stride ?? columns
         invariant(rows >= 0 && columns >= 0 && stride >= columns, "a matrix of \(rows) x \(columns), with rows \(stride) apart")
         invariant(
@@ -66,19 +66,19 @@ struct Matrix {
         unsafe self.base = base
     }
 
-    var count: Int { rows * columns }
+    public var count: Int { rows * columns }
 
-    func hasShape(of other: Matrix) -> Bool { rows == other.rows && columns == other.columns }
+    public func hasShape(of other: Matrix) -> Bool { rows == other.rows && columns == other.columns }
 
     /// The first of `count` values in a row; traps where rows lie apart, which only products can take.
-    var dense: UnsafeMutablePointer<Float> {
+    public var dense: UnsafeMutablePointer<Float> {
         invariant(stride == columns || rows <= 1, "rows of \(columns) lie \(stride) apart")
         // SAFETY: as `base`.
         return unsafe base
     }
 
     /// A part of this matrix, in its memory: what products take in place.
-    func part(rows: Range<Int>? = nil, columns: Range<Int>? = nil) -> Matrix {
+    public func part(rows: Range<Int>? = nil, columns: Range<Int>? = nil) -> Matrix {
         let (rows, columns) = (rows ?? 0..<self.rows, columns ?? 0..<self.columns)
         invariant(
             rows.lowerBound >= 0 && rows.upperBound <= self.rows && columns.lowerBound >= 0 && columns.upperBound <= self.columns,
@@ -88,15 +88,22 @@ struct Matrix {
             rows: rows.count, columns: columns.count, stride: stride, base: base + rows.lowerBound * stride + columns.lowerBound)
     }
 
-    var transposed: Operand { Operand(matrix: self, isTransposed: true) }
-    var plain: Operand { Operand(matrix: self, isTransposed: false) }
+    /// The same values in rows of another length. Traps where rows lie apart, or the count changes.
+    public func reshaped(rows: Int, columns: Int) -> Matrix {
+        invariant(rows * columns == count, "\(count) values are no matrix of \(rows) x \(columns)")
+        // SAFETY: as many values as this matrix has, whose maker keeps the memory alive.
+        return unsafe Matrix(rows: rows, columns: columns, stride: columns, base: dense)
+    }
+
+    public var transposed: Operand { Operand(matrix: self, isTransposed: true) }
+    public var plain: Operand { Operand(matrix: self, isTransposed: false) }
 
     /// One side of a product, read as it lies or transposed.
-    struct Operand {
-        let matrix: Matrix
-        let isTransposed: Bool
-        var rows: Int { isTransposed ? matrix.columns : matrix.rows }
-        var columns: Int { isTransposed ? matrix.rows : matrix.columns }
+    public struct Operand {
+        public let matrix: Matrix
+        public let isTransposed: Bool
+        public var rows: Int { isTransposed ? matrix.columns : matrix.rows }
+        public var columns: Int { isTransposed ? matrix.rows : matrix.columns }
         fileprivate var transposition: Int32 { Int32(isTransposed ? BLAS_TRANSPOSED : BLAS_AS_IT_IS) }
     }
 
@@ -104,7 +111,7 @@ struct Matrix {
     /// overlaps neither side.
     ///
     /// The bits of a row may hang on the number of rows: oneDNN takes other kernels for one row, and for up to 8 where a side is transposed.
-    func setProduct(_ left: Operand, _ right: Operand, scale: Float = 1, accumulating: Bool = false) {
+    public func setProduct(_ left: Operand, _ right: Operand, scale: Float = 1, accumulating: Bool = false) {
         invariant(
             left.rows == rows && right.columns == columns && left.columns == right.rows,
             "\(left.rows) x \(left.columns) times \(right.rows) x \(right.columns) is not \(rows) x \(columns)")
@@ -129,7 +136,7 @@ struct Matrix {
     }
 
     /// Sets all to 0.
-    func clear() {
+    public func clear() {
         for row in 0..<rows {
             // SAFETY: the row is inside the matrix, whose maker keeps the memory alive.
             unsafe (base + row * stride).update(repeating: 0, count: columns)
