@@ -162,13 +162,16 @@ final class FabricSleeps: @unchecked Sendable {
 }
 
 /// Rank 0 of two, of which the other never writes anything. It gathers events, of which there are none.
-// SAFETY (whole file): regions are never given back, and nobody but the executor writes into them.
+// SAFETY (whole file): regions live as long as the fabric, and nobody but the executor touches them.
 struct SilentFabric: Fabric, ~Copyable {
     let sleeps: FabricSleeps
     let depth: Int
+    private var regions: [Region] = []
     private var tickets: UInt64 = 0
 
     init(sleeps: FabricSleeps, depth: Int) { (self.sleeps, self.depth) = (sleeps, depth) }
+
+    deinit { for region in regions { unsafe region.base.deallocate() } }
 
     var name: String { "silent" }
     var deviceName: String { "none" }
@@ -182,7 +185,9 @@ struct SilentFabric: Fabric, ~Copyable {
 
     mutating func connect(to peers: [Int: [UInt8]], deadline: FabricInstant) {}
     mutating func allocate(byteCount: Int) -> Region {
-        unsafe Region(identifier: 0, base: .allocate(byteCount: byteCount, alignment: 4096), byteCount: byteCount)
+        let base = UnsafeMutableRawPointer.allocate(byteCount: byteCount, alignment: 4096)
+        regions.append(unsafe Region(identifier: UInt32(regions.count), base: base, byteCount: byteCount))
+        return regions[regions.count - 1]
     }
     mutating func register(_ memory: LentMemory) -> Region? { nil }
     mutating func release(_ region: Region) {}
