@@ -12,8 +12,9 @@ public import Verbena
 /// Belongs to the thread that made it. All ranks must make the same calls in the same order. An error ends the run.
 public final class DataParallelTrainer {
     public let settings: TrainingSettings
-    public let model: MultilayerPerceptron
-    public var stepsPerEpoch: Int { sharding.stepsPerEpoch }
+    public let model: any Model
+    /// Of an epoch; the last one of a run may be shorter, where `TrainingSettings.steps` says so.
+    public let stepsPerEpoch: Int
     /// One line where ranks multiply matrices with different kernels, who with which; nil as a rule. The parameters still stay equal on all
     /// ranks, but their last bits, and so the digest, are another run's than with one kind of kernels.
     public let kernelWarning: String?
@@ -21,17 +22,17 @@ public final class DataParallelTrainer {
     private let communicator: Communicator
     private let data: DataSplit
     private let sharding: Sharding
-    private let optimizer: MomentumSGD
-    private let workspace: Workspace
-    private let evaluationWorkspace: Workspace
-    private let exchange: GradientExchange
-    /// The step whose gradients travel; of its parameters, those before `nextUpdate` are up to date.
-    private var pending: (epoch: Int, step: Int)?
-    private var nextUpdate = 0
+    private let flow: ParameterFlow
+    private let batch: Batch
+    private let logitsGradient: FloatBuffer
+    private let loss: SoftmaxCrossEntropy
+    private let statistics: AveragedStatistics?
     private let clock = ContinuousClock()
+    /// The step whose gradients travel.
+    private var pending: (epoch: Int, step: Int)?
 
-    /// How many samples are evaluated at a time: large enough that sgemm is efficient.
-    private static let evaluationBatch = 256
+    /// How many samples are evaluated at a time at least, so that sgemm is efficient.
+    private static let evaluationBatch = 64
 
     /// Collective: compares settings and data across ranks, and registers the gradients' memory.
     /// - Throws: a setting out of bounds, too few samples, ranks that differ, or the engine's error.
@@ -41,29 +42,33 @@ public final class DataParallelTrainer {
         self.communicator = communicator
         self.data = data
         self.settings = settings
-        sharding = Sharding(
-            sampleCount: data.training.count, worldSize: communicator.worldSize, batchPerRank: settings.batchPerRank, seed: settings.seed)
+        sharding = settings.sharding(of: data, worldSize: communicator.worldSize)
+        stepsPerEpoch = sharding.stepsPerEpoch
         kernelWarning = try Self.checkAgreement(communicator, data, settings)
         try settings.validate(for: data, worldSize: communicator.worldSize)
-        model = MultilayerPerceptron(
-            layerSizes: [data.training.pixelsPerImage] + settings.hiddenSizes + [ImageDataset.classCount], seed: settings.seed)
-        optimizer = MomentumSGD(for: model, learningRate: settings.learningRate, momentum: settings.momentum)
-        workspace = Workspace(for: model, capacity: settings.batchPerRank)
-        evaluationWorkspace = Workspace(for: model, capacity: Self.evaluationBatch)
+        let capacity = max(settings.batchPerRank, Self.evaluationBatch)
+        model = settings.model.make(
+            for: data.training, capacity: capacity, seed: settings.seed, dropout: settings.dropout,
+            synchronisesBatchNorm: settings.synchronisesBatchNorm, communicator: communicator)
+        batch = Batch(capacity: capacity, input: model.input, labelsPerSample: model.labelsPerSample)
+        logitsGradient = FloatBuffer(count: capacity * model.labelsPerSample * model.classCount)
+        loss = SoftmaxCrossEntropy(smoothing: settings.labelSmoothing)
         let model = self.model
-        let parameters = (0..<model.parameterCount).map { index in
-            ParameterLayout(name: model.parameterName(index), elementCount: model.elementCount(ofParameter: index))
-        }
-        // The loss travels as one more element: every rank knows every step's global loss at no message of its own. It is
-        // last in forward order, so it leaves with the first bucket. Where blocks share a scale it has one of its own, or gradients beside it would be lost.
-        let loss = ParameterLayout(name: "loss", elementCount: settings.exchange.wire == .int8 ? WireFormat.blockElements : 1)
-        exchange = try communicating { () throws(VerbenaError) in
-            try GradientExchange(communicator, parameters: parameters + [loss], settings: settings.exchange)
-        }
+        flow = try communicating { () throws(VerbenaError) in try ParameterFlow(communicator, model, settings) }
+        statistics = try communicating { () throws(VerbenaError) in try AveragedStatistics(model.statistics, communicator) }
     }
 
+    /// The model for people: `784-256-128-10`, or its name.
+    public var title: String { settings.model.title(for: data.training) }
+
     /// See `GradientExchange.clockOffsetNanoseconds`.
-    public var clockOffsetNanoseconds: Int64 { exchange.clockOffsetNanoseconds }
+    public var clockOffsetNanoseconds: Int64 { flow.exchange.clockOffsetNanoseconds }
+
+    /// How many steps all epochs have.
+    public var stepCount: Int { min(settings.steps ?? .max, settings.epochs * stepsPerEpoch) }
+
+    /// How many epochs are begun.
+    public var epochCount: Int { (stepCount + stepsPerEpoch - 1) / stepsPerEpoch }
 
     /// One pass over the training data. The samples that fill no whole global batch are left out, other ones in each epoch.
     /// - Parameters:
@@ -72,15 +77,17 @@ public final class DataParallelTrainer {
     /// - Returns: the figures of the epoch; loss and accuracy are the same on every rank.
     public func runEpoch(_ epoch: Int, onStep: (StepRecord) -> Void = { _ in }) throws(TrainingError) -> EpochReport {
         let order = sharding.order(epoch: epoch)
+        let steps = min(stepsPerEpoch, stepCount - epoch * stepsPerEpoch)
+        invariant(steps > 0, "epoch \(epoch) of \(epochCount)")
         var lossSum = 0.0
         var time = StepTotals()
         // Of the last update of the epoch before, an evaluation that has no name, and whatever its caller did.
-        exchange.nameTimeSinceLastStep("between epochs")
+        flow.exchange.nameTimeSinceLastStep("between epochs")
         let start = clock.now
         // One turn more: a step is over when the next one has used its gradients.
-        for step in 0...stepsPerEpoch {
+        for step in 0...steps {
             let record = try communicating { () throws(VerbenaError) in
-                guard step < stepsPerEpoch else { return try finishStep() }
+                guard step < steps else { return try finishStep() }
                 return try runStep(step, of: epoch, sharding.samples(in: order, step: step, rank: communicator.rank))
             }
             guard let record else { continue }
@@ -90,78 +97,84 @@ public final class DataParallelTrainer {
             onStep(record)
         }
         let seconds = (clock.now - start) / .seconds(1)
+        let heldOut = try evaluate()
         return EpochReport(
-            loss: lossSum / Double(stepsPerEpoch), accuracy: try evaluate(), seconds: seconds,
-            samplesPerSecond: Double(stepsPerEpoch * sharding.globalBatch) / max(seconds, .leastNormalMagnitude),
+            loss: lossSum / Double(steps), accuracy: heldOut.accuracy, heldOutLoss: heldOut.loss, seconds: seconds,
+            samplesPerSecond: Double(steps * sharding.globalBatch) / max(seconds, .leastNormalMagnitude),
             exposedSeconds: time.exposed.total, time: time)
     }
 
-    /// Forward, with the update of the step before in it, and backward, with the exchange behind it.
+    /// Forward, with the update of the step before in it, and backward, with the exchange behind it; batch by batch, where several are added up.
     /// - Returns: the record of the step before.
     private func runStep(_ step: Int, of epoch: Int, _ samples: ArraySlice<Int>) throws(VerbenaError) -> StepRecord? {
-        let lossIndex = model.parameterCount
-        exchange.named("input") { workspace.load(samples, of: data.training) }
-        try model.forward(workspace) { (index) throws(VerbenaError) in try update(through: index) }
-        let record = try finishStep()
-        // SAFETY: views are valid as long as the exchange, which this object holds.
-        unsafe exchange.gradient(at: lossIndex)[0] = Float(model.loss(workspace))
-        try exchange.gradientReady(lossIndex)
-        // SAFETY: as above; backward writes each view before its announcement only.
-        try unsafe model.backward(workspace, gradients: exchange.gradient(at:)) { (index) throws(VerbenaError) in
-            try exchange.gradientReady(index)
+        var record: StepRecord?
+        let number = epoch * stepsPerEpoch + step
+        for part in 0..<settings.accumulation {
+            let start = samples.startIndex + part * settings.batchPerRank
+            flow.exchange.named("input") { batch.load(samples[start..<start + settings.batchPerRank], of: data.training) }
+            let draw = (number * settings.accumulation + part) * communicator.worldSize + communicator.rank
+            let pass = Pass(sink: flow, seed: settings.seed ^ UInt64(draw) << 20)
+            let logits = try model.forward(batch.matrix, pass)
+            if part == 0 { record = try finishStep() }
+            flow.begin(batch: part)
+            guard part + 1 < settings.accumulation else {
+                try backward(logits, pass)
+                break
+            }
+            try wrapped { try flow.exchange.withoutSynchronization { () throws(VerbenaError) in try backward(logits, pass) } }
         }
-        (pending, nextUpdate) = ((epoch, step), 0)
+        flow.endStep(rate: settings.rate.rate(step: number, stepsPerEpoch: stepsPerEpoch, stepCount: stepCount))
+        pending = (epoch, step)
         return record
     }
 
-    /// Brings the parameters up to this one up to date.
-    private func update(through last: Int) throws(VerbenaError) {
-        guard pending != nil else { return }
-        while nextUpdate <= last {
-            try exchange.wait(for: nextUpdate)
-            // SAFETY: the model and the exchange are held here, and the wait has given the view back.
-            unsafe optimizer.update(nextUpdate, model.parameter(at: nextUpdate), by: exchange.gradient(at: nextUpdate))
-            nextUpdate += 1
-        }
+    private func backward(_ logits: Matrix, _ pass: Pass) throws(VerbenaError) {
+        let gradient = logitsGradient.matrix(rows: logits.rows, columns: logits.columns)
+        let share = 1 / Float(settings.accumulation)
+        let value = loss.lossAndGradient(logits: logits, labels: batch.labels, gradient: gradient, weight: share)
+        try flow.giveLoss(Float(value) * share)
+        try model.backward(gradient, pass)
     }
 
     /// Brings all parameters up to date.
     /// - Returns: the record of the step that is over by that; nil where none was under way.
     private func finishStep() throws(VerbenaError) -> StepRecord? {
-        guard let (epoch, step) = pending else { return nil }
-        let lossIndex = model.parameterCount
-        try update(through: lossIndex - 1)
-        try exchange.wait(for: lossIndex)
+        guard let loss = try flow.finishStep(), let (epoch, step) = pending else { return nil }
         pending = nil
-        // SAFETY: the exchange is held here, and the wait has given the view back.
-        let loss = unsafe exchange.gradient(at: lossIndex)[0]
-        return StepRecord(epoch: epoch, step: step, loss: loss, report: exchange.lastReport ?? StepReport())
+        return StepRecord(epoch: epoch, step: step, loss: loss, report: flow.exchange.lastReport ?? StepReport())
     }
 
-    /// The share of the held-out samples that the model puts into the right class. Each rank looks at its part of them, and
-    /// the counts are added as integers. Collective.
-    public func evaluate() throws(TrainingError) -> Double {
-        try exchange.named("evaluation") { () throws(TrainingError) in try measureAccuracy() }
+    /// What the model makes of the held-out samples: the share of labels that it gets right, and the mean loss in nats. Each rank looks at its part of them.
+    /// Collective.
+    public func evaluate() throws(TrainingError) -> (accuracy: Double, loss: Double) {
+        try flow.exchange.named("evaluation") { () throws(TrainingError) in
+            try communicating { () throws(VerbenaError) in
+                try statistics?.average()
+                return try judge()
+            }
+        }
     }
 
-    private func measureAccuracy() throws(TrainingError) -> Double {
-        let part = Sharding.part(of: data.heldOut.count, rank: communicator.rank, worldSize: communicator.worldSize)
-        let samples = Array(part)
+    private func judge() throws(VerbenaError) -> (accuracy: Double, loss: Double) {
+        let samples = Array(Sharding.part(of: data.heldOut.count, rank: communicator.rank, worldSize: communicator.worldSize))
         var correct = 0
-        for start in stride(from: 0, to: samples.count, by: Self.evaluationBatch) {
-            evaluationWorkspace.load(samples[start..<min(start + Self.evaluationBatch, samples.count)], of: data.heldOut)
-            model.forward(evaluationWorkspace)
-            correct += model.correctCount(evaluationWorkspace)
+        var lossSum = 0.0
+        for start in stride(from: 0, to: samples.count, by: batch.capacity) {
+            batch.load(samples[start..<min(start + batch.capacity, samples.count)], of: data.heldOut)
+            let logits = try model.forward(batch.matrix, Pass())
+            let scratch = logitsGradient.matrix(rows: logits.rows, columns: logits.columns)
+            let part = SoftmaxCrossEntropy.judge(logits: logits, labels: batch.labels, scratch: scratch)
+            correct += part.correct
+            lossSum += part.loss
         }
-        let counts = try communicating { () throws(VerbenaError) in
-            try communicator.allGather(Array(String(correct).utf8), label: "evaluation")
-        }
-        let total = counts.reduce(0) { $0 + (Int(String(decoding: $1, as: UTF8.self)) ?? 0) }
-        return Double(total) / Double(data.heldOut.count)
+        let parts = try communicator.allGather(Array("\(correct) \(lossSum)".utf8), label: "evaluation")
+        let labels = Double(data.heldOut.count * model.labelsPerSample)
+        let sums = parts.map { String(decoding: $0, as: UTF8.self).split(separator: " ").compactMap { Double($0) } }
+        return (sums.reduce(0) { $0 + $1[0] } / labels, sums.reduce(0) { $0 + $1[1] } / labels)
     }
 
     /// By which plan gradients travel, what the planner expects of it, and what was measured.
-    public var explanation: GradientExplanation { exchange.explain() }
+    public var explanation: GradientExplanation { flow.exchange.explain() }
 
     /// SHA-256 in hexadecimal over the bytes of all parameters in forward order. Collective: throws, with the ranks, where
     /// they are not equal everywhere.
@@ -177,11 +190,18 @@ public final class DataParallelTrainer {
     ) throws(TrainingError) -> String? {
         let variants = try RankAgreement.check(
             [
-                ("hidden sizes", settings.hiddenSizes.map(String.init).joined(separator: ",")),
+                ("model", "\(settings.model)"),
                 ("number of epochs", String(settings.epochs)),
                 ("batch", String(settings.batchPerRank)),
-                ("learning rate", String(settings.learningRate)),
-                ("momentum", String(settings.momentum)),
+                ("number of steps", settings.steps.map(String.init) ?? "all"),
+                ("batches a step", String(settings.accumulation)),
+                ("learning rate", String(settings.rate.rate)),
+                ("schedule", "\(settings.rate)"),
+                ("momentum", String(settings.optimizer.momentum)),
+                ("optimizer", "\(settings.optimizer)"),
+                ("label smoothing", String(settings.labelSmoothing)),
+                ("dropout", String(settings.dropout)),
+                ("batch norm", settings.synchronisesBatchNorm ? "synchronised" : "local"),
                 ("wire format", settings.exchange.wireName),
                 ("exchange", "\(settings.exchange)"),
                 ("seed", String(settings.seed)),
@@ -210,6 +230,8 @@ public struct EpochReport: Sendable, Codable {
     public let loss: Double
     /// On the held-out samples after the epoch, 0...1.
     public let accuracy: Double
+    /// On them, the mean, in nats.
+    public let heldOutLoss: Double
     /// Of the training steps; evaluation is not in it.
     public let seconds: Double
     /// Of all ranks together.
@@ -223,4 +245,9 @@ public struct EpochReport: Sendable, Codable {
 /// Wraps the engine's error into the trainer's.
 private func communicating<Result>(_ body: () throws(VerbenaError) -> Result) throws(TrainingError) -> Result {
     do { return try body() } catch { throw .communication(error) }
+}
+
+/// The same for what throws nothing else and says less.
+private func wrapped(_ body: () throws -> Void) throws(VerbenaError) {
+    do { try body() } catch let error as VerbenaError { throw error } catch { fatalError("\(error)") }
 }

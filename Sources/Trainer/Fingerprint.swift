@@ -2,23 +2,20 @@ import Crypto
 
 /// SHA-256 in hexadecimal, of what must be equal on every rank.
 enum Fingerprint {
-    /// Over the bytes of all parameters in forward order, as they lie in memory (little-endian on every machine we run on).
-    static func parameters(of model: MultilayerPerceptron) -> String {
+    /// Over the bytes of all parameters in forward order, and then of the statistics, as they lie in memory (little-endian on every machine we run on).
+    static func parameters(of model: any Model) -> String {
         var hash = SHA256()
-        for index in 0..<model.parameterCount {
+        for parameter in model.parameters + model.statistics {
             // SAFETY: the model holds the memory.
-            unsafe hash.update(bufferPointer: UnsafeRawBufferPointer(model.parameter(at: index)))
+            unsafe hash.update(bufferPointer: UnsafeRawBufferPointer(parameter.values))
         }
         return hexadecimal(hash.finalize())
     }
 
     static func data(_ split: DataSplit) -> String {
         var hash = SHA256()
-        for part in [split.training, split.heldOut] {
-            hash.update(data: Array("\(part.count) \(part.rows) \(part.columns) ".utf8))
-            hash.update(data: part.pixels)
-            hash.update(data: part.labels)
-        }
+        split.training.hash(into: &hash)
+        split.heldOut.hash(into: &hash)
         return hexadecimal(hash.finalize())
     }
 

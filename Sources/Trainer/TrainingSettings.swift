@@ -2,47 +2,84 @@ public import Verbena
 
 /// What a user chooses about a training run. Equal on every rank.
 public struct TrainingSettings: Sendable {
-    /// Sizes of the hidden layers, from the input on; none makes a linear classifier.
-    public var hiddenSizes: [Int] = [256, 128]
+    public var model: ModelChoice
     public var epochs = 10
+    /// At most so many steps in all; nil: whole epochs.
+    public var steps: Int?
     /// Samples that each rank takes in one step. A step computes in proportion to them, and exchanges the same: of 32, the exchange takes half as much
     /// again of a step on two cores.
     public var batchPerRank = 128
-    public var learningRate: Float = 0.05
-    public var momentum: Float = 0.9
+    /// How many batches a rank adds up before a step's exchange: as if a batch were so many times as large.
+    public var accumulation = 1
+    public var rate = RateSchedule()
+    public var optimizer = OptimizerSettings()
+    /// See `SoftmaxCrossEntropy.smoothing`.
+    public var labelSmoothing: Float = 0
     /// How gradients travel. Of this, only the wire format changes bits of the result.
     public var exchange = GradientSettings()
     public var seed: UInt64 = 1
+    /// Of the layers that have it, from 0 to below 1.
+    public var dropout: Float = 0
+    /// Whether batch norm goes by the batches of all ranks together.
+    public var synchronisesBatchNorm = false
 
-    public init() {}
+    /// What suits the model.
+    public init(model: ModelChoice = .mlp(hidden: [256, 128])) {
+        self.model = model
+        switch model {
+        case .mlp: break
+        case .convnet: batchPerRank = 64
+        case .resnet20:
+            rate.rate = 0.1
+            optimizer.weightDecay = 1e-4
+        case .transformer:
+            batchPerRank = 16
+            optimizer.method = .adamw
+            optimizer.weightDecay = 0.1
+            rate.rate = 1e-3
+            rate.shape = .cosine
+        }
+    }
 
     static let maximumLayerSize = 1 << 16
     static let maximumBatch = 1 << 16
 
     /// Throws the first setting that is out of bounds.
     public func validate() throws(TrainingError) {
-        try require(
-            hiddenSizes.allSatisfy { (1...Self.maximumLayerSize).contains($0) }, "hidden sizes \(hiddenSizes)",
-            "give each from 1 to \(Self.maximumLayerSize)")
-        try require(epochs >= 1, "\(epochs) epochs", "give at least 1")
-        try require((1...Self.maximumBatch).contains(batchPerRank), "a batch of \(batchPerRank)", "give 1 to \(Self.maximumBatch)")
-        try require(learningRate.isFinite && learningRate > 0, "a learning rate of \(learningRate)", "give a number above 0")
-        try require(momentum >= 0 && momentum < 1, "a momentum of \(momentum)", "give a number from 0 to below 1")
-        if case .fixed(let bytes) = exchange.bucketSize { try require(bytes >= 1, "buckets of \(bytes) bytes", "give at least 1") }
+        try model.validate()
+        try Self.require(epochs >= 1, "\(epochs) epochs", "give at least 1")
+        if let steps { try Self.require(steps >= 1, "\(steps) steps", "give at least 1") }
+        try Self.require((1...Self.maximumBatch).contains(batchPerRank), "a batch of \(batchPerRank)", "give 1 to \(Self.maximumBatch)")
+        try Self.require((1...Self.maximumBatch).contains(accumulation), "\(accumulation) batches a step", "give 1 to \(Self.maximumBatch)")
+        try Self.require(rate.rate.isFinite && rate.rate > 0, "a learning rate of \(rate.rate)", "give a number above 0")
+        try Self.require(
+            rate.warmupEpochs.isFinite && rate.warmupEpochs >= 0, "\(rate.warmupEpochs) epochs of warm-up", "give 0 or more")
+        try Self.require(
+            optimizer.momentum >= 0 && optimizer.momentum < 1, "a momentum of \(optimizer.momentum)", "give a number from 0 to below 1")
+        try Self.require(
+            optimizer.weightDecay.isFinite && optimizer.weightDecay >= 0, "a weight decay of \(optimizer.weightDecay)", "give 0 or more")
+        try Self.require(
+            labelSmoothing >= 0 && labelSmoothing < 1, "a label smoothing of \(labelSmoothing)", "give a number from 0 to below 1")
+        try Self.require(dropout >= 0 && dropout < 1, "a dropout of \(dropout)", "give a number from 0 to below 1")
+        if case .fixed(let bytes) = exchange.bucketSize { try Self.require(bytes >= 1, "buckets of \(bytes) bytes", "give at least 1") }
     }
 
-    /// Throws what `validate()` throws, and where the data does not fill one batch on every rank.
+    /// Throws what `validate()` throws, and where the data does not fill one step on every rank, or is not what the model takes.
     public func validate(for data: DataSplit, worldSize: Int) throws(TrainingError) {
         try validate()
-        let sharding = Sharding(sampleCount: data.training.count, worldSize: worldSize, batchPerRank: batchPerRank, seed: seed)
-        guard sharding.stepsPerEpoch > 0 else {
+        try model.validate(for: data)
+        guard sharding(of: data, worldSize: worldSize).stepsPerEpoch > 0 else {
             throw .invalidSetting(
-                "\(data.training.count) samples do not fill a batch of \(batchPerRank) on each of \(worldSize) ranks",
+                "\(data.training.count) samples do not fill a batch of \(batchPerRank * accumulation) on each of \(worldSize) ranks",
                 remedy: "give a smaller batch or more data")
         }
     }
 
-    private func require(_ isGood: Bool, _ detail: String, _ remedy: String) throws(TrainingError) {
+    func sharding(of data: DataSplit, worldSize: Int) -> Sharding {
+        Sharding(sampleCount: data.training.count, worldSize: worldSize, batchPerRank: batchPerRank * accumulation, seed: seed)
+    }
+
+    static func require(_ isGood: Bool, _ detail: String, _ remedy: String) throws(TrainingError) {
         if !isGood { throw .invalidSetting("\(detail) cannot be trained with", remedy: remedy) }
     }
 }

@@ -103,22 +103,22 @@ struct RunDescription {
 
     init(_ trainer: DataParallelTrainer, _ communicator: Communicator, dataOrigin: String) {
         let model = trainer.model
-        let sizes = model.layerSizes.map(String.init).joined(separator: "-")
-        let elements = (0..<model.parameterCount).reduce(0) { $0 + model.elementCount(ofParameter: $1) }
+        let name = trainer.title
         let ranks = communicator.worldSize
-        title = "\(sizes) on \(ranks) rank\(ranks == 1 ? "" : "s")"
+        title = "\(name) on \(ranks) rank\(ranks == 1 ? "" : "s")"
         facts = [
-            ("model", "\(sizes), \(TrainingText.grouped(elements)) parameters"), ("ranks", "\(ranks)"), ("fabric", communicator.fabricName),
+            ("model", "\(name), \(TrainingText.grouped(model.elementCount)) parameters"), ("ranks", "\(ranks)"),
+            ("fabric", communicator.fabricName),
             ("device", communicator.deviceName), ("batch", "\(trainer.settings.batchPerRank) a rank"),
             ("epoch", "\(TrainingText.grouped(trainer.stepsPerEpoch)) steps"), ("data", dataOrigin),
             ("wire", trainer.settings.exchange.wire == nil ? "auto" : trainer.explanation.wireText),
             ("kernels", "\(BLAS.description), one thread a rank"),
         ]
         labels = [
-            ("model", sizes), ("ranks", "\(ranks)"), ("fabric", communicator.fabricName), ("device", communicator.deviceName),
+            ("model", name), ("ranks", "\(ranks)"), ("fabric", communicator.fabricName), ("device", communicator.deviceName),
             ("wire", trainer.settings.exchange.wireName),
         ]
         // The loss travels as one more parameter.
-        parameterNames = (0..<model.parameterCount).map(model.parameterName) + ["loss"]
+        parameterNames = model.parameters.map(\.name) + ["loss"]
     }
 }

@@ -6,9 +6,9 @@ import Verbena
 struct TrainCommand: Program {
     static let configuration = CommandConfiguration(
         commandName: "train",
-        abstract: "Trains a small network on handwritten digits, every rank its part of each batch.",
+        abstract: "Trains a model on several ranks, every rank its part of each batch.",
         discussion: """
-            Without --data the digits are drawn by a generator, always the same ones: --seed changes the network and the order, not the data. \
+            Without --data the digits are drawn by a generator, and the text is made up, always the same ones: --seed changes the model and the order, not the data. \
             The same seed, ranks, batch and kernels (see verbena doctor) give the same parameters, whatever the fabric.
             Each epoch tells the mean loss, the accuracy on held-out images, the samples a second of all ranks, and how long the \
             training of rank 0 waited for gradients (exposed communication): for what most, and for which rank, if one was late.
@@ -23,24 +23,21 @@ struct TrainCommand: Program {
 
     @OptionGroup var job: JobOptions
 
-    @Option(help: "A folder with the IDX files of MNIST or EMNIST's digits, plain or .gz; torchvision's too. (default: drawn digits)")
+    @Option(
+        help: """
+            A folder with the IDX files of MNIST or EMNIST's digits, plain or .gz; torchvision's too. For the transformer, a text file in UTF-8. (default: \
+            drawn digits; made-up sentences)
+            """)
     var data: String?
+
+    @OptionGroup(title: "Model and recipe") var recipe: ModelOptions
 
     // Numbers are taken unconditionally: `--seed -1` is a bad value, not a missing one.
     @Option(parsing: .unconditional, help: "Passes over the training data.")
     var epochs = initial.epochs
 
-    @Option(parsing: .unconditional, help: "Samples that each rank takes in a step.")
-    var batch = initial.batchPerRank
-
-    @Option(parsing: .unconditional, help: "Step size of SGD.")
-    var learningRate = initial.learningRate
-
-    @Option(parsing: .unconditional, help: "Of SGD, from 0 to below 1.")
-    var momentum = initial.momentum
-
-    @Option(parsing: .unconditional, help: "Sizes of the hidden layers, separated by commas; none for a linear classifier.")
-    var hidden = LayerSizes(initial.hiddenSizes)
+    @Option(parsing: .unconditional, help: "At most so many steps in all. (default: those of the epochs)")
+    var steps: Int?
 
     @Option(
         parsing: .unconditional,
@@ -78,13 +75,11 @@ struct TrainCommand: Program {
 
     @OptionGroup var reports: ReportOptions
 
-    var settings: TrainingSettings {
-        var settings = TrainingSettings()
-        settings.hiddenSizes = hidden.sizes
+    /// - Parameter ranks: nil where they are not known yet.
+    func settings(ranks: Int?) -> TrainingSettings {
+        var settings = recipe.settings(ranks: ranks)
         settings.epochs = epochs
-        settings.batchPerRank = batch
-        settings.learningRate = learningRate
-        settings.momentum = momentum
+        settings.steps = steps
         settings.exchange = GradientSettings(bucketSize: bucketBytes.size, schedule: schedule.schedule, wire: wire.format)
         settings.seed = seed
         return settings
@@ -92,7 +87,7 @@ struct TrainCommand: Program {
 
     func validate() throws {
         if data == "" { throw ValidationError("--data '': give the name of a folder") }
-        do { try settings.validate() } catch { throw ValidationError("\(error)") }
+        do { try settings(ranks: nil).validate() } catch { throw ValidationError("\(error)") }
     }
 
     /// Everything that can be found wrong is said once, before there are ranks. A rank that was started by others checks for itself,
@@ -102,7 +97,7 @@ struct TrainCommand: Program {
         try json.map(checkWritable)
         try reports.checkFiles()
         let data = try loadData()
-        do { try settings.validate(for: data, worldSize: ranks) } catch { throw ValidationError("\(error)") }
+        do { try settings(ranks: ranks).validate(for: data, worldSize: ranks) } catch { throw ValidationError("\(error)") }
     }
 
     func work() throws -> Int32 {
@@ -121,11 +116,14 @@ struct TrainCommand: Program {
     }
 
     private func loadData() throws(Failure) -> DataSplit {
+        let isText = recipe.choice == .transformer
         guard let data else {
-            return GeneratedDigits.split(
-                seed: Self.generatedDataSeed, trainingCount: Self.generatedCounts.training, heldOutCount: Self.generatedCounts.heldOut)
+            return isText
+                ? GeneratedText.split(seed: Self.generatedDataSeed)
+                : GeneratedDigits.split(
+                    seed: Self.generatedDataSeed, trainingCount: Self.generatedCounts.training, heldOutCount: Self.generatedCounts.heldOut)
         }
-        do { return try IDXFolder.load(data) } catch { throw Failure("--data: \(error)") }
+        do { return try isText ? TextFile.load(data) : IDXFolder.load(data) } catch { throw Failure("--data: \(error)") }
     }
 
     /// One rank's run. Rank 0 speaks for all.
@@ -136,17 +134,17 @@ struct TrainCommand: Program {
             try reports.checkFiles()
         }
         let data = try loadData()
-        let trainer = try DataParallelTrainer(communicator, data: data, settings: settings)
+        let trainer = try DataParallelTrainer(communicator, data: data, settings: settings(ranks: communicator.worldSize))
         if isLead {
             try say(TrainingText.heading(trainer, communicator, dataOrigin: data.origin))
             trainer.kernelWarning.map(warn)
         }
         let observation = try Observation(reports, communicator, RunDescription(trainer, communicator, dataOrigin: data.origin))
-        var bar = ProgressBar(epochs: epochs, stepsPerEpoch: trainer.stepsPerEpoch, isShown: isLead && ProgressBar.suitsOutput)
+        var bar = ProgressBar(epochs: trainer.epochCount, stepsPerEpoch: trainer.stepsPerEpoch, isShown: isLead && ProgressBar.suitsOutput)
         defer { bar.clear() }
         var epochReports: [EpochReport] = []
         do {
-            for epoch in 0..<epochs {
+            for epoch in 0..<trainer.epochCount {
                 let report = try trainer.runEpoch(epoch) { step in
                     bar.update(step)
                     observation.add(step.report)
@@ -154,7 +152,7 @@ struct TrainCommand: Program {
                 epochReports.append(report)
                 observation.add(report)
                 bar.clear()
-                if isLead { try say(TrainingText.line(epoch: epoch, of: epochs, report)) }
+                if isLead { try say(TrainingText.line(epoch: epoch, of: trainer.epochCount, report)) }
             }
         } catch {
             observation.writeAlone(after: error)

@@ -7,11 +7,10 @@ import Verbena
 enum TrainingText {
     static func heading(_ trainer: DataParallelTrainer, _ communicator: Communicator, dataOrigin: String) -> String {
         let model = trainer.model
-        let elements = (0..<model.parameterCount).reduce(0) { $0 + model.elementCount(ofParameter: $1) }
         let ranks = communicator.worldSize
         return """
             data   \(dataOrigin)
-            model  \(model.layerSizes.map(String.init).joined(separator: "-")), \(grouped(elements)) parameters
+            model  \(trainer.title), \(grouped(model.elementCount)) parameters
             job    \(ranks) rank\(ranks == 1 ? "" : "s") of batch \(trainer.settings.batchPerRank), \
             \(grouped(trainer.stepsPerEpoch)) steps an epoch, fabric \(communicator.fabricName), device \(communicator.deviceName)
             math   \(BLAS.description), one thread a rank
@@ -28,7 +27,7 @@ enum TrainingText {
     static func line(epoch: Int, of epochs: Int, _ report: EpochReport) -> String {
         let exposedShare = report.seconds > 0 ? report.exposedSeconds / report.seconds : 0
         return title(epoch: epoch, of: epochs)
-            + String(format: "  loss %.4f  accuracy %5.2f %%  ", report.loss, report.accuracy * 100)
+            + String(format: "  loss %.4f  held out %.4f  accuracy %5.2f %%  ", report.loss, report.heldOutLoss, report.accuracy * 100)
             + "\(grouped(Int(report.samplesPerSecond.rounded()))) samples/s"
             + String(format: "  exposed %.3f s (%.1f %%", report.exposedSeconds, exposedShare * 100)
             + reason(report) + ")" + lack(report)

@@ -10,7 +10,7 @@ struct DataParallelTrainerTests {
 
     private static var settings: TrainingSettings {
         var settings = TrainingSettings()
-        settings.hiddenSizes = [32]
+        settings.model = .mlp(hidden: [32])
         settings.batchPerRank = 20
         settings.epochs = 4
         return settings
@@ -21,7 +21,7 @@ struct DataParallelTrainerTests {
         let data = GeneratedDigits.split(seed: 1, trainingCount: 1010, heldOutCount: 300)
         let trainer = try DataParallelTrainer(try Self.communicator(), data: data, settings: Self.settings)
         #expect(trainer.stepsPerEpoch == 50)
-        let before = try trainer.evaluate()
+        let before = try trainer.evaluate().accuracy
         #expect(before < 0.3)
         var reports: [EpochReport] = []
         var steps: [StepRecord] = []
@@ -60,7 +60,7 @@ struct DataParallelTrainerTests {
     @Test("stops where the loss is no number any more")
     func diverges() throws {
         var settings = Self.settings
-        settings.learningRate = 1e30
+        settings.rate.rate = 1e30
         let data = GeneratedDigits.split(seed: 1, trainingCount: 100, heldOutCount: 20)
         let trainer = try DataParallelTrainer(try Self.communicator(), data: data, settings: settings)
         let error = try #require(throws: TrainingError.self) { for epoch in 0..<4 { _ = try trainer.runEpoch(epoch) } }
@@ -72,8 +72,8 @@ struct DataParallelTrainerTests {
     }
 
     static let badSettings: [(String, @Sendable (inout TrainingSettings) -> Void)] = [
-        ("hidden sizes", { $0.hiddenSizes = [32, 0] }), ("epochs", { $0.epochs = 0 }), ("batch", { $0.batchPerRank = 0 }),
-        ("learning rate", { $0.learningRate = -1 }), ("learning rate", { $0.learningRate = .nan }), ("momentum", { $0.momentum = 1 }),
+        ("hidden sizes", { $0.model = .mlp(hidden: [32, 0]) }), ("epochs", { $0.epochs = 0 }), ("batch", { $0.batchPerRank = 0 }),
+        ("learning rate", { $0.rate.rate = -1 }), ("learning rate", { $0.rate.rate = .nan }), ("momentum", { $0.optimizer.momentum = 1 }),
         ("buckets", { $0.exchange.bucketSize = .fixed(0) }), ("samples", { $0.batchPerRank = 101 }),
     ]
 

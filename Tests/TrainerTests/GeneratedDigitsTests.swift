@@ -22,8 +22,8 @@ struct GeneratedDigitsTests {
     func independentOfCount() {
         let split = GeneratedDigits.split(seed: 3, trainingCount: 6, heldOutCount: 4)
         let all = GeneratedDigits.images(seed: 3, range: 0..<10)
-        #expect(split.training.pixels + split.heldOut.pixels == all.pixels)
-        #expect(split.training.labels + split.heldOut.labels == all.labels)
+        #expect(split.images.training.pixels + split.images.heldOut.pixels == all.pixels)
+        #expect(split.images.training.labels + split.images.heldOut.labels == all.labels)
     }
 
     @Test("show ink and paper in each image, and every digit")

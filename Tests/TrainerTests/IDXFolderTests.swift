@@ -12,8 +12,8 @@ struct IDXFolderTests {
         let split = try IDXFolder.load(folder.path)
         #expect(split.heldOut.count == count / 5)
         #expect(split.training.count == count - count / 5)
-        #expect(split.training.labels + split.heldOut.labels == (0..<count).map { UInt8($0 % 10) })
-        #expect(split.training.pixels + split.heldOut.pixels == (0..<count * 6).map { UInt8(truncatingIfNeeded: $0) })
+        #expect(split.images.training.labels + split.images.heldOut.labels == (0..<count).map { UInt8($0 % 10) })
+        #expect(split.images.training.pixels + split.images.heldOut.pixels == (0..<count * 6).map { UInt8(truncatingIfNeeded: $0) })
     }
 
     @Test("with train and t10k learn from the first and hold the second out")

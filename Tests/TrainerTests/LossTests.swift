@@ -4,13 +4,16 @@ import Testing
 
 @Suite("Softmax cross-entropy")
 struct LossTests {
-    private func evaluate(_ logits: [[Float]], _ labels: [UInt8]) -> (loss: Double, gradient: [Float]) {
+    private func evaluate(_ logits: [[Float]], _ labels: [Int32], smoothing: Float = 0) -> (loss: Double, gradient: [Float]) {
         let memory = (0..<2).map { _ in FloatBuffer(count: logits.count * logits[0].count) }
         let matrix = memory[0].matrix(rows: logits.count, columns: logits[0].count)
         let gradient = memory[1].matrix(rows: logits.count, columns: logits[0].count)
         let flat = logits.flatMap { $0 }
         matrix.fill { flat[$0] }
-        return (SoftmaxCrossEntropy.lossAndGradient(logits: matrix, labels: labels, gradient: gradient), gradient.values)
+        return (
+            SoftmaxCrossEntropy(smoothing: smoothing).lossAndGradient(logits: matrix, labels: labels[...], gradient: gradient),
+            gradient.values
+        )
     }
 
     @Test("of equal logits is the logarithm of the classes")
@@ -32,6 +35,16 @@ struct LossTests {
         let second = evaluate([[0, 1.098_612_3]], [0])
         #expect(abs(second.loss - 1.386_294_361) < 1e-6)
         #expect(abs(second.gradient[0] + 0.75) < 1e-6 && abs(second.gradient[1] - 0.75) < 1e-6)
+    }
+
+    @Test("smoothed: of every class its part, and the gradient is softmax minus those")
+    func smoothed() {
+        // Targets 0.05, 0.05, 0.9: 0.15 / 3 of each, and 0.85 of the label. Losses of the classes alone: 2.407606, 1.407606, 0.407606.
+        let (loss, gradient) = evaluate([[1, 2, 3]], [2], smoothing: 0.15)
+        #expect(abs(loss - (0.05 * 2.407_605_964 + 0.05 * 1.407_605_964 + 0.9 * 0.407_605_964)) < 1e-6)
+        for (value, expected) in zip(gradient, [0.090_030_573 - 0.05, 0.244_728_471 - 0.05, 0.665_240_956 - 0.9]) {
+            #expect(abs(Double(value) - expected) < 1e-6)
+        }
     }
 
     @Test("is a mean over the batch")

@@ -15,7 +15,7 @@ struct RanksTests {
 
     private static var settings: TrainingSettings {
         var settings = TrainingSettings()
-        settings.hiddenSizes = [48, 24]
+        settings.model = .mlp(hidden: [48, 24])
         settings.batchPerRank = 16
         return settings
     }
@@ -43,6 +43,46 @@ struct RanksTests {
         }
         // It must have learnt something, or equality would say little.
         #expect(one.losses.suffix(5).reduce(0, +) / 5 < one.losses[0] / 2)
+    }
+
+    @Test("a step of two batches added up follows one batch of twice the size")
+    func accumulation() async throws {
+        var whole = Self.settings
+        whole.batchPerRank *= 2
+        var halves = Self.settings
+        halves.accumulation = 2
+        let expected = try await Self.train(ranks: 2, whole)
+        let found = try await Self.train(ranks: 2, halves)
+        #expect(found[0] == found[1] && found[0].losses.count == Self.steps / 2)
+        for (loss, other) in zip(found[0].losses, expected[0].losses) { #expect(abs(loss - other) <= 1e-4 * abs(other)) }
+    }
+
+    @Test(
+        "two ranks train each model as one does with twice the batch, and end with the same parameters",
+        arguments: [ModelChoice.convnet, .resnet20, .transformer])
+    func models(choice: ModelChoice) async throws {
+        let steps = 4
+        let data =
+            choice == .transformer
+            ? GeneratedText.split(seed: 1, characterCount: 20_000, context: 16)
+            : GeneratedDigits.split(seed: 1, trainingCount: steps * 8, heldOutCount: 8)
+        func train(ranks: Int, batch: Int) async throws -> [Run] {
+            try await onRanks(ranks) { communicator in
+                var settings = TrainingSettings(model: choice)
+                (settings.batchPerRank, settings.steps, settings.synchronisesBatchNorm) = (batch, steps, true)
+                let trainer = try DataParallelTrainer(communicator, data: data, settings: settings)
+                var run = Run()
+                _ = try trainer.runEpoch(0) { run.losses.append($0.loss) }
+                run.digest = try trainer.agreedParameterDigest()
+                return run
+            }
+        }
+        let one = try await train(ranks: 1, batch: 8)[0]
+        let two = try await train(ranks: 2, batch: 4)
+        #expect(one.losses.count == steps && two[0] == two[1])
+        // Adam divides small gradients by their own size, which makes more of rounding.
+        for (found, expected) in zip(two[0].losses, one.losses) { #expect(abs(found - expected) <= 2e-3 * abs(expected)) }
+        #expect(try await train(ranks: 2, batch: 4) == two)
     }
 
     @Test("ranks agree to the last bit, on every run and by any plan", arguments: [2, 3])

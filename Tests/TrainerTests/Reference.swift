@@ -1,3 +1,5 @@
+import Verbena
+
 @testable import Trainer
 
 /// The model again in `Double` and plain loops: the oracle of the gradient tests. Only a forward pass, so that it shares no
@@ -7,12 +9,9 @@ struct ReferencePerceptron {
     /// In forward order: weights (in x out), biases.
     var parameters: [[Double]]
 
-    init(copying model: MultilayerPerceptron) {
-        sizes = model.layerSizes
-        parameters = (0..<model.parameterCount).map { index in
-            // SAFETY: the model is the caller's and lives through this call.
-            unsafe model.parameter(at: index).map(Double.init)
-        }
+    init(copying model: any Model) {
+        parameters = model.parameters.map { $0.matrix.values.map(Double.init) }
+        sizes = [model.input.elementCount] + model.parameters.filter { $0.shape.count == 1 }.map(\.elementCount)
     }
 
     /// The logits of one sample.
@@ -57,48 +56,55 @@ struct ReferencePerceptron {
 
 /// Gradients in plain memory, as a trainer without an engine would keep them, and the order in which they were announced.
 @safe
-final class GradientStore {
-    private let buffers: [UnsafeMutableBufferPointer<Float>]
+final class GradientStore: GradientSink {
+    private let buffers: [FloatBuffer]
+    private(set) var prepared: [Int] = []
     private(set) var announced: [Int] = []
+    /// Called before an announcement is noted.
+    var onReady: (Int) throws(VerbenaError) -> Void = { _ in }
 
     /// Filled with NaN, so that a gradient that is added to instead of being overwritten shows.
-    init(for model: MultilayerPerceptron) {
-        // SAFETY: freed in deinit only.
-        unsafe buffers = (0..<model.parameterCount).map { index in
-            let buffer = UnsafeMutableBufferPointer<Float>.allocate(capacity: model.elementCount(ofParameter: index))
-            unsafe buffer.initialize(repeating: .nan)
-            return unsafe buffer
+    init(for parameters: [Parameter]) {
+        buffers = parameters.map { parameter in
+            let buffer = FloatBuffer(count: parameter.elementCount)
+            buffer.row(parameter.elementCount).fill { _ in .nan }
+            return buffer
         }
     }
 
-    deinit {
-        // SAFETY: allocated in init; the views that were given out end with the test.
-        for index in unsafe buffers.indices { unsafe buffers[index].deallocate() }
+    func prepare(_ index: Int) { prepared.append(index) }
+    // SAFETY: this object holds the memory.
+    func gradient(at index: Int) -> UnsafeMutableBufferPointer<Float> { unsafe buffers[index].values }
+    func ready(_ index: Int) throws(VerbenaError) {
+        try onReady(index)
+        announced.append(index)
     }
-
-    func view(_ index: Int) -> UnsafeMutableBufferPointer<Float> { unsafe buffers[index] }
-    func announce(_ index: Int) { announced.append(index) }
     /// A copy of one gradient.
-    func values(_ index: Int) -> [Float] {
-        // SAFETY: this object holds the memory.
-        unsafe Array(buffers[index])
+    func values(_ index: Int) -> [Float] { unsafe Array(buffers[index].values) }
+}
+
+/// A perceptron of these sizes, the first of them the inputs.
+func perceptron(_ sizes: [Int], capacity: Int, seed: UInt64) -> LayeredModel {
+    let input = Shape(channels: sizes[0])
+    return LayeredModel(input: input, Builder(capacity: capacity, seed: seed)) {
+        ModelChoice.mlp(input, hidden: Array(sizes[1..<sizes.count - 1]), classCount: sizes[sizes.count - 1], &$0)
     }
 }
 
-extension Workspace {
-    func load(_ samples: Range<Int>, of images: ImageDataset) { load(ArraySlice(samples), of: images) }
-}
-
-extension MultilayerPerceptron {
-    /// Loss and gradients of some samples, in a workspace that has just room for them.
-    func gradients(_ samples: Range<Int>, of images: ImageDataset) -> (loss: Double, store: GradientStore) {
-        let workspace = Workspace(for: self, capacity: samples.count)
-        let store = GradientStore(for: self)
-        workspace.load(samples, of: images)
-        forward(workspace)
-        let loss = loss(workspace)
-        // SAFETY: the store is returned and so outlives the pass.
-        unsafe backward(workspace, gradients: store.view, announce: store.announce)
+extension Model {
+    /// Loss and gradients of some samples.
+    func gradients(_ samples: Range<Int>, of data: ImageDataset, into store: GradientStore? = nil) throws -> (
+        loss: Double, store: GradientStore
+    ) {
+        let store = store ?? GradientStore(for: parameters)
+        let batch = Batch(capacity: samples.count, input: input, labelsPerSample: labelsPerSample)
+        batch.load(ArraySlice(samples), of: data)
+        let pass = Pass(sink: store)
+        let logits = try forward(batch.matrix, pass)
+        let memory = FloatBuffer(count: logits.count)
+        let gradient = memory.matrix(rows: logits.rows, columns: logits.columns)
+        let loss = SoftmaxCrossEntropy().lossAndGradient(logits: logits, labels: batch.labels, gradient: gradient)
+        try backward(gradient, pass)
         return (loss, store)
     }
 }
@@ -118,4 +124,12 @@ func relativeError(_ values: [Float], _ reference: [Double]) -> Double {
     let errors = zip(values, reference).map { abs(Double($0) - $1) }
     if errors.contains(where: \.isNaN) { return .infinity }
     return (errors.max() ?? 0) / max(scale, 1e-30)
+}
+
+extension DataSplit {
+    /// Both parts, which are images, or it traps.
+    var images: (training: ImageDataset, heldOut: ImageDataset) {
+        guard let training = training as? ImageDataset, let heldOut = heldOut as? ImageDataset else { fatalError("no images") }
+        return (training, heldOut)
+    }
 }

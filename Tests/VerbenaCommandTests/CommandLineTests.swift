@@ -85,28 +85,28 @@ struct CommandLineTests {
             "train", "--epochs", "3", "--batch", "7", "--learning-rate", "0.25", "--momentum", "0.5", "--hidden", "20,10", "--bucket-bytes",
             "64K", "--schedule", "split", "--seed", "9",
         ]
-        let settings = try #require(try parse(VerbenaCommand.self, arguments) as? TrainCommand).settings
-        #expect(settings.epochs == 3 && settings.batchPerRank == 7 && settings.learningRate == 0.25 && settings.momentum == 0.5)
-        #expect(settings.hiddenSizes == [20, 10] && settings.seed == 9)
+        let settings = try #require(try parse(VerbenaCommand.self, arguments) as? TrainCommand).settings(ranks: 2)
+        #expect(settings.epochs == 3 && settings.batchPerRank == 7 && settings.rate.rate == 0.25 && settings.optimizer.momentum == 0.5)
+        #expect(settings.model == .mlp(hidden: [20, 10]) && settings.seed == 9)
         #expect(settings.exchange.bucketSize == .fixed(65536) && settings.exchange.schedule == .split)
         let ddp = try #require(try parse(VerbenaCommand.self, ["train", "--bucket-bytes", "ddp", "--schedule", "auto"]) as? TrainCommand)
-        #expect(ddp.settings.exchange.bucketSize == .ddp && ddp.settings.exchange.schedule == nil)
+        #expect(ddp.settings(ranks: nil).exchange.bucketSize == .ddp && ddp.settings(ranks: nil).exchange.schedule == nil)
     }
 
     @Test("without options the settings are the trainer's own")
     func defaults() throws {
-        let settings = try #require(try parse(VerbenaCommand.self, ["train"]) as? TrainCommand).settings
+        let settings = try #require(try parse(VerbenaCommand.self, ["train"]) as? TrainCommand).settings(ranks: 2)
         let initial = TrainingSettings()
         #expect(settings.epochs == initial.epochs && settings.batchPerRank == initial.batchPerRank && settings.seed == initial.seed)
-        #expect(settings.learningRate == initial.learningRate && settings.momentum == initial.momentum)
-        #expect(settings.hiddenSizes == initial.hiddenSizes && settings.exchange == initial.exchange)
+        #expect(settings.rate == initial.rate && settings.optimizer == initial.optimizer)
+        #expect(settings.model == initial.model && settings.exchange == initial.exchange)
     }
 
     /// deepspeed and older torch launchers put it first.
     @Test(arguments: [["--local_rank=1"], ["--local-rank=1"], ["--local_rank", "1"], ["--local_rank", "-1"]])
     func aLocalRankIsTakenAndIgnored(words: [String]) throws {
         for arguments in [words + ["train", "--epochs", "3"], ["train"] + words + ["--epochs", "3"], ["train", "--epochs", "3"] + words] {
-            let settings = try #require(try parse(VerbenaCommand.self, arguments) as? TrainCommand).settings
+            let settings = try #require(try parse(VerbenaCommand.self, arguments) as? TrainCommand).settings(ranks: 2)
             #expect(settings.epochs == 3)
         }
         #expect(throws: Failure.self) { try parse(VerbenaCommand.self, ["train", "--local_rank=first"]) }
@@ -115,7 +115,41 @@ struct CommandLineTests {
 
     @Test("`none` is a network without hidden layers")
     func noHiddenLayers() throws {
-        #expect(try #require(try parse(VerbenaCommand.self, ["train", "--hidden", "none"]) as? TrainCommand).settings.hiddenSizes.isEmpty)
+        let settings = try #require(try parse(VerbenaCommand.self, ["train", "--hidden", "none"]) as? TrainCommand).settings(ranks: nil)
+        #expect(settings.model == .mlp(hidden: []))
+    }
+
+    @Test("a recipe's options reach the settings, and each model has its own")
+    func recipes() throws {
+        let arguments = [
+            "train", "--model", "resnet20", "--batch", "256", "--accumulate", "2", "--optimizer", "lars", "--rate-schedule", "step:30,60",
+            "--warmup", "5",
+            "--scale-rate", "--nesterov", "--weight-decay", "0.01", "--label-smoothing", "0.1", "--sync-batch-norm", "--steps", "7",
+        ]
+        let settings = try #require(try parse(VerbenaCommand.self, arguments) as? TrainCommand).settings(ranks: 4)
+        #expect(settings.model == .resnet20 && settings.accumulation == 2 && settings.optimizer.method == .lars && settings.steps == 7)
+        #expect(settings.rate.shape == .steps(after: [30, 60], factor: 0.1) && settings.rate.warmupEpochs == 5)
+        // 256 * 2 * 4 samples a step, 16 times the usual 128.
+        #expect(settings.rate.rate == 0.1 * 16)
+        #expect(settings.optimizer.nesterov && settings.optimizer.weightDecay == 0.01 && settings.labelSmoothing == 0.1)
+        #expect(settings.synchronisesBatchNorm)
+
+        let transformer = try #require(try parse(VerbenaCommand.self, ["train", "--model", "transformer"]) as? TrainCommand).settings(
+            ranks: 2)
+        #expect(transformer.optimizer.method == .adamw && transformer.batchPerRank == 16 && transformer.rate.shape == .cosine)
+    }
+
+    @Test(
+        "a recipe that cannot be is status 2, and says what can",
+        arguments: [
+            (["--model", "vgg"], "mlp, convnet, resnet20, transformer"),
+            (["--model", "convnet", "--hidden", "32"], "--hidden is of --model mlp"),
+            (["--rate-schedule", "step:0"], "rate-schedule"), (["--optimizer", "rmsprop"], "lars"), (["--dropout", "1"], "dropout"),
+            (["--warmup", "-1"], "warm-up"), (["--accumulate", "0"], "batches a step"), (["--weight-decay", "nan"], "weight decay"),
+        ])
+    func badRecipes(arguments: [String], words: String) throws {
+        let failure = try #require(throws: Failure.self) { _ = try parse(VerbenaCommand.self, ["train"] + arguments) }
+        #expect(failure.status == ExitStatus.usage && failure.description.contains(words), "\(failure)")
     }
 
     @Test("help and version are no errors", arguments: [["--help"], ["train", "--help"], ["help", "doctor"], ["--version"], []])

@@ -7,7 +7,7 @@ import Verbena
 @testable import verbena
 
 private let report = EpochReport(
-    loss: 0.12344, accuracy: 0.952, seconds: 2.75, samplesPerSecond: 41234.4, exposedSeconds: 0.1234, time: StepTotals())
+    loss: 0.12344, accuracy: 0.952, heldOutLoss: 0.2, seconds: 2.75, samplesPerSecond: 41234.4, exposedSeconds: 0.1234, time: StepTotals())
 
 @Suite("Output of a training run")
 struct OutputTests {
@@ -15,11 +15,12 @@ struct OutputTests {
     func epochLine() {
         #expect(
             TrainingText.line(epoch: 2, of: 10, report)
-                == "epoch  3/10  loss 0.1234  accuracy 95.20 %  41,234 samples/s  exposed 0.123 s (4.5 %)")
+                == "epoch  3/10  loss 0.1234  held out 0.2000  accuracy 95.20 %  41,234 samples/s  exposed 0.123 s (4.5 %)")
         var time = StepTotals()
         time.add(StepReport(exposed: ExposedTime(wire: 0.2, core: 0.1), late: LateRank(rank: 3, seconds: 0.02)))
         func ending() -> Substring {
-            let report = EpochReport(loss: 0, accuracy: 0, seconds: 10, samplesPerSecond: 0, exposedSeconds: 0.3, time: time)
+            let report = EpochReport(
+                loss: 0, accuracy: 0, heldOutLoss: 0, seconds: 10, samplesPerSecond: 0, exposedSeconds: 0.3, time: time)
             return TrainingText.line(epoch: 0, of: 1, report).split(separator: "exposed ")[1]
         }
         #expect(ending() == "0.300 s (3.0 %, most for the wire)")
@@ -33,7 +34,8 @@ struct OutputTests {
 
     @Test("an epoch of no time has no share")
     func noTime() {
-        let empty = EpochReport(loss: 0, accuracy: 0, seconds: 0, samplesPerSecond: 0, exposedSeconds: 0, time: StepTotals())
+        let empty = EpochReport(
+            loss: 0, accuracy: 0, heldOutLoss: 0, seconds: 0, samplesPerSecond: 0, exposedSeconds: 0, time: StepTotals())
         #expect(TrainingText.line(epoch: 0, of: 1, empty).hasSuffix("exposed 0.000 s (0.0 %)"))
     }
 
@@ -69,7 +71,9 @@ struct OutputTests {
         #expect((whole["wire"] as? [String: Any])?["format"] as? String == "int8")
         let epochs = try #require(whole["epochs"] as? [[String: Any]])
         #expect(epochs.count == 2)
-        for epoch in epochs { #expect(Set(epoch.keys) == ["loss", "accuracy", "seconds", "samplesPerSecond", "exposedSeconds", "time"]) }
+        for epoch in epochs {
+            #expect(Set(epoch.keys) == ["loss", "accuracy", "heldOutLoss", "seconds", "samplesPerSecond", "exposedSeconds", "time"])
+        }
         #expect(epochs[0]["samplesPerSecond"] as? Double == 41234.4)
         #expect(whole["ranks"] as? Int == 2 && whole["fabric"] as? String == "shm" && whole["device"] as? String == "memory")
     }

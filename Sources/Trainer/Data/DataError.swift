@@ -18,6 +18,8 @@ public struct DataError: Error, Sendable, Equatable, CustomStringConvertible {
         case mismatch
         /// A label that is no digit.
         case wrongLabel
+        /// A text that is not UTF-8.
+        case notText
         /// The gzip stream is damaged.
         case corruptGzip
         /// The folder has several data sets, and which one is meant is unclear.

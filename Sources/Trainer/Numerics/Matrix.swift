@@ -29,6 +29,16 @@ public final class FloatBuffer {
         unsafe values.deallocate()
     }
 
+    /// Whether the matrix lies in here.
+    func holds(_ matrix: Matrix) -> Bool {
+        // SAFETY: addresses are compared, nothing is read.
+        guard let base = unsafe values.baseAddress else { return false }
+        return unsafe matrix.base >= base && matrix.base < base + values.count
+    }
+
+    /// The first `count` values as one row.
+    func row(_ count: Int) -> Matrix { matrix(rows: 1, columns: count) }
+
     /// The first `rows * columns` values.
     public func matrix(rows: Int, columns: Int) -> Matrix {
         // SAFETY: whoever asks holds this object for as long as it uses the matrix.
@@ -93,6 +103,22 @@ public struct Matrix {
         invariant(rows * columns == count, "\(count) values are no matrix of \(rows) x \(columns)")
         // SAFETY: as many values as this matrix has, whose maker keeps the memory alive.
         return unsafe Matrix(rows: rows, columns: columns, stride: columns, base: dense)
+    }
+
+    /// Takes the other's values, which must be as many, and lie elsewhere.
+    public func copy(_ other: Matrix) {
+        invariant(count == other.count, "\(other.count) values into \(count)")
+        // SAFETY: both have that many values, which their makers keep alive.
+        unsafe dense.update(from: other.dense, count: count)
+    }
+
+    /// Every row becomes this one.
+    public func setRows(_ row: Matrix) {
+        invariant(row.count == columns, "\(row.count) values for rows of \(columns)")
+        for index in 0..<rows {
+            // SAFETY: a row of this matrix; the other has as many values.
+            unsafe (base + index * stride).update(from: row.dense, count: columns)
+        }
     }
 
     public var transposed: Operand { Operand(matrix: self, isTransposed: true) }

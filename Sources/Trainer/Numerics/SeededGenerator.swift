@@ -9,6 +9,7 @@ struct SeededGenerator {
         case parameters = 1
         case shuffle = 2
         case digits = 3
+        case text = 4
     }
 
     private var state: (UInt64, UInt64, UInt64, UInt64)

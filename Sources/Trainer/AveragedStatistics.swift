@@ -1,0 +1,34 @@
+import Verbena
+
+/// Averages over all ranks what each has seen for itself: the running statistics of batch norm. Then every rank evaluates the same model.
+final class AveragedStatistics {
+    private let statistics: [Parameter]
+    private let communicator: Communicator
+    private let buffer: Buffer<Float>
+
+    /// Nil where there is nothing to average. Collective.
+    init?(_ statistics: [Parameter], _ communicator: Communicator) throws(VerbenaError) {
+        let count = statistics.reduce(0) { $0 + $1.elementCount }
+        guard count > 0, communicator.worldSize > 1 else { return nil }
+        (self.statistics, self.communicator) = (statistics, communicator)
+        buffer = try communicator.allocate(Float.self, count: count)
+    }
+
+    /// Collective.
+    func average() throws(VerbenaError) {
+        var start = 0
+        for statistic in statistics {
+            // SAFETY: the buffer and the statistics are held here.
+            unsafe buffer.elements.baseAddress!.advanced(by: start).update(
+                from: statistic.values.baseAddress!, count: statistic.elementCount)
+            start += statistic.elementCount
+        }
+        try communicator.allReduce(buffer, .average)
+        start = 0
+        for statistic in statistics {
+            // SAFETY: as above.
+            unsafe statistic.values.baseAddress!.update(from: buffer.elements.baseAddress! + start, count: statistic.elementCount)
+            start += statistic.elementCount
+        }
+    }
+}

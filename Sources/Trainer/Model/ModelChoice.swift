@@ -1,0 +1,176 @@
+public import Verbena
+
+/// The included models.
+public enum ModelChoice: Sendable, Equatable, CustomStringConvertible {
+    /// Dense layers with ReLU between them; no hidden layer makes a linear classifier.
+    case mlp(hidden: [Int])
+    /// 3x3 convolutions of 32 and 64 channels, the largest of each 2x2, a hidden layer of 128.
+    case convnet
+    /// Source: He et al., arXiv 1512.03385, section 4.2; with projections where the shape changes.
+    case resnet20
+    /// Predicts the next character: 4 blocks of causal attention (4 heads) and a feed-forward layer, width 128.
+    case transformer
+
+    /// As `--model` has them.
+    public static let names = ["mlp", "convnet", "resnet20", "transformer"]
+
+    public var name: String {
+        switch self {
+        case .mlp: "mlp"
+        case .convnet: "convnet"
+        case .resnet20: "resnet20"
+        case .transformer: "transformer"
+        }
+    }
+
+    public var description: String {
+        if case .mlp(let hidden) = self { return "mlp \(hidden.map(String.init).joined(separator: ","))" }
+        return name
+    }
+
+    /// Tokens of a sequence that the transformer sees.
+    public static let context = 64
+
+    static let (transformerBlocks, transformerWidth, transformerHeads) = (4, 128, 4)
+    /// Below it, pooling leaves nothing.
+    private static let smallestImage = 8
+
+    /// For people.
+    func title(for data: any Dataset) -> String {
+        guard case .mlp(let hidden) = self else { return name }
+        return ([data.input.elementCount] + hidden + [data.classCount]).map(String.init).joined(separator: "-")
+    }
+
+    func validate() throws(TrainingError) {
+        guard case .mlp(let hidden) = self else { return }
+        try TrainingSettings.require(
+            hidden.allSatisfy { (1...TrainingSettings.maximumLayerSize).contains($0) }, "hidden sizes \(hidden)",
+            "give each from 1 to \(TrainingSettings.maximumLayerSize)")
+    }
+
+    func validate(for data: DataSplit) throws(TrainingError) {
+        let isText = data.training is TextDataset
+        if (self == .transformer) != isText {
+            throw .invalidSetting(
+                isText ? "\(name) does not learn from text" : "transformer does not learn from images",
+                remedy: isText ? "give --model transformer, or images" : "give --data a text file, or another --model")
+        }
+        let input = data.training.input
+        if self == .convnet || self == .resnet20, min(input.height, input.width) < Self.smallestImage {
+            throw .invalidSetting(
+                "images of \(input.height) x \(input.width) are too small for \(name)",
+                remedy: "give images of at least \(Self.smallestImage) x \(Self.smallestImage), or --model mlp")
+        }
+    }
+
+    /// The model, with its memory for batches of up to `capacity` samples.
+    public func make(
+        for data: any Dataset, capacity: Int, seed: UInt64, dropout: Float = 0, synchronisesBatchNorm: Bool = false,
+        communicator: Communicator? = nil
+    ) -> LayeredModel {
+        let (input, classCount) = (data.input, data.classCount)
+        return LayeredModel(input: input, Builder(capacity: capacity, seed: seed, communicator: communicator)) { builder in
+            switch self {
+            case .mlp(let hidden): Self.mlp(input, hidden: hidden, classCount: classCount, &builder)
+            case .convnet: Self.convnet(input, classCount: classCount, dropout: dropout, &builder)
+            case .resnet20: Self.resnet20(input, classCount: classCount, isSynchronised: synchronisesBatchNorm, &builder)
+            case .transformer: Self.transformer(input, tokenCount: classCount, dropout: dropout, &builder)
+            }
+        }
+    }
+}
+
+extension ModelChoice {
+    /// `dense1`, ReLU, `dense2`, ...; the last one's outputs are the logits.
+    static func mlp(_ input: Shape, hidden: [Int], classCount: Int, _ builder: inout Builder) -> [any Layer] {
+        var layers: [any Layer] = [Flatten(input)]
+        for (index, size) in (hidden + [classCount]).enumerated() {
+            layers.append(builder.named("dense\(index + 1)") { Dense(layers.output, outputs: size, &$0) })
+            if index < hidden.count { layers.append(ReLU(layers.output)) }
+        }
+        return layers
+    }
+
+    private static func convnet(_ input: Shape, classCount: Int, dropout: Float, _ builder: inout Builder) -> [any Layer] {
+        var layers: [any Layer] = [builder.named("conv1") { Convolution2D(input, channels: 32, isRectified: true, &$0) }]
+        layers.append(builder.named("conv2") { Convolution2D(layers.output, channels: 64, isRectified: true, &$0) })
+        layers.append(MaxPooling(layers.output, window: 2, builder))
+        layers.append(Flatten(layers.output))
+        layers.append(builder.named("dense1") { Dense(layers.output, outputs: 128, &$0) })
+        layers.append(ReLU(layers.output))
+        if dropout > 0 { layers.append(Dropout(layers.output, rate: dropout, &builder)) }
+        layers.append(builder.named("dense2") { Dense(layers.output, outputs: classCount, &$0) })
+        return layers
+    }
+
+    private static func resnet20(_ input: Shape, classCount: Int, isSynchronised: Bool, _ builder: inout Builder) -> [any Layer] {
+        var layers: [any Layer] = [builder.named("conv") { Convolution2D(input, channels: 16, hasBias: false, &$0) }]
+        layers.append(builder.named("norm") { BatchNorm(layers.output, isRectified: true, isSynchronised: isSynchronised, &$0) })
+        for stage in 0..<3 {
+            for block in 0..<3 {
+                builder.named("stage\(stage + 1).\(block)") { builder in
+                    let stride = stage > 0 && block == 0 ? 2 : 1
+                    layers.append(residualBlock(layers.output, channels: 16 << stage, stride: stride, isSynchronised, &builder))
+                    layers.append(ReLU(layers.output))
+                }
+            }
+        }
+        layers.append(AveragePooling(layers.output, builder))
+        layers.append(builder.named("dense") { Dense(layers.output, outputs: classCount, &$0) })
+        return layers
+    }
+
+    private static func residualBlock(
+        _ input: Shape, channels: Int, stride: Int, _ isSynchronised: Bool, _ builder: inout Builder
+    ) -> Residual {
+        var branch: [any Layer] = [
+            builder.named("conv1") { Convolution2D(input, channels: channels, stride: stride, hasBias: false, &$0) }
+        ]
+        branch.append(builder.named("norm1") { BatchNorm(branch.output, isRectified: true, isSynchronised: isSynchronised, &$0) })
+        branch.append(builder.named("conv2") { Convolution2D(branch.output, channels: channels, hasBias: false, &$0) })
+        branch.append(builder.named("norm2") { BatchNorm(branch.output, isSynchronised: isSynchronised, &$0) })
+        guard branch.output != input else { return Residual(input, Sequential(branch), builder) }
+        var shortcut: [any Layer] = [
+            builder.named("shortcut") { Convolution2D(input, channels: channels, window: 1, stride: stride, hasBias: false, &$0) }
+        ]
+        shortcut.append(builder.named("shortcut_norm") { BatchNorm(shortcut.output, isSynchronised: isSynchronised, &$0) })
+        return Residual(input, Sequential(branch), shortcut: Sequential(shortcut), builder)
+    }
+
+    /// First values as GPT-2 has them: what adds to the residual stream begins smaller, by the number of such layers.
+    private static func transformer(_ input: Shape, tokenCount: Int, dropout: Float, _ builder: inout Builder) -> [any Layer] {
+        let width = transformerWidth
+        var layers: [any Layer] = [builder.named("embedding") { Embedding(input, tokenCount: tokenCount, width: width, &$0) }]
+        if dropout > 0 { layers.append(Dropout(layers.output, rate: dropout, &builder)) }
+        let stream = layers.output
+        let usual = Builder.Initial.variancePreserving(inputs: width)
+        let added = usual.scaled(by: 1 / Float(2 * transformerBlocks).squareRoot())
+        for index in 0..<transformerBlocks {
+            builder.named("blocks.\(index)") { builder in
+                var attention: [any Layer] = [builder.named("norm1") { LayerNorm(stream, &$0) }]
+                attention.append(builder.named("attention.qkv") { Dense(stream, outputs: 3 * width, initial: usual, &$0) })
+                attention.append(Attention(attention.output, headCount: transformerHeads, builder))
+                attention.append(builder.named("attention.output") { Dense(stream, outputs: width, initial: added, &$0) })
+                if dropout > 0 { attention.append(Dropout(stream, rate: dropout, &builder)) }
+                layers.append(Residual(stream, Sequential(attention), builder))
+
+                var feedForward: [any Layer] = [builder.named("norm2") { LayerNorm(stream, &$0) }]
+                feedForward.append(builder.named("feed_forward.dense1") { Dense(stream, outputs: 4 * width, initial: usual, &$0) })
+                feedForward.append(GELU(feedForward.output, builder))
+                let wide = feedForward.output
+                let narrow = Builder.Initial.variancePreserving(inputs: 4 * width).scaled(by: 1 / Float(2 * transformerBlocks).squareRoot())
+                feedForward.append(builder.named("feed_forward.dense2") { Dense(wide, outputs: width, initial: narrow, &$0) })
+                if dropout > 0 { feedForward.append(Dropout(stream, rate: dropout, &builder)) }
+                layers.append(Residual(stream, Sequential(feedForward), builder))
+            }
+        }
+        layers.append(builder.named("norm") { LayerNorm(stream, &$0) })
+        layers.append(builder.named("head") { Dense(stream, outputs: tokenCount, initial: usual, &$0) })
+        return layers
+    }
+}
+
+extension [any Layer] {
+    /// Of the last one.
+    fileprivate var output: Shape { self[count - 1].output }
+}

@@ -1,0 +1,18 @@
+/// What one sample is at some place of a model: positions (pixels row by row, or tokens) of channels each.
+///
+/// A batch of it is a matrix of samples * positions rows and `channels` columns: images lie as NHWC, sequences as N, T, C.
+public struct Shape: Sendable, Equatable, CustomStringConvertible {
+    public var height: Int
+    public var width: Int
+    public var channels: Int
+
+    public init(height: Int = 1, width: Int = 1, channels: Int) {
+        (self.height, self.width, self.channels) = (height, width, channels)
+    }
+
+    public var positions: Int { height * width }
+    public var elementCount: Int { positions * channels }
+    /// The same elements as one position.
+    public var flat: Shape { Shape(channels: elementCount) }
+    public var description: String { "\(height)x\(width)x\(channels)" }
+}

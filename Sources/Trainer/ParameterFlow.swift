@@ -1,0 +1,87 @@
+import Verbena
+
+/// Takes gradients to the exchange, and parameters through the optimizer, each as late as the next forward pass needs it.
+///
+/// The loss travels as one more gradient: every rank knows every step's global loss at no message of its own. It is last in forward order, so it
+/// leaves with the first bucket.
+final class ParameterFlow: GradientSink {
+    let exchange: GradientExchange
+    let optimizer: Optimizer
+    private let parameters: [Parameter]
+    /// The step whose gradients travel; of its parameters, those before `nextUpdate` are up to date.
+    private var isPending = false
+    private var nextUpdate = 0
+    /// How many batches of this step were added up before the one at hand.
+    private var batch = 0
+    /// The gradient of one parameter by one batch that is added to those before; nil where a step has one batch.
+    private let addend: FloatBuffer?
+
+    init(_ communicator: Communicator, _ model: any Model, _ settings: TrainingSettings) throws(VerbenaError) {
+        parameters = model.parameters
+        optimizer = Optimizer(settings.optimizer, for: parameters)
+        // Where blocks share a scale, the loss has one of its own, or gradients beside it would be lost.
+        let loss = ParameterLayout(name: "loss", elementCount: settings.exchange.wire == .int8 ? WireFormat.blockElements : 1)
+        let layouts = parameters.map { ParameterLayout(name: $0.name, elementCount: $0.elementCount) }
+        exchange = try GradientExchange(communicator, parameters: layouts + [loss], settings: settings.exchange)
+        addend = settings.accumulation > 1 ? FloatBuffer(count: parameters.map(\.elementCount).max() ?? 1) : nil
+    }
+
+    private var lossIndex: Int { parameters.count }
+
+    // MARK: what the model asks
+
+    func prepare(_ index: Int) throws(VerbenaError) {
+        guard isPending else { return }
+        while nextUpdate <= index {
+            try exchange.wait(for: nextUpdate)
+            // SAFETY: the exchange is held here, and the wait has given the view back.
+            unsafe optimizer.update(nextUpdate, by: exchange.gradient(at: nextUpdate))
+            nextUpdate += 1
+        }
+    }
+
+    func gradient(at index: Int) -> UnsafeMutableBufferPointer<Float> {
+        // SAFETY: the exchange and the addend are held here.
+        guard batch > 0, let addend else { return unsafe exchange.gradient(at: index) }
+        return unsafe UnsafeMutableBufferPointer(rebasing: addend.values[..<parameters[index].elementCount])
+    }
+
+    func ready(_ index: Int) throws(VerbenaError) {
+        if batch > 0 {
+            let shape = (rows: 1, columns: parameters[index].elementCount)
+            // SAFETY: both are held here; the view is ours until it is announced.
+            let sum = unsafe Matrix(exchange.gradient(at: index), rows: shape.rows, columns: shape.columns)
+            Elements.chosen.add(unsafe Matrix(gradient(at: index), rows: shape.rows, columns: shape.columns), to: sum)
+        }
+        try exchange.gradientReady(index)
+    }
+
+    // MARK: what the trainer asks
+
+    /// The pass to come is the `batch`-th that is added up in its step.
+    func begin(batch: Int) { self.batch = batch }
+
+    func giveLoss(_ loss: Float) throws(VerbenaError) {
+        // SAFETY: the exchange is held here, and the view is ours until it is announced.
+        let view = unsafe exchange.gradient(at: lossIndex)
+        unsafe view[0] = batch > 0 ? view[0] + loss : loss
+        try exchange.gradientReady(lossIndex)
+    }
+
+    /// All gradients of a step are announced.
+    func endStep(rate: Float) {
+        (isPending, nextUpdate) = (true, 0)
+        optimizer.beginStep(rate: rate)
+    }
+
+    /// Brings all parameters up to date.
+    /// - Returns: the loss of the step that is over by that, over all ranks; nil where none was under way.
+    func finishStep() throws(VerbenaError) -> Float? {
+        guard isPending else { return nil }
+        try prepare(lossIndex - 1)
+        try exchange.wait(for: lossIndex)
+        isPending = false
+        // SAFETY: the exchange is held here, and the wait has given the view back.
+        return unsafe exchange.gradient(at: lossIndex)[0]
+    }
+}
