@@ -118,11 +118,11 @@ let package = Package(
         .target(name: "COpenBLAS", path: "Sources/Trainer/COpenBLAS"),
         .target(name: "COneDNN", path: "Sources/Trainer/COneDNN"),
         .target(name: "CElements", path: "Sources/Trainer/CElements"),
-        .target(name: "CConvolution", path: "Sources/Trainer/CConvolution"),
+        .target(name: "CTiles", path: "Sources/Trainer/CTiles"),
         .systemLibrary(name: "CZlib", path: "Sources/Trainer/CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         module(
-            "Trainer", without: ["CConvolution", "CElements", "COneDNN", "COpenBLAS", "CZlib"],
-            ["CConvolution", "CElements", "COneDNN", "COpenBLAS", "CZlib", "Verbena", crypto]),
+            "Trainer", without: ["CElements", "COneDNN", "COpenBLAS", "CTiles", "CZlib"],
+            ["CElements", "COneDNN", "COpenBLAS", "CTiles", "CZlib", "Verbena", crypto]),
 
         // For the executables: starting local ranks, and what is wrong with a machine.
         module("Launch", ["CPlatform", "Engine", "Membership", "Platform", "Verbena", logging]),

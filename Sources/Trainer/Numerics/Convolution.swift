@@ -1,4 +1,4 @@
-internal import CConvolution
+internal import CTiles
 
 /// A convolution of NHWC images with square windows, and its two gradients, on the calling thread.
 ///
@@ -11,7 +11,7 @@ internal import CConvolution
 @safe
 struct Convolution: CustomStringConvertible {
     private var shape: ConvolutionShape
-    private let set: UnsafePointer<ConvolutionSet>
+    private let set: UnsafePointer<TileSet>
 
     var height: Int { shape.height }
     var width: Int { shape.width }
@@ -35,13 +35,13 @@ struct Convolution: CustomStringConvertible {
         unsafe self.init(
             height: height, width: width, inChannels: inChannels, outChannels: outChannels, kernel: kernel, stride: stride,
             padding: padding,
-            set: convolution_set_chosen())
+            set: tile_set_chosen())
     }
 
     @unsafe
     private init(
         height: Int, width: Int, inChannels: Int, outChannels: Int, kernel: Int, stride: Int, padding: Int,
-        set: UnsafePointer<ConvolutionSet>
+        set: UnsafePointer<TileSet>
     ) {
         invariant(
             inChannels > 0 && outChannels > 0 && kernel > 0 && stride > 0 && padding >= 0 && padding < kernel
@@ -56,7 +56,7 @@ struct Convolution: CustomStringConvertible {
     /// The same by each instruction set of this processor, best first. For tests.
     var bySet: [(name: String, convolution: Convolution)] {
         var all: [(name: String, convolution: Convolution)] = []
-        while let set = unsafe convolution_set_at(all.count) {
+        while let set = unsafe tile_set_at(all.count) {
             let other = unsafe Convolution(
                 height: height, width: width, inChannels: inChannels, outChannels: outChannels, kernel: shape.kernel, stride: shape.stride,
                 padding: shape.padding, set: set)

@@ -1,7 +1,7 @@
 // Where a convolution's parts lie in the scratch memory.
 #pragma once
 
-#include "CConvolution.h"
+#include "CTiles.h"
 
 /// Vectors have as many floats; channels that are written by vectors are padded to a multiple.
 enum { LANES = 16 };
