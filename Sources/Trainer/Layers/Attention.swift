@@ -11,6 +11,9 @@ final class Attention: Layer {
     /// Of each sample and head length x length, the weights.
     private let weights: FloatBuffer
     private let weightGradient: FloatBuffer
+    private let triangle: Triangle
+    /// What the triangle's products need.
+    private let room: FloatBuffer
     private let scratch: Scratch
     private var input: Matrix?
 
@@ -22,6 +25,8 @@ final class Attention: Layer {
         memory = builder.activation(output)
         weights = FloatBuffer(count: builder.capacity * headCount * length * length)
         weightGradient = FloatBuffer(count: length * length)
+        triangle = Triangle(size: length, columns: headSize)
+        room = FloatBuffer(count: triangle.scratchCount)
         builder.wantGradient(of: input)
         scratch = builder.scratch
     }
@@ -32,9 +37,10 @@ final class Attention: Layer {
         self.input = input
         let output = memory.matrix(rows: input.rows, columns: self.output.channels)
         forEachHead(input.rows) { rows, head, weights in
-            weights.setProduct(part(input, rows, .query, head).plain, part(input, rows, .key, head).transposed)
+            triangle.setLower(weights, ofProduct: part(input, rows, .query, head), part(input, rows, .key, head), scratch: room)
             Elements.chosen.softmax(weights, scale: scale, isCausal: true)
-            output.part(rows: rows, columns: columns(head)).setProduct(weights.plain, part(input, rows, .value, head).plain)
+            triangle.setProduct(
+                output.part(rows: rows, columns: columns(head)), of: weights, part(input, rows, .value, head), scratch: room)
         }
         return output
     }
@@ -45,11 +51,11 @@ final class Attention: Layer {
         let slopes = weightGradient.matrix(rows: length, columns: length)
         forEachHead(input.rows) { rows, head, weights in
             let outputs = gradient.part(rows: rows, columns: columns(head))
-            part(result, rows, .value, head).setProduct(weights.transposed, outputs.plain)
-            slopes.setProduct(outputs.plain, part(input, rows, .value, head).transposed)
+            triangle.setProduct(part(result, rows, .value, head), ofTransposed: weights, outputs, scratch: room)
+            triangle.setLower(slopes, ofProduct: outputs, part(input, rows, .value, head), scratch: room)
             Elements.chosen.softmax(gradient: slopes, probabilities: weights, scale: scale, isCausal: true)
-            part(result, rows, .query, head).setProduct(slopes.plain, part(input, rows, .key, head).plain)
-            part(result, rows, .key, head).setProduct(slopes.transposed, part(input, rows, .query, head).plain)
+            triangle.setProduct(part(result, rows, .query, head), of: slopes, part(input, rows, .key, head), scratch: room)
+            triangle.setProduct(part(result, rows, .key, head), ofTransposed: slopes, part(input, rows, .query, head), scratch: room)
         }
         return result
     }
