@@ -25,6 +25,7 @@ public final class ReLU: Layer {
 /// Every sample as one position: the same memory, seen otherwise.
 public final class Flatten: Layer {
     public let output: Shape
+    public let learns = false
     private let input: Shape
 
     public init(_ input: Shape) { (self.input, output) = (input, input.flat) }

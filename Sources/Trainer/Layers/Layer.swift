@@ -7,6 +7,8 @@ public import Verbena
 public protocol Layer: AnyObject {
     var output: Shape { get }
     var overwritesInput: Bool { get }
+    /// Whether it may have parameters: what comes before all of them needs no backward pass.
+    var learns: Bool { get }
 
     func forward(_ input: Matrix, _ pass: Pass) throws(VerbenaError) -> Matrix
 
@@ -19,6 +21,7 @@ public protocol Layer: AnyObject {
 
 extension Layer {
     public var overwritesInput: Bool { false }
+    public var learns: Bool { true }
 }
 
 /// Gives a model's parameters their numbers, names and first values, and its layers their memory.

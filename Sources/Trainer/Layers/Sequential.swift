@@ -4,12 +4,14 @@ public import Verbena
 public final class Sequential: Layer {
     public let output: Shape
     let layers: [any Layer]
+    private let firstThatLearns: Int
 
     /// - Parameter layers: at least one.
     public init(_ layers: [any Layer]) {
         invariant(!layers.isEmpty, "a stack of no layers")
         self.layers = layers
         output = layers[layers.count - 1].output
+        firstThatLearns = layers.firstIndex { $0.learns } ?? 0
     }
 
     public var overwritesInput: Bool { layers[0].overwritesInput }
@@ -22,8 +24,9 @@ public final class Sequential: Layer {
 
     public func backward(_ gradient: Matrix, wantsInput: Bool, _ pass: Pass) throws(VerbenaError) -> Matrix {
         var gradient = gradient
-        for index in layers.indices.reversed() {
-            gradient = try layers[index].backward(gradient, wantsInput: wantsInput || index > 0, pass)
+        let first = wantsInput ? 0 : firstThatLearns
+        for index in (first..<layers.count).reversed() {
+            gradient = try layers[index].backward(gradient, wantsInput: wantsInput || index > first, pass)
         }
         return gradient
     }
