@@ -115,7 +115,10 @@ public final class DataParallelTrainer {
             let draw = (number * settings.accumulation + part) * communicator.worldSize + communicator.rank
             let pass = Pass(sink: flow, seed: settings.seed ^ UInt64(draw) << 20)
             let logits = try model.forward(batch.matrix, pass)
-            if part == 0 { record = try finishStep() }
+            if part == 0 {
+                record = try finishStep()
+                flow.beginStep(rate: settings.rate.rate(step: number, stepsPerEpoch: stepsPerEpoch, stepCount: stepCount))
+            }
             flow.begin(batch: part)
             guard part + 1 < settings.accumulation else {
                 try backward(logits, pass)
@@ -123,7 +126,7 @@ public final class DataParallelTrainer {
             }
             try wrapped { try flow.exchange.withoutSynchronization { () throws(VerbenaError) in try backward(logits, pass) } }
         }
-        flow.endStep(rate: settings.rate.rate(step: number, stepsPerEpoch: stepsPerEpoch, stepCount: stepCount))
+        flow.endStep()
         pending = (epoch, step)
         return record
     }
@@ -199,6 +202,7 @@ public final class DataParallelTrainer {
                 ("schedule", "\(settings.rate)"),
                 ("momentum", String(settings.optimizer.momentum)),
                 ("optimizer", "\(settings.optimizer)"),
+                ("update", settings.sharesUpdate ? "shared" : "by every rank"),
                 ("label smoothing", String(settings.labelSmoothing)),
                 ("dropout", String(settings.dropout)),
                 ("batch norm", settings.synchronisesBatchNorm ? "synchronised" : "local"),

@@ -8,6 +8,8 @@ final class ParameterFlow: GradientSink {
     let exchange: GradientExchange
     let optimizer: Optimizer
     private let parameters: [Parameter]
+    /// Ranks share the update: what comes back are new values.
+    private let isShared: Bool
     /// The step whose gradients travel; of its parameters, those before `nextUpdate` are up to date.
     private var isPending = false
     private var nextUpdate = 0
@@ -18,11 +20,22 @@ final class ParameterFlow: GradientSink {
 
     init(_ communicator: Communicator, _ model: any Model, _ settings: TrainingSettings) throws(VerbenaError) {
         parameters = model.parameters
-        optimizer = Optimizer(settings.optimizer, for: parameters)
+        let optimizer = Optimizer(settings.optimizer, for: parameters)
+        self.optimizer = optimizer
+        isShared = settings.sharesUpdate
         // Where blocks share a scale, the loss has one of its own, or gradients beside it would be lost.
         let loss = ParameterLayout(name: "loss", elementCount: settings.exchange.wire == .int8 ? WireFormat.blockElements : 1)
         let layouts = parameters.map { ParameterLayout(name: $0.name, elementCount: $0.elementCount) }
-        exchange = try GradientExchange(communicator, parameters: layouts + [loss], settings: settings.exchange)
+        let lossIndex = parameters.count
+        let update: OwnedUpdate = { index, elements, values in
+            guard index != lossIndex else { return }
+            // SAFETY: the view is used until the call returns.
+            unsafe values.withUnsafeMutableBufferPointer { unsafe optimizer.replace(index, elements, $0) }
+        }
+        exchange = try GradientExchange(
+            communicator, parameters: layouts + [loss], settings: settings.exchange, update: isShared ? update : nil)
+        let exchange = self.exchange
+        optimizer.remember(owned: isShared ? parameters.indices.map { exchange.ownedElements(of: $0) } : nil)
         addend = settings.accumulation > 1 ? FloatBuffer(count: parameters.map(\.elementCount).max() ?? 1) : nil
     }
 
@@ -35,7 +48,12 @@ final class ParameterFlow: GradientSink {
         while nextUpdate <= index {
             try exchange.wait(for: nextUpdate)
             // SAFETY: the exchange is held here, and the wait has given the view back.
-            unsafe optimizer.update(nextUpdate, by: exchange.gradient(at: nextUpdate))
+            let view = unsafe exchange.gradient(at: nextUpdate)
+            if isShared {
+                unsafe parameters[nextUpdate].values.baseAddress!.update(from: view.baseAddress!, count: view.count)
+            } else {
+                unsafe optimizer.update(nextUpdate, by: view)
+            }
             nextUpdate += 1
         }
     }
@@ -68,11 +86,11 @@ final class ParameterFlow: GradientSink {
         try exchange.gradientReady(lossIndex)
     }
 
+    /// Before the first announcement of a step.
+    func beginStep(rate: Float) { optimizer.beginStep(rate: rate) }
+
     /// All gradients of a step are announced.
-    func endStep(rate: Float) {
-        (isPending, nextUpdate) = (true, 0)
-        optimizer.beginStep(rate: rate)
-    }
+    func endStep() { (isPending, nextUpdate) = (true, 0) }
 
     /// Brings all parameters up to date.
     /// - Returns: the loss of the step that is over by that, over all ranks; nil where none was under way.

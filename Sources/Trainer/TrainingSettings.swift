@@ -13,6 +13,8 @@ public struct TrainingSettings: Sendable {
     public var accumulation = 1
     public var rate = RateSchedule()
     public var optimizer = OptimizerSettings()
+    /// Whether each rank updates its part of the parameters for all, so that ranks share the optimizer's work and memory. No bit of the result changes.
+    public var sharesUpdate = false
     /// See `SoftmaxCrossEntropy.smoothing`.
     public var labelSmoothing: Float = 0
     /// How gradients travel. Of this, only the wire format changes bits of the result.
@@ -60,6 +62,9 @@ public struct TrainingSettings: Sendable {
             optimizer.weightDecay.isFinite && optimizer.weightDecay >= 0, "a weight decay of \(optimizer.weightDecay)", "give 0 or more")
         try Self.require(
             labelSmoothing >= 0 && labelSmoothing < 1, "a label smoothing of \(labelSmoothing)", "give a number from 0 to below 1")
+        try Self.require(
+            !sharesUpdate || optimizer.method != .lars, "a shared update with lars, which needs whole weight matrices,", "give sgd or adamw"
+        )
         try Self.require(dropout >= 0 && dropout < 1, "a dropout of \(dropout)", "give a number from 0 to below 1")
         if case .fixed(let bytes) = exchange.bucketSize { try Self.require(bytes >= 1, "buckets of \(bytes) bytes", "give at least 1") }
     }

@@ -46,6 +46,9 @@ struct ModelOptions: ParsableArguments {
     @Option(parsing: .unconditional, help: "Of weight matrices. (default: 0; resnet20 0.0001, transformer 0.1)")
     var weightDecay: Float?
 
+    @Flag(help: "Each rank updates its part of the parameters for all: ranks share the optimizer's memory. Same digest; not with lars.")
+    var shardOptimizer = false
+
     @Option(parsing: .unconditional, help: "Share of the target that is spread over all classes.")
     var labelSmoothing: Float = 0
 
@@ -88,6 +91,7 @@ struct ModelOptions: ParsableArguments {
         if let momentum { settings.optimizer.momentum = momentum }
         settings.optimizer.nesterov = nesterov
         if let weightDecay { settings.optimizer.weightDecay = weightDecay }
+        settings.sharesUpdate = shardOptimizer
         settings.labelSmoothing = labelSmoothing
         settings.dropout = dropout
         settings.synchronisesBatchNorm = syncBatchNorm

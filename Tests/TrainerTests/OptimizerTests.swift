@@ -14,6 +14,7 @@ struct OptimizerTests {
     ) {
         let parameters = [3, shape.reduce(1, *)].map { Parameter(name: "p", shape: [$0], decays: decays) }
         let optimizer = Optimizer(settings, for: parameters)
+        optimizer.remember()
         let gradient = FloatBuffer(count: parameters[1].elementCount)
         let gradients = gradient.row(parameters[1].elementCount)
         var generator = SeededGenerator(seed: 5, purpose: .parameters)
@@ -50,6 +51,7 @@ struct OptimizerTests {
         settings.momentum = 0.5
         let parameter = Parameter(name: "p", shape: [1], decays: true)
         let optimizer = Optimizer(settings, for: [parameter])
+        optimizer.remember()
         let gradient = FloatBuffer(count: 1)
         gradient.row(1).set(0, 1)
         for expected in [Float(-0.25), -0.625] {

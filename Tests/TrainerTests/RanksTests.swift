@@ -57,6 +57,31 @@ struct RanksTests {
         for (loss, other) in zip(found[0].losses, expected[0].losses) { #expect(abs(loss - other) <= 1e-4 * abs(other)) }
     }
 
+    @Test("a shared update changes no bit, whatever the plan and the optimizer", arguments: [1, 2, 3])
+    func sharedUpdate(ranks: Int) async throws {
+        for method in [OptimizerSettings.Method.sgd, .adamw] {
+            var settings = Self.settings
+            settings.optimizer.method = method
+            settings.optimizer.weightDecay = 0.01
+            settings.rate.rate = 0.01
+            let plain = try await Self.train(ranks: ranks, settings)
+            settings.sharesUpdate = true
+            for size in [GradientSettings.BucketSize.planned, .fixed(4096), .fixed(1 << 20)] {
+                settings.exchange = GradientSettings(bucketSize: size)
+                #expect(try await Self.train(ranks: ranks, settings) == plain, "\(method), \(settings.exchange)")
+            }
+        }
+    }
+
+    @Test("a shared update in a wire format rounds gradients only")
+    func sharedUpdateInAFormat() async throws {
+        var settings = Self.settings
+        settings.sharesUpdate = true
+        settings.exchange.wire = .bfloat16
+        let runs = try await Self.train(ranks: 2, settings)
+        #expect(runs[0] == runs[1] && runs[0].losses[Self.steps - 1] < runs[0].losses[0] / 2)
+    }
+
     @Test(
         "two ranks train each model as one does with twice the batch, and end with the same parameters",
         arguments: [ModelChoice.convnet, .resnet20, .transformer])

@@ -42,6 +42,39 @@ import Verbena
 
     static func expectSuccess<R>(_ outcomes: LocalRanks.Outcomes<R>) throws { for outcome in outcomes { _ = try outcome.get() } }
 
+    // MARK: sharing the update
+
+    /// Each element is updated once, by one rank, which gets the average, and all get what that has made of it.
+    @Test(arguments: [1, 2, 3], [GradientSettings.BucketSize.fixed(64), .fixed(4096), .planned])
+    func ranksShareAnUpdate(ranks: Int, bucketSize: GradientSettings.BucketSize) throws {
+        let outcomes = LocalRanks.run(ranks, fabric: .sharedMemory) { communicator in
+            let rank = communicator.rank
+            let exchange = try GradientExchange(
+                communicator, parameters: Self.model, settings: GradientSettings(bucketSize: bucketSize),
+                update: { parameter, elements, values in for index in values.indices { values[index] *= Float(2 + parameter) } })
+            for step in 0..<3 {
+                try Self.announceAll(exchange, rank: rank, step: step)
+                try exchange.synchronize()
+                for parameter in Self.model.indices {
+                    let weight = Float(2 + parameter) / Float(ranks)
+                    try Self.check(exchange, [parameter], step: step, weights: Array(repeating: weight, count: ranks))
+                }
+            }
+            do {
+                _ = try exchange.synchronize(clippingNorm: 1)
+                throw Wrong("clipped after the update")
+            } catch let error as VerbenaError {
+                guard error.cause == .configuration else { throw error }
+            }
+            return Self.model.indices.map { exchange.ownedElements(of: $0) }
+        }
+        let owned = try outcomes.map { try $0.get() }
+        for (parameter, layout) in Self.model.enumerated() {
+            let ranges = owned.flatMap { $0[parameter] }.sorted { $0.lowerBound < $1.lowerBound }
+            #expect(ranges.flatMap { Array($0) } == Array(0..<layout.elementCount), "parameter \(parameter)")
+        }
+    }
+
     // MARK: results
 
     @Test(arguments: Fabrics.available, [1, 2, 3])

@@ -27,25 +27,43 @@ public struct OptimizerSettings: Sendable, Equatable {
     public init() {}
 }
 
-/// Moves the parameters of a model. Owns what it remembers of each. Element by element in one order, no fused operation: equal gradients give equal bits on
-/// every rank. Belongs to one thread.
+/// Moves the parameters of a model. Owns what it remembers of each element, or of those elements only that this rank updates for all. Element by element in one order, no
+/// fused operation: equal gradients give equal bits on every rank, and whoever does it.
+///
+/// One call at a time. `replace` may come from the engine's thread, under the exchange's lock, between the trainer's `beginStep` and its waits.
 @safe
-final class Optimizer {
+// Sendable: two threads are kept apart by the exchange's lock, and by the order of begin, announcements and waits, as said above.
+final class Optimizer: @unchecked Sendable {
     let settings: OptimizerSettings
     private let parameters: [Parameter]
-    /// By parameter, momentum or the mean of gradients, and, of AdamW, the mean of their squares. As checkpoints have them.
-    let states: [[Parameter]]
+    /// By parameter, momentum or the mean of gradients, and, of AdamW, the mean of their squares. As checkpoints have them; where ranks share the update, of
+    /// this rank's elements one after the other, and none where it has none.
+    private(set) var states: [[Parameter]] = []
+    /// By parameter, where ranks share the update: this rank's elements.
+    private(set) var owned: [[Range<Int>]]?
     /// How many steps were begun.
     var step = 0
     /// Of this step.
     private var rate: Float = 0
+    /// A piece of a parameter that is moved on its way to other ranks.
+    private let piece = FloatBuffer(count: Optimizer.pieceElements)
+
+    /// Of the first-level cache.
+    private static let pieceElements = 2048
 
     init(_ settings: OptimizerSettings, for parameters: [Parameter]) {
         self.settings = settings
         self.parameters = parameters
+    }
+
+    /// Before the first step: takes memory for what is remembered.
+    /// - Parameter owned: by parameter this rank's elements, where ranks share the update; nil: all.
+    func remember(owned: [[Range<Int>]]? = nil) {
+        self.owned = owned
         let names = settings.method == .adamw ? ["mean", "square"] : ["momentum"]
-        states = parameters.map { parameter in
-            names.map { Parameter(name: "\(parameter.name).\($0)", shape: parameter.shape, decays: false) }
+        states = parameters.enumerated().map { index, parameter in
+            let shape = owned.map { [$0[index].reduce(0) { $0 + $1.count }] } ?? parameter.shape
+            return shape == [0] ? [] : names.map { Parameter(name: "\(parameter.name).\($0)", shape: shape, decays: false) }
         }
     }
 
@@ -59,19 +77,55 @@ final class Optimizer {
     func update(_ index: Int, by gradient: UnsafeMutableBufferPointer<Float>) {
         let parameter = parameters[index]
         invariant(gradient.count == parameter.elementCount, "a gradient of \(gradient.count) for \(parameter.name)")
-        let decay = parameter.decays ? settings.weightDecay : 0
         // SAFETY: parameter and states are held here and equally long; the gradient is the caller's.
-        let (values, first) = unsafe (parameter.values, states[index][0].values)
+        unsafe move(parameter, parameter.values, states[index].map(\.values), by: gradient)
+    }
+
+    /// Makes of a piece of an averaged gradient the parameter's new values, which this rank finds out for all. The parameter itself stays.
+    @unsafe
+    func replace(_ index: Int, _ elements: Range<Int>, _ gradient: UnsafeMutableBufferPointer<Float>) {
+        guard let owned else { fatalError("this rank updates everything itself") }
+        var place = 0
+        for range in owned[index] {
+            if range.contains(elements.lowerBound) {
+                place += elements.lowerBound - range.lowerBound
+                break
+            }
+            place += range.count
+        }
+        let parameter = parameters[index]
+        for start in stride(from: 0, to: elements.count, by: Self.pieceElements) {
+            let part = start..<min(start + Self.pieceElements, elements.count)
+            // SAFETY: parts of the parameter, of its states, and of the caller's gradient; all are held here, or by the caller.
+            let values = unsafe UnsafeMutableBufferPointer(rebasing: piece.values[..<part.count])
+            let slope = unsafe UnsafeMutableBufferPointer(rebasing: gradient[part])
+            let source = unsafe parameter.values.baseAddress! + elements.lowerBound + start
+            unsafe values.baseAddress!.update(from: source, count: part.count)
+            let states = unsafe states[index].map {
+                unsafe UnsafeMutableBufferPointer(rebasing: $0.values[place + part.lowerBound..<place + part.upperBound])
+            }
+            unsafe move(parameter, values, states, by: slope)
+            unsafe slope.baseAddress!.update(from: values.baseAddress!, count: part.count)
+        }
+    }
+
+    @unsafe
+    private func move(
+        _ parameter: Parameter, _ values: UnsafeMutableBufferPointer<Float>, _ states: [UnsafeMutableBufferPointer<Float>],
+        by gradient: UnsafeMutableBufferPointer<Float>
+    ) {
+        // SAFETY: as long as each other; they are the callers', who hold them for the call.
+        let decay = parameter.decays ? settings.weightDecay : 0
         switch settings.method {
         case .sgd, .lars:
             let scale = settings.method == .lars && parameter.decays ? unsafe localRate(values, gradient, decay) : 1
             unsafe Elements.chosen.update(
-                values, first, by: gradient,
+                values, states[0], by: gradient,
                 MomentumStep(
                     rate: rate, momentum: settings.momentum, gradientScale: scale, decay: scale * decay, isNesterov: settings.nesterov))
         case .adamw:
             unsafe Elements.chosen.update(
-                values, means: first, squares: states[index][1].values, by: gradient,
+                values, means: states[0], squares: states[1], by: gradient,
                 AdamStep(
                     rate: rate, beta1: settings.beta1, beta2: settings.beta2, epsilon: settings.epsilon, decay: decay,
                     meanCorrection: Self.correction(settings.beta1, step), squareCorrection: Self.correction(settings.beta2, step)))

@@ -23,10 +23,23 @@ public final class GradientExchange: Sendable {
     private let residuals: RawBuffer?
 
     /// Lays out the gradients and registers their memory. Collective: ranks whose layouts or settings differ are told where, before any data moves.
-    /// - Parameter parameters: of the model, in forward order.
+    /// - Parameters:
+    ///   - parameters: of the model, in forward order.
+    ///   - update: what this rank makes of its part of each average, and every rank gets in its place: new parameter values, so that ranks share the work and
+    ///     the memory of an optimizer. Gradients are fp32 then, and are reduced in backprop and gathered in the next forward pass, as fp32 whatever the wire format. See `OwnedUpdate`.
     public init(
-        _ communicator: Communicator, parameters: [ParameterLayout], settings: GradientSettings = GradientSettings()
+        _ communicator: Communicator, parameters: [ParameterLayout], settings: GradientSettings = GradientSettings(),
+        update: OwnedUpdate? = nil
     ) throws(VerbenaError) {
+        var settings = settings
+        if update != nil {
+            if let other = parameters.first(where: { $0.type != .float32 }) {
+                throw VerbenaError(
+                    .configuration,
+                    "the gradient of '\(other.name)' is of \(other.type), and ranks share the update of fp32 ones only; make it fp32")
+            }
+            settings.schedule = .split
+        }
         if case .fixed(let bytes) = settings.bucketSize, bytes < 1 {
             throw VerbenaError(.configuration, "buckets of \(bytes) bytes; give a positive number")
         }
@@ -45,7 +58,7 @@ public final class GradientExchange: Sendable {
                     + "make all of them fp32, or leave GradientSettings.wire plain")
         }
         layout = GradientLayout(parameters: parameters, tracksUse: settings.allowsUnused)
-        let manifest = layout.manifest("\(settings)\nwire format \(settings.wireName)")
+        let manifest = layout.manifest("\(settings)\nwire format \(settings.wireName)\(update == nil ? "" : ", update shared")")
         if let difference = GradientLayout.difference(try communicator.allGather(manifest, label: "gradient layout")) {
             throw VerbenaError(
                 knownToAll: .disagreed, rank: communicator.group.jobRanks[difference.rank],
@@ -60,7 +73,7 @@ public final class GradientExchange: Sendable {
         do throws(VerbenaError) {
             if keepsResiduals { residuals = try communicator.allocate(.uint8, count: layout.byteCount) }
             traffic = try GradientTraffic(
-                communicator, memory, desk: memory[deskOffset...].viewed(as: .float64), residuals, layout, settings)
+                communicator, memory, desk: memory[deskOffset...].viewed(as: .float64), residuals, layout, settings, update)
         } catch {
             // Whoever goes on with other settings has all of it for those.
             try? residuals?.release()
@@ -92,6 +105,15 @@ public final class GradientExchange: Sendable {
     @unsafe
     public func gradientBytes(at index: Int) -> UnsafeMutableRawBufferPointer {
         unsafe UnsafeMutableRawBufferPointer(rebasing: memory.bytes[layout.byteRange(ofParameter: index)])
+    }
+
+    /// Which elements of a parameter this rank updates, where ranks share that: the same for the life of the exchange, whatever the plan. Those of all ranks
+    /// together are all elements, each once.
+    public func ownedElements(of index: Int) -> [Range<Int>] {
+        let place = layout.places[index]
+        return traffic.owned(place.elements, ofSection: place.section).map {
+            $0.lowerBound - place.elements.lowerBound..<$0.upperBound - place.elements.lowerBound
+        }
     }
 
     /// Gives the gradients' memory back; no view of it may be used any more. A rank's own affair; see `RawBuffer.release`.
@@ -155,6 +177,10 @@ public final class GradientExchange: Sendable {
     /// `clippingNorm` over it. A norm that is not finite changes nothing. Costs two passes over the gradients, on this thread.
     /// - Returns: the norm before; the same bits on every rank.
     public func synchronize(clippingNorm: Double) throws(VerbenaError) -> Double {
+        guard traffic.update == nil else {
+            throw VerbenaError(
+                .configuration, "where ranks share the update, gradients cannot be clipped after it; clip in the update, or share none")
+        }
         try traffic.synchronize()
         let sections = layout.sections.enumerated().filter { !$0.element.type.isInteger }.map {
             (type: $0.element.type, range: layout.byteRange(0..<$0.element.elementCount, ofSection: $0.offset))

@@ -145,14 +145,17 @@ final class GradientTraffic: Sendable {
     /// Of gradients, in steps without weights.
     let reduction: ReductionOperation
     let allowsUnused: Bool
+    /// What this rank makes of its part of an average before all ranks get it.
+    let update: OwnedUpdate?
     private let stripeBytes: Int
     let state: Mutex<State>
 
     /// Collective.
     init(
         _ communicator: Communicator, _ memory: RawBuffer, desk: RawBuffer, _ residuals: RawBuffer?, _ layout: GradientLayout,
-        _ settings: GradientSettings
+        _ settings: GradientSettings, _ update: OwnedUpdate?
     ) throws(VerbenaError) {
+        self.update = update
         self.communicator = communicator
         self.memory = memory
         self.desk = desk
@@ -232,12 +235,19 @@ final class GradientTraffic: Sendable {
                 try communicator.attachment(of: memory, for: .allReduce).buffer,
                 byteOffset: layout.byteRange(bucket.elements, ofSection: bucket.section).lowerBound),
             count: bucket.elements.count, type: type, reduction: type.isInteger ? .maximum : reduction,
-            stream: bucket.isUrgent ? .urgent : .bulk, stripe: stripeBytes / type.byteCount)
-        guard type == .float32, wire != .plain else { return operation }
+            stream: bucket.isUrgent ? .urgent : .bulk, stripe: stripeElements(type))
+        // New values of parameters are not rounded as gradients may be.
+        guard type == .float32, wire != .plain, update == nil || collective != .gatherStripes else { return operation }
         operation.wire = wire
-        operation.stripe = operation.stripe / WireFormat.blockElements * WireFormat.blockElements
         if let residuals { operation.residual = try communicator.attachment(of: residuals, for: .allReduce).buffer }
         return operation
+    }
+
+    /// Whole blocks of every wire format, so that who owns an element does not hang on it.
+    func stripeElements(_ type: ElementType) -> Int {
+        let elements = stripeBytes / type.byteCount
+        guard type == .float32, elements >= WireFormat.blockElements else { return elements }
+        return elements / WireFormat.blockElements * WireFormat.blockElements
     }
 
     private func report(of bucket: Int, _ stage: Stage, at now: UInt64, _ state: State) -> BucketReport {
@@ -281,6 +291,7 @@ final class GradientTraffic: Sendable {
         state.underWay.removeAll { $0 == bucket }
         if state.passages[bucket].stage == .reducing {
             state.passages[bucket].stage = .reduced
+            if state.failure == nil { updateOwned(state.plan.buckets[bucket]) }
             state.readiness.didReduce(bucket)
         } else {
             state.passages[bucket].stage = .done
