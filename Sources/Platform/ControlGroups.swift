@@ -30,8 +30,8 @@ package struct ControlGroups {
     /// - Parameter root: a folder to read in place of `/`, for tests.
     package static func ofThisProcess(root: String = "") -> ControlGroups {
         var groups = ControlGroups()
-        let mounts = text("\(root)/proc/self/mountinfo").split(separator: "\n").compactMap(Mount.init)
-        for line in text("\(root)/proc/self/cgroup").split(separator: "\n") {
+        let mounts = HostFacts.text(of: "\(root)/proc/self/mountinfo").split(separator: "\n").compactMap(Mount.init)
+        for line in HostFacts.text(of: "\(root)/proc/self/cgroup").split(separator: "\n") {
             // `4:cpu,cpuacct:/a/b`; version 2 has the number 0 and no controllers.
             let fields = line.split(separator: ":", maxSplits: 2, omittingEmptySubsequences: false)
             guard fields.count == 3 else { continue }
@@ -99,7 +99,7 @@ package struct ControlGroups {
     private mutating func addQuota(_ folder: String, isUnified: Bool) {
         let numbers =
             isUnified
-            ? Self.text("\(folder)/cpu.max").split(whereSeparator: \.isWhitespace).map { Int($0) }
+            ? HostFacts.text(of: "\(folder)/cpu.max").split(whereSeparator: \.isWhitespace).map { Int($0) }
             : [Self.number("\(folder)/cpu.cfs_quota_us"), Self.number("\(folder)/cpu.cfs_period_us")]
         // Without a limit the first is `max`, or -1.
         guard numbers.count == 2, let quota = numbers[0], let period = numbers[1], quota > 0, period > 0 else { return }
@@ -109,12 +109,10 @@ package struct ControlGroups {
     /// Version 1 writes a number near 2^63 where there is no limit.
     private static let noLimit = 1 << 60
 
-    private static func text(_ path: String) -> String { (try? String(contentsOfFile: path, encoding: .utf8)) ?? "" }
-
-    private static func number(_ path: String) -> Int? { Int(text(path).trimmingCharacters(in: .whitespacesAndNewlines)) }
+    private static func number(_ path: String) -> Int? { Int(HostFacts.text(of: path).trimmingCharacters(in: .whitespacesAndNewlines)) }
 
     private static func statistics(_ path: String) -> [String: Int] {
-        let pairs = text(path).split(separator: "\n").compactMap { line -> (String, Int)? in
+        let pairs = HostFacts.text(of: path).split(separator: "\n").compactMap { line -> (String, Int)? in
             let words = line.split(separator: " ")
             return words.count == 2 ? Int(words[1]).map { (String(words[0]), $0) } : nil
         }

@@ -30,5 +30,13 @@ package enum HostFacts {
         ((try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []).sorted()
     }
 
-    package static func text(of path: String) -> String { (try? String(contentsOfFile: path, encoding: .utf8)) ?? "" }
+    /// A file to its end; empty where it cannot be read. A file of /proc gives a page at a time, and `String(contentsOfFile:)` takes the first for all.
+    package static func text(of path: String) -> String {
+        guard let file = FileHandle(forReadingAtPath: path) else { return "" }
+        var bytes = Data()
+        while let piece = try? file.read(upToCount: pieceBytes), !piece.isEmpty { bytes += piece }
+        return String(decoding: bytes, as: UTF8.self)
+    }
+
+    private static let pieceBytes = 1 << 16
 }

@@ -23,6 +23,18 @@ private final class Machine {
 
 private let mebibyte = 1 << 20
 
+@Suite("What the kernel says")
+struct HostFactsTests {
+    @Test("a file of /proc is read to its end, of which the kernel gives a page at a time")
+    func wholeFiles() {
+        let list = HostFacts.text(of: "/proc/self/maps")
+        #expect(list.utf8.count > 4096 && list.contains("[stack]") && list.hasSuffix("\n"))
+    }
+
+    @Test("what cannot be read is empty")
+    func missing() { #expect(HostFacts.text(of: "/nowhere") == "" && HostFacts.text(of: "/proc") == "") }
+}
+
 @Suite("Control groups")
 struct ControlGroupTests {
     private static let unifiedMount = "31 23 0:28 / /sys/fs/cgroup rw,nosuid shared:9 - cgroup2 cgroup2 rw,nsdelegate"

@@ -2,6 +2,7 @@ import Foundation
 import Testing
 
 @testable import Engine
+@testable import Platform
 @testable import Verbena
 
 /// Memory of the job: any communicator of it takes any buffer, or a slice of one, until it is released.
@@ -203,7 +204,7 @@ import Testing
 
     /// The mappings of shared memory of that size in this process.
     static func mappings(_ byteCount: Int) throws -> [Substring] {
-        try String(contentsOfFile: "/proc/self/maps", encoding: .utf8).split(separator: "\n").filter { line in
+        HostFacts.text(of: "/proc/self/maps").split(separator: "\n").filter { line in
             guard line.contains("memfd:verbena"), let range = line.split(separator: " ").first else { return false }
             let bounds = range.split(separator: "-").compactMap { Int($0, radix: 16) }
             return bounds.count == 2 && bounds[1] - bounds[0] == byteCount

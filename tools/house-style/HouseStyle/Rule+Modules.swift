@@ -32,7 +32,8 @@ extension Rule {
     }
 
     private static func isOpenImport(of name: String, _ names: [String]) -> Bool {
-        names.contains("import") && ["CVerbs", "CKernels", "CPlatform", "COpenBLAS", "COneDNN", "CTiles", "CElements", "CZlib"].contains(name)
+        names.contains("import")
+            && ["CVerbs", "CKernels", "CPlatform", "COpenBLAS", "COneDNN", "CTiles", "CElements", "CZlib"].contains(name)
     }
 
     /// The declaration's head that begins on this line: up to its body, its value, or its end.
