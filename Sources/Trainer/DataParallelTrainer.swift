@@ -20,6 +20,8 @@ public final class DataParallelTrainer {
     public let kernelWarning: String?
 
     private let communicator: Communicator
+    /// One rank of each copy of the model, whose batches differ: those that average gradients.
+    private let replicas: Communicator
     private let data: DataSplit
     private let sharding: Sharding
     private let flow: ParameterFlow
@@ -46,16 +48,20 @@ public final class DataParallelTrainer {
         stepsPerEpoch = sharding.stepsPerEpoch
         kernelWarning = try Self.checkAgreement(communicator, data, settings)
         try settings.validate(for: data, worldSize: communicator.worldSize)
+        let (replicas, team) = try communicating { () throws(VerbenaError) in try Self.groups(of: communicator, settings.tensorRanks) }
+        self.replicas = replicas
         let capacity = max(settings.batchPerRank, Self.evaluationBatch)
-        model = settings.model.make(
-            for: data.training, capacity: capacity, seed: settings.seed, dropout: settings.dropout,
-            synchronisesBatchNorm: settings.synchronisesBatchNorm, communicator: communicator)
+        model = try communicating { () throws(VerbenaError) in
+            try settings.model.make(
+                for: data.training, capacity: capacity, seed: settings.seed, dropout: settings.dropout,
+                batchNorm: settings.synchronisesBatchNorm ? replicas : nil, team: team)
+        }
         batch = Batch(capacity: capacity, input: model.input, labelsPerSample: model.labelsPerSample)
         logitsGradient = FloatBuffer(count: capacity * model.labelsPerSample * model.classCount)
         loss = SoftmaxCrossEntropy(smoothing: settings.labelSmoothing)
         let model = self.model
-        flow = try communicating { () throws(VerbenaError) in try ParameterFlow(communicator, model, settings) }
-        statistics = try communicating { () throws(VerbenaError) in try AveragedStatistics(model.statistics, communicator) }
+        flow = try communicating { () throws(VerbenaError) in try ParameterFlow(replicas, model, settings) }
+        statistics = try communicating { () throws(VerbenaError) in try AveragedStatistics(model.statistics, replicas) }
     }
 
     /// The model for people: `784-256-128-10`, or its name.
@@ -88,7 +94,7 @@ public final class DataParallelTrainer {
         for step in 0...steps {
             let record = try communicating { () throws(VerbenaError) in
                 guard step < steps else { return try finishStep() }
-                return try runStep(step, of: epoch, sharding.samples(in: order, step: step, rank: communicator.rank))
+                return try runStep(step, of: epoch, sharding.samples(in: order, step: step, rank: replicas.rank))
             }
             guard let record else { continue }
             guard record.loss.isFinite else { throw .diverged(epoch: epoch, step: record.step, loss: record.loss) }
@@ -112,7 +118,7 @@ public final class DataParallelTrainer {
         for part in 0..<settings.accumulation {
             let start = samples.startIndex + part * settings.batchPerRank
             flow.exchange.named("input") { batch.load(samples[start..<start + settings.batchPerRank], of: data.training) }
-            let draw = (number * settings.accumulation + part) * communicator.worldSize + communicator.rank
+            let draw = (number * settings.accumulation + part) * replicas.worldSize + replicas.rank
             let pass = Pass(sink: flow, seed: settings.seed ^ UInt64(draw) << 20)
             let logits = try model.forward(batch.matrix, pass)
             if part == 0 {
@@ -159,7 +165,7 @@ public final class DataParallelTrainer {
     }
 
     private func judge() throws(VerbenaError) -> (accuracy: Double, loss: Double) {
-        let samples = Array(Sharding.part(of: data.heldOut.count, rank: communicator.rank, worldSize: communicator.worldSize))
+        let samples = Array(Sharding.part(of: data.heldOut.count, rank: replicas.rank, worldSize: replicas.worldSize))
         var correct = 0
         var lossSum = 0.0
         for start in stride(from: 0, to: samples.count, by: batch.capacity) {
@@ -170,7 +176,7 @@ public final class DataParallelTrainer {
             correct += part.correct
             lossSum += part.loss
         }
-        let parts = try communicator.allGather(Array("\(correct) \(lossSum)".utf8), label: "evaluation")
+        let parts = try replicas.allGather(Array("\(correct) \(lossSum)".utf8), label: "evaluation")
         let labels = Double(data.heldOut.count * model.labelsPerSample)
         let sums = parts.map { String(decoding: $0, as: UTF8.self).split(separator: " ").compactMap { Double($0) } }
         return (sums.reduce(0) { $0 + $1[0] } / labels, sums.reduce(0) { $0 + $1[1] } / labels)
@@ -183,8 +189,23 @@ public final class DataParallelTrainer {
     /// they are not equal everywhere.
     public func agreedParameterDigest() throws(TrainingError) -> String {
         let digest = Fingerprint.parameters(of: model)
-        try RankAgreement.check([("parameters after training", digest)], across: communicator)
-        return digest
+        try RankAgreement.check([("parameters after training", digest)], across: replicas)
+        guard settings.tensorRanks > 1 else { return digest }
+        // Of all parts of a copy.
+        return try communicating { () throws(VerbenaError) in
+            Fingerprint.text(try communicator.allGather(Array(digest.utf8), label: "digests")[..<settings.tensorRanks])
+        }
+    }
+
+    /// The ranks that average gradients, and those that share this rank's copy of the model; nil where each has its own.
+    private static func groups(
+        of communicator: Communicator, _ tensorRanks: Int
+    ) throws(VerbenaError) -> (replicas: Communicator, team: Communicator?) {
+        guard tensorRanks > 1 else { return (communicator, nil) }
+        let rank = communicator.rank
+        let team = try communicator.split(color: rank / tensorRanks, key: rank)
+        let replicas = try communicator.split(color: rank % tensorRanks, key: rank)
+        return (replicas ?? communicator, team)
     }
 
     /// - Returns: what the user is to be warned of.
@@ -203,6 +224,7 @@ public final class DataParallelTrainer {
                 ("momentum", String(settings.optimizer.momentum)),
                 ("optimizer", "\(settings.optimizer)"),
                 ("update", settings.sharesUpdate ? "shared" : "by every rank"),
+                ("ranks of a copy", String(settings.tensorRanks)),
                 ("label smoothing", String(settings.labelSmoothing)),
                 ("dropout", String(settings.dropout)),
                 ("batch norm", settings.synchronisesBatchNorm ? "synchronised" : "local"),

@@ -12,6 +12,12 @@ enum Fingerprint {
         return hexadecimal(hash.finalize())
     }
 
+    static func text(_ parts: some Sequence<[UInt8]>) -> String {
+        var hash = SHA256()
+        for part in parts { hash.update(data: part) }
+        return hexadecimal(hash.finalize())
+    }
+
     static func data(_ split: DataSplit) -> String {
         var hash = SHA256()
         split.training.hash(into: &hash)

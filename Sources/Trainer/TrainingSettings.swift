@@ -22,6 +22,8 @@ public struct TrainingSettings: Sendable {
     public var seed: UInt64 = 1
     /// Of the layers that have it, from 0 to below 1.
     public var dropout: Float = 0
+    /// How many ranks share a copy of the model, each computing a part of it with the same samples; the ranks of a copy are neighbours.
+    public var tensorRanks = 1
     /// Whether batch norm goes by the batches of all ranks together.
     public var synchronisesBatchNorm = false
 
@@ -49,6 +51,8 @@ public struct TrainingSettings: Sendable {
     /// Throws the first setting that is out of bounds.
     public func validate() throws(TrainingError) {
         try model.validate()
+        try Self.require(tensorRanks >= 1, "a model on \(tensorRanks) ranks", "give at least 1")
+        try model.validate(tensorRanks: tensorRanks)
         try Self.require(epochs >= 1, "\(epochs) epochs", "give at least 1")
         if let steps { try Self.require(steps >= 1, "\(steps) steps", "give at least 1") }
         try Self.require((1...Self.maximumBatch).contains(batchPerRank), "a batch of \(batchPerRank)", "give 1 to \(Self.maximumBatch)")
@@ -73,6 +77,11 @@ public struct TrainingSettings: Sendable {
     public func validate(for data: DataSplit, worldSize: Int) throws(TrainingError) {
         try validate()
         try model.validate(for: data)
+        guard worldSize.isMultiple(of: tensorRanks) else {
+            throw .invalidSetting(
+                "\(worldSize) ranks are no copies of a model on \(tensorRanks) each",
+                remedy: "give a number of ranks that \(tensorRanks) divides")
+        }
         guard sharding(of: data, worldSize: worldSize).stepsPerEpoch > 0 else {
             throw .invalidSetting(
                 "\(data.training.count) samples do not fill a batch of \(batchPerRank * accumulation) on each of \(worldSize) ranks",
@@ -81,7 +90,8 @@ public struct TrainingSettings: Sendable {
     }
 
     func sharding(of data: DataSplit, worldSize: Int) -> Sharding {
-        Sharding(sampleCount: data.training.count, worldSize: worldSize, batchPerRank: batchPerRank * accumulation, seed: seed)
+        Sharding(
+            sampleCount: data.training.count, worldSize: worldSize / tensorRanks, batchPerRank: batchPerRank * accumulation, seed: seed)
     }
 
     static func require(_ isGood: Bool, _ detail: String, _ remedy: String) throws(TrainingError) {

@@ -55,6 +55,9 @@ struct ModelOptions: ParsableArguments {
     @Option(parsing: .unconditional, help: "Share of elements that dropout clears, in convnet and transformer.")
     var dropout: Float = 0
 
+    @Option(parsing: .unconditional, help: "Of the transformer: how many ranks share a copy of it, each with some heads and columns.")
+    var tensorParallel = 1
+
     @Flag(help: "Of resnet20: batch norm by the batches of all ranks together.")
     var syncBatchNorm = false
 
@@ -94,6 +97,7 @@ struct ModelOptions: ParsableArguments {
         settings.sharesUpdate = shardOptimizer
         settings.labelSmoothing = labelSmoothing
         settings.dropout = dropout
+        settings.tensorRanks = tensorParallel
         settings.synchronisesBatchNorm = syncBatchNorm
         return settings
     }

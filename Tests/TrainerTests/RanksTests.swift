@@ -73,6 +73,37 @@ struct RanksTests {
         }
     }
 
+    @Test("a transformer divided over the ranks of a team trains as a whole one", arguments: [(2, 2), (4, 2), (4, 4)])
+    func tensorParallel(ranks: Int, team: Int) async throws {
+        let steps = 6
+        let data = GeneratedText.split(seed: 1, characterCount: 10_000, context: 16)
+        func train(ranks: Int, team: Int) async throws -> [Run] {
+            try await onRanks(ranks) { communicator in
+                var settings = TrainingSettings(model: .transformer)
+                (settings.batchPerRank, settings.steps, settings.tensorRanks) = (4, steps, team)
+                let trainer = try DataParallelTrainer(communicator, data: data, settings: settings)
+                var run = Run()
+                let report = try trainer.runEpoch(0) { run.losses.append($0.loss) }
+                run.losses.append(Float(report.heldOutLoss))
+                run.digest = try trainer.agreedParameterDigest()
+                return run
+            }
+        }
+        let whole = try await train(ranks: ranks / team, team: 1)[0]
+        let divided = try await train(ranks: ranks, team: team)
+        #expect(divided.allSatisfy { $0 == divided[0] } && divided[0].losses.count == steps + 1)
+        for (found, expected) in zip(divided[0].losses, whole.losses) { #expect(abs(found - expected) <= 1e-4 * abs(expected)) }
+        #expect(try await train(ranks: ranks, team: team) == divided)
+    }
+
+    @Test("a model that cannot be divided so is told", arguments: [(ModelChoice.convnet, 2), (.transformer, 3)])
+    func undivided(choice: ModelChoice, team: Int) {
+        var settings = TrainingSettings(model: choice)
+        settings.tensorRanks = team
+        let error = #expect(throws: TrainingError.self) { try settings.validate() }
+        #expect(error?.description.contains("--tensor-parallel 1") == true)
+    }
+
     @Test("a shared update in a wire format rounds gradients only")
     func sharedUpdateInAFormat() async throws {
         var settings = Self.settings

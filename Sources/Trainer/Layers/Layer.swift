@@ -67,8 +67,11 @@ public struct Builder {
     }
 
     /// A trained parameter with its number. In the order of use.
-    mutating func parameter(_ name: String, _ shape: [Int], _ initial: Initial, decays: Bool) -> NumberedParameter {
-        let parameter = make(name, shape, initial, decays: decays)
+    /// - Parameter part: what of it this rank keeps, where ranks divide it: the values are those of the whole, so that no division changes them.
+    mutating func parameter(
+        _ name: String, _ shape: [Int], _ initial: Initial, decays: Bool, keeping part: MatrixPart? = nil
+    ) -> NumberedParameter {
+        let parameter = make(name, shape, initial, decays: decays, part)
         parameters.append(parameter)
         return NumberedParameter(number: parameters.count - 1, parameter: parameter)
     }
@@ -79,14 +82,25 @@ public struct Builder {
         return parameter
     }
 
-    private mutating func make(_ name: String, _ shape: [Int], _ initial: Initial, decays: Bool) -> Parameter {
-        let parameter = Parameter(name: (prefix + [name]).joined(separator: "."), shape: shape, decays: decays)
-        for index in 0..<parameter.elementCount {
-            // SAFETY: the parameter, which has that many values, is held here.
-            switch initial {
-            case .constant(let value): unsafe parameter.values[index] = value
-            case .uniform(let bound): unsafe parameter.values[index] = generator.uniform(-bound, bound)
-            }
+    private mutating func make(
+        _ name: String, _ shape: [Int], _ initial: Initial, decays: Bool, _ part: MatrixPart? = nil
+    ) -> Parameter {
+        let kept = part.map { part in
+            shape.count == 1 ? [part.columnCount(of: shape[0])] : [part.rowCount(of: shape[0]), part.columnCount(of: shape[1])]
+        }
+        let parameter = Parameter(name: (prefix + [name]).joined(separator: "."), shape: kept ?? shape, decays: decays)
+        let columns = shape[shape.count - 1]
+        var next = 0
+        for index in 0..<shape.reduce(1, *) {
+            let value =
+                switch initial {
+                case .constant(let value): value
+                case .uniform(let bound): generator.uniform(-bound, bound)
+                }
+            guard part?.contains(row: shape.count == 1 ? nil : index / columns, column: index % columns) ?? true else { continue }
+            // SAFETY: the parameter, which has room for all that is kept, is held here.
+            unsafe parameter.values[next] = value
+            next += 1
         }
         return parameter
     }
@@ -107,10 +121,26 @@ public struct Builder {
     func wantGradient(of shape: Shape) { scratch.reserve(capacity * shape.elementCount) }
 
     /// Names what `body` makes `name.` and so on.
-    public mutating func named<R>(_ name: String, _ body: (inout Builder) -> R) -> R {
+    public mutating func named<R, Failure: Error>(
+        _ name: String, _ body: (inout Builder) throws(Failure) -> R
+    ) throws(Failure) -> R {
         prefix.append(name)
         defer { prefix.removeLast() }
-        return body(&self)
+        return try body(&self)
+    }
+}
+
+/// Rows and columns of a matrix that one of several ranks keeps; nil: all.
+struct MatrixPart {
+    var rows: Range<Int>?
+    var columns: [Range<Int>]?
+
+    func rowCount(of all: Int) -> Int { rows?.count ?? all }
+    func columnCount(of all: Int) -> Int { columns?.reduce(0) { $0 + $1.count } ?? all }
+
+    /// - Parameter row: nil of a vector, which is divided as columns are.
+    func contains(row: Int?, column: Int) -> Bool {
+        (row.map { row in rows?.contains(row) ?? true } ?? true) && columns?.contains { $0.contains(column) } ?? true
     }
 }
 

@@ -9,9 +9,11 @@ public final class LayeredModel: Model {
     private let body: Sequential
 
     /// - Parameter layers: makes them with the builder; the last one's channels are the classes, its positions the labels of a sample.
-    public init(input: Shape, _ builder: Builder, _ layers: (inout Builder) -> [any Layer]) {
+    public init<Failure: Error>(
+        input: Shape, _ builder: Builder, _ layers: (inout Builder) throws(Failure) -> [any Layer]
+    ) throws(Failure) {
         var builder = builder
-        body = Sequential(layers(&builder))
+        body = Sequential(try layers(&builder))
         (self.input, capacity) = (input, builder.capacity)
         (parameters, statistics) = (builder.parameters, builder.statistics)
     }

@@ -63,18 +63,34 @@ public enum ModelChoice: Sendable, Equatable, CustomStringConvertible {
         }
     }
 
-    /// The model, with its memory for batches of up to `capacity` samples.
+    /// How many ranks may share a copy of the model; each as many heads as every other.
+    func validate(tensorRanks count: Int) throws(TrainingError) {
+        guard count > 1 else { return }
+        guard self == .transformer, Self.transformerHeads.isMultiple(of: count) else {
+            throw .invalidSetting(
+                "\(name) cannot be divided over \(count) ranks",
+                remedy: "give --tensor-parallel 1, or with --model transformer a divisor of its \(Self.transformerHeads) heads")
+        }
+    }
+
+    /// The model, with its memory for batches of up to `capacity` samples. Collective, where ranks work together in it.
+    /// - Parameters:
+    ///   - communicator: the ranks whose batches batch norm goes by.
+    ///   - team: the ranks that share a copy of the model; nil: each has its own.
     public func make(
-        for data: any Dataset, capacity: Int, seed: UInt64, dropout: Float = 0, synchronisesBatchNorm: Bool = false,
-        communicator: Communicator? = nil
-    ) -> LayeredModel {
+        for data: any Dataset, capacity: Int, seed: UInt64, dropout: Float = 0, batchNorm communicator: Communicator? = nil,
+        team: Communicator? = nil
+    ) throws(VerbenaError) -> LayeredModel {
         let (input, classCount) = (data.input, data.classCount)
-        return LayeredModel(input: input, Builder(capacity: capacity, seed: seed, communicator: communicator)) { builder in
+        return try LayeredModel(
+            input: input, Builder(capacity: capacity, seed: seed, communicator: communicator)
+        ) { (builder) throws(VerbenaError) in
             switch self {
             case .mlp(let hidden): Self.mlp(input, hidden: hidden, classCount: classCount, &builder)
             case .convnet: Self.convnet(input, classCount: classCount, dropout: dropout, &builder)
-            case .resnet20: Self.resnet20(input, classCount: classCount, isSynchronised: synchronisesBatchNorm, &builder)
-            case .transformer: Self.transformer(input, tokenCount: classCount, dropout: dropout, &builder)
+            case .resnet20: Self.resnet20(input, classCount: classCount, isSynchronised: communicator != nil, &builder)
+            case .transformer:
+                try Self.transformer(input, tokenCount: classCount, dropout: dropout, team.map(Team.init(communicator:)), &builder)
             }
         }
     }
@@ -138,35 +154,74 @@ extension ModelChoice {
     }
 
     /// First values as GPT-2 has them: what adds to the residual stream begins smaller, by the number of such layers.
-    private static func transformer(_ input: Shape, tokenCount: Int, dropout: Float, _ builder: inout Builder) -> [any Layer] {
+    private static func transformer(
+        _ input: Shape, tokenCount: Int, dropout: Float, _ team: Team?, _ builder: inout Builder
+    ) throws(VerbenaError) -> [any Layer] {
         let width = transformerWidth
         var layers: [any Layer] = [builder.named("embedding") { Embedding(input, tokenCount: tokenCount, width: width, &$0) }]
         if dropout > 0 { layers.append(Dropout(layers.output, rate: dropout, &builder)) }
         let stream = layers.output
-        let usual = Builder.Initial.variancePreserving(inputs: width)
-        let added = usual.scaled(by: 1 / Float(2 * transformerBlocks).squareRoot())
         for index in 0..<transformerBlocks {
-            builder.named("blocks.\(index)") { builder in
-                var attention: [any Layer] = [builder.named("norm1") { LayerNorm(stream, &$0) }]
-                attention.append(builder.named("attention.qkv") { Dense(stream, outputs: 3 * width, initial: usual, &$0) })
-                attention.append(Attention(attention.output, headCount: transformerHeads, builder))
-                attention.append(builder.named("attention.output") { Dense(stream, outputs: width, initial: added, &$0) })
-                if dropout > 0 { attention.append(Dropout(stream, rate: dropout, &builder)) }
-                layers.append(Residual(stream, Sequential(attention), builder))
-
-                var feedForward: [any Layer] = [builder.named("norm2") { LayerNorm(stream, &$0) }]
-                feedForward.append(builder.named("feed_forward.dense1") { Dense(stream, outputs: 4 * width, initial: usual, &$0) })
-                feedForward.append(GELU(feedForward.output, builder))
-                let wide = feedForward.output
-                let narrow = Builder.Initial.variancePreserving(inputs: 4 * width).scaled(by: 1 / Float(2 * transformerBlocks).squareRoot())
-                feedForward.append(builder.named("feed_forward.dense2") { Dense(wide, outputs: width, initial: narrow, &$0) })
-                if dropout > 0 { feedForward.append(Dropout(stream, rate: dropout, &builder)) }
-                layers.append(Residual(stream, Sequential(feedForward), builder))
+            try builder.named("blocks.\(index)") { (builder) throws(VerbenaError) in
+                let attention = try attention(stream, team, &builder)
+                layers.append(residual(stream, attention, dropout: dropout, &builder))
+                let feedForward = try feedForward(stream, team, &builder)
+                layers.append(residual(stream, feedForward, dropout: dropout, &builder))
             }
         }
         layers.append(builder.named("norm") { LayerNorm(stream, &$0) })
-        layers.append(builder.named("head") { Dense(stream, outputs: tokenCount, initial: usual, &$0) })
+        layers.append(
+            builder.named("head") { Dense(stream, outputs: tokenCount, initial: .variancePreserving(inputs: width), &$0) })
         return layers
+    }
+
+    private static func residual(_ stream: Shape, _ branch: [any Layer], dropout: Float, _ builder: inout Builder) -> Residual {
+        let dropout = dropout > 0 ? [Dropout(stream, rate: dropout, &builder)] : []
+        return Residual(stream, Sequential(branch + dropout), builder)
+    }
+
+    /// Each rank of a team has some heads.
+    private static func attention(_ stream: Shape, _ team: Team?, _ builder: inout Builder) throws(VerbenaError) -> [any Layer] {
+        let width = stream.channels
+        var branch: [any Layer] = [builder.named("norm1") { LayerNorm(stream, &$0) }]
+        if let team { branch.append(try TeamCopy(stream, team, builder)) }
+        let columns = team.map { team in (0..<3).map { team.part(of: width, from: $0 * width) } }
+        branch.append(
+            builder.named("attention.qkv") {
+                Dense(stream, outputs: 3 * width, initial: .variancePreserving(inputs: width), keeping: MatrixPart(columns: columns), &$0)
+            })
+        branch.append(Attention(branch.output, headCount: transformerHeads / (team?.count ?? 1), builder))
+        branch.append(addend("attention.output", branch.output, inputs: width, stream, team, &builder))
+        if let team { branch.append(try TeamSum(stream, team, builder)) }
+        return branch
+    }
+
+    /// Each rank of a team has some of the hidden columns.
+    private static func feedForward(_ stream: Shape, _ team: Team?, _ builder: inout Builder) throws(VerbenaError) -> [any Layer] {
+        let width = stream.channels
+        var branch: [any Layer] = [builder.named("norm2") { LayerNorm(stream, &$0) }]
+        if let team { branch.append(try TeamCopy(stream, team, builder)) }
+        let columns = team.map { [$0.part(of: 4 * width)] }
+        branch.append(
+            builder.named("feed_forward.dense1") {
+                Dense(stream, outputs: 4 * width, initial: .variancePreserving(inputs: width), keeping: MatrixPart(columns: columns), &$0)
+            })
+        branch.append(GELU(branch.output, builder))
+        branch.append(addend("feed_forward.dense2", branch.output, inputs: 4 * width, stream, team, &builder))
+        if let team { branch.append(try TeamSum(stream, team, builder)) }
+        return branch
+    }
+
+    /// What adds to the stream. Of a team, the first rank has the bias, for it is added once.
+    private static func addend(
+        _ name: String, _ input: Shape, inputs: Int, _ stream: Shape, _ team: Team?, _ builder: inout Builder
+    ) -> Dense {
+        let initial = Builder.Initial.variancePreserving(inputs: inputs).scaled(by: 1 / Float(2 * transformerBlocks).squareRoot())
+        return builder.named(name) {
+            Dense(
+                input, outputs: stream.channels, initial: initial, keeping: MatrixPart(rows: team?.part(of: inputs)), inputs: inputs,
+                hasBias: (team?.rank ?? 0) == 0, &$0)
+        }
     }
 }
 

@@ -17,8 +17,9 @@ public struct OptimizerSettings: Sendable, Equatable {
     public var nesterov = false
     /// Of weight matrices; biases and gains do not decay.
     public var weightDecay: Float = 0
-    /// Of LARS.
-    public var trust: Float = 0.001
+    /// Of LARS. With 1 the step size is by what part of its norm a weight matrix moves, but for momentum; the paper's 0.001 wants step sizes a thousand times as
+    /// large, which biases, whose steps are not scaled, do not bear.
+    public var trust: Float = 1
     /// Of AdamW.
     public var beta1: Float = 0.9
     public var beta2: Float = 0.999
