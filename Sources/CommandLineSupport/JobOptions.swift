@@ -92,7 +92,7 @@ public struct JobOptions: ParsableArguments {
 
     /// Runs `body` as a rank: in this process, or in as many copies of it as `--ranks` says.
     /// - Parameters:
-    ///   - body: throws a `Failure` of usage only for what every rank finds as well.
+    ///   - body: throws a `Failure` of usage, or one that says so, only for what every rank finds as well.
     ///   - configuring: what a command changes of how its ranks join.
     /// - Returns: the exit status.
     public func run(
@@ -116,7 +116,7 @@ public struct JobOptions: ParsableArguments {
         let status: Int32
         do {
             status = try body(communicator)
-        } catch let failure as Failure where failure.status == ExitStatus.usage {
+        } catch let failure as Failure where failure.isOfEveryRank {
             // All ranks were given the same options and find the same wrong with them: one says so.
             try communicator.close()
             if communicator.rank == 0 { throw failure }

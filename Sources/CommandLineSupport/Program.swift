@@ -17,10 +17,13 @@ public enum ExitStatus {
 public struct Failure: Error, CustomStringConvertible {
     public var status: Int32
     public var description: String
+    /// Every rank of the job finds the same at the same place: one says so. As all do of what is wrong with the usage.
+    public var isOfEveryRank: Bool
 
-    public init(status: Int32 = ExitStatus.failure, _ description: String) {
+    public init(status: Int32 = ExitStatus.failure, _ description: String, isOfEveryRank: Bool = false) {
         self.status = status
         self.description = description
+        self.isOfEveryRank = isOfEveryRank || status == ExitStatus.usage
     }
 }
 

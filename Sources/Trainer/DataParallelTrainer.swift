@@ -19,16 +19,20 @@ public final class DataParallelTrainer {
     /// ranks, but their last bits, and so the digest, are another run's than with one kind of kernels.
     public let kernelWarning: String?
 
-    private let communicator: Communicator
+    let communicator: Communicator
     /// One rank of each copy of the model, whose batches differ: those that average gradients.
-    private let replicas: Communicator
-    private let data: DataSplit
-    private let sharding: Sharding
-    private let flow: ParameterFlow
+    let replicas: Communicator
+    let data: DataSplit
+    let sharding: Sharding
+    let flow: ParameterFlow
     private let batch: Batch
     private let logitsGradient: FloatBuffer
     private let loss: SoftmaxCrossEntropy
-    private let statistics: AveragedStatistics?
+    let statistics: AveragedStatistics?
+    /// On rank 0, where checkpoints are wanted.
+    let checkpointWriter: CheckpointWriter?
+    /// Where a checkpoint that was read lets the run go on.
+    var start = (epoch: 0, step: 0)
     private let clock = ContinuousClock()
     /// The step whose gradients travel.
     private var pending: (epoch: Int, step: Int)?
@@ -59,6 +63,7 @@ public final class DataParallelTrainer {
         batch = Batch(capacity: capacity, input: model.input, labelsPerSample: model.labelsPerSample)
         logitsGradient = FloatBuffer(count: capacity * model.labelsPerSample * model.classCount)
         loss = SoftmaxCrossEntropy(smoothing: settings.labelSmoothing)
+        checkpointWriter = communicator.rank == 0 ? settings.checkpoints.map { CheckpointWriter(path: $0.path) } : nil
         let model = self.model
         flow = try communicating { () throws(VerbenaError) in try ParameterFlow(replicas, model, settings) }
         statistics = try communicating { () throws(VerbenaError) in try AveragedStatistics(model.statistics, replicas) }
@@ -76,7 +81,7 @@ public final class DataParallelTrainer {
     /// How many epochs are begun.
     public var epochCount: Int { (stepCount + stepsPerEpoch - 1) / stepsPerEpoch }
 
-    /// One pass over the training data. The samples that fill no whole global batch are left out, other ones in each epoch.
+    /// One pass over the training data, or over the rest of it, where a checkpoint lies inside the epoch. The samples that fill no whole global batch are left out, other ones in each epoch.
     /// - Parameters:
     ///   - epoch: from 0; with the seed it fixes the order of the samples.
     ///   - onStep: called after each step, on this thread, when the next step's forward pass is over.
@@ -84,29 +89,37 @@ public final class DataParallelTrainer {
     public func runEpoch(_ epoch: Int, onStep: (StepRecord) -> Void = { _ in }) throws(TrainingError) -> EpochReport {
         let order = sharding.order(epoch: epoch)
         let steps = min(stepsPerEpoch, stepCount - epoch * stepsPerEpoch)
-        invariant(steps > 0, "epoch \(epoch) of \(epochCount)")
+        let first = epoch == start.epoch ? start.step : 0
+        invariant(steps > first, "epoch \(epoch) of \(epochCount), from step \(first)")
         var lossSum = 0.0
         var time = StepTotals()
-        // Of the last update of the epoch before, an evaluation that has no name, and whatever its caller did.
-        flow.exchange.nameTimeSinceLastStep("between epochs")
-        let start = clock.now
-        // One turn more: a step is over when the next one has used its gradients.
-        for step in 0...steps {
-            let record = try communicating { () throws(VerbenaError) in
-                guard step < steps else { return try finishStep() }
-                return try runStep(step, of: epoch, sharding.samples(in: order, step: step, rank: replicas.rank))
-            }
-            guard let record else { continue }
+        func end(_ record: StepRecord?) throws(TrainingError) {
+            guard let record else { return }
             guard record.loss.isFinite else { throw .diverged(epoch: epoch, step: record.step, loss: record.loss) }
             lossSum += Double(record.loss)
             time.add(record.report)
             onStep(record)
         }
-        let seconds = (clock.now - start) / .seconds(1)
+        // Of the last update of the epoch before, an evaluation that has no name, and whatever its caller did.
+        flow.exchange.nameTimeSinceLastStep("between epochs")
+        let begin = clock.now
+        for step in first..<steps {
+            try end(
+                communicating { () throws(VerbenaError) in
+                    try runStep(step, of: epoch, sharding.samples(in: order, step: step, rank: replicas.rank))
+                })
+            guard step + 1 < steps, isCheckpointDue(after: epoch * stepsPerEpoch + step + 1) else { continue }
+            try end(communicating(finishStep))
+            try writeCheckpoint(epoch: epoch, step: step + 1)
+        }
+        // A step is over when the next one has used its gradients; after the last one there is none.
+        try end(communicating(finishStep))
+        let seconds = (clock.now - begin) / .seconds(1)
         let heldOut = try evaluate()
+        if isCheckpointDue(after: epoch * stepsPerEpoch + steps, atEnd: true) { try writeCheckpoint(epoch: epoch, step: steps) }
         return EpochReport(
-            loss: lossSum / Double(steps), accuracy: heldOut.accuracy, heldOutLoss: heldOut.loss, seconds: seconds,
-            samplesPerSecond: Double(steps * sharding.globalBatch) / max(seconds, .leastNormalMagnitude),
+            loss: lossSum / Double(steps - first), accuracy: heldOut.accuracy, heldOutLoss: heldOut.loss, seconds: seconds,
+            samplesPerSecond: Double((steps - first) * sharding.globalBatch) / max(seconds, .leastNormalMagnitude),
             exposedSeconds: time.exposed.total, time: time)
     }
 
@@ -214,23 +227,13 @@ public final class DataParallelTrainer {
     ) throws(TrainingError) -> String? {
         let variants = try RankAgreement.check(
             [
-                ("model", "\(settings.model)"),
                 ("number of epochs", String(settings.epochs)),
-                ("batch", String(settings.batchPerRank)),
                 ("number of steps", settings.steps.map(String.init) ?? "all"),
-                ("batches a step", String(settings.accumulation)),
-                ("learning rate", String(settings.rate.rate)),
-                ("schedule", "\(settings.rate)"),
-                ("momentum", String(settings.optimizer.momentum)),
-                ("optimizer", "\(settings.optimizer)"),
-                ("update", settings.sharesUpdate ? "shared" : "by every rank"),
-                ("ranks of a copy", String(settings.tensorRanks)),
-                ("label smoothing", String(settings.labelSmoothing)),
-                ("dropout", String(settings.dropout)),
-                ("batch norm", settings.synchronisesBatchNorm ? "synchronised" : "local"),
-                ("wire format", settings.exchange.wireName),
+            ] + settings.traits + [
                 ("exchange", "\(settings.exchange)"),
-                ("seed", String(settings.seed)),
+                ("ranks of a copy", String(settings.tensorRanks)),
+                ("update", settings.sharesUpdate ? "shared" : "by every rank"),
+                ("checkpoints", settings.checkpoints.map { $0.steps.map { "each \($0) steps" } ?? "each epoch" } ?? "none"),
                 ("data", Fingerprint.data(data)),
             ], advised: [("kernels", BLAS.description)], across: communicator)
         return variants.map {
@@ -269,7 +272,7 @@ public struct EpochReport: Sendable, Codable {
 }
 
 /// Wraps the engine's error into the trainer's.
-private func communicating<Result>(_ body: () throws(VerbenaError) -> Result) throws(TrainingError) -> Result {
+func communicating<Result>(_ body: () throws(VerbenaError) -> Result) throws(TrainingError) -> Result {
     do { return try body() } catch { throw .communication(error) }
 }
 

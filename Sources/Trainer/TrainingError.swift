@@ -10,6 +10,8 @@ public enum TrainingError: Error, Sendable, CustomStringConvertible {
     case diverged(epoch: Int, step: Int, loss: Float)
     /// This rank cannot multiply matrices.
     case noBLAS(String)
+    /// The checkpoint to go on from cannot be used; the same on every rank.
+    case checkpoint(CheckpointError)
     /// The engine failed.
     case communication(VerbenaError)
 
@@ -31,6 +33,8 @@ public enum TrainingError: Error, Sendable, CustomStringConvertible {
             "training diverged: loss \(loss) in epoch \(epoch + 1), step \(step + 1); lower the learning rate"
         case .noBLAS(let detail):
             "matrices cannot be multiplied: \(detail)"
+        case .checkpoint(let error):
+            error.description
         case .communication(let error):
             error.description
         }

@@ -26,6 +26,8 @@ public struct TrainingSettings: Sendable {
     public var tensorRanks = 1
     /// Whether batch norm goes by the batches of all ranks together.
     public var synchronisesBatchNorm = false
+    /// Nil: none is written.
+    public var checkpoints: CheckpointSettings?
 
     /// What suits the model.
     public init(model: ModelChoice = .mlp(hidden: [256, 128])) {
@@ -70,6 +72,8 @@ public struct TrainingSettings: Sendable {
             !sharesUpdate || optimizer.method != .lars, "a shared update with lars, which needs whole weight matrices,", "give sgd or adamw"
         )
         try Self.require(dropout >= 0 && dropout < 1, "a dropout of \(dropout)", "give a number from 0 to below 1")
+        if checkpoints != nil { try requireWholeModel("writing checkpoints") }
+        if let steps = checkpoints?.steps { try Self.require(steps >= 1, "\(steps) steps between checkpoints", "give at least 1") }
         if case .fixed(let bytes) = exchange.bucketSize { try Self.require(bytes >= 1, "buckets of \(bytes) bytes", "give at least 1") }
     }
 
@@ -89,9 +93,30 @@ public struct TrainingSettings: Sendable {
         }
     }
 
+    /// What bits of the result depend on, besides the data, the number of ranks, and their kernels.
+    var traits: [(name: String, value: String)] {
+        let steps = steps.map(String.init) ?? "all"
+        return [
+            ("model", "\(model)"), ("batch", String(batchPerRank)), ("batches a step", String(accumulation)),
+            ("learning rate", String(rate.rate)), ("schedule", "\(rate)"),
+            // Of other schedules, a longer run is the shorter one gone on with.
+            ("length of the schedule", rate.shape == .cosine ? "\(epochs) epochs, \(steps) steps" : "any"),
+            ("momentum", String(optimizer.momentum)), ("optimizer", "\(optimizer)"), ("label smoothing", String(labelSmoothing)),
+            ("dropout", String(dropout)), ("batch norm", synchronisesBatchNorm ? "synchronised" : "local"),
+            ("wire format", exchange.wireName), ("seed", String(seed)),
+        ]
+    }
+
     func sharding(of data: DataSplit, worldSize: Int) -> Sharding {
         Sharding(
             sampleCount: data.training.count, worldSize: worldSize / tensorRanks, batchPerRank: batchPerRank * accumulation, seed: seed)
+    }
+
+    /// A checkpoint holds whole parameters, which no rank of a divided model has.
+    public func requireWholeModel(_ what: String) throws(TrainingError) {
+        guard tensorRanks > 1 else { return }
+        throw .invalidSetting(
+            "\(what) needs a model that is not divided, not one on \(tensorRanks) ranks", remedy: "give --tensor-parallel 1")
     }
 
     static func require(_ isGood: Bool, _ detail: String, _ remedy: String) throws(TrainingError) {

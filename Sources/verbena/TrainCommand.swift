@@ -73,6 +73,8 @@ struct TrainCommand: Program {
     @Option(help: "Also write the figures to this file, as JSON.")
     var json: String?
 
+    @OptionGroup(title: "Checkpoints") var checkpoints: CheckpointOptions
+
     @OptionGroup var reports: ReportOptions
 
     /// - Parameter ranks: nil where they are not known yet.
@@ -82,6 +84,7 @@ struct TrainCommand: Program {
         settings.steps = steps
         settings.exchange = GradientSettings(bucketSize: bucketBytes.size, schedule: schedule.schedule, wire: wire.format)
         settings.seed = seed
+        settings.checkpoints = checkpoints.settings
         return settings
     }
 
@@ -96,8 +99,11 @@ struct TrainCommand: Program {
         guard job.startsRanks, let ranks = job.ranks else { return }
         try json.map(checkWritable)
         try reports.checkFiles()
+        try checkpoints.checkFiles()
         let data = try loadData()
-        do { try settings(ranks: ranks).validate(for: data, worldSize: ranks) } catch { throw ValidationError("\(error)") }
+        let settings = settings(ranks: ranks)
+        do { try settings.validate(for: data, worldSize: ranks) } catch { throw ValidationError("\(error)") }
+        try checkpoints.checkResume(settings, data)
     }
 
     func work() throws -> Int32 {
@@ -109,7 +115,7 @@ struct TrainCommand: Program {
                 throw error
             } catch TrainingError.invalidSetting(let detail, let remedy) {
                 throw Failure(status: ExitStatus.usage, "\(detail); \(remedy)")
-            } catch let failure as Failure where communicator.worldSize > 1 {
+            } catch let failure as Failure where communicator.worldSize > 1 && !failure.isOfEveryRank {
                 throw Failure(status: failure.status, "rank \(communicator.rank): \(failure)")
             }
         }
@@ -132,6 +138,7 @@ struct TrainCommand: Program {
         if isLead {
             try json.map(checkWritable)
             try reports.checkFiles()
+            try checkpoints.checkFiles()
         }
         let data = try loadData()
         let trainer = try DataParallelTrainer(communicator, data: data, settings: settings(ranks: communicator.worldSize))
@@ -139,17 +146,41 @@ struct TrainCommand: Program {
             try say(TrainingText.heading(trainer, communicator, dataOrigin: data.origin))
             trainer.kernelWarning.map(warn)
         }
+        if let resumption = try checkpoints.resume(trainer), isLead {
+            try say(TrainingText.resumption(resumption, trainer))
+            resumption.warning.map(warn)
+        }
         let observation = try Observation(reports, communicator, RunDescription(trainer, communicator, dataOrigin: data.origin))
+        let epochReports = try runEpochs(trainer, observation, isLead: isLead)
+        let digest = try trainer.agreedParameterDigest()
+        try observation.write(clockOffsetNanoseconds: trainer.clockOffsetNanoseconds)
+        if isLead {
+            try say("parameter digest: \(digest)")
+            if explain { try say("\(trainer.explanation)") }
+            let report = TrainingReport(
+                ranks: communicator.worldSize, fabric: communicator.fabricName, device: communicator.deviceName,
+                wire: WireUse(trainer.settings.exchange, trainer.explanation), kernels: BLAS.description,
+                firstEpoch: checkpoints.resume == nil ? nil : trainer.firstEpoch + 1, epochs: epochReports, parameterDigest: digest)
+            try json.map { try writeJSON(report, to: $0) }
+        }
+        // The result comes first: it is not lost with the file.
+        try checkpoints.finish(trainer)
+    }
+
+    private func runEpochs(_ trainer: DataParallelTrainer, _ observation: Observation, isLead: Bool) throws -> [EpochReport] {
         var bar = ProgressBar(epochs: trainer.epochCount, stepsPerEpoch: trainer.stepsPerEpoch, isShown: isLead && ProgressBar.suitsOutput)
         defer { bar.clear() }
-        var epochReports: [EpochReport] = []
+        var reports: [EpochReport] = []
         do {
-            for epoch in 0..<trainer.epochCount {
+            for epoch in trainer.firstEpoch..<trainer.epochCount {
                 let report = try trainer.runEpoch(epoch) { step in
                     bar.update(step)
                     observation.add(step.report)
+                    guard let failure = trainer.takeCheckpointFailure() else { return }
+                    bar.clear()
+                    CheckpointOptions.warn(failure)
                 }
-                epochReports.append(report)
+                reports.append(report)
                 observation.add(report)
                 bar.clear()
                 if isLead { try say(TrainingText.line(epoch: epoch, of: trainer.epochCount, report)) }
@@ -158,16 +189,7 @@ struct TrainCommand: Program {
             observation.writeAlone(after: error)
             throw error
         }
-        let digest = try trainer.agreedParameterDigest()
-        try observation.write(clockOffsetNanoseconds: trainer.clockOffsetNanoseconds)
-        guard isLead else { return }
-        try say("parameter digest: \(digest)")
-        if explain { try say("\(trainer.explanation)") }
-        let report = TrainingReport(
-            ranks: communicator.worldSize, fabric: communicator.fabricName, device: communicator.deviceName,
-            wire: WireUse(trainer.settings.exchange, trainer.explanation), kernels: BLAS.description,
-            epochs: epochReports, parameterDigest: digest)
-        try json.map { try writeJSON(report, to: $0) }
+        return reports
     }
 }
 
@@ -179,6 +201,8 @@ struct TrainingReport: Codable {
     var wire: WireUse
     /// Of rank 0; the digest belongs to them.
     var kernels: String
+    /// Of `epochs`, from 1; only where the run went on from a checkpoint.
+    var firstEpoch: Int?
     var epochs: [EpochReport]
     var parameterDigest: String
 }

@@ -17,6 +17,16 @@ enum TrainingText {
             """ + wire(trainer)
     }
 
+    /// Where a run goes on.
+    static func resumption(_ resumption: Resumption, _ trainer: DataParallelTrainer) -> String {
+        guard trainer.firstEpoch < trainer.epochCount else {
+            return "resume all \(grouped(trainer.stepCount)) steps of this run are done; more --epochs or --steps go on"
+        }
+        let skipped = resumption.skippedSamples
+        return "resume in epoch \(resumption.epoch + 1), at step \(grouped(resumption.step + 1))"
+            + (skipped > 0 ? "; \(grouped(skipped)) samples of it are left out, the batch being another" : "")
+    }
+
     /// A line where gradients do not travel as they are.
     private static func wire(_ trainer: DataParallelTrainer) -> String {
         trainer.settings.exchange.wire == .plain

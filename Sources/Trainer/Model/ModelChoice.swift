@@ -28,6 +28,30 @@ public enum ModelChoice: Sendable, Equatable, CustomStringConvertible {
         return name
     }
 
+    /// What `description` gives.
+    init?(_ description: String) {
+        let words = description.split(separator: " ", omittingEmptySubsequences: false)
+        switch (words[0], words.count) {
+        case ("convnet", 1): self = .convnet
+        case ("resnet20", 1): self = .resnet20
+        case ("transformer", 1): self = .transformer
+        case ("mlp", 2):
+            let sizes = words[1].split(separator: ",")
+            let hidden = sizes.compactMap { Int($0) }
+            guard hidden.count == sizes.count, hidden.allSatisfy({ (1...TrainingSettings.maximumLayerSize).contains($0) }) else {
+                return nil
+            }
+            self = .mlp(hidden: hidden)
+        default: return nil
+        }
+    }
+
+    /// After `--model`.
+    var option: String {
+        guard case .mlp(let hidden) = self else { return name }
+        return "mlp --hidden " + (hidden.isEmpty ? "none" : hidden.map(String.init).joined(separator: ","))
+    }
+
     /// Tokens of a sequence that the transformer sees.
     public static let context = 64
 
@@ -81,8 +105,16 @@ public enum ModelChoice: Sendable, Equatable, CustomStringConvertible {
         for data: any Dataset, capacity: Int, seed: UInt64, dropout: Float = 0, batchNorm communicator: Communicator? = nil,
         team: Communicator? = nil
     ) throws(VerbenaError) -> LayeredModel {
-        let (input, classCount) = (data.input, data.classCount)
-        return try LayeredModel(
+        try make(
+            input: data.input, classCount: data.classCount, capacity: capacity, seed: seed, dropout: dropout, batchNorm: communicator,
+            team: team)
+    }
+
+    func make(
+        input: Shape, classCount: Int, capacity: Int, seed: UInt64, dropout: Float = 0, batchNorm communicator: Communicator? = nil,
+        team: Communicator? = nil
+    ) throws(VerbenaError) -> LayeredModel {
+        try LayeredModel(
             input: input, Builder(capacity: capacity, seed: seed, communicator: communicator)
         ) { (builder) throws(VerbenaError) in
             switch self {

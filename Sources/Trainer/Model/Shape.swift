@@ -10,6 +10,16 @@ public struct Shape: Sendable, Equatable, CustomStringConvertible {
         (self.height, self.width, self.channels) = (height, width, channels)
     }
 
+    /// What `description` gives, of sizes that a data set may have.
+    init?(_ description: String) {
+        let words = description.split(separator: "x", omittingEmptySubsequences: false)
+        let sizes = words.compactMap { Int($0) }
+        guard words.count == 3, sizes.count == 3, sizes.allSatisfy({ (1...Self.maximumSize).contains($0) }) else { return nil }
+        self.init(height: sizes[0], width: sizes[1], channels: sizes[2])
+    }
+
+    private static let maximumSize = 1024
+
     public var positions: Int { height * width }
     public var elementCount: Int { positions * channels }
     /// The same elements as one position.

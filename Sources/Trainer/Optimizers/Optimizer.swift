@@ -36,7 +36,7 @@ public struct OptimizerSettings: Sendable, Equatable {
 // Sendable: two threads are kept apart by the exchange's lock, and by the order of begin, announcements and waits, as said above.
 final class Optimizer: @unchecked Sendable {
     let settings: OptimizerSettings
-    private let parameters: [Parameter]
+    let parameters: [Parameter]
     /// By parameter, momentum or the mean of gradients, and, of AdamW, the mean of their squares. As checkpoints have them; where ranks share the update, of
     /// this rank's elements one after the other, and none where it has none.
     private(set) var states: [[Parameter]] = []
@@ -61,11 +61,16 @@ final class Optimizer: @unchecked Sendable {
     /// - Parameter owned: by parameter this rank's elements, where ranks share the update; nil: all.
     func remember(owned: [[Range<Int>]]? = nil) {
         self.owned = owned
-        let names = settings.method == .adamw ? ["mean", "square"] : ["momentum"]
         states = parameters.enumerated().map { index, parameter in
             let shape = owned.map { [$0[index].reduce(0) { $0 + $1.count }] } ?? parameter.shape
-            return shape == [0] ? [] : names.map { Parameter(name: "\(parameter.name).\($0)", shape: shape, decays: false) }
+            return shape == [0] ? [] : makeStates(parameter, shape)
         }
+    }
+
+    /// What is remembered of a parameter, all of it 0.
+    func makeStates(_ parameter: Parameter, _ shape: [Int]) -> [Parameter] {
+        let names = settings.method == .adamw ? ["mean", "square"] : ["momentum"]
+        return names.map { Parameter(name: "\(parameter.name).\($0)", shape: shape, decays: false) }
     }
 
     func beginStep(rate: Float) {
