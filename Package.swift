@@ -54,6 +54,7 @@ let package = Package(
     products: [
         .library(name: "Verbena", targets: ["Verbena"]),
         .library(name: "VerbenaReports", targets: ["Reports"]),
+        .library(name: "VerbenaTrainer", targets: ["Trainer"]),
         .executable(name: "verbena", targets: ["verbena"]),
         .executable(name: "rdma-allreduce", targets: ["rdma-allreduce"]),
     ],

@@ -41,8 +41,12 @@ public final class DataParallelTrainer {
     private static let evaluationBatch = 64
 
     /// Collective: compares settings and data across ranks, and registers the gradients' memory.
+    /// - Parameter ownModel: makes the model for batches of up to so many samples, where the settings name one that is not included. Every rank's begins with the
+    ///   same parameters, or the digests will differ.
     /// - Throws: a setting out of bounds, too few samples, ranks that differ, or the engine's error.
-    public init(_ communicator: Communicator, data: DataSplit, settings: TrainingSettings) throws(TrainingError) {
+    public init(
+        _ communicator: Communicator, data: DataSplit, settings: TrainingSettings, ownModel: ((_ capacity: Int) -> any Model)? = nil
+    ) throws(TrainingError) {
         try settings.validate()
         try BLAS.check()
         self.communicator = communicator
@@ -55,8 +59,9 @@ public final class DataParallelTrainer {
         let (replicas, team) = try communicating { () throws(VerbenaError) in try Self.groups(of: communicator, settings.tensorRanks) }
         self.replicas = replicas
         let capacity = max(settings.batchPerRank, Self.evaluationBatch)
-        model = try communicating { () throws(VerbenaError) in
-            try settings.model.make(
+        model = try communicating { () throws(VerbenaError) -> any Model in
+            if let ownModel { return ownModel(capacity) }
+            return try settings.model.make(
                 for: data.training, capacity: capacity, seed: settings.seed, dropout: settings.dropout,
                 batchNorm: settings.synchronisesBatchNorm ? replicas : nil, team: team)
         }

@@ -33,7 +33,7 @@ public struct TrainingSettings: Sendable {
     public init(model: ModelChoice = .mlp(hidden: [256, 128])) {
         self.model = model
         switch model {
-        case .mlp: break
+        case .mlp, .other: break
         case .convnet: batchPerRank = 64
         case .resnet20:
             rate.rate = 0.1

@@ -1,6 +1,6 @@
 public import Verbena
 
-/// The included models.
+/// The included models, and any other.
 public enum ModelChoice: Sendable, Equatable, CustomStringConvertible {
     /// Dense layers with ReLU between them; no hidden layer makes a linear classifier.
     case mlp(hidden: [Int])
@@ -10,6 +10,8 @@ public enum ModelChoice: Sendable, Equatable, CustomStringConvertible {
     case resnet20
     /// Predicts the next character: 4 blocks of causal attention (4 heads) and a feed-forward layer, width 128.
     case transformer
+    /// The caller's, which the trainer is given.
+    case other(name: String)
 
     /// As `--model` has them.
     public static let names = ["mlp", "convnet", "resnet20", "transformer"]
@@ -20,6 +22,7 @@ public enum ModelChoice: Sendable, Equatable, CustomStringConvertible {
         case .convnet: "convnet"
         case .resnet20: "resnet20"
         case .transformer: "transformer"
+        case .other(let name): name
         }
     }
 
@@ -73,6 +76,7 @@ public enum ModelChoice: Sendable, Equatable, CustomStringConvertible {
     }
 
     func validate(for data: DataSplit) throws(TrainingError) {
+        if case .other = self { return }
         let isText = data.training is TextDataset
         if (self == .transformer) != isText {
             throw .invalidSetting(
@@ -123,6 +127,7 @@ public enum ModelChoice: Sendable, Equatable, CustomStringConvertible {
             case .resnet20: Self.resnet20(input, classCount: classCount, isSynchronised: communicator != nil, &builder)
             case .transformer:
                 try Self.transformer(input, tokenCount: classCount, dropout: dropout, team.map(Team.init(communicator:)), &builder)
+            case .other: fatalError("\(name) is the caller's to make")
             }
         }
     }
