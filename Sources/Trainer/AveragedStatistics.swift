@@ -10,8 +10,10 @@ final class AveragedStatistics {
     init?(_ statistics: [Parameter], _ communicator: Communicator) throws(VerbenaError) {
         let count = statistics.reduce(0) { $0 + $1.elementCount }
         guard count > 0, communicator.worldSize > 1 else { return nil }
-        (self.statistics, self.communicator) = (statistics, communicator)
-        buffer = try communicator.allocate(Float.self, count: count)
+        // Of its own, so that gradients may travel meanwhile.
+        guard let own = try communicator.split(color: 0, key: communicator.rank) else { return nil }
+        (self.statistics, self.communicator) = (statistics, own)
+        buffer = try own.allocate(Float.self, count: count)
     }
 
     /// Collective.

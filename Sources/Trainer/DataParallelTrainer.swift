@@ -37,8 +37,10 @@ public final class DataParallelTrainer {
     /// The step whose gradients travel.
     private var pending: (epoch: Int, step: Int)?
 
-    /// How many samples are evaluated at a time at least, so that sgemm is efficient.
-    private static let evaluationBatch = 64
+    private let team: Communicator?
+
+    /// How many samples are evaluated at a time at least, so that sgemm is efficient; fewer where they are large.
+    private static func evaluationBatch(_ input: Shape) -> Int { max(1, min(64, (1 << 22) / input.elementCount)) }
 
     /// Collective: compares settings and data across ranks, and registers the gradients' memory.
     /// - Parameter ownModel: makes the model for batches of up to so many samples, where the settings name one that is not included. Every rank's begins with the
@@ -57,13 +59,17 @@ public final class DataParallelTrainer {
         kernelWarning = try Self.checkAgreement(communicator, data, settings)
         try settings.validate(for: data, worldSize: communicator.worldSize)
         let (replicas, team) = try communicating { () throws(VerbenaError) in try Self.groups(of: communicator, settings.tensorRanks) }
-        self.replicas = replicas
-        let capacity = max(settings.batchPerRank, Self.evaluationBatch)
+        (self.replicas, self.team) = (replicas, team)
+        // What ranks add up in the middle of a pass is no part of the exchange's order of operations.
+        let aside = try communicating { () throws(VerbenaError) in
+            settings.synchronisesBatchNorm ? try replicas.split(color: 0, key: replicas.rank) : nil
+        }
+        let capacity = max(settings.batchPerRank, Self.evaluationBatch(data.training.input))
         model = try communicating { () throws(VerbenaError) -> any Model in
             if let ownModel { return ownModel(capacity) }
             return try settings.model.make(
                 for: data.training, capacity: capacity, seed: settings.seed, dropout: settings.dropout,
-                batchNorm: settings.synchronisesBatchNorm ? replicas : nil, team: team)
+                batchNorm: aside, team: team)
         }
         batch = Batch(capacity: capacity, input: model.input, labelsPerSample: model.labelsPerSample)
         logitsGradient = FloatBuffer(count: capacity * model.labelsPerSample * model.classCount)
@@ -76,6 +82,11 @@ public final class DataParallelTrainer {
 
     /// The model for people: `784-256-128-10`, or its name.
     public var title: String { settings.model.title(for: data.training) }
+
+    /// Of the whole model, of which ranks of a team have parts.
+    public var elementCount: Int {
+        model.parameters.reduce(0) { $0 + $1.elementCount * ($1.isPart ? settings.tensorRanks : 1) }
+    }
 
     /// See `GradientExchange.clockOffsetNanoseconds`.
     public var clockOffsetNanoseconds: Int64 { flow.exchange.clockOffsetNanoseconds }
@@ -121,6 +132,7 @@ public final class DataParallelTrainer {
         try end(communicating(finishStep))
         let seconds = (clock.now - begin) / .seconds(1)
         let heldOut = try evaluate()
+        guard heldOut.loss.isFinite else { throw .diverged(epoch: epoch, step: steps - 1, loss: Float(heldOut.loss)) }
         if isCheckpointDue(after: epoch * stepsPerEpoch + steps, atEnd: true) { try writeCheckpoint(epoch: epoch, step: steps) }
         return EpochReport(
             loss: lossSum / Double(steps - first), accuracy: heldOut.accuracy, heldOutLoss: heldOut.loss, seconds: seconds,
@@ -137,7 +149,7 @@ public final class DataParallelTrainer {
             let start = samples.startIndex + part * settings.batchPerRank
             flow.exchange.named("input") { batch.load(samples[start..<start + settings.batchPerRank], of: data.training) }
             let draw = (number * settings.accumulation + part) * replicas.worldSize + replicas.rank
-            let pass = Pass(sink: flow, seed: settings.seed ^ UInt64(draw) << 20)
+            let pass = Pass(sink: flow, seed: Self.drawSeed(settings.seed, draw))
             let logits = try model.forward(batch.matrix, pass)
             if part == 0 {
                 record = try finishStep()
@@ -153,6 +165,13 @@ public final class DataParallelTrainer {
         flow.endStep()
         pending = (epoch, step)
         return record
+    }
+
+    /// Far apart for all draws of a run.
+    private static func drawSeed(_ seed: UInt64, _ draw: Int) -> UInt64 {
+        var mixer = SplitMix64(state: seed)
+        mixer = SplitMix64(state: mixer.next() ^ UInt64(draw))
+        return mixer.next()
     }
 
     private func backward(_ logits: Matrix, _ pass: Pass) throws(VerbenaError) {
@@ -208,7 +227,10 @@ public final class DataParallelTrainer {
     public func agreedParameterDigest() throws(TrainingError) -> String {
         let digest = Fingerprint.parameters(of: model)
         try RankAgreement.check([("parameters after training", digest)], across: replicas)
-        guard settings.tensorRanks > 1 else { return digest }
+        guard let team else { return digest }
+        // What all ranks of a copy have is kept equal by equal arithmetic alone.
+        let common = Fingerprint.parameters(model.parameters.filter { !$0.isPart })
+        try RankAgreement.check([("parameters of one copy", common)], across: team)
         // Of all parts of a copy.
         return try communicating { () throws(VerbenaError) in
             Fingerprint.text(try communicator.allGather(Array(digest.utf8), label: "digests")[..<settings.tensorRanks])
@@ -240,7 +262,7 @@ public final class DataParallelTrainer {
                 ("update", settings.sharesUpdate ? "shared" : "by every rank"),
                 ("checkpoints", settings.checkpoints.map { $0.steps.map { "each \($0) steps" } ?? "each epoch" } ?? "none"),
                 ("data", Fingerprint.data(data)),
-            ], advised: [("kernels", BLAS.description)], across: communicator)
+            ], advised: [("kernels", "\(BLAS.description), \(Convolution.kernelName)")], across: communicator)
         return variants.map {
             "ranks multiply with different kernels: \(TrainingError.text($0)); the digest is that of no other mixture; "
                 + "set VERBENA_MATH=portable, or OPENBLAS_CORETYPE to one that all CPUs can run, such as Haswell"

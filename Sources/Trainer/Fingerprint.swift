@@ -3,9 +3,11 @@ import Crypto
 /// SHA-256 in hexadecimal, of what must be equal on every rank.
 enum Fingerprint {
     /// Over the bytes of all parameters in forward order, and then of the statistics, as they lie in memory (little-endian on every machine we run on).
-    static func parameters(of model: any Model) -> String {
+    static func parameters(of model: any Model) -> String { parameters(model.parameters + model.statistics) }
+
+    static func parameters(_ parameters: [Parameter]) -> String {
         var hash = SHA256()
-        for parameter in model.parameters + model.statistics {
+        for parameter in parameters {
             // SAFETY: the model holds the memory.
             unsafe hash.update(bufferPointer: UnsafeRawBufferPointer(parameter.values))
         }

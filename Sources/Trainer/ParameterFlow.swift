@@ -15,8 +15,8 @@ final class ParameterFlow: GradientSink {
     private var nextUpdate = 0
     /// How many batches of this step were added up before the one at hand.
     private var batch = 0
-    /// The gradient of one parameter by one batch that is added to those before; nil where a step has one batch.
-    private let addend: FloatBuffer?
+    /// Gradients by one batch that are added to those before, by parameter: a layer may hold several at a time. None where a step has one batch.
+    private let addends: [FloatBuffer]
 
     init(_ communicator: Communicator, _ model: any Model, _ settings: TrainingSettings) throws(VerbenaError) {
         parameters = model.parameters
@@ -36,7 +36,7 @@ final class ParameterFlow: GradientSink {
             communicator, parameters: layouts + [loss], settings: settings.exchange, update: isShared ? update : nil)
         let exchange = self.exchange
         optimizer.remember(owned: isShared ? parameters.indices.map { exchange.ownedElements(of: $0) } : nil)
-        addend = settings.accumulation > 1 ? FloatBuffer(count: parameters.map(\.elementCount).max() ?? 1) : nil
+        addends = settings.accumulation > 1 ? parameters.map { FloatBuffer(count: $0.elementCount) } : []
     }
 
     private var lossIndex: Int { parameters.count }
@@ -59,9 +59,8 @@ final class ParameterFlow: GradientSink {
     }
 
     func gradient(at index: Int) -> UnsafeMutableBufferPointer<Float> {
-        // SAFETY: the exchange and the addend are held here.
-        guard batch > 0, let addend else { return unsafe exchange.gradient(at: index) }
-        return unsafe UnsafeMutableBufferPointer(rebasing: addend.values[..<parameters[index].elementCount])
+        // SAFETY: the exchange and the addends are held here.
+        unsafe batch > 0 ? addends[index].values : exchange.gradient(at: index)
     }
 
     func ready(_ index: Int) throws(VerbenaError) {

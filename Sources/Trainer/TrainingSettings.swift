@@ -13,7 +13,8 @@ public struct TrainingSettings: Sendable {
     public var accumulation = 1
     public var rate = RateSchedule()
     public var optimizer = OptimizerSettings()
-    /// Whether each rank updates its part of the parameters for all, so that ranks share the optimizer's work and memory. No bit of the result changes.
+    /// Whether each rank updates its part of the parameters for all, so that ranks share the optimizer's work and memory. Changes no bit of the result where gradients
+    /// travel as fp32.
     public var sharesUpdate = false
     /// See `SoftmaxCrossEntropy.smoothing`.
     public var labelSmoothing: Float = 0
@@ -49,19 +50,22 @@ public struct TrainingSettings: Sendable {
 
     static let maximumLayerSize = 1 << 16
     static let maximumBatch = 1 << 16
+    static let maximumEpochs = 1 << 30
 
     /// Throws the first setting that is out of bounds.
     public func validate() throws(TrainingError) {
         try model.validate()
         try Self.require(tensorRanks >= 1, "a model on \(tensorRanks) ranks", "give at least 1")
         try model.validate(tensorRanks: tensorRanks)
-        try Self.require(epochs >= 1, "\(epochs) epochs", "give at least 1")
+        try Self.require(
+            (1...Self.maximumEpochs).contains(epochs), "\(epochs) epochs", "give at least 1, and at most \(Self.maximumEpochs)")
         if let steps { try Self.require(steps >= 1, "\(steps) steps", "give at least 1") }
         try Self.require((1...Self.maximumBatch).contains(batchPerRank), "a batch of \(batchPerRank)", "give 1 to \(Self.maximumBatch)")
         try Self.require((1...Self.maximumBatch).contains(accumulation), "\(accumulation) batches a step", "give 1 to \(Self.maximumBatch)")
         try Self.require(rate.rate.isFinite && rate.rate > 0, "a learning rate of \(rate.rate)", "give a number above 0")
         try Self.require(
-            rate.warmupEpochs.isFinite && rate.warmupEpochs >= 0, "\(rate.warmupEpochs) epochs of warm-up", "give 0 or more")
+            rate.warmupEpochs >= 0 && rate.warmupEpochs <= Float(epochs), "\(rate.warmupEpochs) epochs of warm-up",
+            "give 0 or more, and no more than there are epochs")
         try Self.require(
             optimizer.momentum >= 0 && optimizer.momentum < 1, "a momentum of \(optimizer.momentum)", "give a number from 0 to below 1")
         try Self.require(
@@ -69,8 +73,12 @@ public struct TrainingSettings: Sendable {
         try Self.require(
             labelSmoothing >= 0 && labelSmoothing < 1, "a label smoothing of \(labelSmoothing)", "give a number from 0 to below 1")
         try Self.require(
-            !sharesUpdate || optimizer.method != .lars, "a shared update with lars, which needs whole weight matrices,", "give sgd or adamw"
-        )
+            optimizer.method != .lars || !sharesUpdate && tensorRanks == 1,
+            "lars, which needs whole weight matrices, where ranks divide them or their update,", "give sgd or adamw")
+        try Self.require(
+            tensorRanks == 1 || exchange.wire != nil && exchange.wire != .int8,
+            "--wire \(exchange.wireName), which goes by what lies beside an element or by measuring, for parts of a model",
+            "give fp32, bf16 or fp16, or one rank a copy")
         try Self.require(dropout >= 0 && dropout < 1, "a dropout of \(dropout)", "give a number from 0 to below 1")
         if checkpoints != nil { try requireWholeModel("writing checkpoints") }
         if let steps = checkpoints?.steps { try Self.require(steps >= 1, "\(steps) steps between checkpoints", "give at least 1") }
@@ -109,7 +117,8 @@ public struct TrainingSettings: Sendable {
 
     func sharding(of data: DataSplit, worldSize: Int) -> Sharding {
         Sharding(
-            sampleCount: data.training.count, worldSize: worldSize / tensorRanks, batchPerRank: batchPerRank * accumulation, seed: seed)
+            sampleCount: data.training.count, worldSize: max(worldSize / tensorRanks, 1), batchPerRank: batchPerRank * accumulation,
+            seed: seed)
     }
 
     /// A checkpoint holds whole parameters, which no rank of a divided model has.

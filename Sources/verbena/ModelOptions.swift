@@ -46,7 +46,10 @@ struct ModelOptions: ParsableArguments {
     @Option(parsing: .unconditional, help: "Of weight matrices. (default: 0; resnet20 0.0001, transformer 0.1)")
     var weightDecay: Float?
 
-    @Flag(help: "Each rank updates its part of the parameters for all: ranks share the optimizer's memory. Same digest; not with lars.")
+    @Flag(
+        help:
+            "Each rank updates its part of the parameters for all: ranks share the optimizer's memory. In fp32 the same digest; by the split schedule; not with lars."
+    )
     var shardOptimizer = false
 
     @Option(parsing: .unconditional, help: "Share of the target that is spread over all classes.")
@@ -75,7 +78,14 @@ struct ModelOptions: ParsableArguments {
         guard choice != nil else {
             throw ValidationError("--model \(model): unknown; give \(ModelChoice.names.joined(separator: ", "))")
         }
-        if model != "mlp", hidden != LayerSizes([256, 128]) { throw ValidationError("--hidden is of --model mlp, not of \(model)") }
+        func refuse(_ isGiven: Bool, _ option: String, of owner: String, _ isOwn: Bool, _ given: String) throws {
+            if isGiven, !isOwn { throw ValidationError("\(option) is of \(owner), not of \(given); leave it out") }
+        }
+        try refuse(hidden != LayerSizes([256, 128]), "--hidden", of: "--model mlp", model == "mlp", model)
+        try refuse(dropout != 0, "--dropout", of: "convnet and transformer", model == "convnet" || model == "transformer", model)
+        try refuse(syncBatchNorm, "--sync-batch-norm", of: "--model resnet20", model == "resnet20", model)
+        let method = settings(ranks: nil).optimizer.method
+        try refuse(momentum != nil || nesterov, "--momentum or --nesterov", of: "sgd and lars", method != .adamw, "adamw")
     }
 
     /// - Parameter ranks: nil where they are not known yet; then nothing is scaled.
@@ -89,7 +99,8 @@ struct ModelOptions: ParsableArguments {
         if let rateSchedule { settings.rate.shape = rateSchedule.shape }
         settings.rate.warmupEpochs = warmup
         if scaleRate, let ranks {
-            settings.rate.rate *= Float(settings.batchPerRank) * Float(accumulate) * Float(ranks) / Float(usualBatch)
+            settings.rate.rate *=
+                Float(settings.batchPerRank) * Float(accumulate) * Float(ranks / max(tensorParallel, 1)) / Float(usualBatch)
         }
         if let momentum { settings.optimizer.momentum = momentum }
         settings.optimizer.nesterov = nesterov

@@ -107,7 +107,7 @@ struct RunDescription {
         let ranks = communicator.worldSize
         title = "\(name) on \(ranks) rank\(ranks == 1 ? "" : "s")"
         facts = [
-            ("model", "\(name), \(TrainingText.grouped(model.elementCount)) parameters"), ("ranks", "\(ranks)"),
+            ("model", "\(name), \(TrainingText.grouped(trainer.elementCount)) parameters"), ("ranks", "\(ranks)"),
             ("fabric", communicator.fabricName),
             ("device", communicator.deviceName), ("batch", "\(trainer.settings.batchPerRank) a rank"),
             ("epoch", "\(TrainingText.grouped(trainer.stepsPerEpoch)) steps"), ("data", dataOrigin),

@@ -90,6 +90,9 @@ struct TrainCommand: Program {
 
     func validate() throws {
         if data == "" { throw ValidationError("--data '': give the name of a folder") }
+        if recipe.shardOptimizer, schedule == .allreduce {
+            throw ValidationError("--shard-optimizer travels by the split schedule; leave --schedule out, or give split")
+        }
         do { try settings(ranks: nil).validate() } catch { throw ValidationError("\(error)") }
     }
 

@@ -6,11 +6,10 @@ import Verbena
 /// What a run says of itself, line by line.
 enum TrainingText {
     static func heading(_ trainer: DataParallelTrainer, _ communicator: Communicator, dataOrigin: String) -> String {
-        let model = trainer.model
         let ranks = communicator.worldSize
         return """
             data   \(dataOrigin)
-            model  \(trainer.title), \(grouped(model.elementCount)) parameters
+            model  \(trainer.title), \(grouped(trainer.elementCount)) parameters
             job    \(ranks) rank\(ranks == 1 ? "" : "s") of batch \(trainer.settings.batchPerRank), \
             \(grouped(trainer.stepsPerEpoch)) steps an epoch, fabric \(communicator.fabricName), device \(communicator.deviceName)
             math   \(BLAS.description), one thread a rank

@@ -8,7 +8,7 @@ import Verbena
 struct LayerTests {
     static let samples = 3
 
-    typealias Make = @Sendable (Shape, inout Builder) -> any Layer
+    typealias Make = @Sendable (Shape, inout Builder) throws -> any Layer
 
     /// An objective: the outputs, each times a weight of its own.
     private final class Trial {
@@ -20,9 +20,9 @@ struct LayerTests {
         let outputWeights: [Float]
         private let values: FloatBuffer
 
-        init(_ shape: Shape, seed: UInt64, fill: (Int, inout SeededGenerator) -> Float, _ make: Make) {
+        init(_ shape: Shape, seed: UInt64, fill: (Int, inout SeededGenerator) -> Float, _ make: Make) throws {
             var builder = Builder(capacity: LayerTests.samples + 1, seed: seed)
-            layer = make(shape, &builder)
+            layer = try make(shape, &builder)
             self.builder = builder
             store = GradientStore(for: builder.parameters)
             var generator = SeededGenerator(seed: seed, purpose: .digits)
@@ -81,7 +81,7 @@ struct LayerTests {
         _ shape: Shape, step: Float = 0x1p-9, hasInputGradient: Bool = true,
         fill: (Int, inout SeededGenerator) -> Float = { _, generator in generator.uniform(-1, 1) }, _ make: Make
     ) throws {
-        let trial = Trial(shape, seed: 4, fill: fill, make)
+        let trial = try Trial(shape, seed: 4, fill: fill, make)
         let inputGradient = try trial.inputGradient()
         #expect(trial.store.announced == Array(trial.builder.parameters.indices.reversed()))
         #expect(Array(trial.store.prepared.suffix(trial.builder.parameters.count)) == Array(trial.builder.parameters.indices))
@@ -122,7 +122,7 @@ struct LayerTests {
     @Test("batch norm", arguments: [false, true])
     func batchNorm(isRectified: Bool) throws {
         try check(Shape(height: 3, width: 4, channels: 5), step: isRectified ? 0x1p-12 : 0x1p-9) {
-            BatchNorm($0, isRectified: isRectified, &$1)
+            try BatchNorm($0, isRectified: isRectified, &$1)
         }
     }
 
@@ -157,6 +157,18 @@ struct LayerTests {
     }
 }
 
+@Suite("What layers ask of their neighbours")
+struct NeighbourTests {
+    @Test("a stack tells whether it writes over its input, past layers that only pass it on")
+    func overwriting() {
+        let shape = Shape(height: 2, width: 2, channels: 3)
+        #expect(Sequential([Flatten(shape), ReLU(shape.flat)]).overwritesInput)
+        var builder = Builder(capacity: 1, seed: 1)
+        #expect(!Sequential([Flatten(shape), Dense(shape.flat, outputs: 2, &builder), ReLU(Shape(channels: 2))]).overwritesInput)
+        #expect(Convolution2D(shape, channels: 2, isRectified: true, &builder).readsOutput)
+    }
+}
+
 @Suite("Layers")
 struct LayerBehaviourTests {
     private func run(_ layer: any Layer, _ values: [Float], rows: Int, training: Bool, seed: UInt64 = 1) throws -> [Float] {
@@ -183,7 +195,7 @@ struct LayerBehaviourTests {
     @Test("batch norm evaluates by running means, which move by a tenth of each batch")
     func batchNorm() throws {
         var builder = Builder(capacity: 4, seed: 1)
-        let layer = BatchNorm(Shape(channels: 1), &builder)
+        let layer = try BatchNorm(Shape(channels: 1), &builder)
         #expect(builder.statistics.map(\.name) == ["running_mean", "running_var"])
         // Mean 5, unbiased variance 20 / 3.
         let trained = try run(layer, [2, 4, 6, 8], rows: 4, training: true)

@@ -133,6 +133,8 @@ struct CommandLineTests {
         #expect(settings.rate.rate == 0.1 * 16)
         #expect(settings.optimizer.nesterov && settings.optimizer.weightDecay == 0.01 && settings.labelSmoothing == 0.1)
         #expect(settings.synchronisesBatchNorm)
+        let divided = ["train", "--model", "transformer", "--tensor-parallel", "2", "--scale-rate", "--learning-rate", "1"]
+        #expect(try #require(try parse(VerbenaCommand.self, divided) as? TrainCommand).settings(ranks: 4).rate.rate == 2)
 
         let transformer = try #require(try parse(VerbenaCommand.self, ["train", "--model", "transformer"]) as? TrainCommand).settings(
             ranks: 2)
@@ -144,8 +146,15 @@ struct CommandLineTests {
         arguments: [
             (["--model", "vgg"], "mlp, convnet, resnet20, transformer"),
             (["--model", "convnet", "--hidden", "32"], "--hidden is of --model mlp"),
-            (["--rate-schedule", "step:0"], "rate-schedule"), (["--optimizer", "rmsprop"], "lars"), (["--dropout", "1"], "dropout"),
-            (["--warmup", "-1"], "warm-up"), (["--accumulate", "0"], "batches a step"), (["--weight-decay", "nan"], "weight decay"),
+            (["--rate-schedule", "step:0"], "rate-schedule"), (["--optimizer", "rmsprop"], "lars"),
+            (["--model", "convnet", "--dropout", "1"], "dropout"),
+            (["--warmup", "-1"], "warm-up"), (["--warmup", "1e20"], "warm-up"), (["--epochs", "9223372036854775807"], "at most"),
+            (["--model", "resnet20", "--dropout", "0.5"], "--dropout is of"), (["--sync-batch-norm"], "--sync-batch-norm is of"),
+            (["--optimizer", "adamw", "--nesterov"], "not of adamw"), (["--shard-optimizer", "--schedule", "allreduce"], "split"),
+            (["--model", "transformer", "--tensor-parallel", "2", "--optimizer", "lars"], "lars"),
+            (["--model", "transformer", "--tensor-parallel", "2", "--wire", "auto"], "bf16"),
+            (["--model", "transformer", "--tensor-parallel", "2", "--wire", "int8"], "bf16"), (["--accumulate", "0"], "batches a step"),
+            (["--weight-decay", "nan"], "weight decay"),
         ])
     func badRecipes(arguments: [String], words: String) throws {
         let failure = try #require(throws: Failure.self) { _ = try parse(VerbenaCommand.self, ["train"] + arguments) }

@@ -50,7 +50,7 @@ import Verbena
         let outcomes = LocalRanks.run(ranks, fabric: .sharedMemory) { communicator in
             let rank = communicator.rank
             let exchange = try GradientExchange(
-                communicator, parameters: Self.model, settings: GradientSettings(bucketSize: bucketSize),
+                communicator, parameters: Self.model, settings: GradientSettings(bucketSize: bucketSize, allowsUnused: ranks == 2),
                 update: { parameter, elements, values in for index in values.indices { values[index] *= Float(2 + parameter) } })
             for step in 0..<3 {
                 try Self.announceAll(exchange, rank: rank, step: step)

@@ -8,6 +8,7 @@ public final class ReLU: Layer {
     public init(_ input: Shape) { output = input }
 
     public var overwritesInput: Bool { true }
+    public var readsOutput: Bool { true }
 
     public func forward(_ input: Matrix, _ pass: Pass) -> Matrix {
         values = input
@@ -29,6 +30,8 @@ public final class Flatten: Layer {
     private let input: Shape
 
     public init(_ input: Shape) { (self.input, output) = (input, input.flat) }
+
+    public var passesInputOn: Bool { true }
 
     public func forward(_ input: Matrix, _ pass: Pass) -> Matrix {
         input.reshaped(rows: input.rows / self.input.positions, columns: output.channels)

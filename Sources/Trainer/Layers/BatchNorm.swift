@@ -20,8 +20,12 @@ public final class BatchNorm: Layer {
     /// What of a running value each batch replaces.
     private static let momentum: Float = 0.1
 
-    /// - Parameter isSynchronised: by the batches of all ranks of the builder's communicator, as if they were one. Costs a small allreduce in forward and one in backward.
-    public init(_ input: Shape, isRectified: Bool = false, isSynchronised: Bool = false, _ builder: inout Builder) {
+    /// - Parameter isSynchronised: by the batches of all ranks of the builder's communicator, as if they were one, which costs a small allreduce in forward and one in
+    ///   backward. No other bulk operations of that communicator may be under way then.
+    /// - Throws: where there is no memory for that.
+    public init(
+        _ input: Shape, isRectified: Bool = false, isSynchronised: Bool = false, _ builder: inout Builder
+    ) throws(VerbenaError) {
         let channels = input.channels
         (output, self.isRectified) = (input, isRectified)
         gamma = builder.parameter("gamma", [channels], .constant(1), decays: false)
@@ -31,8 +35,12 @@ public final class BatchNorm: Layer {
         memory = builder.activation(input)
         means = FloatBuffer(count: channels)
         inverses = FloatBuffer(count: channels)
-        ranks = isSynchronised ? builder.communicator.flatMap { RankSums($0, count: 2 * channels) } : nil
+        ranks =
+            isSynchronised
+            ? try builder.communicator.flatMap { (ranks) throws(VerbenaError) in try RankSums(ranks, count: 2 * channels) } : nil
     }
+
+    public var readsOutput: Bool { isRectified }
 
     public func forward(_ input: Matrix, _ pass: Pass) throws(VerbenaError) -> Matrix {
         self.input = input
@@ -104,9 +112,10 @@ final class RankSums {
     var count: Int { communicator.worldSize }
 
     /// Nil where a rank is alone.
-    init?(_ communicator: Communicator, count: Int) {
-        guard communicator.worldSize > 1, let buffer = try? communicator.allocate(Float.self, count: count) else { return nil }
-        (self.communicator, self.buffer) = (communicator, buffer)
+    init?(_ communicator: Communicator, count: Int) throws(VerbenaError) {
+        guard communicator.worldSize > 1 else { return nil }
+        self.communicator = communicator
+        buffer = try communicator.allocate(Float.self, count: count)
     }
 
     /// The sums, in this object's memory until the next call. Collective.

@@ -31,6 +31,8 @@ public final class Convolution2D: Layer {
         scratch.reserveWork(convolution.scratchCount)
     }
 
+    public var readsOutput: Bool { isRectified }
+
     public func forward(_ input: Matrix, _ pass: Pass) throws(VerbenaError) -> Matrix {
         self.input = input
         let weight = try weight.current(pass)

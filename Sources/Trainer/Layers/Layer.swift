@@ -7,6 +7,10 @@ public import Verbena
 public protocol Layer: AnyObject {
     var output: Shape { get }
     var overwritesInput: Bool { get }
+    /// Whether backward reads the output, which the next layer must leave then.
+    var readsOutput: Bool { get }
+    /// Whether the output is the input's memory, untouched.
+    var passesInputOn: Bool { get }
     /// Whether it may have parameters: what comes before all of them needs no backward pass.
     var learns: Bool { get }
 
@@ -21,6 +25,8 @@ public protocol Layer: AnyObject {
 
 extension Layer {
     public var overwritesInput: Bool { false }
+    public var readsOutput: Bool { false }
+    public var passesInputOn: Bool { false }
     public var learns: Bool { true }
 }
 
@@ -88,7 +94,7 @@ public struct Builder {
         let kept = part.map { part in
             shape.count == 1 ? [part.columnCount(of: shape[0])] : [part.rowCount(of: shape[0]), part.columnCount(of: shape[1])]
         }
-        let parameter = Parameter(name: (prefix + [name]).joined(separator: "."), shape: kept ?? shape, decays: decays)
+        let parameter = Parameter(name: (prefix + [name]).joined(separator: "."), shape: kept ?? shape, decays: decays, isPart: part != nil)
         let columns = shape[shape.count - 1]
         var next = 0
         for index in 0..<shape.reduce(1, *) {

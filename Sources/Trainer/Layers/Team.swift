@@ -13,19 +13,30 @@ struct Team {
     }
 }
 
-/// Adds up what the ranks of a team have made of their parts; in backward each goes on with the whole gradient.
+/// Adds up what the ranks of a team have made of their parts, and a bias, which all of them have; in backward each goes on with the whole gradient.
 final class TeamSum: Layer {
     let output: Shape
+    private let bias: NumberedParameter
     private let team: Team
     private let buffer: Buffer<Float>
 
-    init(_ input: Shape, _ team: Team, _ builder: Builder) throws(VerbenaError) {
+    init(_ input: Shape, _ team: Team, _ builder: inout Builder) throws(VerbenaError) {
         (output, self.team) = (input, team)
+        bias = builder.parameter("bias", [input.channels], .constant(0), decays: false)
         buffer = try team.communicator.allocate(Float.self, count: builder.capacity * input.elementCount)
     }
 
-    func forward(_ input: Matrix, _ pass: Pass) throws(VerbenaError) -> Matrix { try team.sum(input, in: buffer) }
-    func backward(_ gradient: Matrix, wantsInput: Bool, _ pass: Pass) -> Matrix { gradient }
+    func forward(_ input: Matrix, _ pass: Pass) throws(VerbenaError) -> Matrix {
+        let sum = try team.sum(input, in: buffer)
+        Elements.chosen.add(bias: try bias.current(pass), to: sum)
+        return sum
+    }
+
+    func backward(_ gradient: Matrix, wantsInput: Bool, _ pass: Pass) throws(VerbenaError) -> Matrix {
+        Elements.chosen.sumColumns(of: gradient, into: bias.gradient(pass))
+        try bias.announce(pass)
+        return gradient
+    }
 }
 
 /// Where the ranks of a team begin to work apart on the same input: its gradient is the sum of theirs.
@@ -39,6 +50,7 @@ final class TeamCopy: Layer {
         buffer = try team.communicator.allocate(Float.self, count: builder.capacity * input.elementCount)
     }
 
+    var passesInputOn: Bool { true }
     func forward(_ input: Matrix, _ pass: Pass) -> Matrix { input }
     func backward(_ gradient: Matrix, wantsInput: Bool, _ pass: Pass) throws(VerbenaError) -> Matrix {
         wantsInput ? try team.sum(gradient, in: buffer) : gradient

@@ -124,7 +124,7 @@ public enum ModelChoice: Sendable, Equatable, CustomStringConvertible {
             switch self {
             case .mlp(let hidden): Self.mlp(input, hidden: hidden, classCount: classCount, &builder)
             case .convnet: Self.convnet(input, classCount: classCount, dropout: dropout, &builder)
-            case .resnet20: Self.resnet20(input, classCount: classCount, isSynchronised: communicator != nil, &builder)
+            case .resnet20: try Self.resnet20(input, classCount: classCount, isSynchronised: communicator != nil, &builder)
             case .transformer:
                 try Self.transformer(input, tokenCount: classCount, dropout: dropout, team.map(Team.init(communicator:)), &builder)
             case .other: fatalError("\(name) is the caller's to make")
@@ -156,16 +156,18 @@ extension ModelChoice {
         return layers
     }
 
-    private static func resnet20(_ input: Shape, classCount: Int, isSynchronised: Bool, _ builder: inout Builder) -> [any Layer] {
-        var layers: [any Layer] = [builder.named("conv") { Convolution2D(input, channels: 16, hasBias: false, &$0) }]
-        layers.append(builder.named("norm") { BatchNorm(layers.output, isRectified: true, isSynchronised: isSynchronised, &$0) })
+    private static func resnet20(
+        _ input: Shape, classCount: Int, isSynchronised: Bool, _ builder: inout Builder
+    ) throws(VerbenaError) -> [any Layer] {
+        var layers = try normalised("conv", "norm", input, channels: 16, isRectified: true, isSynchronised, &builder)
         for stage in 0..<3 {
             for block in 0..<3 {
-                builder.named("stage\(stage + 1).\(block)") { builder in
-                    let stride = stage > 0 && block == 0 ? 2 : 1
-                    layers.append(residualBlock(layers.output, channels: 16 << stage, stride: stride, isSynchronised, &builder))
-                    layers.append(ReLU(layers.output))
+                let stride = stage > 0 && block == 0 ? 2 : 1
+                let input = layers.output
+                let residual = try builder.named("stage\(stage + 1).\(block)") { (builder) throws(VerbenaError) in
+                    try residualBlock(input, channels: 16 << stage, stride: stride, isSynchronised, &builder)
                 }
+                layers += [residual, ReLU(residual.output)] as [any Layer]
             }
         }
         layers.append(AveragePooling(layers.output, builder))
@@ -175,19 +177,28 @@ extension ModelChoice {
 
     private static func residualBlock(
         _ input: Shape, channels: Int, stride: Int, _ isSynchronised: Bool, _ builder: inout Builder
-    ) -> Residual {
-        var branch: [any Layer] = [
-            builder.named("conv1") { Convolution2D(input, channels: channels, stride: stride, hasBias: false, &$0) }
-        ]
-        branch.append(builder.named("norm1") { BatchNorm(branch.output, isRectified: true, isSynchronised: isSynchronised, &$0) })
-        branch.append(builder.named("conv2") { Convolution2D(branch.output, channels: channels, hasBias: false, &$0) })
-        branch.append(builder.named("norm2") { BatchNorm(branch.output, isSynchronised: isSynchronised, &$0) })
+    ) throws(VerbenaError) -> Residual {
+        var branch = try normalised(
+            "conv1", "norm1", input, channels: channels, stride: stride, isRectified: true, isSynchronised, &builder)
+        branch += try normalised("conv2", "norm2", branch.output, channels: channels, isRectified: false, isSynchronised, &builder)
         guard branch.output != input else { return Residual(input, Sequential(branch), builder) }
-        var shortcut: [any Layer] = [
-            builder.named("shortcut") { Convolution2D(input, channels: channels, window: 1, stride: stride, hasBias: false, &$0) }
-        ]
-        shortcut.append(builder.named("shortcut_norm") { BatchNorm(shortcut.output, isSynchronised: isSynchronised, &$0) })
+        let shortcut = try normalised(
+            "shortcut", "shortcut_norm", input, channels: channels, window: 1, stride: stride, isRectified: false, isSynchronised, &builder)
         return Residual(input, Sequential(branch), shortcut: Sequential(shortcut), builder)
+    }
+
+    /// A convolution, whose bias the batch norm after it would take away, and that norm.
+    private static func normalised(
+        _ name: String, _ norm: String, _ input: Shape, channels: Int, window: Int = 3, stride: Int = 1, isRectified: Bool,
+        _ isSynchronised: Bool, _ builder: inout Builder
+    ) throws(VerbenaError) -> [any Layer] {
+        let convolution = builder.named(name) {
+            Convolution2D(input, channels: channels, window: window, stride: stride, hasBias: false, &$0)
+        }
+        let batchNorm = try builder.named(norm) { (builder) throws(VerbenaError) in
+            try BatchNorm(convolution.output, isRectified: isRectified, isSynchronised: isSynchronised, &builder)
+        }
+        return [convolution, batchNorm]
     }
 
     /// First values as GPT-2 has them: what adds to the residual stream begins smaller, by the number of such layers.
@@ -225,11 +236,12 @@ extension ModelChoice {
         let columns = team.map { team in (0..<3).map { team.part(of: width, from: $0 * width) } }
         branch.append(
             builder.named("attention.qkv") {
-                Dense(stream, outputs: 3 * width, initial: .variancePreserving(inputs: width), keeping: MatrixPart(columns: columns), &$0)
+                Dense(
+                    stream, outputs: 3 * width, initial: .variancePreserving(inputs: width),
+                    keeping: columns.map { MatrixPart(columns: $0) }, &$0)
             })
         branch.append(Attention(branch.output, headCount: transformerHeads / (team?.count ?? 1), builder))
-        branch.append(addend("attention.output", branch.output, inputs: width, stream, team, &builder))
-        if let team { branch.append(try TeamSum(stream, team, builder)) }
+        branch += try addend("attention.output", branch.output, inputs: width, stream, team, &builder)
         return branch
     }
 
@@ -241,23 +253,25 @@ extension ModelChoice {
         let columns = team.map { [$0.part(of: 4 * width)] }
         branch.append(
             builder.named("feed_forward.dense1") {
-                Dense(stream, outputs: 4 * width, initial: .variancePreserving(inputs: width), keeping: MatrixPart(columns: columns), &$0)
+                Dense(
+                    stream, outputs: 4 * width, initial: .variancePreserving(inputs: width),
+                    keeping: columns.map { MatrixPart(columns: $0) }, &$0)
             })
         branch.append(GELU(branch.output, builder))
-        branch.append(addend("feed_forward.dense2", branch.output, inputs: 4 * width, stream, team, &builder))
-        if let team { branch.append(try TeamSum(stream, team, builder)) }
+        branch += try addend("feed_forward.dense2", branch.output, inputs: 4 * width, stream, team, &builder)
         return branch
     }
 
-    /// What adds to the stream. Of a team, the first rank has the bias, for it is added once.
+    /// What adds to the stream. Of a team, each rank has some rows of the matrix, and all have the bias, which is added to the sum of theirs.
     private static func addend(
         _ name: String, _ input: Shape, inputs: Int, _ stream: Shape, _ team: Team?, _ builder: inout Builder
-    ) -> Dense {
+    ) throws(VerbenaError) -> [any Layer] {
         let initial = Builder.Initial.variancePreserving(inputs: inputs).scaled(by: 1 / Float(2 * transformerBlocks).squareRoot())
-        return builder.named(name) {
-            Dense(
-                input, outputs: stream.channels, initial: initial, keeping: MatrixPart(rows: team?.part(of: inputs)), inputs: inputs,
-                hasBias: (team?.rank ?? 0) == 0, &$0)
+        return try builder.named(name) { (builder) throws(VerbenaError) in
+            let dense = Dense(
+                input, outputs: stream.channels, initial: initial, keeping: team.map { MatrixPart(rows: $0.part(of: inputs)) },
+                inputs: inputs, hasBias: team == nil, &builder)
+            return if let team { [dense, try TeamSum(stream, team, &builder)] } else { [dense] }
         }
     }
 }

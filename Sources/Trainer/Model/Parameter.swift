@@ -10,11 +10,15 @@ public final class Parameter {
     public let shape: [Int]
     /// Whether weight decay concerns it: a matrix's weights, but neither biases nor the gains of a norm.
     public let decays: Bool
+    /// Whether this is one rank's part of what the ranks of a team divide.
+    let isPart: Bool
     let memory: FloatBuffer
 
-    public init(name: String, shape: [Int], decays: Bool) {
+    public convenience init(name: String, shape: [Int], decays: Bool) { self.init(name: name, shape: shape, decays: decays, isPart: false) }
+
+    init(name: String, shape: [Int], decays: Bool, isPart: Bool) {
         invariant(!shape.isEmpty && shape.allSatisfy { $0 > 0 }, "\(name) of shape \(shape)")
-        (self.name, self.shape, self.decays) = (name, shape, decays)
+        (self.name, self.shape, self.decays, self.isPart) = (name, shape, decays, isPart)
         memory = FloatBuffer(count: shape.reduce(1, *))
     }
 

@@ -13,6 +13,9 @@ struct Convolution: CustomStringConvertible {
     private var shape: ConvolutionShape
     private let set: UnsafePointer<TileSet>
 
+    /// The instruction set of this process.
+    static var kernelName: String { unsafe String(cString: tile_set_chosen().pointee.name) }
+
     var height: Int { shape.height }
     var width: Int { shape.width }
     var inChannels: Int { shape.in_channels }

@@ -25,7 +25,7 @@ public struct RateSchedule: Sendable, Equatable {
         switch shape {
         case .constant: return rate
         case .steps(let epochs, let factor):
-            return epochs.reduce(rate) { step >= $1 * stepsPerEpoch ? $0 * factor : $0 }
+            return epochs.reduce(rate) { step / stepsPerEpoch >= $1 ? $0 * factor : $0 }
         case .cosine:
             let share = Double(step - warmup) / Double(max(stepCount - warmup, 1))
             return rate * Float(0.5 + 0.5 * Self.cosine(ofHalfTurns: min(share, 1)))

@@ -38,6 +38,11 @@ public final class GradientExchange: Sendable {
                     .configuration,
                     "the gradient of '\(other.name)' is of \(other.type), and ranks share the update of fp32 ones only; make it fp32")
             }
+            guard settings.schedule != .allReduce else {
+                throw VerbenaError(
+                    .configuration,
+                    "a shared update goes between the halves of the split schedule; leave GradientSettings.schedule nil, or split")
+            }
             settings.schedule = .split
         }
         if case .fixed(let bytes) = settings.bucketSize, bytes < 1 {

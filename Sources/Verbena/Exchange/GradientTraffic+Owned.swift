@@ -24,7 +24,8 @@ extension GradientTraffic {
 
     /// Has this rank's part of a reduced bucket updated, before it is gathered. Under the lock, so one bucket at a time.
     func updateOwned(_ bucket: BucketPlan.Bucket) {
-        guard let update else { return }
+        // The bytes of use are all ranks' own.
+        guard let update, layout.sections[bucket.section].type == .float32 else { return }
         for stripe in owned(bucket.elements, ofSection: bucket.section) {
             for parameter in bucket.parameters {
                 let place = layout.places[parameter].elements

@@ -236,11 +236,15 @@ final class GradientTraffic: Sendable {
                 byteOffset: layout.byteRange(bucket.elements, ofSection: bucket.section).lowerBound),
             count: bucket.elements.count, type: type, reduction: type.isInteger ? .maximum : reduction,
             stream: bucket.isUrgent ? .urgent : .bulk, stripe: stripeElements(type))
-        // New values of parameters are not rounded as gradients may be.
-        guard type == .float32, wire != .plain, update == nil || collective != .gatherStripes else { return operation }
+        guard wire != .plain, !isPlain(bucket, collective == .gatherStripes ? .returning : .reducing) else { return operation }
         operation.wire = wire
         if let residuals { operation.residual = try communicator.attachment(of: residuals, for: .allReduce).buffer }
         return operation
+    }
+
+    /// Whether a bucket's operation moves its elements as they are, whatever the wire format: new values of parameters are not rounded as gradients may be.
+    private func isPlain(_ bucket: BucketPlan.Bucket, _ stage: Stage) -> Bool {
+        layout.sections[bucket.section].type != .float32 || update != nil && stage == .returning
     }
 
     /// Whole blocks of every wire format, so that who owns an element does not hang on it.
@@ -257,7 +261,7 @@ final class GradientTraffic: Sendable {
             index: bucket, parameters: parameters[parameters.count - 1]..<parameters[0] + 1,
             byteCount: state.plan.byteCount(of: bucket, in: layout), isUrgent: state.plan.buckets[bucket].isUrgent,
             phase: !isSplit ? .allReduce : stage == .reducing ? .reduce : .gather,
-            wire: layout.sections[state.plan.buckets[bucket].section].type == .float32 ? state.plan.wire : .plain,
+            wire: isPlain(state.plan.buckets[bucket], stage) ? .plain : state.plan.wire,
             ready: parameters.reduce(0) { max($0, state.announcedAt[$1]) }, submitted: now)
     }
 
