@@ -55,6 +55,8 @@ let package = Package(
         .library(name: "Verbena", targets: ["Verbena"]),
         .library(name: "VerbenaReports", targets: ["Reports"]),
         .library(name: "VerbenaTrainer", targets: ["Trainer"]),
+        // The C face: tools/c-library makes libverbena.so of it.
+        .library(name: "verbena-c", type: .static, targets: ["VerbenaC"]),
         .executable(name: "verbena", targets: ["verbena"]),
         .executable(name: "rdma-allreduce", targets: ["rdma-allreduce"]),
     ],
@@ -108,6 +110,10 @@ let package = Package(
                 "Collectives", "CPlatform", "Engine", "Fabric", "Gradients", "Membership", "MixedFabric", "Platform", "Reduction",
                 "SharedMemoryFabric", "VerbsFabric", logging,
             ]),
+
+        // The same for C: the header, and what fulfils it.
+        .target(name: "CVerbena", path: "Sources/VerbenaC/CVerbena"),
+        module("VerbenaC", without: ["CVerbena"], ["CVerbena", "Verbena", logging]),
 
         // What people look at: pages, traces, metrics, out of the reports of steps.
         module(

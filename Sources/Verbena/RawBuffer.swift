@@ -51,6 +51,9 @@ public struct RawBuffer: Exchangeable {
     ///   the communicator of all ranks has closed.
     public func release() throws(VerbenaError) { try memory.release() }
 
+    /// - Throws: `.closed` after the end, when `bytes` may trap.
+    package func checkOpen() throws(VerbenaError) { _ = try memory.lent() }
+
     @unsafe
     var start: UnsafeMutableRawPointer {
         if !memory.isCallers { _ = keeper }

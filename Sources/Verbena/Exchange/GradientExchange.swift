@@ -121,6 +121,9 @@ public final class GradientExchange: Sendable {
         }
     }
 
+    /// - Throws: `.closed` after the end, when views may trap.
+    package func checkOpen() throws(VerbenaError) { try memory.checkOpen() }
+
     /// Gives the gradients' memory back; no view of it may be used any more. A rank's own affair; see `RawBuffer.release`.
     /// - Throws: `.configuration` inside a step.
     public func release() throws(VerbenaError) {
@@ -153,6 +156,10 @@ public final class GradientExchange: Sendable {
         defer { traffic.endHold() }
         return try body()
     }
+
+    /// The same in two calls, for languages without closures. The second is never missed.
+    package func beginWithoutSynchronization() throws(VerbenaError) { try traffic.hold() }
+    package func endWithoutSynchronization() { traffic.endHold() }
 
     /// Gives this rank's gradients of the coming step a weight: the result is the weighted mean, the sum of weight times gradient over the sum of the weights. For
     /// batches that differ in size, weigh by samples. Collective, before the step's first announcement: waits until every rank has called it.
