@@ -20,7 +20,7 @@ struct ModelOptions: ParsableArguments {
     @Option(parsing: .unconditional, help: "sgd, lars (for large batches) or adamw. (default: sgd; transformer adamw)")
     var optimizer: OptimizerChoice?
 
-    @Option(parsing: .unconditional, help: "Step size. (default: 0.05; resnet20 0.1, transformer 0.001)")
+    @Option(parsing: .unconditional, help: "Step size. (default: 0.05; resnet20 0.1; lars 0.02; adamw 0.001)")
     var learningRate: Float?
 
     @Option(
@@ -94,7 +94,10 @@ struct ModelOptions: ParsableArguments {
         let usualBatch = settings.batchPerRank
         if let batch { settings.batchPerRank = batch }
         settings.accumulation = accumulate
-        if let optimizer { settings.optimizer.method = optimizer.method }
+        if let optimizer, optimizer.method != settings.optimizer.method {
+            settings.optimizer.method = optimizer.method
+            settings.rate.rate = optimizer.rate
+        }
         if let learningRate { settings.rate.rate = learningRate }
         if let rateSchedule { settings.rate.shape = rateSchedule.shape }
         settings.rate.warmupEpochs = warmup
@@ -117,6 +120,15 @@ struct ModelOptions: ParsableArguments {
 /// `sgd`, `lars` or `adamw`.
 enum OptimizerChoice: String, ExpressibleByArgument, CaseIterable {
     case sgd, lars, adamw
+
+    /// Where it is not the model's own.
+    var rate: Float {
+        switch self {
+        case .sgd: 0.05
+        case .lars: 0.02
+        case .adamw: 0.001
+        }
+    }
 
     var method: OptimizerSettings.Method {
         switch self {

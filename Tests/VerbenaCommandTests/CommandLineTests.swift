@@ -130,7 +130,7 @@ struct CommandLineTests {
         #expect(settings.model == .resnet20 && settings.accumulation == 2 && settings.optimizer.method == .lars && settings.steps == 7)
         #expect(settings.rate.shape == .steps(after: [30, 60], factor: 0.1) && settings.rate.warmupEpochs == 5)
         // 256 * 2 * 4 samples a step, 16 times the usual 128.
-        #expect(settings.rate.rate == 0.1 * 16)
+        #expect(settings.rate.rate == 0.02 * 16)
         #expect(settings.optimizer.nesterov && settings.optimizer.weightDecay == 0.01 && settings.labelSmoothing == 0.1)
         #expect(settings.synchronisesBatchNorm)
         let divided = ["train", "--model", "transformer", "--tensor-parallel", "2", "--scale-rate", "--learning-rate", "1"]
