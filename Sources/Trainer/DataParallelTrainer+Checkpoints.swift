@@ -54,7 +54,8 @@ extension DataParallelTrainer {
 
     private var traits: [(name: String, value: String)] {
         settings.traits + [
-            ("ranks", String(communicator.worldSize)), ("kernels", BLAS.description), ("data", Fingerprint.data(data)),
+            ("ranks", String(communicator.worldSize)), ("kernels", "\(BLAS.description), \(Convolution.kernelName)"),
+            ("data", Fingerprint.data(data)),
         ]
     }
 

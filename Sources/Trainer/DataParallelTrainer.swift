@@ -203,16 +203,7 @@ public final class DataParallelTrainer {
 
     private func judge() throws(VerbenaError) -> (accuracy: Double, loss: Double) {
         let samples = Array(Sharding.part(of: data.heldOut.count, rank: replicas.rank, worldSize: replicas.worldSize))
-        var correct = 0
-        var lossSum = 0.0
-        for start in stride(from: 0, to: samples.count, by: batch.capacity) {
-            batch.load(samples[start..<min(start + batch.capacity, samples.count)], of: data.heldOut)
-            let logits = try model.forward(batch.matrix, Pass())
-            let scratch = logitsGradient.matrix(rows: logits.rows, columns: logits.columns)
-            let part = SoftmaxCrossEntropy.judge(logits: logits, labels: batch.labels, scratch: scratch)
-            correct += part.correct
-            lossSum += part.loss
-        }
+        let (correct, lossSum) = try Evaluation.sums(model, samples, of: data.heldOut, batch, scratch: logitsGradient)
         let parts = try replicas.allGather(Array("\(correct) \(lossSum)".utf8), label: "evaluation")
         let labels = Double(data.heldOut.count * model.labelsPerSample)
         let sums = parts.map { String(decoding: $0, as: UTF8.self).split(separator: " ").compactMap { Double($0) } }

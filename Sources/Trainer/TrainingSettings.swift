@@ -112,6 +112,7 @@ public struct TrainingSettings: Sendable {
             ("momentum", String(optimizer.momentum)), ("optimizer", "\(optimizer)"), ("label smoothing", String(labelSmoothing)),
             ("dropout", String(dropout)), ("batch norm", synchronisesBatchNorm ? "synchronised" : "local"),
             ("wire format", exchange.wireName), ("seed", String(seed)),
+            ("update of rounded gradients", exchange.wire == .plain ? "any" : sharesUpdate ? "shared" : "by every rank"),
         ]
     }
 

@@ -15,20 +15,11 @@ struct TrainCommand: Program {
             Under torchrun, mpirun, srun or mlx.launch, start it once a rank; on one machine, --ranks starts them.
             """)
 
-    /// Not the run's seed, so that runs of different seeds are measured on the same images.
-    static let generatedDataSeed: UInt64 = 1
-    /// How many images are drawn to learn from, and how many to look at after each epoch.
-    static let generatedCounts = (training: 20_000, heldOut: 2_000)
     private static let initial = TrainingSettings()
 
     @OptionGroup var job: JobOptions
 
-    @Option(
-        help: """
-            A folder with the IDX files of MNIST or EMNIST's digits, plain or .gz; torchvision's too. For the transformer, a text file in UTF-8. (default: \
-            drawn digits; made-up sentences)
-            """)
-    var data: String?
+    @OptionGroup var source: DataOptions
 
     @OptionGroup(title: "Model and recipe") var recipe: ModelOptions
 
@@ -89,7 +80,6 @@ struct TrainCommand: Program {
     }
 
     func validate() throws {
-        if data == "" { throw ValidationError("--data '': give the name of a folder") }
         if recipe.shardOptimizer, schedule == .allreduce {
             throw ValidationError("--shard-optimizer travels by the split schedule; leave --schedule out, or give split")
         }
@@ -103,8 +93,8 @@ struct TrainCommand: Program {
         try json.map(checkWritable)
         try reports.checkFiles()
         try checkpoints.checkFiles()
-        let data = try loadData()
         let settings = settings(ranks: ranks)
+        let data = try source.load(for: settings.model)
         do { try settings.validate(for: data, worldSize: ranks) } catch { throw ValidationError("\(error)") }
         try checkpoints.checkResume(settings, data)
     }
@@ -124,17 +114,6 @@ struct TrainCommand: Program {
         }
     }
 
-    private func loadData() throws(Failure) -> DataSplit {
-        let isText = recipe.choice == .transformer
-        guard let data else {
-            return isText
-                ? GeneratedText.split(seed: Self.generatedDataSeed)
-                : GeneratedDigits.split(
-                    seed: Self.generatedDataSeed, trainingCount: Self.generatedCounts.training, heldOutCount: Self.generatedCounts.heldOut)
-        }
-        do { return try isText ? TextFile.load(data) : IDXFolder.load(data) } catch { throw Failure("--data: \(error)") }
-    }
-
     /// One rank's run. Rank 0 speaks for all.
     private func train(_ communicator: Communicator) throws {
         let isLead = communicator.rank == 0
@@ -143,8 +122,9 @@ struct TrainCommand: Program {
             try reports.checkFiles()
             try checkpoints.checkFiles()
         }
-        let data = try loadData()
-        let trainer = try DataParallelTrainer(communicator, data: data, settings: settings(ranks: communicator.worldSize))
+        let settings = settings(ranks: communicator.worldSize)
+        let data = try source.load(for: settings.model)
+        let trainer = try DataParallelTrainer(communicator, data: data, settings: settings)
         if isLead {
             try say(TrainingText.heading(trainer, communicator, dataOrigin: data.origin))
             trainer.kernelWarning.map(warn)

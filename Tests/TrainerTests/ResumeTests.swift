@@ -286,6 +286,61 @@ struct ResumeTests {
         #expect(try folder.read("run.safetensors") == before)
     }
 
+    @Test("a model of the caller's own goes on, too, and nobody else takes it for an included one")
+    func ownModel() async throws {
+        var settings = Self.settings(.other(name: "my own"))
+        settings.checkpoints = CheckpointSettings(path: path)
+        let digests = try await onRanks(1) { [path, settings] communicator in
+            func make() throws -> DataParallelTrainer {
+                try DataParallelTrainer(communicator, data: Self.digits, settings: settings) {
+                    perceptron([784, 8, 10], capacity: $0, seed: 3)
+                }
+            }
+            let first = try make()
+            for epoch in 0..<2 { _ = try first.runEpoch(epoch) }
+            try first.finishCheckpoints()
+            let second = try make()
+            _ = try second.resume(from: path)
+            for trainer in [first, second] { _ = try trainer.runEpoch(2) }
+            return [try first.agreedParameterDigest(), try second.agreedParameterDigest()]
+        }[0]
+        #expect(digests[0] == digests[1])
+        expectError("an included model, found one of my own", .mismatch) { _ = try Checkpoint.read(path).makeModel(capacity: 1) }
+    }
+
+    @Test("a model of a checkpoint makes of held-out samples what training told, and a writer goes on with a text that it knows")
+    func use() async throws {
+        var settings = Self.settings(.transformer, batch: 4)
+        settings.checkpoints = CheckpointSettings(path: path)
+        (settings.epochs, settings.rate.rate) = (20, 3e-3)
+        let text = String(repeating: "one by two ", count: 120)
+        let data = try #require(TextDataset.split(text, context: 16, origin: "text"))
+        let told = try await onRanks(1) { [settings] communicator in
+            let trainer = try DataParallelTrainer(communicator, data: data, settings: settings)
+            var report: EpochReport?
+            for epoch in 0..<trainer.epochCount { report = try trainer.runEpoch(epoch) }
+            try trainer.finishCheckpoints()
+            return report
+        }
+        let report = try #require(told[0])
+        let checkpoint = try Checkpoint.read(path)
+        let found = try Evaluation.evaluate(checkpoint.makeModel(capacity: 3), on: data.heldOut)
+        #expect(found.accuracy == report.accuracy && abs(found.loss - report.heldOutLoss) < 1e-4)
+
+        func write(_ prompt: String, _ temperature: Float, seed: UInt64) throws -> String {
+            let writer = try TextWriter(checkpoint, prompt: prompt, temperature: temperature, seed: seed)
+            return try (0..<30).map { _ in String(Character(try writer.next())) }.joined()
+        }
+        // Beyond what the model sees at once, too.
+        #expect(try write("one by ", 0, seed: 1) == "two one by two one by two one ")
+        #expect(try write("", 9, seed: 1) == write("", 9, seed: 1))
+        #expect(try write("", 9, seed: 1) != write("", 9, seed: 2))
+        for (prompt, temperature, words) in [("onZ", Float(1), "the prompt has \"Z\""), ("one", -1, "temperature of -1")] {
+            let error = #expect(throws: TrainingError.self) { _ = try write(prompt, temperature, seed: 1) }
+            #expect(error?.description.contains(words) == true)
+        }
+    }
+
     @Test("bytes of rank 0 reach every rank, in pieces, as do its errors", arguments: [0, 1, 9_000_001])
     func rootBytes(count: Int) async throws {
         let wanted = (0..<count).map { UInt8(truncatingIfNeeded: $0 &* 31) }

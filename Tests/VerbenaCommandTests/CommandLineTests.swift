@@ -39,6 +39,10 @@ struct CommandLineTests {
         (["simulate", "check", "--seeds", "-1"], "'-1'"), (["train", "--hidden", "-1"], "hidden sizes [-1]"),
         (["train", "--receive-buffers", "-1"], "'-1'"), (["train", "--data", ""], "--data ''"),
         (["simulate", "time", "--bandwidth", "1e-300"], "--bandwidth 1e-300"), (["simulate", "time", "--latency", "nan"], "--latency nan"),
+        (["train", "--checkpoint-every", "5"], "of --checkpoint FILE"), (["train", "--resume", ""], "--resume ''"),
+        (["train", "--checkpoint", "x", "--checkpoint-every", "0"], "0 steps between checkpoints"),
+        (["evaluate"], "--checkpoint"), (["generate", "--checkpoint", "x", "--length", "-1"], "--length -1"),
+        (["generate", "--checkpoint", "x", "--temperature", "nan"], "--temperature nan"),
         (["simulate", "time", "--ranks", "9", "--ranks-per-node", "2"], "nodes"),
     ]
 
@@ -55,7 +59,7 @@ struct CommandLineTests {
         let failure = try #require(throws: Failure.self) { _ = try parse(VerbenaCommand.self, arguments) }
         #expect(failure.status == ExitStatus.usage)
         #expect(failure.description.contains(word))
-        let commands = arguments.prefix { ["train", "doctor", "simulate", "check", "time"].contains($0) }
+        let commands = arguments.prefix { ["train", "evaluate", "generate", "doctor", "simulate", "check", "time"].contains($0) }
         #expect(failure.description.hasSuffix("; see \((["verbena"] + commands).joined(separator: " ")) --help"))
     }
 

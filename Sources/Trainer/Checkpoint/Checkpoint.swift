@@ -8,9 +8,9 @@ public struct Checkpoint: Sendable {
     public let characters: [Unicode.Scalar]
     public let optimizer: OptimizerSettings.Method
     /// How many steps the optimizer has begun.
-    let optimizerStep: Int
+    public let optimizerStep: Int
     /// What comes next: the epoch, from 0, and how many samples of it all ranks together have had.
-    let (epoch, sampleCount): (Int, Int)
+    public let (epoch, sampleCount): (Int, Int)
     /// What the result depends on, by name.
     let traits: [String: String]
     /// Its tensors.
@@ -69,7 +69,7 @@ public struct Checkpoint: Sendable {
         var text = String.UnicodeScalarView()
         text.append(contentsOf: (data as? TextDataset)?.characters ?? [])
         var metadata = [
-            formatName: format, versionName: version, "model": "\(model)", "input": "\(data.input)", "classes": String(data.classCount),
+            formatName: format, versionName: version, "model": model.text, "input": "\(data.input)", "classes": String(data.classCount),
             "characters": String(text), "optimizer": optimizer.settings.method.rawValue, "optimizer.step": String(optimizer.step),
             "epoch": String(epoch), "samples": String(sampleCount),
         ]
@@ -122,6 +122,9 @@ public struct Checkpoint: Sendable {
 
     /// The model with its parameters and statistics, for batches of up to `capacity` samples.
     public func makeModel(capacity: Int) throws(CheckpointError) -> LayeredModel {
+        if case .other(let name) = model {
+            throw mismatch("an included model", "one of \(name)", "go on with it in the program that makes it")
+        }
         let made: LayeredModel
         do { made = try model.make(input: input, classCount: classCount, capacity: capacity, seed: 1) } catch {
             fatalError("broken invariant: a model without a team speaks to nobody, \(error)")
@@ -157,7 +160,7 @@ public struct Checkpoint: Sendable {
         }
     }
 
-    private func mismatch(_ expected: String, _ found: String, _ remedy: String) -> CheckpointError {
+    func mismatch(_ expected: String, _ found: String, _ remedy: String) -> CheckpointError {
         CheckpointError(.mismatch, path: file.path, expected: expected, found: found, remedy: remedy)
     }
 

@@ -10,8 +10,10 @@ public struct DataError: Error, Sendable, Equatable, CustomStringConvertible {
         case truncated
         /// The file goes on after its header says.
         case trailingBytes
-        /// Not an IDX file of the expected kind.
+        /// Not a file of the expected format or kind.
         case wrongMagic
+        /// Elements of another type.
+        case wrongType
         /// A size beyond the bounds, or 0.
         case wrongSize
         /// Images and labels, or two parts, do not fit together.

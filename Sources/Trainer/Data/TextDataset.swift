@@ -20,9 +20,10 @@ public struct TextDataset: Dataset {
         (self.characters, self.tokens, self.context) = (characters, tokens, context)
     }
 
-    /// The first nine tenths to learn from, the rest held out.
-    static func split(_ text: String, context: Int, origin: String) -> DataSplit? {
-        let characters = Set(text.unicodeScalars).sorted()
+    /// The first nine tenths to learn from, the rest held out; nil where that leaves no sequence.
+    /// - Parameter alphabet: of a model that is there already, and has all characters; nil: the text's own.
+    static func split(_ text: String, context: Int, alphabet: [Unicode.Scalar]? = nil, origin: String) -> DataSplit? {
+        let characters = alphabet ?? Set(text.unicodeScalars).sorted()
         let numbers = Dictionary(uniqueKeysWithValues: characters.enumerated().map { ($1, Int32($0)) })
         let tokens = text.unicodeScalars.map { numbers[$0] ?? 0 }
         let trainingCount = tokens.count - tokens.count / 10

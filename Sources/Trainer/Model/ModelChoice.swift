@@ -31,9 +31,21 @@ public enum ModelChoice: Sendable, Equatable, CustomStringConvertible {
         return name
     }
 
-    /// What `description` gives.
-    init?(_ description: String) {
-        let words = description.split(separator: " ", omittingEmptySubsequences: false)
+    /// As checkpoints have it: the description, and of a caller's own model that it is one.
+    var text: String {
+        if case .other = self { return Self.otherPrefix + name }
+        return description
+    }
+
+    private static let otherPrefix = "other "
+
+    /// What `text` gives.
+    init?(_ text: String) {
+        if text.hasPrefix(Self.otherPrefix) {
+            self = .other(name: String(text.dropFirst(Self.otherPrefix.count)))
+            return
+        }
+        let words = text.split(separator: " ", omittingEmptySubsequences: false)
         switch (words[0], words.count) {
         case ("convnet", 1): self = .convnet
         case ("resnet20", 1): self = .resnet20

@@ -10,6 +10,7 @@ struct SeededGenerator {
         case shuffle = 2
         case digits = 3
         case text = 4
+        case continuation = 5
     }
 
     private var state: (UInt64, UInt64, UInt64, UInt64)
