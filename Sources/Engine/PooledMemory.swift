@@ -104,6 +104,8 @@ package final class PooledMemory: @unchecked Sendable {
             buffer = try engine.attach(staging, exchange: exchange)
         }
         guard let buffer else { fatalError("broken invariant: every fabric of the job takes memory of its pool") }
+        // Whose part of an operation has ended, such as a broadcast's root, may release its memory: not before the slowest rank has opened it.
+        _ = try exchange([])
         let attachment = Attachment(communicator: communicator, buffer, isStaged: isStaged)
         let isEnded = state.withLock { state in
             state.attachments.removeAll { $0.engine.engine == nil }

@@ -211,6 +211,21 @@ import Testing
         }
     }
 
+    /// The root of a broadcast is through with it while others have yet to begin.
+    @Test func aRankMayReleaseWhatOthersStillUse() throws {
+        let outcomes = LocalRanks.run(4, fabric: .sharedMemory) { communicator in
+            for round in 0..<100 {
+                let buffer = try communicator.allocate(Int64.self, count: 10)
+                let root = round % 4
+                if communicator.rank == root { buffer.withMutableElements { $0[9] = Int64(round) } }
+                try communicator.broadcast(buffer, root: root)
+                guard buffer.withElements({ $0[9] }) == round else { throw Wrong("round \(round)") }
+                try buffer.release()
+            }
+        }
+        for outcome in outcomes { try outcome.get() }
+    }
+
     /// One rank knows its buffer, the other brings a new one: neither waits for ever.
     @Test(.timeLimit(.minutes(2))) func ranksThatComeToAFirstUseDifferentlyAreTold() throws {
         let outcomes = LocalRanks.run(2, fabric: .sharedMemory) { world in

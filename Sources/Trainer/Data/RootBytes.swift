@@ -49,8 +49,6 @@ enum RootBytes {
             try communicator.broadcast(buffer, count: length, root: 0)
             if communicator.rank != 0 { unsafe bytes.append(contentsOf: piece) }
         }
-        // A rank may be through with a broadcast before another one has opened its memory, which must be there until then.
-        try communicator.barrier()
         try buffer.release()
         return bytes
     }
