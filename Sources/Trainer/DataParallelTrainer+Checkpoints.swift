@@ -48,6 +48,9 @@ extension DataParallelTrainer {
     private func warning(of checkpoint: Checkpoint) -> String? {
         var reasons = checkpoint.differences(from: traits)
         if settings.exchange.wire == .int8 { reasons.append("what int8 had kept for the next step is in no checkpoint") }
+        if statistics != nil, !settings.synchronisesBatchNorm, checkpoint.sampleCount > 0 {
+            reasons.append("running means were averaged inside an epoch")
+        }
         guard !reasons.isEmpty else { return nil }
         return "the digest will not be that of a run without interruption: \(reasons.joined(separator: "; "))"
     }

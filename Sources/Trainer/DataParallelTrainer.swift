@@ -39,9 +39,6 @@ public final class DataParallelTrainer {
 
     private let team: Communicator?
 
-    /// How many samples are evaluated at a time at least, so that sgemm is efficient; fewer where they are large.
-    private static func evaluationBatch(_ input: Shape) -> Int { max(1, min(64, (1 << 22) / input.elementCount)) }
-
     /// Collective: compares settings and data across ranks, and registers the gradients' memory.
     /// - Parameter ownModel: makes the model for batches of up to so many samples, where the settings name one that is not included. Every rank's begins with the
     ///   same parameters, or the digests will differ.
@@ -64,7 +61,7 @@ public final class DataParallelTrainer {
         let aside = try communicating { () throws(VerbenaError) in
             settings.synchronisesBatchNorm ? try replicas.split(color: 0, key: replicas.rank) : nil
         }
-        let capacity = max(settings.batchPerRank, Self.evaluationBatch(data.training.input))
+        let capacity = max(settings.batchPerRank, Evaluation.batch(of: data.training.input))
         model = try communicating { () throws(VerbenaError) -> any Model in
             if let ownModel { return ownModel(capacity) }
             return try settings.model.make(

@@ -48,7 +48,9 @@ private func configuration(_ options: verbena_join_options) throws(VerbenaError)
     }
     if unsafe options.channels_per_peer != 0 {
         let channels = unsafe Int(options.channels_per_peer)
-        guard channels > 0 else { throw .argument("channels_per_peer is \(channels); give 1 or more, or 0 for the default") }
+        guard 1...maxChannelsPerPeer ~= channels else {
+            throw .argument("channels_per_peer is \(channels); give 1 to \(maxChannelsPerPeer), or 0 for the default")
+        }
         configuration.channelsPerPeer = channels
     }
     if let name = unsafe text(options.progress) { configuration.progress = try choice(name, "progress") }
@@ -63,6 +65,9 @@ private func configuration(_ options: verbena_join_options) throws(VerbenaError)
     }
     return configuration
 }
+
+/// Memory grows with them, and no device has been seen to gain by more than a few.
+private let maxChannelsPerPeer = 64
 
 /// The variables of a rank whose caller says who it is: no launcher's, and those of ours that choose the fabric.
 private func explicit(_ options: verbena_join_options, _ environment: [String: String]) throws(VerbenaError) -> [String: String] {

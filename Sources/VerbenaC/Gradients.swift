@@ -80,10 +80,12 @@ public func verbena_gradient_data(_ handle: OpaquePointer?, _ index: Int64) -> U
 
 // MARK: a step
 
-/// Calls the exchange behind a handle.
+/// Calls the exchange behind a handle, unless its memory has gone: with the job, say.
 private func call(_ handle: OpaquePointer?, _ body: (GradientExchange) throws(VerbenaError) -> Void) -> CInt {
     answer { () throws(VerbenaError) in
-        try body(unsafe try object(GradientsHandle.self, of: handle).exchange)
+        let exchange = unsafe try object(GradientsHandle.self, of: handle).exchange
+        try exchange.checkOpen()
+        try body(exchange)
         return 0
     }
 }

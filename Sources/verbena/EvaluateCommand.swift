@@ -20,7 +20,7 @@ struct EvaluateCommand: Program {
         let result: (accuracy: Double, loss: Double)
         do {
             try checkpoint.check(data.heldOut)
-            result = try Evaluation.evaluate(checkpoint.makeModel(capacity: 64), on: data.heldOut)
+            result = try Evaluation.evaluate(checkpoint.makeModel(capacity: Evaluation.batch(of: checkpoint.input)), on: data.heldOut)
         } catch let error as CheckpointError { throw Failure("--checkpoint: \(error)") }
         try say("data   \(data.origin)")
         try say("model  \(checkpoint.model), after \(TrainingText.grouped(checkpoint.optimizerStep)) steps")

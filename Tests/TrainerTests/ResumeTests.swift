@@ -231,6 +231,24 @@ struct ResumeTests {
         #expect(try Checkpoint.read(path).model == .mlp(hidden: [12]))
     }
 
+    @Test("no memory is taken for what a header promises and the file does not hold")
+    func promises() async throws {
+        var settings = Self.settings()
+        settings.checkpoints = CheckpointSettings(path: path)
+        _ = try await Self.run(settings, epochs: 1)
+        try change("\"28x28x1\"", "\"99x99x9\"")
+        let checkpoint = try Checkpoint.read("\(folder.path)/changed")
+        expectError("tensors of mlp 12 for 99x99x9", .mismatch) { _ = try checkpoint.makeModel(capacity: 1) }
+    }
+
+    /// Writes the run's checkpoint with one text of its header changed, as `changed`.
+    private func change(_ old: String, _ new: String) throws {
+        var bytes = try folder.read("run.safetensors")
+        let place = try #require(Data(bytes).range(of: Data(old.utf8)), "\(old)")
+        bytes.replaceSubrange(place, with: Array(new.utf8))
+        try folder.write(bytes, to: "changed")
+    }
+
     private func expectError(_ words: String, _ cause: CheckpointError.Cause = .foreign, _ body: () throws -> Void) {
         let error = #expect(throws: CheckpointError.self) { try body() }
         #expect(error?.cause == cause && error?.description.contains(words) == true, "\(error as Any)")
@@ -251,10 +269,7 @@ struct ResumeTests {
             ("[784,12]", "[12,784]", "expected shape [784, 12] of tensor dense1.weight, found [12, 784]"),
             ("\"dtype\":\"F32\"", "\"dtype\":\"U32\"", "found U32"),
         ] {
-            var bytes = try folder.read("run.safetensors")
-            let place = try #require(Data(bytes).range(of: Data(old.utf8)), "\(old)")
-            bytes.replaceSubrange(place, with: Array(new.utf8))
-            try folder.write(bytes, to: "changed")
+            try change(old, new)
             let changed = "\(folder.path)/changed"
             let trainer = try DataParallelTrainer(
                 Communicator.join(Configuration(environment: [:])), data: Self.digits, settings: settings)
@@ -331,6 +346,8 @@ struct ResumeTests {
             let writer = try TextWriter(checkpoint, prompt: prompt, temperature: temperature, seed: seed)
             return try (0..<30).map { _ in String(Character(try writer.next())) }.joined()
         }
+        try change("\"characters\":\" b", "\"characters\":\" e")
+        expectError("expected characters of a checkpoint, found some twice", .wrongHeader) { _ = try Checkpoint.read("\(folder.path)/changed") }
         // Beyond what the model sees at once, too.
         #expect(try write("one by ", 0, seed: 1) == "two one by two one by two one ")
         #expect(try write("", 9, seed: 1) == write("", 9, seed: 1))

@@ -78,7 +78,7 @@ public struct ExecutorSettings: Sendable, Equatable {
         eagerBytes = max(64, min(Self.largestEagerBytes, lane / 8 / (2 * ranks) / 64 * 64))
         // First fewer chunks, then smaller ones, until (N-1) P of them and the lane's share of the boxes fit.
         let boxes = (2 * ranks * ReceiveBuffers.boxBytes + Self.collectiveLanes - 1) / Self.collectiveLanes
-        let perHop = max(0, lane * 7 / 8 - boxes) / max(1, ranks - 1)
+        let perHop = max(0, lane - lane / 8 - boxes) / max(1, ranks - 1)
         let most = topology.isOneNode ? Self.maxChunksOnOneMachine : Self.maxChunks
         chunks = max(2, min(most, perHop / Self.largestChunkBytes))
         chunkBytes = max(4096, min(Self.largestChunkBytes, perHop / chunks / 64 * 64))

@@ -37,6 +37,7 @@ public struct Checkpoint: Sendable {
         guard model != .transformer || characters.count == classCount else {
             throw reader.wrong("characters", "\(characters.count) for \(classCount) classes")
         }
+        guard zip(characters, characters.dropFirst()).allSatisfy(<) else { throw reader.wrong("characters", "some twice, or out of order") }
     }
 
     // MARK: its metadata
@@ -124,6 +125,13 @@ public struct Checkpoint: Sendable {
     public func makeModel(capacity: Int) throws(CheckpointError) -> LayeredModel {
         if case .other(let name) = model {
             throw mismatch("an included model", "one of \(name)", "go on with it in the program that makes it")
+        }
+        // Before memory is taken for what a header says.
+        let held = file.header.tensors.values.reduce(0) { $0 + $1.shape.reduce(1, *) }
+        guard model.takes(input), let least = model.leastElementCount(input, classCount: classCount), least <= held else {
+            throw mismatch(
+                "tensors of \(model) for \(input) and \(classCount) classes", "\(held) elements",
+                "give a file that --checkpoint has written")
         }
         let made: LayeredModel
         do { made = try model.make(input: input, classCount: classCount, capacity: capacity, seed: 1) } catch {

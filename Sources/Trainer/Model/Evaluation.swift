@@ -2,13 +2,13 @@ import Verbena
 
 /// What a model makes of samples that it does not learn from.
 public enum Evaluation {
-    /// How many samples are looked at together.
-    private static let batch = 64
+    /// How many samples are looked at together, so that products are efficient; fewer where they are large.
+    public static func batch(of input: Shape) -> Int { max(1, min(64, (1 << 22) / input.elementCount)) }
 
     /// The share of labels that the model gets right, and the mean loss in nats. On this rank alone. The data must be of the model's shape and have a sample.
     public static func evaluate(_ model: any Model, on data: any Dataset) throws(TrainingError) -> (accuracy: Double, loss: Double) {
         try BLAS.check()
-        let batch = Batch(capacity: min(batch, model.capacity), input: model.input, labelsPerSample: model.labelsPerSample)
+        let batch = Batch(capacity: min(batch(of: model.input), model.capacity), input: model.input, labelsPerSample: model.labelsPerSample)
         let scratch = FloatBuffer(count: batch.capacity * model.labelsPerSample * model.classCount)
         let found = try communicating { () throws(VerbenaError) in
             try sums(model, Array(0..<data.count), of: data, batch, scratch: scratch)

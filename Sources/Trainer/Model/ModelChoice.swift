@@ -103,6 +103,36 @@ public enum ModelChoice: Sendable, Equatable, CustomStringConvertible {
         }
     }
 
+    /// The longest sequence that attention is tried on, and the largest image.
+    private static let (longestSequence, largestImage) = (1 << 13, 1 << 24)
+
+    /// Whether the model can be made for such samples at all.
+    func takes(_ input: Shape) -> Bool {
+        switch self {
+        case .mlp, .other: input.elementCount <= Self.largestImage
+        case .convnet, .resnet20: min(input.height, input.width) >= Self.smallestImage && input.elementCount <= Self.largestImage
+        case .transformer: input.height == 1 && input.channels == 1 && input.width <= Self.longestSequence
+        }
+    }
+
+    /// How many elements its parameters have at least; nil where that is no number.
+    func leastElementCount(_ input: Shape, classCount: Int) -> Int? {
+        let sizes: [Int]
+        switch self {
+        case .mlp(let hidden): sizes = [input.elementCount] + hidden + [classCount]
+        case .convnet: sizes = [input.height / 2 * (input.width / 2) * 64, 128, classCount]
+        case .resnet20: sizes = [64, classCount]
+        case .transformer: sizes = [Self.transformerWidth, classCount]
+        case .other: sizes = []
+        }
+        return zip(sizes, sizes.dropFirst()).reduce(0 as Int?) { sum, pair in
+            let (product, overflow) = pair.0.multipliedReportingOverflow(by: pair.1)
+            guard let sum, !overflow else { return nil }
+            let (total, isTooLarge) = sum.addingReportingOverflow(product)
+            return isTooLarge ? nil : total
+        }
+    }
+
     /// How many ranks may share a copy of the model; each as many heads as every other.
     func validate(tensorRanks count: Int) throws(TrainingError) {
         guard count > 1 else { return }

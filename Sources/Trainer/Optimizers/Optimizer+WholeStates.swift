@@ -16,8 +16,8 @@ extension Optimizer {
                 unsafe forOwned(index, number) { own, range in
                     unsafe sum.baseAddress!.advanced(by: range.lowerBound).update(from: own, count: range.count)
                 }
-                // Every element is one rank's, and the others' 0 changes none of its bits.
-                try communicator.allReduce(buffer, count: parameter.elementCount)
+                // Every element is one rank's; as whole numbers, the others' 0 changes none of its bits.
+                try communicator.allReduce(buffer.viewed(as: UInt32.self), count: parameter.elementCount)
                 if communicator.rank == 0 {
                     unsafe whole[index][number].values.baseAddress!.update(from: sum.baseAddress!, count: sum.count)
                 }
