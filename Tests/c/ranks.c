@@ -413,8 +413,15 @@ static void check_end(verbena_communicator *all, int code, int culprit, const ch
     CHECK(verbena_close(all) != VERBENA_OK);
 }
 
+/* Who leaves a barrier knows that all have come to it, and are through with what they did before. Whoever is the last to leave may be met by the failure. */
+static void meet(verbena_communicator *all, int code) {
+    int met = verbena_barrier(all, -1);
+    CHECK(met == VERBENA_OK || met == code);
+}
+
 static void check_disagreement(verbena_communicator *all) {
     verbena_buffer *buffer = floats(all, 1000);
+    meet(all, VERBENA_DISAGREED);
     FAILS(VERBENA_DISAGREED, verbena_all_reduce(all, buffer, 0, NULL, 0, rank == 0 ? 10 : 11, VERBENA_SUM, -1));
     check_end(all, VERBENA_DISAGREED, -1, "operation");
     OK(verbena_buffer_free(buffer));
@@ -424,9 +431,7 @@ static void check_death(verbena_communicator *all) {
     verbena_buffer *buffer = floats(all, 1000);
     verbena_request *request = NULL;
     OK(verbena_all_reduce(all, buffer, 0, NULL, 0, 1000, VERBENA_SUM, -1));
-    /* Rank 1 leaves the barrier when all have come to it, and so are through with the sum; they may not get out of it. */
-    int met = verbena_barrier(all, -1);
-    CHECK(met == VERBENA_OK || met == VERBENA_DIED);
+    meet(all, VERBENA_DIED);
     if (rank == 1) raise(SIGKILL);
     double from = seconds();
     OK(verbena_start_all_reduce(all, buffer, 0, NULL, 0, 1000, VERBENA_SUM, &request));
@@ -440,6 +445,7 @@ static void check_death(verbena_communicator *all) {
 
 static void check_timeout(verbena_communicator *all) {
     verbena_buffer *buffer = floats(all, 1000);
+    meet(all, VERBENA_STALLED);
     if (rank == 1) {
         /* It does not come, until the job has failed. */
         while (verbena_status(all) == VERBENA_OK) sched_yield();
@@ -447,12 +453,13 @@ static void check_timeout(verbena_communicator *all) {
         FAILS(VERBENA_STALLED, verbena_all_reduce(all, buffer, 0, NULL, 0, 1000, VERBENA_SUM, 2));
     }
     /* Of three, another one may be found that late by a busy machine. */
-    check_end(all, VERBENA_STALLED, ranks == 2 ? 1 : -1, "allreduce");
+    check_end(all, VERBENA_STALLED, ranks == 2 ? 1 : -1, "time-out");
     OK(verbena_buffer_free(buffer));
 }
 
 static void check_abort(verbena_communicator *all) {
     verbena_buffer *buffer = floats(all, 1000);
+    meet(all, VERBENA_ABORTED);
     if (rank == 1) {
         OK(verbena_abort(all, "the loss is not a number"));
         OK(verbena_leave(all));
