@@ -347,7 +347,9 @@ struct ResumeTests {
             return try (0..<30).map { _ in String(Character(try writer.next())) }.joined()
         }
         try change("\"characters\":\" b", "\"characters\":\" e")
-        expectError("expected characters of a checkpoint, found some twice", .wrongHeader) { _ = try Checkpoint.read("\(folder.path)/changed") }
+        expectError("expected characters of a checkpoint, found some twice", .wrongHeader) {
+            _ = try Checkpoint.read("\(folder.path)/changed")
+        }
         // Beyond what the model sees at once, too.
         #expect(try write("one by ", 0, seed: 1) == "two one by two one by two one ")
         #expect(try write("", 9, seed: 1) == write("", 9, seed: 1))
