@@ -16,7 +16,8 @@ public final class DataParallelTrainer {
     /// Of an epoch; the last one of a run may be shorter, where `TrainingSettings.steps` says so.
     public let stepsPerEpoch: Int
     /// One line where ranks multiply matrices with different kernels, who with which; nil as a rule. The parameters still stay equal on all
-    /// ranks, but their last bits, and so the digest, are another run's than with one kind of kernels.
+    /// ranks, but their last bits, and so the digest, are another run's than with one kind of kernels. Where ranks share a copy of the model, what they have in
+    /// common may differ then, which `agreedParameterDigest` finds.
     public let kernelWarning: String?
 
     let communicator: Communicator
@@ -291,7 +292,7 @@ func communicating<Result>(_ body: () throws(VerbenaError) -> Result) throws(Tra
     do { return try body() } catch { throw .communication(error) }
 }
 
-/// The same for what throws nothing else and says less.
+/// Gives a call its type of error, where its declaration says less: it throws the engine's errors only.
 private func wrapped(_ body: () throws -> Void) throws(VerbenaError) {
     do { try body() } catch let error as VerbenaError { throw error } catch { fatalError("\(error)") }
 }
