@@ -10,6 +10,7 @@ public final class ConnectionManager {
 
     /// - Throws: `.noDevice` where the kernel's part (rdma_ucm) is missing, `.permission`.
     public init() throws(VerbsError) {
+        try openLibraries()
         // SAFETY: the channel is this object's until deinit, or undone below.
         let raw = unsafe try notNull("rdma_create_event_channel", "opening the connection manager") { unsafe rdma_create_event_channel() }
         do throws(VerbsError) {

@@ -1,4 +1,14 @@
+internal import CVerbs
 import Glibc
+
+/// Comes before the first call of libibverbs or librdmacm: whoever lists devices or makes a connection manager calls it, and everything else hangs on those.
+/// - Throws: `.noLibrary`.
+func openLibraries() throws(VerbsError) {
+    // SAFETY: a text that stays for good, copied here.
+    if let obstacle = unsafe cverbs_open_libraries() {
+        throw VerbsError(.noLibrary, call: "dlopen", errno: 0, detail: unsafe String(cString: obstacle), remedy: VerbsError.remedy(for: .noLibrary))
+    }
+}
 
 // The three ways in which the C libraries say that something failed. Every call goes through the one that its man page names.
 // The detail is a closure's value so that nothing is built where nothing failed.

@@ -9,6 +9,7 @@ final class DeviceList {
 
     /// A kernel without RDMA (`ENOSYS`) has an empty list: that is an answer, not an error.
     init() throws(VerbsError) {
+        try openLibraries()
         var count: Int32 = 0
         // SAFETY: the list is this object's until deinit.
         unsafe raw = ibv_get_device_list(&count)

@@ -16,6 +16,8 @@ public struct VerbsError: Error, Sendable, Equatable, CustomStringConvertible {
         case noRoute
         /// More was asked for than the device or the kernel has.
         case resource
+        /// libibverbs or librdmacm is not installed, or too old.
+        case noLibrary
         /// Anything else; `errno` says what.
         case system
     }
@@ -84,6 +86,8 @@ public struct VerbsError: Error, Sendable, Equatable, CustomStringConvertible {
             "run as a user who may open /dev/infiniband/uverbs* and /dev/infiniband/rdma_cm, and pass them into the container (--device)"
         case .noRoute: "check that both addresses are in reach of each other (ip route get ADDRESS) and that their ports are up"
         case .resource: "use fewer peers, channels or shallower queues, or raise the limit of open files (ulimit -n)"
+        case .noLibrary:
+            "install libibverbs and librdmacm with their providers (apt-get install libibverbs1 librdmacm1 ibverbs-providers), or use another fabric"
         case .system: ""
         }
     }

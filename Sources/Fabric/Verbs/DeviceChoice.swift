@@ -91,7 +91,7 @@ extension FabricError {
     init(_ error: VerbsError, during operation: Operation, peer: Int? = nil) {
         let cause: Cause =
             switch error.cause {
-            case .noDevice, .portInactive: .noDevice
+            case .noDevice, .noLibrary, .portInactive: .noDevice
             case .memoryLockLimit, .permission, .resource: .resource
             case .noRoute: .peerUnreachable
             case .system: .deviceFailed

@@ -7,7 +7,14 @@
 
 // Only what Swift cannot say well: chained structs on the stack, macros, and results that must not be dropped.
 // Every function here returns 0 or an errno value, unless it says otherwise.
+//
+// libibverbs and librdmacm are opened at run time, so that a program runs without them where nobody asks for a device. Their functions are called by their
+// own names: libraries.c has them all, and hands each call on.
 #define CVERBS_CHECKED static inline __attribute__((warn_unused_result))
+
+/// Opens libibverbs and librdmacm, once for the process and for good; any thread. NULL, or why they cannot be used: a text that stays. Every other function
+/// of the libraries may be called only after it has given NULL: it ends the process otherwise.
+const char *cverbs_open_libraries(void);
 
 /// How many receive requests one call of `cverbs_post_receives` chains together.
 enum { CVERBS_RECEIVE_CHAIN = 64 };
