@@ -1,5 +1,5 @@
 internal import CPlatform
-internal import Foundation
+import Glibc
 
 /// What the engine takes from below it: time, threads, and sleep on a word of memory. Production has `SystemHost`; the simulation hands in one in
 /// which a seed decides which thread runs, and in which time is virtual.
@@ -37,12 +37,22 @@ package struct SystemHost: EngineHost {
     package func runDelayMeter() -> RunDelayMeter? { RunDelayMeter() }
 
     package func startThread(named name: String, _ body: @escaping @Sendable () -> Void) {
-        Thread {
-            // Not by `Thread.name`, which names only threads that it knows to run already.
+        let work = ThreadWork {
             // SAFETY: the text lives for the call.
             unsafe platform_name_thread(name)
             body()
-        }.start()
+        }
+        var thread = pthread_t()
+        // SAFETY: the thread takes the work over, and lets it go when it is done.
+        let error = unsafe pthread_create(
+            &thread, nil,
+            { context in
+                unsafe Unmanaged<ThreadWork>.fromOpaque(context!).takeRetainedValue().body()
+                return nil
+            }, Unmanaged.passRetained(work).toOpaque())
+        // SwiftNIO's threads come before this one, and end the process in the same case.
+        precondition(error == 0, "the kernel refuses a thread, errno \(error): raise the limit of processes (ulimit -u, pids.max)")
+        pthread_detach(thread)
     }
 
     @inline(__always)
@@ -50,4 +60,9 @@ package struct SystemHost: EngineHost {
 
     @inline(__always)
     package func isMutated(_: EngineMutation) -> Bool { false }
+}
+
+private final class ThreadWork: Sendable {
+    let body: @Sendable () -> Void
+    init(_ body: @escaping @Sendable () -> Void) { self.body = body }
 }

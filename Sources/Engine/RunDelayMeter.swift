@@ -1,5 +1,5 @@
 internal import CPlatform
-internal import Foundation
+import Glibc
 
 /// How long a thread was ready to run and had no core, as the kernel counts it. Any thread may read it.
 ///

@@ -1,4 +1,4 @@
-internal import Foundation
+internal import FoundationEssentials
 
 /// The control groups (cgroup v1 and v2) that hold this process to less than the machine has: its own group and all above it that it can see.
 ///
@@ -109,7 +109,7 @@ package struct ControlGroups {
     /// Version 1 writes a number near 2^63 where there is no limit.
     private static let noLimit = 1 << 60
 
-    private static func number(_ path: String) -> Int? { Int(HostFacts.text(of: path).trimmingCharacters(in: .whitespacesAndNewlines)) }
+    private static func number(_ path: String) -> Int? { Int(HostFacts.word(of: path)) }
 
     private static func statistics(_ path: String) -> [String: Int] {
         let pairs = HostFacts.text(of: path).split(separator: "\n").compactMap { line -> (String, Int)? in

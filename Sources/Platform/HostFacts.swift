@@ -1,4 +1,5 @@
-internal import Foundation
+internal import FoundationEssentials
+import Glibc
 
 /// What the kernel says of the host and of this process, in /proc and /sys.
 package enum HostFacts {
@@ -15,7 +16,7 @@ package enum HostFacts {
 
     /// The last cache before memory, which the cores share; nil where the kernel does not say.
     package static func lastCacheByteCount() -> Int? {
-        let size = text(of: "/sys/devices/system/cpu/cpu0/cache/index3/size").trimmingCharacters(in: .whitespacesAndNewlines)
+        let size = word(of: "/sys/devices/system/cpu/cpu0/cache/index3/size")
         return size.hasSuffix("K") ? Int(size.dropLast()).map { $0 << 10 } : nil
     }
 
@@ -32,11 +33,23 @@ package enum HostFacts {
 
     /// A file to its end; empty where it cannot be read. A file of /proc gives a page at a time, and `String(contentsOfFile:)` takes the first for all.
     package static func text(of path: String) -> String {
-        guard let file = FileHandle(forReadingAtPath: path) else { return "" }
-        var bytes = Data()
-        while let piece = try? file.read(upToCount: pieceBytes), !piece.isEmpty { bytes += piece }
-        return String(decoding: bytes, as: UTF8.self)
+        // SAFETY: the text lives for the call.
+        let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { return "" }
+        defer { close(descriptor) }
+        var bytes: [UInt8] = []
+        var piece = [UInt8](repeating: 0, count: 1 << 16)
+        while true {
+            // SAFETY: the array is lent for the call, which writes no more than its size.
+            let count = unsafe read(descriptor, &piece, piece.count)
+            if count < 0, errno == EINTR { continue }
+            guard count > 0 else { return String(decoding: bytes, as: UTF8.self) }
+            bytes += piece[..<count]
+        }
     }
 
-    private static let pieceBytes = 1 << 16
+    /// The first word of a file; empty where it has none.
+    static func word(of path: String) -> String {
+        text(of: path).split(whereSeparator: \.isWhitespace).first.map(String.init) ?? ""
+    }
 }

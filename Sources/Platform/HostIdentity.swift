@@ -1,5 +1,5 @@
 internal import CPlatform
-internal import Foundation
+internal import FoundationEssentials
 
 /// Where this process runs, as far as shared memory goes.
 package struct HostIdentity: Codable, Equatable, Sendable {
@@ -11,14 +11,13 @@ package struct HostIdentity: Codable, Equatable, Sendable {
     package var failure: String?
 
     package static func current() -> HostIdentity {
-        let boot = (try? String(contentsOfFile: "/proc/sys/kernel/random/boot_id", encoding: .utf8)) ?? ""
         var processes = (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/ns/pid")) ?? ""
         // In a new namespace under an old /proc: processes that share this /proc open each other by its numbers.
         if platform_proc_number() != getpid() {
             processes += "/" + ((try? FileManager.default.attributesOfItem(atPath: "/proc")[.systemNumber]).map { "\($0)" } ?? "")
         }
         return HostIdentity(
-            boot: boot.trimmingCharacters(in: .whitespacesAndNewlines), processes: processes, failure: sharedMemoryFailure())
+            boot: HostFacts.word(of: "/proc/sys/kernel/random/boot_id"), processes: processes, failure: sharedMemoryFailure())
     }
 
     /// Why the memory of two ranks of one machine cannot be shared, and what to do about it; nil where it can.

@@ -1,5 +1,5 @@
 internal import CPlatform
-internal import Foundation
+internal import FoundationEssentials
 
 /// The cores that a process may use: those of its affinity mask (taskset, `mpirun --bind-to core`, a cpuset), for as much time as the quotas
 /// of its control groups give it.

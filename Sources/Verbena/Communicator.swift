@@ -1,5 +1,5 @@
 public import Engine
-internal import Foundation
+internal import FoundationEssentials
 public import Membership
 internal import Synchronization
 

@@ -1,7 +1,7 @@
 internal import Collectives
 public import Engine
 internal import Fabric
-public import Foundation
+public import FoundationEssentials
 internal import VerbsFabric
 
 /// How this process joins its job. The initial values are right in the common case: who it is comes from the variables that launchers

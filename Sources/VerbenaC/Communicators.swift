@@ -2,7 +2,8 @@
 // The names are those of C.
 
 public import CVerbena
-internal import Foundation
+internal import FoundationEssentials
+import Glibc
 internal import Logging
 internal import Verbena
 

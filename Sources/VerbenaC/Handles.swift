@@ -1,5 +1,5 @@
 internal import CVerbena
-internal import Foundation
+import Glibc
 internal import Verbena
 
 // SAFETY (whole file): a handle holds a reference of its object from `newHandle` to `free`; callers keep it alive during the call, as verbena.h says.
@@ -24,8 +24,8 @@ final class CommunicatorHandle: Handled {
     }
 
     deinit {
-        unsafe Foundation.free(fabricName)
-        unsafe Foundation.free(deviceName)
+        unsafe Glibc.free(fabricName)
+        unsafe Glibc.free(deviceName)
     }
 }
 

@@ -6,7 +6,8 @@ import Glibc
 func openLibraries() throws(VerbsError) {
     // SAFETY: a text that stays for good, copied here.
     if let obstacle = unsafe cverbs_open_libraries() {
-        throw VerbsError(.noLibrary, call: "dlopen", errno: 0, detail: unsafe String(cString: obstacle), remedy: VerbsError.remedy(for: .noLibrary))
+        let detail = unsafe String(cString: obstacle)
+        throw VerbsError(.noLibrary, call: "dlopen", errno: 0, detail: detail, remedy: VerbsError.remedy(for: .noLibrary))
     }
 }
 

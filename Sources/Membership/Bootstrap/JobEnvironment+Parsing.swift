@@ -1,4 +1,4 @@
-import Foundation
+import FoundationEssentials
 
 extension JobEnvironment {
     /// The largest world that a variable may ask for; more is taken for a slip.

@@ -1,4 +1,4 @@
-import Foundation
+import FoundationEssentials
 
 /// What `mlx.launch` says in files and addresses, put into variables such as other launchers set.
 ///
@@ -18,7 +18,7 @@ enum MLXVariables {
         if let file = ["MLX_HOSTFILE", "MLX_IBV_DEVICES"].first(where: { variables[$0] != nil }) {
             let list = try list(file, variables[file] ?? "", contents)
             derived["MLX_WORLD_SIZE"] = "\(list.count)"
-            let hosts = file == "MLX_HOSTFILE" ? list.map(host) : []
+            let hosts = file == "MLX_HOSTFILE" ? list.map { host($0) } : []
             if !hosts.contains(nil), hosts.indices.contains(rank) {
                 derived[localRank] = "\(hosts[..<rank].count { $0 == hosts[rank] })"
                 derived[localWorldSize] = "\(hosts.count { $0 == hosts[rank] })"
@@ -34,12 +34,12 @@ enum MLXVariables {
     /// One entry for each rank.
     private static func list(
         _ name: String, _ path: String, _ contents: (String) -> String?
-    ) throws(RendezvousError) -> [Any] {
+    ) throws(RendezvousError) -> [Entry] {
         guard let text = contents(path) else {
             throw .environment("\(name)=\(path) cannot be read", remedy: "set MLX_WORLD_SIZE to the number of ranks, and unset \(name)")
         }
-        if text.allSatisfy(\.isWhitespace) { return [[String]()] }
-        guard let list = try? JSONSerialization.jsonObject(with: Data(text.utf8)) as? [Any], !list.isEmpty else {
+        if text.allSatisfy(\.isWhitespace) { return [.other] }
+        guard let list = try? JSONDecoder().decode([Entry].self, from: Data(text.utf8)), !list.isEmpty else {
             throw .environment(
                 "\(name)=\(path) holds no list of ranks as JSON", remedy: "set MLX_WORLD_SIZE to the number of ranks, and unset \(name)")
         }
@@ -47,10 +47,28 @@ enum MLXVariables {
     }
 
     /// The host of `host:port`, or of the first of several.
-    private static func host(_ entry: Any) -> String? {
-        guard let text = entry as? String ?? (entry as? [String])?.first else { return nil }
+    private static func host(_ entry: Entry) -> String? {
+        guard case .host(let text) = entry else { return nil }
+        return host(text)
+    }
+
+    private static func host(_ text: String) -> String? {
         let host = text.lastIndex(of: ":").map { text[..<$0] } ?? text[...]
         let bare = host.hasPrefix("[") && host.hasSuffix("]") ? host.dropFirst().dropLast() : host
         return bare.isEmpty ? nil : String(bare)
+    }
+}
+
+/// What a list of ranks holds for one of them.
+private enum Entry: Decodable {
+    /// Its `host:port`, the first where it has several.
+    case host(String)
+    /// Anything else, which says only that the rank is there.
+    case other
+
+    init(from decoder: any Decoder) throws {
+        let value = try decoder.singleValueContainer()
+        let text = (try? value.decode(String.self)) ?? (try? value.decode([String].self))?.first
+        self = text.map(Entry.host) ?? .other
     }
 }

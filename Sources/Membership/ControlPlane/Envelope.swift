@@ -1,4 +1,4 @@
-import Foundation
+import FoundationEssentials
 import NIOCore
 
 /// A message and its payload as the body of a frame: `length of JSON (4 bytes) | JSON | payload`.

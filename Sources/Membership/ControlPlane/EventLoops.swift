@@ -1,4 +1,5 @@
-import Foundation
+import Dispatch
+import FoundationEssentials
 import NIOPosix
 
 // The errnos that have words of their own.

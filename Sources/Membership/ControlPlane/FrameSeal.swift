@@ -1,5 +1,5 @@
 import Crypto
-import Foundation
+import FoundationEssentials
 import NIOCore
 
 /// One direction of an authenticated connection: frames carry an HMAC-SHA256 over their number and body.

@@ -1,4 +1,4 @@
-import Foundation
+import FoundationEssentials
 import NIOCore
 
 /// Everything that goes between a rank and the coordinator once both are authenticated.

@@ -1,4 +1,4 @@
-internal import Foundation
+internal import FoundationEssentials
 public import Gradients
 public import Reduction
 
@@ -55,10 +55,15 @@ public struct GradientExplanation: Sendable, CustomStringConvertible {
 
     /// Several lines: a heading, then one a bucket.
     public var description: String {
-        func milliseconds(_ seconds: Double?) -> String { seconds.map { String(format: "%.3f", $0 * 1000) } ?? "-" }
+        func aligned(_ text: String, _ width: Int) -> String { String(repeating: " ", count: max(0, width - text.count)) + text }
+        func milliseconds(_ seconds: Double?) -> String {
+            guard let seconds else { return "-" }
+            let microseconds = Int((seconds * 1e6).rounded())
+            return "\(microseconds / 1000).\(String(microseconds % 1000 + 1000).dropFirst())"
+        }
         let urgent = buckets.count(where: \.isUrgent)
         let lines = buckets.enumerated().map { index, bucket in
-            String(format: "%6d  %9d  ", index, bucket.byteCount) + "\(bucket.parameters.lowerBound)-\(bucket.parameters.upperBound - 1)"
+            "\(aligned("\(index)", 6))  \(aligned("\(bucket.byteCount)", 9))  \(bucket.parameters.lowerBound)-\(bucket.parameters.upperBound - 1)"
                 + (bucket.isUrgent ? "  urgent" : "")
                 + "  ready \(milliseconds(bucket.readySeconds)), returned \(milliseconds(bucket.returnedSeconds))"
         }

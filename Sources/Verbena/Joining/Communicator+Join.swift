@@ -1,7 +1,7 @@
 internal import Collectives
 public import Engine
 internal import Fabric
-internal import Foundation
+internal import FoundationEssentials
 public import Logging
 internal import Membership
 internal import Platform

@@ -1,7 +1,7 @@
 internal import CPlatform
 internal import Collectives
 internal import Engine
-internal import Foundation
+internal import FoundationEssentials
 internal import Membership
 internal import Reduction
 

@@ -1,7 +1,7 @@
 internal import Collectives
 internal import Engine
 internal import Fabric
-internal import Foundation
+internal import FoundationEssentials
 internal import Membership
 internal import MixedFabric
 internal import Platform

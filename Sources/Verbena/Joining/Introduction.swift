@@ -1,6 +1,6 @@
 internal import Collectives
 internal import Engine
-internal import Foundation
+internal import FoundationEssentials
 internal import Membership
 internal import Platform
 internal import VerbsFabric

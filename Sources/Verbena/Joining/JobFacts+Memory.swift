@@ -1,5 +1,5 @@
 internal import Engine
-internal import Foundation
+internal import FoundationEssentials
 internal import Membership
 internal import Platform
 

@@ -1,6 +1,6 @@
 internal import Engine
 internal import Fabric
-internal import Foundation
+internal import FoundationEssentials
 internal import Membership
 internal import Synchronization
 
