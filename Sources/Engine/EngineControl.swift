@@ -14,6 +14,10 @@ package protocol EngineControl: AnyObject, Sendable {
     /// end. `exchange` swaps descriptors; an empty one says that a rank cannot.
     /// - Returns: nil where some rank's peers could not reach its memory.
     func attach(_ memory: LentMemory, exchange: ([UInt8]) throws(VerbenaError) -> [[UInt8]]) throws(VerbenaError) -> SharedBuffer?
+    /// Makes memory of this rank a buffer for private operations, which peers cannot reach; as `attach`, but nothing is exchanged. All ranks do so at the same
+    /// place of the order.
+    /// - Returns: nil on all ranks, where there are no private operations: these need ranks of one node, and a fabric that is shared memory.
+    func attachPrivate(_ memory: LentMemory) throws(VerbenaError) -> SharedBuffer?
     /// Whether an operation on the buffer is under way.
     func isInUse(_ buffer: SharedBuffer) throws(VerbenaError) -> Bool
     /// Takes the buffer back on this rank. No operation on it may be under way, and none may follow.

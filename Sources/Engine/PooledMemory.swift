@@ -38,17 +38,28 @@ package final class PooledMemory: @unchecked Sendable {
         package let rawValue: UInt64
         package static var none: Attachment { Attachment(rawValue: 0) }
         private static var stagedBit: UInt64 { 1 << 31 }
+        private static var ownBit: UInt64 { 1 << 30 }
 
         package init(rawValue: UInt64) { self.rawValue = rawValue }
 
-        /// - Parameter communicator: its number in this process, from 1 on.
-        init(communicator: UInt32, _ buffer: SharedBuffer, isStaged: Bool) {
-            rawValue = UInt64(communicator) << 32 | (isStaged ? Self.stagedBit : 0) | UInt64(buffer.index)
+        /// - Parameters:
+        ///   - communicator: its number in this process, from 1 on.
+        ///   - buffer: what peers reach: the memory, or the staging memory in its place.
+        ///   - hasOwn: whether the memory that is staged is a buffer as well, the next one.
+        init(communicator: UInt32, _ buffer: SharedBuffer, isStaged: Bool, hasOwn: Bool) {
+            rawValue = UInt64(communicator) << 32 | (isStaged ? Self.stagedBit : 0) | (hasOwn ? Self.ownBit : 0) | UInt64(buffer.index)
         }
 
         package var communicator: UInt32 { UInt32(truncatingIfNeeded: rawValue >> 32) }
         package var isStaged: Bool { rawValue & Self.stagedBit != 0 }
-        package var buffer: SharedBuffer { SharedBuffer(index: Int(rawValue & (Self.stagedBit - 1))) }
+        package var buffer: SharedBuffer { SharedBuffer(index: Int(rawValue & (Self.ownBit - 1))) }
+        /// The memory itself, for private operations; nil where there are none on it.
+        package var own: SharedBuffer? {
+            if !isStaged { return buffer }
+            return rawValue & Self.ownBit != 0 ? SharedBuffer(index: buffer.index + 1) : nil
+        }
+        /// All that an engine has of the memory.
+        var buffers: [SharedBuffer] { isStaged ? [buffer] + (own.map { [$0] } ?? []) : [buffer] }
     }
 
     init(_ own: LentMemory, of pool: MemoryPool) {
@@ -94,6 +105,7 @@ package final class PooledMemory: @unchecked Sendable {
         willStage: () throws(VerbenaError) -> Void
     ) throws(VerbenaError) {
         var buffer = try engine.attach(try lent(), exchange: exchange)
+        var own: SharedBuffer?
         let isStaged = buffer == nil
         if isStaged {
             try willStage()
@@ -102,18 +114,20 @@ package final class PooledMemory: @unchecked Sendable {
             guard let staging else { return }
             state.withLock { state in if state.own != nil { state.staging = staging } }
             buffer = try engine.attach(staging, exchange: exchange)
+            own = try engine.attachPrivate(try lent())
+            precondition(own == nil || own?.index == buffer.map { $0.index + 1 }, "communicators take one buffer at a time")
         }
         guard let buffer else { fatalError("broken invariant: every fabric of the job takes memory of its pool") }
         // Whose part of an operation has ended, such as a broadcast's root, may release its memory: not before the slowest rank has opened it.
         _ = try exchange([])
-        let attachment = Attachment(communicator: communicator, buffer, isStaged: isStaged)
+        let attachment = Attachment(communicator: communicator, buffer, isStaged: isStaged, hasOwn: own != nil)
         let isEnded = state.withLock { state in
             state.attachments.removeAll { $0.engine.engine == nil }
             state.attachments.append((attachment, WeakEngine(engine: engine)))
             if state.own != nil { latest.store(attachment.rawValue, ordering: .relaxed) }
             return state.own == nil
         }
-        if isEnded { try engine.detach(buffer) }
+        if isEnded { for buffer in attachment.buffers { try engine.detach(buffer) } }
     }
 
     // MARK: staging
@@ -149,7 +163,9 @@ package final class PooledMemory: @unchecked Sendable {
     package func release() throws(VerbenaError) {
         let attachments = try state.withLock { (state) throws(VerbenaError) in
             if state.own == nil { throw state.reason }
-            return state.attachments.compactMap { entry in entry.engine.engine.map { (entry.attachment.buffer, $0) } }
+            return state.attachments.flatMap { entry in
+                entry.engine.engine.map { engine in entry.attachment.buffers.map { ($0, engine) } } ?? []
+            }
         }
         for (buffer, engine) in attachments where (try? engine.isInUse(buffer)) == true {
             throw VerbenaError(.configuration, "release: an operation on the buffer is under way; wait for it, then release")

@@ -19,6 +19,11 @@ extension ProgressEngine where F: ~Copyable {
         }
     }
 
+    package func attachPrivate(_ memory: LentMemory) throws(VerbenaError) -> SharedBuffer? {
+        guard settings.topology.isOneNode else { return nil }
+        return try perform { (executor) throws(FabricError) in executor.addPrivateBuffer(memory) }
+    }
+
     package func isInUse(_ buffer: SharedBuffer) throws(VerbenaError) -> Bool {
         try perform { (executor) throws(FabricError) in executor.isInUse(buffer) }
     }

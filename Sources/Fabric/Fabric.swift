@@ -52,6 +52,11 @@ public protocol Fabric: ~Copyable, SendableMetatype {
     /// - Returns: nil where peers cannot reach such memory: shared memory needs a file behind it.
     mutating func register(_ memory: LentMemory) throws(FabricError) -> Region?
 
+    /// Makes memory of this process a region that writes may start from, and that nobody may write into. It stays mapped until `release`: the region holds
+    /// its keeper; no page of it need be there as long as no write starts from it.
+    /// - Returns: nil where the fabric reads only memory that peers can reach.
+    mutating func registerSource(_ memory: LentMemory) -> Region?
+
     /// Takes a region back. No write from or into it may be under way, here or at any peer.
     mutating func release(_ region: Region)
 
@@ -104,6 +109,7 @@ public protocol Fabric: ~Copyable, SendableMetatype {
 
 extension Fabric where Self: ~Copyable {
     public var writesCompleteAtOnce: Bool { false }
+    public mutating func registerSource(_: LentMemory) -> Region? { nil }
     public var writeByteLimit: Int { .max }
     public var gathersEvents: Bool { false }
     public mutating func waitPatiently(until deadline: FabricInstant) { wait(until: deadline) }

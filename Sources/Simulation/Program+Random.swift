@@ -43,7 +43,16 @@ extension Program {
             number: number, kind: kind, type: type, reduction: reduction, count: count, isInPlace: isInPlace, algorithm: algorithm,
             place: place, isExact: isExact)
         drawCounts(&operation, &random, wish: wish)
+        operation.isPrivate = number % 3 == 1 && canBePrivate(operation)
         return operation
+    }
+
+    private func canBePrivate(_ operation: Planned) -> Bool {
+        guard case .collective(let collective) = operation.kind, [.allReduce, .allGather, .reduceScatter, .allToAll].contains(collective)
+        else { return false }
+        let possible = settings.algorithms(
+            for: collective, byteCount: operation.count * operation.type.byteCount, isUneven: operation.matrix != nil, isPrivate: true)
+        return operation.algorithm.map(possible.contains) ?? !possible.isEmpty
     }
 
     private func drawCounts(_ operation: inout Planned, _ random: inout SeededRandom, wish: Int) {

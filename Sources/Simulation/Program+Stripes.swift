@@ -34,6 +34,7 @@ extension Program {
         let longest = settings.stripeBytes / operation.type.byteCount
         operation.stripe = max(random.within(1...longest), min(longest, operation.count / Self.maxStripes))
         operation.isInPlace = true
+        operation.isPrivate = false
         drawWire(&operation, longest)
         operation.kind = .collective(random.pick([.allReduce, .allReduce, .reduceStripes, .reduceStripes, .reduceStripes, .gatherStripes]))
         drawAlgorithm(&operation, &random)

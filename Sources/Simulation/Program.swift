@@ -47,6 +47,8 @@ struct Program {
         /// Elements of a stripe; 0: it has none.
         var stripe = 0
         var wire = WireFormat.plain
+        /// Peers take no part of it from the memory itself.
+        var isPrivate = false
         /// Of a gatherStripes: the number of the reduceStripes whose result it hands on, in the same place.
         var gathers: Int?
         /// By rank; kept here for the operations.
@@ -119,7 +121,7 @@ extension Program: CustomStringConvertible {
             lines.append(
                 "operation \(operation.number): \(name), \(operation.count) \(operation.type) \(operation.reduction)"
                     + "\(operation.matrix.map { ", counts \($0)" } ?? "")\(operation.isInPlace ? ", in place" : "")\(operation.stripe > 0 ? ", stripes of \(operation.stripe)" : "")\(operation.wire == .plain ? "" : " as \(operation.wire)"), place \(operation.place)"
-                    + "\(operation.stream == .urgent ? ", urgent" : "")\(operation.algorithm.map { ", \($0.rawValue)" } ?? "")\(operation.isExact ? "" : ", any numbers")"
+                    + "\(operation.stream == .urgent ? ", urgent" : "")\(operation.algorithm.map { ", \($0.rawValue)" } ?? "")\(operation.isPrivate ? ", private" : "")\(operation.isExact ? "" : ", any numbers")"
             )
         }
         if let training {

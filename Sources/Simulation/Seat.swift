@@ -212,6 +212,7 @@ final class Seat {
             planned.collective(of: rank), input: input, output: output, count: planned.count, counts: planned.counts?[rank],
             type: planned.type, reduction: planned.reduction, algorithm: planned.algorithm, stream: planned.stream, stripe: planned.stripe)
         operation.wire = planned.wire
+        operation.isPrivate = planned.isPrivate
         // What it asks for may no longer be possible.
         if disagrees, !executor.canCarryOut(operation) { operation.algorithm = nil }
         return operation

@@ -126,7 +126,7 @@ extension Communicator {
         let count = if let count { count } else { try wholeCount(collective, input.count, output?.count) }
         let read = try attachment(of: input, for: collective)
         let written = if let output { try attachment(of: output, for: collective) } else { read }
-        let operation = Operation(
+        var operation = Operation(
             collective, input: Place(read.buffer, byteOffset: input.byteOffset),
             output: Place(written.buffer, byteOffset: output?.byteOffset ?? input.byteOffset), count: count, counts: counts,
             type: input.type,
@@ -135,7 +135,14 @@ extension Communicator {
             throw VerbenaError(.configuration, "\(collective): the input is of another element type than the output; give both the same")
         }
         try check(operation, input.count, output?.count ?? input.count, hasCounts: counts != nil)
-        return (operation, read.isStaged, written.isStaged)
+        guard read.isStaged || written.isStaged else { return (operation, false, false) }
+        // On the memory itself, where nothing need stand in for it.
+        guard let own = read.own, let other = written.own, operation.canBePrivate else {
+            return (operation, read.isStaged, written.isStaged)
+        }
+        (operation.input.buffer, operation.output.buffer) = (own, other)
+        operation.isPrivate = true
+        return (operation, false, false)
     }
 
     /// One rank's part, where the buffers are used whole.

@@ -22,10 +22,11 @@ extension Communicator {
     /// Makes memory of the caller's own a buffer: the tensors of a framework, say. Collective: every rank gives as many elements of the same type.
     ///
     /// Verbs registers the memory itself, and exchanges it without a copy. Where some rank's fabric cannot, in shared memory or between machines of
-    /// several ranks, the communicator *stages* the buffer on all (`stages`): the engine takes as much memory again, and every operation copies what
-    /// it reads here into that before it begins, and what it has written out of it in the end (`wait`, where it was started): two passes over
-    /// the memory, on the caller's thread. Between two ranks in shared memory an allreduce then took 1.6 times as long of 16 KiB, 4 times of 1 and of
-    /// 64 MiB (medians of interleaved runs in the peers' loop; 5.3 : 22 ms of 64 MiB). `allocate` costs none of that.
+    /// several ranks, the communicator *stages* the buffer on all (`stages`): the engine takes as much memory again. In shared memory, allReduce,
+    /// reduceScatter, allGather and allToAll go without it, tile by tile through the receive buffers: as fast as on memory of the engine's up to 32 KiB,
+    /// and 1.3 to 2 times as long above (docs/PERFORMANCE.md). Every other operation copies what it reads here into the staging memory before it
+    /// begins, and what it has written out of it in the end (`wait`, where it was started): two passes over the memory, on the caller's thread.
+    /// `allocate` costs none of that.
     ///
     /// - Parameter memory: the caller keeps it, at this place, until `release`, or until the communicator of all ranks is closed.
     /// - Throws: as `allocate`.
@@ -69,7 +70,7 @@ extension Communicator {
         if try knownAttachment(of: memory) == nil { try attachAgreed(memory) }
     }
 
-    /// Whether operations of this communicator copy what they read of the buffer into memory of the engine's, and what they write out of it; see `register`.
+    /// Whether operations of this communicator may copy what they read of the buffer into memory of the engine's, and what they write out of it; see `register`.
     public func stages<B: Exchangeable>(_ buffer: B) -> Bool { (try? knownAttachment(of: buffer.raw.memory))?.isStaged ?? false }
 
     /// What this communicator knows the buffer by: two loads as a rule.

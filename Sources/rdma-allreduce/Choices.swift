@@ -122,6 +122,9 @@ enum RootChoice: ExpressibleByArgument, Equatable, Sendable {
     }
 }
 
+/// Who has taken the memory that is exchanged.
+enum BufferOwner: String, ExpressibleByArgument, CaseIterable, Codable, Sendable { case engine, caller }
+
 /// Whose time is reported: the numbers of nccl-tests.
 enum TimeOf: Int, ExpressibleByArgument, CaseIterable, Codable, Sendable {
     case firstRank = 0

@@ -29,6 +29,7 @@ extension RdmaAllreduce {
             "--algorithm \(subject.algorithm?.name ?? "of its own choice")", "-b \(sizes.least.value)", "-e \(sizes.maxBytes)",
             sizes.factor.map { "-f \($0)" } ?? "-i \(sizes.step.value)", "-n \(timing.iterations)", "-w \(timing.warmups)",
             "-m \(timing.aggregated)", "-c \(timing.checks)", "-N \(timing.cycles)", "--dirty \(text(timing.dirty))",
+            "--buffers \(timing.buffers.rawValue)",
             "--percentiles \(text(reports.percentiles))", "-I \(text(reports.showsIterations))",
             "--stragglers \(text(reports.stragglers))", "--overlap \(text(reports.overlap))",
             "--explain or -M \(text(reports.wantsMemory))", "--message-rate \(text(reports.messageRate))",

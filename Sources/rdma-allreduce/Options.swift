@@ -113,6 +113,9 @@ struct TimingOptions: ParsableArguments {
     @Flag(help: "Rewrite the input before each timed call, as backprop does; then a barrier. Neither is part of the time.")
     var dirty = false
 
+    @Option(help: "Whose memory is exchanged: the engine's own, or memory that its caller has and registers, as frameworks do.")
+    var buffers = BufferOwner.engine
+
     /// Of iterations: more than anybody waits for.
     private static let most = 1_000_000_000
 

@@ -67,7 +67,7 @@ struct RdmaAllreduce: Program {
         let device = Report.Device(rank: communicator.rank, deviceInfo: communicator.deviceName)
         report.config.devices = try communicator.gathered(device, label: "processes")
         try sayOnce(communicator) { Table.header(report, timestamps: reports.timestamps) }
-        let memory = try (0...timing.aggregated).map { _ in try communicator.allocate(UInt8.self, count: sizes.maxBytes) }
+        let memory = try (0...timing.aggregated).map { _ in try buffer(communicator) }
         for type in subject.types {
             try report.results += measure(type.measurable, communicator, memory)
         }
@@ -82,6 +82,14 @@ struct RdmaAllreduce: Program {
             try reports.saveCosts.map { try writeJSON(communicator.costs, to: $0) }
         }
         return report.outOfBounds.okay == .yes ? 0 : ExitStatus.wrongData
+    }
+
+    private func buffer(_ communicator: Communicator) throws -> Buffer<UInt8> {
+        guard timing.buffers == .caller else { return try communicator.allocate(UInt8.self, count: sizes.maxBytes) }
+        let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: sizes.maxBytes, alignment: 4096)
+        unsafe memory.initializeMemory(as: UInt8.self, repeating: 0)
+        // SAFETY: it is never freed.
+        return unsafe try communicator.register(memory.assumingMemoryBound(to: UInt8.self))
     }
 
     /// All rows of one type. Rank 0 says each as soon as it is there.
@@ -172,7 +180,8 @@ extension RdmaAllreduce {
         let own = Report.Own(
             collective: subject.collective.name, ranks: communicator.worldSize, fabric: communicator.fabricName,
             device: communicator.deviceName, average: timing.timeOf, algorithm: subject.algorithm?.name, queuePairs: subject.queuePairs,
-            dirty: method.rewrites, receiveBufferBytes: communicator.memory.receiveBufferByteCount)
+            dirty: method.rewrites, buffers: timing.buffers == .engine ? nil : timing.buffers,
+            receiveBufferBytes: communicator.memory.receiveBufferByteCount)
         let environment = Report.environment(ProcessInfo.processInfo.environment)
         return Report(startTime: Self.timestamp(), env: environment, config: config, verbena: own)
     }

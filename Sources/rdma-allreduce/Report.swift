@@ -180,6 +180,8 @@ struct Report: Encodable {
         var algorithm: String?
         var queuePairs: Int?
         var dirty: Bool
+        /// Nil for the engine's.
+        var buffers: BufferOwner?
         var receiveBufferBytes: Int
         /// One for each of the table, if something of them was asked for.
         var results: [OwnLine]?

@@ -7,7 +7,7 @@ enum Table {
         let step = config.stepFactor.map { "\($0)(factor)" } ?? "\(config.stepBytes ?? 0)(bytes)"
         let options = [
             "collective \(own.collective)", "algorithm \(own.algorithm ?? "auto")", own.queuePairs.map { "queue pairs \($0)" },
-            own.dirty ? "dirty" : nil,
+            own.dirty ? "dirty" : nil, own.buffers.map { "buffers of the \($0.rawValue)'s" },
         ]
         let (samples, units, places) = config.perIterTiming == .yes ? iterationHeadings : headings
         let stamp = timestamps ? " " + pad("timestamp", 19) : ""

@@ -1,3 +1,4 @@
+import Foundation
 import Reduction
 import Testing
 
@@ -173,6 +174,22 @@ import Testing
             let settings = ExecutorSettings(topology: Topology(nodeOfRank: nodes))
             #expect(settings.choice(for: .allReduce, byteCount: 1 << 24, type: .float32).algorithm == algorithm, "\(nodes)")
         }
+    }
+
+    /// What a byte of a peer's costs where it lies is a figure of its own: it decides from which size on nothing is sent.
+    @Test func messagesOrMappedMemory() throws {
+        var settings = ExecutorSettings(topology: .oneNode(worldSize: 2))
+        settings.costs = Costs(
+            near: .init(latency: 0.2, perByte: 1 / 6_000), far: Costs.typical.far, mappedPerByte: 1 / 50_000, reducePerByte: 1 / 50_000)
+        func chosen(_ bytes: Int) -> Algorithm { settings.choice(for: .allReduce, byteCount: bytes, type: .float32).algorithm }
+        #expect(chosen(64) == .oneShot && chosen(64 << 10) == .direct)
+        settings.costs.mappedPerByte = 1 / 1_000
+        #expect(chosen(64 << 10) == .oneShot)
+        // A table without the figure has the one that stood for it.
+        var table = try #require(try JSONSerialization.jsonObject(with: JSONEncoder().encode(settings.costs)) as? [String: Any])
+        #expect(table.removeValue(forKey: "mappedPerByte") != nil)
+        let older = try JSONDecoder().decode(Costs.self, from: JSONSerialization.data(withJSONObject: table))
+        #expect(older.mappedPerByte == settings.costs.near.perByte && older.near == settings.costs.near)
     }
 
     /// Where algorithms round differently, measurement has no say.

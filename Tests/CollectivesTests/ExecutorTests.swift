@@ -145,7 +145,7 @@ import Testing
     @Test func sameOperationsAreEqualAndOthersAreNot() {
         let buffers = [SharedBuffer(index: 1), SharedBuffer(index: 2)]
         let base = Operation(.reduce(root: 1), input: Place(buffers[0]), count: 3, type: .float32, algorithm: .ring)
-        var others = [Operation](repeating: base, count: 17)
+        var others = [Operation](repeating: base, count: 18)
         others[0].collective = .reduce(root: 2)
         others[1].collective = .broadcast(root: 1)
         others[2].collective = .allReduce
@@ -162,13 +162,14 @@ import Testing
         others[14].wire = .bfloat16
         others[15].stripe = 64
         others[16].residual = buffers[1]
+        others[17].isPrivate = true
         let counts = BlockCounts([3, 1])
         others[12] = Operation(.reduce(root: 1), input: Place(buffers[0]), counts: counts, type: .float32, algorithm: .ring)
         defer { withExtendedLifetime(counts) {} }
         #expect(base.isSame(as: base))
         for other in others { #expect(base != other && !base.isSame(as: other) && other.isSame(as: other), "\(other)") }
         #expect(
-            Mirror(reflecting: base).children.count == 12 && Mirror(reflecting: base.input).children.count == 2,
+            Mirror(reflecting: base).children.count == 13 && Mirror(reflecting: base.input).children.count == 2,
             "a new field is compared, too")
     }
 

@@ -276,7 +276,8 @@ final class Rehearsal {
                 return (0..<topology.size(ofNode: node)).map { topology.rank($0, ofNode: node) }
             }
             return (order.map { $0 == rank ? .input(start) : .eager(rank: $0) }, start)
-        case .inputAndSlots(let start, let slots): return ([.input(start)] + (0..<slots).map { .gated(slot: $0) }, 0)
+        case .inputAndSlots(let start, let slots): return ([.input(start)] + slots.map { .gated(slot: $0) }, 0)
+        case .slotsAndInput(let slots, let start): return (slots.map { .gated(slot: $0) } + [.input(start)], 0)
         }
     }
 

@@ -154,7 +154,7 @@ import Testing
             unsafe memory.initialize(repeating: 1)
             let staged = unsafe try communicator.register(memory)
             // Done and not waited for; and never done.
-            let done = try communicator.start(.allReduce, staged, count: 100_000)
+            let done = try communicator.start(.reduce(root: 0), staged, count: 100_000)
             while !done.isDone { sched_yield() }
             try communicator.barrier(label: "all are done")
             let never = try communicator.startReceive(staged, count: 7, from: 1 - communicator.rank)

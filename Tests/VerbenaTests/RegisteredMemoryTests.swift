@@ -35,6 +35,61 @@ import Verbena
         for outcome in outcomes { _ = try outcome.get() }
     }
 
+    /// From what fits an eager slot to several tiles, with ends that no tile fills: the bits are those of memory that peers see.
+    @Test(arguments: [2, 3, 4]) func theBitsAreThoseOfTheEnginesMemory(ranks: Int) throws {
+        let outcomes = LocalRanks.run(ranks, fabric: .sharedMemory) { communicator in
+            for count in [1, 777, 20_003, 70_001] {
+                let memory = UnsafeMutableBufferPointer<Float>.allocate(capacity: 2 * ranks * count)
+                defer { unsafe memory.deallocate() }
+                for index in memory.indices { unsafe memory[index] = Float((index &* 7919 &+ communicator.rank &* 31) % 10_007) / 1009 }
+                let callers = unsafe try communicator.register(memory)
+                let own = try communicator.allocate(Float.self, count: 2 * ranks * count)
+                _ = unsafe own.elements.update(fromContentsOf: memory)
+                let half = ranks * count
+                let calls: [(Collective, Int, isInPlace: Bool)] = [
+                    (.allReduce, half, true), (.allReduce, half, false), (.reduceScatter, count, true), (.reduceScatter, count, false),
+                    (.allGather, count, true), (.allGather, count, false), (.allToAll, count, true), (.allToAll, count, false),
+                ]
+                for (collective, elements, isInPlace) in calls {
+                    for buffer in [callers, own] {
+                        try communicator.perform(
+                            collective, buffer[..<half], into: isInPlace ? nil : buffer[half...], count: elements, .average)
+                    }
+                    guard unsafe memory.elementsEqual(own.elements) else {
+                        throw Wrong("\(collective) of \(elements), in place: \(isInPlace)")
+                    }
+                }
+                try callers.release()
+                try own.release()
+            }
+            try communicator.close()
+        }
+        for outcome in outcomes { _ = try outcome.get() }
+    }
+
+    /// An operation without the staging memory is one on the buffer all the same.
+    @Test func aBufferInUseIsNotReleased() throws {
+        let outcomes = LocalRanks.run(2, fabric: .sharedMemory) { communicator in
+            let memory = UnsafeMutableBufferPointer<Float>.allocate(capacity: 500_000)
+            defer { unsafe memory.deallocate() }
+            unsafe memory.initialize(repeating: 1)
+            let buffer = unsafe try communicator.register(memory)
+            if communicator.rank == 0 {
+                let pending = try communicator.start(.allReduce, buffer)
+                expectError(Result { try buffer.release() }, .configuration, ["under way"])
+                _ = try communicator.allGather([], label: "refused")
+                try pending.wait()
+            } else {
+                _ = try communicator.allGather([], label: "refused")
+                try communicator.perform(.allReduce, buffer)
+            }
+            try buffer.release()
+            guard unsafe memory.allSatisfy({ $0 == 2 }) else { throw Wrong("another sum") }
+            try communicator.close()
+        }
+        for outcome in outcomes { _ = try outcome.get() }
+    }
+
     @Test(arguments: Fabrics.available) func transfersOnTheCallersMemory(fabric: FabricChoice) throws {
         let outcomes = LocalRanks.run(2, fabric: fabric) { communicator in
             let memory = UnsafeMutableBufferPointer<Float>.allocate(capacity: 1_000)

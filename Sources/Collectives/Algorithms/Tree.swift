@@ -58,7 +58,7 @@ public struct Tree: Equatable, Sendable {
             return Step(
                 action: .fold(
                     Fold(
-                        .inputAndSlots(start: 0, slots: children), into: .location(isRoot ? .output(0) : result), count: shape.count,
+                        .inputAndSlots(start: 0, slots: 0..<children), into: .location(isRoot ? .output(0) : result), count: shape.count,
                         isFinal: isRoot, partials: partials)))
         case 1: return Step(receive: isRoot ? nil : parent)
         default:

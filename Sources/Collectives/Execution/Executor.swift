@@ -81,6 +81,10 @@ public struct Executor<F: Fabric & ~Copyable>: ~Copyable {
         return buffer
     }
 
+    /// Makes memory that peers cannot reach a buffer, for operations that are private. Every rank adds its part in the same order, as with `addBuffer`.
+    /// - Returns: nil, and nothing is added, where the fabric has no writes from such memory; the same on every rank of a node.
+    public mutating func addPrivateBuffer(_ memory: LentMemory) -> SharedBuffer? { device.registerSource(memory).map { node.add($0) } }
+
     /// Whether an operation that has not ended touches the buffer.
     public func isInUse(_ buffer: SharedBuffer) -> Bool { node.isInUse(buffer) }
 

@@ -114,6 +114,7 @@ extension StateMachine {
     mutating func destination(of send: Send, _ position: Int, _ lane: Int) -> (remote: RemoteRegion, offset: Int)? {
         let operation = lanes[lane].operation
         let size = operation.type.byteCount
+        if operation.isPrivate, case .output = send.target, send.count > 0 { invariantFailure("peers reach nothing of private memory") }
         let (buffer, offset) =
             switch send.target {
             case .invitation: (0, ReceiveBuffers.invitation(from: rank, in: boxes(lane)))

@@ -83,7 +83,7 @@ extension StateMachine {
         case .pair: return targets + 2
         case .node(let partial, _, _): return targets + node + (partial == nil ? 0 : 1)
         case .eager, .eagerNodes: return targets + worldSize
-        case .inputAndSlots(_, let slots): return targets + 1 + slots
+        case .inputAndSlots(_, let slots), .slotsAndInput(let slots, _): return targets + 1 + slots.count
         }
     }
 
@@ -141,8 +141,14 @@ extension Ring {
 extension Schedule {
     /// As if the claims of `Compressed` asked for one place fewer.
     mutating func takeAWindowsSlots() {
-        guard case .compressed(var compressed) = self else { return }
-        compressed.places = max(1, compressed.places - 1)
-        self = .compressed(compressed)
+        switch self {
+        case .compressed(var compressed):
+            compressed.places = max(1, compressed.places - 1)
+            self = .compressed(compressed)
+        case .tiled(var tiled):
+            tiled.places = 1
+            self = .tiled(tiled)
+        default: break
+        }
     }
 }

@@ -94,7 +94,10 @@ extension StateMachine {
             }
         case .inputAndSlots(let start, let slots):
             unsafe add(pointer(.input(start), lane))
-            for slot in 0..<slots { unsafe add(pointer(.gated(slot: slot), lane)) }
+            for slot in slots { unsafe add(pointer(.gated(slot: slot), lane)) }
+        case .slotsAndInput(let slots, let start):
+            for slot in slots { unsafe add(pointer(.gated(slot: slot), lane)) }
+            unsafe add(pointer(.input(start), lane))
         }
         return count
     }
@@ -130,14 +133,15 @@ extension StateMachine {
         case .encoded(let byte): return unsafe buffers[0].region.base + encodedOffset(lane, byte)
         case .peerInput(let start, let peer):
             let offset = operation.input.byteOffset + (operation.extents(worldSize: worldSize).input(of: peer).lowerBound + start) * size
-            return unsafe mapped(operation.input, peer) + offset
+            return unsafe mapped(operation.input, peer, lane) + offset
         case .peerOutput(let start, let peer):
             let offset = operation.output.byteOffset + (operation.extents(worldSize: worldSize).output(of: peer).lowerBound + start) * size
-            return unsafe mapped(operation.output, peer) + offset
+            return unsafe mapped(operation.output, peer, lane) + offset
         }
     }
 
-    private mutating func mapped(_ place: Place, _ peer: Int) -> UnsafeMutableRawPointer {
+    private mutating func mapped(_ place: Place, _ peer: Int, _ lane: Int) -> UnsafeMutableRawPointer {
+        invariant(!lanes[lane].operation.isPrivate, "peers reach nothing of private memory")
         guard let address = unsafe buffers[place.buffer.index].mapped[Int(positions[peer])] else {
             invariantFailure("ranks of one node see each other's memory")
         }

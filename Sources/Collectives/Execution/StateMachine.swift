@@ -246,7 +246,7 @@ struct StateMachine: ~Copyable {
         guard let algorithm = operation.algorithm else { return true }
         return algorithm.supports(
             operation.collective, byteCount: operation.count * operation.type.byteCount, isUneven: !operation.uneven.isNone,
-            isStriped: operation.stripe > 0, in: settings)
+            isStriped: operation.stripe > 0, isPrivate: operation.isPrivate, in: settings)
     }
 
     /// Once for an operation that comes again on its lane.

@@ -22,6 +22,9 @@ public struct Operation: Sendable, Equatable {
     /// Nil: the one that the cost model chooses, the same on every rank.
     public var algorithm: Algorithm?
     public var stream: Stream
+    /// Whether peers see neither input nor output: then these may lie elsewhere on every rank, and only algorithms that go by receive buffers carry the
+    /// operation out.
+    public var isPrivate = false
     /// Elements of a stripe; 0: parts are cut by the operation's own count. The ranks that own stripes take them in turn, counted from the beginning
     /// of the buffer, so that any cut of a buffer into striped operations gives the same bits. See `Stripes`.
     public var stripe: Int
@@ -50,6 +53,16 @@ public struct Operation: Sendable, Equatable {
 
     public var isInPlace: Bool { input == output }
 
+    /// Whether there is an algorithm for it that goes by receive buffers alone, whatever its size.
+    public var canBePrivate: Bool {
+        guard algorithm == nil || algorithm == .tiled, wire == .plain, stripe == 0 else { return false }
+        switch collective {
+        case .allReduce, .reduceScatter, .allGather: return true
+        case .allToAll: return uneven.isNone
+        default: return false
+        }
+    }
+
     func touches(_ buffer: SharedBuffer) -> Bool { input.buffer == buffer || output.buffer == buffer || residual == buffer }
 
     /// Whether all bits are the same: what `==` says, at a quarter of its cost.
@@ -62,7 +75,7 @@ public struct Operation: Sendable, Equatable {
         return mine == others && count == other.count && uneven == other.uneven && input == other.input && output == other.output
             && type == other.type
             && reduction == other.reduction && wire == other.wire && residual == other.residual && algorithm == other.algorithm
-            && stream == other.stream
+            && stream == other.stream && isPrivate == other.isPrivate
             && stripe == other.stripe
     }
 
@@ -84,9 +97,13 @@ public struct Operation: Sendable, Equatable {
         // Between two ranks, each end has a place of its own.
         if collective.peer != nil { return hash }
         mix(Int(stream.rawValue) << 40 | collective.code << 8 | Int(algorithm.code))
-        mix(input.buffer.index << 32 | output.buffer.index)
-        mix(input.byteOffset)
-        mix(output.byteOffset)
+        if isPrivate {
+            mix(-2)
+        } else {
+            mix(input.buffer.index << 32 | output.buffer.index)
+            mix(input.byteOffset)
+            mix(output.byteOffset)
+        }
         mix(stripe)
         mix(residual?.index ?? 0)
         return hash

@@ -10,8 +10,9 @@ public struct Fold: Equatable, Sendable {
         case eager(first: Int, start: Int, inputStart: Int)
         /// The same, node by node, beginning with node `first`; what this rank adds is its input.
         case eagerNodes(first: Int, start: Int)
-        /// This rank's input, then the gated slots `0 ..< slots`.
-        case inputAndSlots(start: Int, slots: Int)
+        /// This rank's input, then gated slots; or those first.
+        case inputAndSlots(start: Int, slots: Range<Int>)
+        case slotsAndInput(slots: Range<Int>, start: Int)
     }
 
     public enum Target: Equatable, Sendable {

@@ -12,6 +12,7 @@ public enum Schedule: Equatable, Sendable {
     case swap(Swap)
     case pointToPoint(PointToPoint)
     case compressed(Compressed)
+    case tiled(Tiled)
 
     /// - Parameter algorithm: one that `Algorithm.supports` says is possible.
     public init(_ algorithm: Algorithm, _ shape: Shape) {
@@ -33,6 +34,7 @@ public enum Schedule: Equatable, Sendable {
             case .recursiveDoubling: self = .recursiveDoubling(RecursiveDoubling(shape))
             case .tree: self = .tree(Tree(shape))
             case .compressed: self = .compressed(Compressed(shape))
+            case .tiled: self = .tiled(Tiled(shape))
             case .pairwise: self = shape.swaps ? .swap(Swap(shape)) : .pairwise(Pairwise(shape))
             }
         }
@@ -52,6 +54,7 @@ public enum Schedule: Equatable, Sendable {
         case .swap(let schedule): schedule.count
         case .pointToPoint(let schedule): schedule.count
         case .compressed(let schedule): schedule.count
+        case .tiled(let schedule): schedule.count
         }
     }
 
@@ -69,6 +72,7 @@ public enum Schedule: Equatable, Sendable {
         case .swap(let schedule): schedule[index]
         case .pointToPoint(let schedule): schedule[index]
         case .compressed(let schedule): schedule[index]
+        case .tiled(let schedule): schedule[index]
         }
     }
 }

@@ -20,6 +20,8 @@ public enum Algorithm: String, Sendable, CaseIterable {
     case hierarchical
     /// Straight to each owner and back in a wire format; carries out what has one, and nothing else.
     case compressed
+    /// Tile by tile through receive buffers, where ranks do not see each other's memory.
+    case tiled
 
     /// Whether peers write into eager slots, unasked.
     package var isEager: Bool { self == .oneShot || self == .bruck || self == .recursiveDoubling }
@@ -31,10 +33,13 @@ public enum Algorithm: String, Sendable, CaseIterable {
     ///   - byteCount: of one rank's part: `count` elements, of the largest where they differ.
     ///   - isUneven: whether they do.
     ///   - isStriped: whether the operation has stripes. In a nested world all that carry one out sum it node by node: there is no flat ring.
+    ///   - isPrivate: whether peers see neither input nor output.
     func supports(
-        _ collective: Collective, byteCount: Int, isUneven: Bool = false, isStriped: Bool = false, in settings: ExecutorSettings
+        _ collective: Collective, byteCount: Int, isUneven: Bool = false, isStriped: Bool = false, isPrivate: Bool = false,
+        in settings: ExecutorSettings
     ) -> Bool {
         let fitsSlot = byteCount <= settings.eagerBytes
+        if isPrivate, settings.worldSize > 1, !isEager, self != .tiled { return false }
         switch (self, collective) {
         case (_, .send), (_, .receive): return self == .pairwise
         case (_, _) where settings.worldSize == 1: return true
@@ -53,6 +58,7 @@ public enum Algorithm: String, Sendable, CaseIterable {
         case (.hierarchical, .allReduce): return settings.topology.isNested
         case (.tree, .broadcast): return byteCount <= settings.messageBytes
         case (.tree, .reduce): return byteCount <= settings.chunkBytes
+        case (.tiled, .allReduce), (.tiled, .reduceScatter), (.tiled, .allGather), (.tiled, .allToAll): return !isStriped
         case (.pairwise, .allToAll), (.pairwise, .gather), (.pairwise, .scatter): return true
         default: return false
         }
@@ -62,15 +68,17 @@ public enum Algorithm: String, Sendable, CaseIterable {
     /// size decides, and the bits of a result do not depend on what was measured.
     /// - Parameter largestByteCount: nil where all parts are of `byteCount`, which is their mean otherwise.
     static func candidates(
-        for collective: Collective, byteCount: Int, largestByteCount: Int? = nil, isStriped: Bool = false, type: ElementType,
-        in settings: ExecutorSettings
+        for collective: Collective, byteCount: Int, largestByteCount: Int? = nil, isStriped: Bool = false, isPrivate: Bool = false,
+        type: ElementType, in settings: ExecutorSettings
     ) -> [Algorithm] {
         let possible = allCases.filter {
-            $0.supports(
-                collective, byteCount: largestByteCount ?? byteCount, isUneven: largestByteCount != nil, isStriped: isStriped, in: settings)
+            (isPrivate || $0 != .tiled)
+                && $0.supports(
+                    collective, byteCount: largestByteCount ?? byteCount, isUneven: largestByteCount != nil, isStriped: isStriped,
+                    isPrivate: isPrivate, in: settings)
         }
         if settings.worldSize == 1 || possible.count == 1 { return [possible[0]] }
-        if settings.topology.isOneNode {
+        if settings.topology.isOneNode || isPrivate {
             return possible.filter { ![.recursiveDoubling, .ring, .tree, .pairwise].contains($0) || collective.peer != nil }
         }
         switch collective {

@@ -16,8 +16,13 @@ extension ExecutorSettings {
     /// - Parameters:
     ///   - isUneven: whether the parts of the ranks differ in size; the largest counts.
     ///   - isStriped: whether the operation has stripes.
-    public func algorithms(for collective: Collective, byteCount: Int, isUneven: Bool = false, isStriped: Bool = false) -> [Algorithm] {
-        Algorithm.allCases.filter { $0.supports(collective, byteCount: byteCount, isUneven: isUneven, isStriped: isStriped, in: self) }
+    ///   - isPrivate: whether peers see neither input nor output.
+    public func algorithms(
+        for collective: Collective, byteCount: Int, isUneven: Bool = false, isStriped: Bool = false, isPrivate: Bool = false
+    ) -> [Algorithm] {
+        Algorithm.allCases.filter {
+            $0.supports(collective, byteCount: byteCount, isUneven: isUneven, isStriped: isStriped, isPrivate: isPrivate, in: self)
+        }
     }
 
     /// The one place where an algorithm is chosen: a pure function of what all ranks agree on.
@@ -25,11 +30,14 @@ extension ExecutorSettings {
     ///   - byteCount: of one rank's part: `count` elements; the mean, where they differ.
     ///   - largestByteCount: of the largest part, where they differ.
     ///   - stripe: elements of a stripe, where the operation has such.
-    public func choice(for collective: Collective, byteCount: Int, largestByteCount: Int? = nil, type: ElementType, stripe: Int = 0)
-        -> Choice
-    {
+    ///   - isPrivate: whether peers see neither input nor output.
+    public func choice(
+        for collective: Collective, byteCount: Int, largestByteCount: Int? = nil, type: ElementType, stripe: Int = 0,
+        isPrivate: Bool = false
+    ) -> Choice {
         let predictions = Algorithm.candidates(
-            for: collective, byteCount: byteCount, largestByteCount: largestByteCount, isStriped: stripe > 0, type: type, in: self
+            for: collective, byteCount: byteCount, largestByteCount: largestByteCount, isStriped: stripe > 0, isPrivate: isPrivate,
+            type: type, in: self
         )
         .map {
             (

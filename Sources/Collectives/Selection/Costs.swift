@@ -15,6 +15,9 @@ public struct Costs: Sendable, Equatable, Codable {
     public var near: Link
     /// Between nodes.
     public var far: Link
+    /// Microseconds for a byte of a peer's that is read and stored where it lies, where ranks see each other's memory. A message costs more: it is
+    /// stored into lines that the peer's core holds, and read from there once again.
+    public var mappedPerByte: Double
     /// Microseconds to reduce a byte from each of two sources.
     public var reducePerByte: Double
     /// Microseconds to encode a byte of `float` elements in a wire format, and to decode what becomes one.
@@ -22,18 +25,31 @@ public struct Costs: Sendable, Equatable, Codable {
     public var decodePerByte: Double
 
     public init(
-        near: Link, far: Link, reducePerByte: Double, encodePerByte: Double = 1 / 10_000, decodePerByte: Double = 1 / 10_000
+        near: Link, far: Link, mappedPerByte: Double? = nil, reducePerByte: Double, encodePerByte: Double = 1 / 10_000,
+        decodePerByte: Double = 1 / 10_000
     ) {
         self.near = near
         self.far = far
+        self.mappedPerByte = mappedPerByte ?? near.perByte
         self.reducePerByte = reducePerByte
         self.encodePerByte = encodePerByte
         self.decodePerByte = decodePerByte
     }
 
+    /// A table that was saved before one of the figures was measured has the one that stood for it.
+    public init(from decoder: any Decoder) throws {
+        let values = try decoder.container(keyedBy: CodingKeys.self)
+        self.init(
+            near: try values.decode(Link.self, forKey: .near), far: try values.decode(Link.self, forKey: .far),
+            mappedPerByte: try values.decodeIfPresent(Double.self, forKey: .mappedPerByte),
+            reducePerByte: try values.decode(Double.self, forKey: .reducePerByte),
+            encodePerByte: try values.decode(Double.self, forKey: .encodePerByte),
+            decodePerByte: try values.decode(Double.self, forKey: .decodePerByte))
+    }
+
     /// Whether every figure is one that could have been measured.
     public var isPlausible: Bool {
-        [near.latency, near.perByte, far.latency, far.perByte, reducePerByte, encodePerByte, decodePerByte].allSatisfy {
+        [near.latency, near.perByte, far.latency, far.perByte, mappedPerByte, reducePerByte, encodePerByte, decodePerByte].allSatisfy {
             $0.isFinite && $0 > 0
         }
     }
@@ -67,12 +83,12 @@ public struct Costs: Sendable, Equatable, Codable {
         }
         switch algorithm {
         case .compressed: return microseconds(.bfloat16, collective, byteCount: byteCount, in: topology)
-        case .direct where collective == .gatherStripes: return 2 * signals(link, others) + bytes * near.perByte
+        case .direct where collective == .gatherStripes: return 2 * signals(link, others) + bytes * mappedPerByte
         case .direct where collective == .reduceStripes:
-            return 2 * signals(link, others) + share(ranks) * (near.perByte + ranks * reducePerByte)
+            return 2 * signals(link, others) + share(ranks) * (mappedPerByte + ranks * reducePerByte)
         case .direct:
             // Each rank reads and writes its share of all buffers; two signals.
-            return 2 * signals(link, others) + ranks * share(ranks) * (near.perByte + reducePerByte)
+            return 2 * signals(link, others) + ranks * share(ranks) * (mappedPerByte + reducePerByte)
         case .oneShot:
             return signals(link, others) + others * bytes * (link.perByte + reducePerByte)
         case .bruck:
@@ -83,6 +99,10 @@ public struct Costs: Sendable, Equatable, Codable {
             if collective.root >= 0 { return others * (link.latency + bytes / 32 * link.perByte) + bytes * link.perByte }
             let block = share(ranks)
             return link.latency + passes * others * (link.latency + block * link.perByte) + others * block * adding
+        case .tiled:
+            // What is given and returned is stored in a slot, and read there.
+            let moved = passes * others * share(ranks)
+            return 2 * signals(link, others) + moved * 2 * link.perByte + others * share(ranks) * adding
         case .tree: return link.latency + rounds * (link.latency + bytes * link.perByte)
         case .pairwise: return link.latency + others * (link.latency + bytes * link.perByte)
         case .hierarchical:
@@ -92,7 +112,7 @@ public struct Costs: Sendable, Equatable, Codable {
             let local = Double((0..<topology.nodeCount).map(topology.size(ofNode:)).max() ?? 1)
             let block = share(places * nodes)
             let ring = passes * (nodes - 1) * (far.latency + block * (far.perByte + adding))
-            let stored = collective == .reduceStripes ? 0 : near.perByte
+            let stored = collective == .reduceStripes ? 0 : mappedPerByte
             return 2 * signals(near, local - 1) + far.latency + ring + block * nodes * local * (stored + adding)
         }
     }

@@ -87,7 +87,7 @@ extension SharedMemoryFabric {
         case .placed: break
         case .carried:
             let (byteCount, number, offset) = unsafe (Int(entry.pointee.byteCount), Int(entry.pointee.region), entry.pointee.offset)
-            guard byteCount <= ArrivalEntry.inlineLimit, number < regionMemory.count,
+            guard byteCount <= ArrivalEntry.inlineLimit, number < regionMemory.count, regionMemory[number].isTarget,
                 let target = unsafe regionMemory[number].address(offset: Int(truncatingIfNeeded: offset), byteCount: byteCount)
             else { return failForNonsense(row, "names \(byteCount) bytes at \(offset) of our region \(number)") }
             unsafe copySmall(target, channels[row].pointee.reader.payload, byteCount)

@@ -8,6 +8,8 @@ struct MappedMemory {
     var byteCount: Int
     /// The region's number in its owner's table.
     var ownersNumber: UInt32
+    /// Whether peers may write into it.
+    var isTarget = true
 
     static var none: MappedMemory { unsafe MappedMemory(base: nil, byteCount: -1, ownersNumber: 0) }
 
@@ -29,11 +31,15 @@ extension SharedMemoryFabric {
         memory.file != nil || worldSize == 1 ? add(memory) : nil
     }
 
-    private mutating func add(_ memory: LentMemory) -> Region {
+    /// A write over an emulated link is on its way for longer than its source stays as it is.
+    public mutating func registerSource(_ memory: LentMemory) -> Region? { isLinked ? nil : add(memory, isTarget: false) }
+
+    private mutating func add(_ memory: LentMemory, isTarget: Bool = true) -> Region {
         let identifier = UInt32(regions.count)
         regions.append(memory)
         // SAFETY: `regions` holds the memory's keeper until `release` or the fabric's end, as the handle's contract says.
-        unsafe regionMemory.append(MappedMemory(base: memory.base, byteCount: memory.byteCount, ownersNumber: identifier))
+        unsafe regionMemory.append(
+            MappedMemory(base: memory.base, byteCount: memory.byteCount, ownersNumber: identifier, isTarget: isTarget))
         return unsafe Region(identifier: identifier, base: memory.base, byteCount: memory.byteCount)
     }
 

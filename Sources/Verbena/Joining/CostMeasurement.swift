@@ -24,8 +24,10 @@ extension Configuration {
 }
 
 extension Communicator {
-    /// Bytes that are moved to learn what a byte costs.
+    /// Bytes that are moved to learn what a byte costs: so many that it shows. Between ranks that see each other's memory as many as those near
+    /// which the choice between messages and mapped memory changes.
     private static let probeBytes = 32 << 10
+    private static let nearProbeBytes = 4 << 10
 
     /// Memory that measuring takes on each rank, and gives back.
     static func probeByteCount(ranks: Int) -> Int { probeBytes * (ranks + 1) }
@@ -48,7 +50,8 @@ extension Communicator {
         }
         guard let buffer = attached else { return nil }
         defer { try? engine.control.detach(buffer) }
-        let bytes = min(probeBytes, plan.settings.eagerBytes)
+        let isOneNode = plan.settings.topology.isOneNode
+        let bytes = min(isOneNode ? nearProbeBytes : probeBytes, plan.settings.eagerBytes)
         let empty = try time(engine, Operation(.barrier, input: Place(.receiveBuffers), count: 0, type: .uint8, algorithm: .bruck))
         // The same messages with something in them; neither waits for completions.
         let full = try time(
@@ -60,12 +63,27 @@ extension Communicator {
         let latency = max(0.01, empty / rounds)
         let perByte = max(1e-7, (full - empty) / Double(bytes) / Double(ranks - 1))
         let own = [latency, perByte] + kernelCosts()
-        let all = try agree(on: own, group)
         var costs = Costs.typical
+        costs.near = Costs.Link(latency: latency, perByte: perByte)
+        costs.reducePerByte = own[2]
+        let mapped = isOneNode ? try mappedPerByte(engine, buffer, bytes, costs, plan.settings.topology) : 0
+        let all = try agree(on: own + [mapped], group)
+        costs = .typical
         (costs.reducePerByte, costs.encodePerByte, costs.decodePerByte) = (all[2], all[3], all[4])
         let link = Costs.Link(latency: all[0], perByte: all[1])
-        if plan.settings.topology.isOneNode { costs.near = link } else { costs.far = link }
+        if isOneNode { (costs.near, costs.mappedPerByte) = (link, all[5]) } else { costs.far = link }
         return costs
+    }
+
+    /// What `Costs.microseconds` lacks to say how long an allreduce over mapped memory took.
+    private static func mappedPerByte(
+        _ engine: RunningEngine, _ buffer: SharedBuffer, _ bytes: Int, _ costs: Costs, _ topology: Topology
+    ) throws(VerbenaError) -> Double {
+        var others = costs
+        others.mappedPerByte = 0
+        let count = bytes / ElementType.float32.byteCount
+        let time = try time(engine, Operation(.allReduce, input: Place(buffer), count: count, type: .float32, algorithm: .direct))
+        return max(1e-7, (time - others.microseconds(.direct, .allReduce, byteCount: bytes, in: topology)) / Double(bytes))
     }
 
     /// The median of some runs, in microseconds, after one that is not counted.
