@@ -102,6 +102,9 @@ let package = Package(
         // The core in virtual time, against an oracle.
         module("Simulation", ["Collectives", "Engine", "Fabric", "Gradients", "Membership", "Reduction", "SimulatedFabric"]),
 
+        // Training steps in virtual time: how a model scales on machines that are described.
+        module("Prediction", ["Collectives", "Fabric", "Gradients", "Reduction", "SimulatedFabric"]),
+
         // The public face.
         module(
             "Verbena",
@@ -136,7 +139,10 @@ let package = Package(
         module("CommandLineSupport", ["Launch", "Verbena", argumentParser, logging]),
         .executableTarget(
             name: "verbena",
-            dependencies: ["CommandLineSupport", "Diagnosis", "Reports", "Simulation", "Trainer", "Verbena", argumentParser],
+            dependencies: [
+                "CommandLineSupport", "Diagnosis", "Gradients", "Prediction", "Reduction", "Reports", "Simulation", "Trainer", "Verbena",
+                argumentParser,
+            ],
             swiftSettings: rules),
         .executableTarget(
             name: "rdma-allreduce", dependencies: ["CommandLineSupport", "CPlatform", "Platform", "Verbena", argumentParser],
@@ -172,6 +178,7 @@ let package = Package(
         tests("FabricConformanceTests", ["Fabric", "MixedFabric", "SharedMemoryFabric", "SimulatedFabric", "Verbs", "VerbsFabric"]),
         tests("GradientsTests", ["Collectives", "Gradients", "Reduction"]),
         tests("HouseStyleTests", ["HouseStyle"] + broughtAlong),
+        tests("PredictionTests", ["Collectives", "Gradients", "Prediction", "Reduction"]),
         tests("ReportsTests", nio + ["Gradients", "Reduction", "Reports"]),
         tests("RdmaAllreduceTests", ["CommandLineSupport", "Verbena", "rdma-allreduce"]),
         tests("ReductionTests", ["Reduction"]),
