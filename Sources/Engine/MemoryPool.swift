@@ -27,6 +27,14 @@ package final class MemoryPool: Sendable {
         adopt(PooledMemory(unsafe LentMemory(base, byteCount: byteCount), of: self))
     }
 
+    /// All memory of the process but its first page, which is nobody's. Not given back, for nothing was taken.
+    package func wholeProcess() -> PooledMemory {
+        let firstPage = 4096
+        guard let base = unsafe UnsafeMutableRawPointer(bitPattern: firstPage) else { fatalError("broken invariant: 4096 is not 0") }
+        // SAFETY: nobody follows the address but for bytes that a caller names.
+        return PooledMemory(unsafe LentMemory(base, byteCount: 1 << 47 - firstPage), of: self, isWhole: true)
+    }
+
     /// At least 64 bytes, so that every address in it is a place of its own.
     func lend(byteCount: Int) throws(VerbenaError) -> LentMemory {
         let size = max(64, byteCount)

@@ -14,6 +14,8 @@ package final class PooledMemory: @unchecked Sendable {
     package let byteCount: Int
     /// Whether it is memory of the caller's own, which stays when the job has ended.
     package let isCallers: Bool
+    /// Whether it stands for all memory of the process, of which nobody knows what is there.
+    package let isWhole: Bool
     private let pool: MemoryPool
     /// What the communicator that asked last knows the memory by; none of any communicator's after the end. So an operation costs one look.
     package let latest = Atomic(Attachment.none.rawValue)
@@ -62,7 +64,8 @@ package final class PooledMemory: @unchecked Sendable {
         var buffers: [SharedBuffer] { isStaged ? [buffer] + (own.map { [$0] } ?? []) : [buffer] }
     }
 
-    init(_ own: LentMemory, of pool: MemoryPool) {
+    init(_ own: LentMemory, of pool: MemoryPool, isWhole: Bool = false) {
+        self.isWhole = isWhole
         // SAFETY: the state holds the memory until `end`; the caller keeps its own.
         unsafe base = own.base
         byteCount = own.byteCount
@@ -128,6 +131,17 @@ package final class PooledMemory: @unchecked Sendable {
             return state.own == nil
         }
         if isEnded { for buffer in attachment.buffers { try engine.detach(buffer) } }
+    }
+
+    /// The same for the whole memory of the process, which is a buffer for private operations and nothing else. Collective.
+    /// - Returns: whether there are such.
+    package func attachWhole(to engine: any EngineControl, of communicator: UInt32) throws(VerbenaError) -> Bool {
+        guard let own = try engine.attachPrivate(try lent()) else { return false }
+        // Nothing stands in for it, so the number before is asked for by nobody; nor is there an engine to give it back to.
+        let attachment = Attachment(communicator: communicator, SharedBuffer(index: own.index - 1), isStaged: true, hasOwn: true)
+        state.withLock { $0.attachments = [(attachment, WeakEngine(engine: nil))] }
+        latest.store(attachment.rawValue, ordering: .relaxed)
+        return true
     }
 
     // MARK: staging

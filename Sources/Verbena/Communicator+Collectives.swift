@@ -138,6 +138,9 @@ extension Communicator {
         guard read.isStaged || written.isStaged else { return (operation, false, false) }
         // On the memory itself, where nothing need stand in for it.
         guard let own = read.own, let other = written.own, operation.canBePrivate else {
+            if input.memory.isWhole || output?.memory.isWhole ?? false {
+                throw VerbenaError(.configuration, "\(collective): not on memory that was not registered; allocate or register a buffer")
+            }
             return (operation, read.isStaged, written.isStaged)
         }
         (operation.input.buffer, operation.output.buffer) = (own, other)

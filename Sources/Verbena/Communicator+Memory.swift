@@ -50,6 +50,22 @@ extension Communicator {
         }
     }
 
+    /// All memory of this process as elements of a type: for operations on memory that was neither allocated nor registered, such as the tensors of a framework, at
+    /// whatever places they lie on each rank. Nothing is exchanged for it. The element at address A has the index (A - `bytes.baseAddress`) / the element's
+    /// size, and is aligned.
+    ///
+    /// allReduce, reduceScatter, allGather and allToAll of equal counts take slices of it, blocking or started; every rank has to give such a slice then. What a slice
+    /// names has to stay mapped until the operation's end: this cannot be checked.
+    /// - Throws: `.configuration` where ranks do not share the memory of one machine: use `register`.
+    @unsafe
+    public func ownMemory(_ type: ElementType) throws(VerbenaError) -> RawBuffer {
+        guard let wholeMemory else {
+            throw VerbenaError(
+                .configuration, "ownMemory: only ranks that share the memory of one machine exchange what was not registered; use register")
+        }
+        return RawBuffer(wholeMemory, type: type, count: wholeMemory.byteCount / type.byteCount)
+    }
+
     private func make(
         _ what: String, _ type: ElementType, _ count: Int, _ take: () throws(VerbenaError) -> PooledMemory
     ) throws(VerbenaError) -> RawBuffer {
@@ -97,7 +113,11 @@ extension Communicator {
         guard memory.isPart(of: job.pool) else {
             throw VerbenaError(.configuration, "the buffer belongs to another job; allocate or register one in this")
         }
-        return try memory.attachment(of: number)
+        let known = try memory.attachment(of: number)
+        if known == nil, memory.isWhole {
+            throw VerbenaError(.configuration, "the process's memory was asked of another communicator; ask this one for it")
+        }
+        return known
     }
 
     private func attachAgreed(_ memory: PooledMemory) throws(VerbenaError) {

@@ -43,12 +43,14 @@ public final class Communicator: Sendable {
     /// Of all communicators of this process, from 1 on: what buffers know this one by.
     let number: UInt32
     private static let numbers = Atomic<UInt32>(0)
+    /// Nil where there are no operations on it.
+    let wholeMemory: PooledMemory?
     /// How often `split` was called: part of the children's names.
     let splits = Atomic(0)
 
     init(
         group: RankGroup, job: JobFacts, membership: JobMembership?, parent: Communicator?, engine: RunningEngine, plan: FabricPlan
-    ) {
+    ) throws(VerbenaError) {
         number = Self.numbers.add(1, ordering: .relaxed).newValue
         rank = group.rank
         worldSize = group.worldSize
@@ -56,6 +58,8 @@ public final class Communicator: Sendable {
         self.job = job
         self.parent = parent
         runner = engine
+        let memory = job.pool.wholeProcess()
+        wholeMemory = try memory.attachWhole(to: engine.control, of: number) ? memory : nil
         core = CommunicatorCore(group: group, membership: membership, engine: engine.control)
         localRank = plan.localRank
         localWorldSize = plan.localWorldSize

@@ -52,6 +52,16 @@ public func verbena_register(
 }
 
 @c @implementation
+public func verbena_own_memory(_ handle: OpaquePointer?, _ type: verbena_type, _ buffer: UnsafeMutablePointer<OpaquePointer?>?) -> CInt {
+    answer { () throws(VerbenaError) in
+        let result = unsafe try place(buffer, "buffer")
+        let whole = unsafe try communicator(handle).ownMemory(try type.checked())
+        unsafe result.pointee = newHandle(of: BufferHandle(whole, isView: true))
+        return 0
+    }
+}
+
+@c @implementation
 public func verbena_buffer_view(_ handle: OpaquePointer?, _ type: verbena_type, _ view: UnsafeMutablePointer<OpaquePointer?>?) -> CInt {
     answer { () throws(VerbenaError) in
         let result = unsafe try place(view, "view")

@@ -67,6 +67,53 @@ import Verbena
         for outcome in outcomes { _ = try outcome.get() }
     }
 
+    @Test(arguments: [1, 2, 3]) func memoryThatNobodyWasToldOf(ranks: Int) throws {
+        let outcomes = LocalRanks.run(ranks, fabric: .sharedMemory) { communicator in
+            let count = 150_001
+            let memory = UnsafeMutableBufferPointer<Float>.allocate(capacity: ranks * count + communicator.rank)
+            defer { unsafe memory.deallocate() }
+            unsafe memory.initialize(repeating: Float(communicator.rank + 1))
+            func slice(_ all: RawBuffer) -> RawBuffer {
+                // Elsewhere on each rank.
+                let first =
+                    unsafe (UnsafeRawPointer(memory.baseAddress!) + 4 * communicator.rank - UnsafeRawPointer(all.bytes.baseAddress!)) / 4
+                return all[first..<first + ranks * count]
+            }
+            let buffer = slice(unsafe try communicator.ownMemory(.float32))
+            try communicator.perform(.allReduce, buffer, count: count)
+            try communicator.start(.allGather, buffer, count: count).wait()
+            let (sum, own) = (Float(ranks * (ranks + 1) / 2), communicator.rank)
+            guard unsafe memory[own] == sum, unsafe memory[own + count - 1] == sum else { throw Wrong("the sum") }
+            for rank in 1..<max(ranks, 2) where rank < ranks {
+                guard unsafe memory[own + rank * count] == Float(rank + 1), unsafe memory[own + rank * count + count - 1] == Float(rank + 1)
+                else { throw Wrong("block \(rank)") }
+            }
+            if ranks > 1 {
+                expectError(Result { try communicator.perform(.broadcast(root: 0), buffer) }, .configuration, ["register"])
+                expectError(Result { try communicator.send(buffer, count: 1, to: 1 - min(1, own)) }, .configuration, ["register"])
+            }
+            let half = try #require(try communicator.split(color: 0, key: own))
+            expectError(Result { try half.perform(.allReduce, buffer) }, .configuration, ["another communicator"])
+            try half.perform(.allReduce, slice(unsafe try half.ownMemory(.float32)), count: 5)
+            try half.close()
+            try communicator.close()
+            expectError(Result { try communicator.perform(.allReduce, buffer) }, .closed, [])
+        }
+        for outcome in outcomes { _ = try outcome.get() }
+    }
+
+    /// Ranks with a link between them do not see each other's memory.
+    @Test func memoryHasToBeKnownToALink() throws {
+        let outcomes = LocalRanks.run(
+            2, fabric: .sharedMemory, configure: { configuration, _ in configuration.link = EmulatedLink("10Gbit,5us") }
+        ) {
+            communicator in
+            expectError(Result { unsafe try communicator.ownMemory(.float32) }, .configuration, ["register"])
+            try communicator.close()
+        }
+        for outcome in outcomes { _ = try outcome.get() }
+    }
+
     /// An operation without the staging memory is one on the buffer all the same.
     @Test func aBufferInUseIsNotReleased() throws {
         let outcomes = LocalRanks.run(2, fabric: .sharedMemory) { communicator in

@@ -144,6 +144,20 @@ static void check_memory(verbena_communicator *all) {
     OK(verbena_all_reduce(all, registered, 0, NULL, 0, 1024, VERBENA_SUM, -1));
     CHECK(is_sum(own, 1024, 1));
     OK(verbena_buffer_free(registered));
+
+    /* Memory that nobody was told of, elsewhere on each rank. */
+    verbena_buffer *whole = NULL;
+    if (strcmp(verbena_fabric_name(all), "shm") == 0) {
+        OK(verbena_own_memory(all, VERBENA_FLOAT32, &whole));
+        int64_t place = (own + rank - (float *)verbena_buffer_data(whole));
+        fill(own + rank, 1000, rank);
+        OK(verbena_all_reduce(all, whole, place, NULL, 0, 1000, VERBENA_SUM, -1));
+        CHECK(is_sum(own + rank, 1000, 1));
+        if (ranks > 1) FAILS(VERBENA_CONFIGURATION, verbena_broadcast(all, whole, place, 1000, 0, -1));
+        OK(verbena_buffer_free(whole));
+    } else {
+        FAILS(VERBENA_CONFIGURATION, verbena_own_memory(all, VERBENA_FLOAT32, &whole));
+    }
     free(own);
 
     char line[400], cut[8];

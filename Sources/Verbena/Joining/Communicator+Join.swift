@@ -95,17 +95,17 @@ extension Communicator {
             var costs = job.introductions[group.jobRanks[group.rank]].costs
             if costs == nil { costs = try measuredCosts(engine, group, plan, job.pool) }
             if let costs { try engine.control.adopt(costs) }
+            job.logger.info(
+                "joined",
+                metadata: [
+                    "rank": "\(group.rank)", "ranks": "\(group.worldSize)", "group": "\(group)", "fabric": "\(engine.control.fabricName)",
+                    "device": "\(engine.control.deviceName)",
+                ])
+            return try Communicator(group: group, job: job, membership: membership, parent: parent, engine: engine, plan: plan)
         } catch {
             engine.control.stop(orderly: false)
             throw error
         }
-        job.logger.info(
-            "joined",
-            metadata: [
-                "rank": "\(group.rank)", "ranks": "\(group.worldSize)", "group": "\(group)", "fabric": "\(engine.control.fabricName)",
-                "device": "\(engine.control.deviceName)",
-            ])
-        return Communicator(group: group, job: job, membership: membership, parent: parent, engine: engine, plan: plan)
     }
 
     /// Connects a fabric to all other ranks and sets the engine on it.

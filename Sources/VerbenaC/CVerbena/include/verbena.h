@@ -201,11 +201,20 @@ const char *verbena_device_name(verbena_communicator *communicator);
 int verbena_allocate(verbena_communicator *communicator, enum verbena_type type, int64_t count, verbena_buffer **buffer);
 
 /*
- * Makes memory of the caller's a buffer. Collective: every rank gives as many elements of the same type. Verbs exchanges it without a copy; on shared memory it is
- * copied on each operation, on the caller's thread, which verbena_allocate spares. memory: aligned for its elements, NULL where there are none; the caller keeps
+ * Makes memory of the caller's a buffer. Collective: every rank gives as many elements of the same type. Verbs exchanges it without a copy; on shared memory it goes
+ * through smaller buffers, tile by tile, and as a whole in broadcast, reduce, gather, scatter and transfers, which verbena_allocate spares. memory: aligned for its elements, NULL where there are none; the caller keeps
  * it in its place until the buffer was released, or the communicator of all ranks closed.
  */
 int verbena_register(verbena_communicator *communicator, void *memory, enum verbena_type type, int64_t count, verbena_buffer **buffer);
+
+/*
+ * Gives a buffer that is all memory of this process, as elements of a type: for memory that was neither allocated nor registered, at another place on each rank. The
+ * offset of address A is (A - verbena_buffer_data) / the element's size, so A is aligned. all_reduce, reduce_scatter, all_gather and all_to_all take
+ * it, where every rank does so; nothing is copied as a whole, nothing is exchanged for it, and what an offset names stays mapped until the operation's end.
+ * Not collective. To be freed as any; frees no memory.
+ * Errors: VERBENA_CONFIGURATION where ranks do not share the memory of one machine: use verbena_register.
+ */
+int verbena_own_memory(verbena_communicator *communicator, enum verbena_type type, verbena_buffer **buffer);
 
 /* Gives another handle of the same memory as elements of another type, as many as there is room for. To be freed as any; frees no memory. */
 int verbena_buffer_view(verbena_buffer *buffer, enum verbena_type type, verbena_buffer **view);
