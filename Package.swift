@@ -185,7 +185,7 @@ let package = Package(
         tests("MembershipTests", ["Membership"]),
         tests("SharedMemoryFabricTests", ["Fabric", "SharedMemoryFabric"]),
         tests("SimulationTests", ["Collectives", "Engine", "Fabric", "Membership", "SimulatedFabric", "Simulation"]),
-        tests("TrainerTests", ["CZlib", "Launch", "Membership", "Trainer", "Verbena", logging]),
+        tests("TrainerTests", ["CZlib", "Launch", "Membership", "Trainer", "Verbena", crypto, logging]),
         tests("VerbenaCommandTests", ["CommandLineSupport", "Trainer", "verbena", argumentParser]),
         tests(
             "VerbenaTests",

@@ -12,6 +12,8 @@ public enum TrainingError: Error, Sendable, CustomStringConvertible {
     case noBLAS(String)
     /// The checkpoint to go on from cannot be used; the same on every rank.
     case checkpoint(CheckpointError)
+    /// The data that rank 0 reads for all cannot be used; the same on every rank.
+    case data(DataError)
     /// The engine failed.
     case communication(VerbenaError)
 
@@ -34,6 +36,8 @@ public enum TrainingError: Error, Sendable, CustomStringConvertible {
         case .noBLAS(let detail):
             "matrices cannot be multiplied: \(detail)"
         case .checkpoint(let error):
+            error.description
+        case .data(let error):
             error.description
         case .communication(let error):
             error.description

@@ -27,6 +27,15 @@ struct DataOptions: ParsableArguments {
         do { return try read(for: model, alphabet) } catch { throw Failure("--data: \(error)") }
     }
 
+    /// Collective. What rank 0 has loaded, on every rank.
+    func loadFromRoot(for model: ModelChoice, _ communicator: Communicator) throws -> DataSplit {
+        do {
+            return try DataSplit.fromRoot(communicator) { () throws(DataError) in try read(for: model, nil) }
+        } catch TrainingError.data(let error) {
+            throw Failure("--data: \(error)", isOfEveryRank: true)
+        }
+    }
+
     private func read(for model: ModelChoice, _ alphabet: [Unicode.Scalar]?) throws(DataError) -> DataSplit {
         let isText = model == .transformer
         if let data { return try isText ? TextFile.load(data, alphabet: alphabet) : ImageFolder.load(data) }
@@ -35,4 +44,9 @@ struct DataOptions: ParsableArguments {
             : GeneratedDigits.split(
                 seed: Self.generatedDataSeed, trainingCount: Self.generatedCounts.training, heldOutCount: Self.generatedCounts.heldOut)
     }
+}
+
+/// Who reads the files of a job.
+enum DataReader: String, ExpressibleByArgument, CaseIterable {
+    case root, all
 }

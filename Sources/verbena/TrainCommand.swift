@@ -21,6 +21,13 @@ struct TrainCommand: Program {
 
     @OptionGroup var source: DataOptions
 
+    @Option(
+        help: """
+            Who reads the data: all, every rank for itself; or root, rank 0 alone, which sends it to the others over the fabric, so that only rank 0 needs the files. \
+            The same on every rank. No choice changes the digest.
+            """)
+    var dataFrom = DataReader.all
+
     @OptionGroup(title: "Model and recipe") var recipe: ModelOptions
 
     // Numbers are taken unconditionally: `--seed -1` is a bad value, not a missing one.
@@ -123,7 +130,11 @@ struct TrainCommand: Program {
             try checkpoints.checkFiles()
         }
         let settings = settings(ranks: communicator.worldSize)
-        let data = try source.load(for: settings.model)
+        let data =
+            switch dataFrom {
+            case .all: try source.load(for: settings.model)
+            case .root: try source.loadFromRoot(for: settings.model, communicator)
+            }
         let trainer = try DataParallelTrainer(communicator, data: data, settings: settings)
         if isLead {
             try say(TrainingText.heading(trainer, communicator, dataOrigin: data.origin))

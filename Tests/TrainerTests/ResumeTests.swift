@@ -359,18 +359,4 @@ struct ResumeTests {
             #expect(error?.description.contains(words) == true)
         }
     }
-
-    @Test("bytes of rank 0 reach every rank, in pieces, as do its errors", arguments: [0, 1, 9_000_001])
-    func rootBytes(count: Int) async throws {
-        let wanted = (0..<count).map { UInt8(truncatingIfNeeded: $0 &* 31) }
-        let found = try await onRanks(3) { communicator in
-            try RootBytes.share(communicator, label: "test") { () throws(CheckpointError) in wanted }.get()
-        }
-        #expect(found.count == 3 && found.allSatisfy { $0 == wanted })
-        let fault = CheckpointError(.missing, path: "a", expected: "b", found: "c", remedy: "d")
-        let faults = try await onRanks(2) { communicator in
-            try RootBytes.share(communicator, label: "test") { () throws(CheckpointError) in throw fault }
-        }
-        for result in faults { #expect(throws: fault) { try result.get() } }
-    }
 }

@@ -1,7 +1,7 @@
 /// Why training data could not be used.
-public struct DataError: Error, Sendable, Equatable, CustomStringConvertible {
+public struct DataError: Error, Sendable, Equatable, Codable, CustomStringConvertible {
     /// Stable: tests and callers switch on it.
-    public enum Cause: String, Sendable {
+    public enum Cause: String, Sendable, Codable {
         /// The folder or a file is not there.
         case missing
         /// It is there and cannot be read.
