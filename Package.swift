@@ -164,7 +164,8 @@ let package = Package(
             swiftSettings: rules),
         // How often operations allocate memory: Tests/end-to-end/allocations.
         .executableTarget(
-            name: "allocation-check", dependencies: ["Launch", "Verbena"], path: "Benchmarks/AllocationCheck", swiftSettings: rules),
+            name: "allocation-check", dependencies: ["Launch", "Trainer", "Verbena"], path: "Benchmarks/AllocationCheck",
+            swiftSettings: rules),
         // What the element kernels move: Benchmarks/kernels.
         .executableTarget(
             name: "kernel-bench", dependencies: ["Reduction"], path: "Benchmarks/KernelBench", swiftSettings: rules),

@@ -7,8 +7,9 @@ import Verbena
 /// Runs under a library that counts (`Tests/count-allocations.c`), which `Tests/end-to-end/allocations` builds and preloads.
 ///
 ///     allocation-check RANKS [OPERATIONS [MACHINES]]
+///     allocation-check RANKS training
 ///
-/// Fewer operations are for soft-RoCE, where each takes long; then the largest size is left out as well.
+/// The second counts those of training steps instead: see `TrainingCheck`. Fewer operations are for soft-RoCE, where each takes long; then the largest size is left out as well.
 @main
 struct AllocationCheck {
     static let maxOperations = 1_000
@@ -20,14 +21,18 @@ struct AllocationCheck {
     static func main() throws {
         LocalJob.bindToLauncher()
         guard let count = AllocationCount() else { try fail("start it with the library that counts: Tests/end-to-end/allocations") }
-        let numbers = CommandLine.arguments.dropFirst().map { Int($0) ?? 0 }
+        let isTraining = CommandLine.arguments.last == "training"
+        let numbers = CommandLine.arguments.dropFirst().dropLast(isTraining ? 1 : 0).map { Int($0) ?? 0 }
         guard 1...3 ~= numbers.count, numbers.allSatisfy({ $0 > 0 }) else {
-            try fail("usage: allocation-check RANKS [OPERATIONS [MACHINES]]")
+            try fail("usage: allocation-check RANKS [OPERATIONS [MACHINES] | training]")
         }
         let ranks = numbers[0]
         if ranks > 1, !LocalJob.isRank { exit(try LocalJob.run(ranks: ranks, nodes: numbers.count > 2 ? numbers[2] : 1)) }
         let communicator = try Communicator.join(Configuration())
-        let isRight = try measureAll(communicator, count, operations: numbers.count > 1 ? numbers[1] : maxOperations)
+        let isRight =
+            isTraining
+            ? try TrainingCheck.measureAll(communicator, count)
+            : try measureAll(communicator, count, operations: numbers.count > 1 ? numbers[1] : maxOperations)
         try communicator.close()
         exit(isRight ? 0 : 1)
     }

@@ -9,9 +9,17 @@ struct ChoiceCache {
         var stripe = 0
         var isPrivate = false
         var algorithm = Algorithm.ring
+
+        func isFor(_ operation: Operation, _ byteCount: Int) -> Bool {
+            self.byteCount == byteCount && type == operation.type && collective == operation.collective && stripe == operation.stripe
+                && isPrivate == operation.isPrivate
+        }
     }
 
-    private var entries = Array(repeating: Entry(), count: 64)
+    private static let placeCount = 64
+    /// By place, which follows from the size: the last choice, and the one before it, because operations of one size take turns, such as a bucket's
+    /// reduceStripes and gatherStripes.
+    private var entries = Array(repeating: Entry(), count: 2 * placeCount)
 
     mutating func algorithm(for operation: Operation, in settings: ExecutorSettings) -> Algorithm {
         if operation.wire != .plain { return .compressed }
@@ -24,15 +32,12 @@ struct ChoiceCache {
                 isPrivate: operation.isPrivate
             ).algorithm
         }
-        let index = (byteCount ^ byteCount >> 6 ^ byteCount >> 12) & (entries.count - 1)
-        let entry = entries[index]
-        if entry.byteCount == byteCount, entry.type == operation.type, entry.collective == operation.collective,
-            entry.stripe == operation.stripe, entry.isPrivate == operation.isPrivate
-        {
-            return entry.algorithm
-        }
+        let index = 2 * ((byteCount ^ byteCount >> 6 ^ byteCount >> 12) & (Self.placeCount - 1))
+        if entries[index].isFor(operation, byteCount) { return entries[index].algorithm }
+        if entries[index + 1].isFor(operation, byteCount) { return entries[index + 1].algorithm }
         let choice = settings.choice(
             for: operation.collective, byteCount: byteCount, type: operation.type, stripe: operation.stripe, isPrivate: operation.isPrivate)
+        entries[index + 1] = entries[index]
         entries[index] = Entry(
             collective: operation.collective, byteCount: byteCount, type: operation.type, stripe: operation.stripe,
             isPrivate: operation.isPrivate, algorithm: choice.algorithm)

@@ -90,14 +90,16 @@ public struct Readiness: Sendable {
     public mutating func didReduce(_ bucket: Int) { isReduced[bucket] = true }
 
     /// The bucket whose gather is to start now. It stays so until `didStartGather`.
-    public var nextGather: Int? { pendingGathers.first { isReduced[$0] } }
+    public var nextGather: Int? {
+        if let urgent = pendingGather(isUrgent: true), isReduced[urgent] { return urgent }
+        return pendingGather(isUrgent: false).flatMap { isReduced[$0] ? $0 : nil }
+    }
 
-    /// Of each stream the bucket whose gather is the next, whether it may start or not.
-    public var pendingGathers: [Int] {
-        guard haveAllStarted else { return [] }
-        return [1, 0].compactMap { stream in
-            gathersStarted[stream] < gatherOrder[stream].count ? gatherOrder[stream][gathersStarted[stream]] : nil
-        }
+    /// Of a stream the bucket whose gather is the next, whether it may start or not.
+    public func pendingGather(isUrgent: Bool) -> Int? {
+        let stream = isUrgent ? 1 : 0
+        guard haveAllStarted, gathersStarted[stream] < gatherOrder[stream].count else { return nil }
+        return gatherOrder[stream][gathersStarted[stream]]
     }
 
     public mutating func didStartGather(_ bucket: Int) { gathersStarted[stream(of: bucket)] += 1 }
@@ -106,10 +108,12 @@ public struct Readiness: Sendable {
 
     /// Makes ready for the next step, once every operation of this one has started.
     public mutating func endStep() {
-        guard haveAllStarted, pendingGathers.isEmpty else {
+        guard haveAllStarted, pendingGather(isUrgent: true) == nil, pendingGather(isUrgent: false) == nil else {
             fatalError("broken invariant: a step ends when all its operations have started")
         }
-        (started, gathersStarted, announcedCount) = ([0, 0], [0, 0], 0)
+        announcedCount = 0
+        // In place: a literal would be a new array.
+        for stream in started.indices { (started[stream], gathersStarted[stream]) = (0, 0) }
         for index in isAnnounced.indices { isAnnounced[index] = false }
         for bucket in plan.buckets.indices {
             (missing[bucket], hasStarted[bucket], isReduced[bucket]) = (plan.buckets[bucket].parameters.count, false, false)

@@ -20,6 +20,17 @@ public struct StepHistory: Sendable {
         }
     }
 
+    /// A report to fill for the next step, in the memory of the one whose place it takes, where nobody else holds that.
+    mutating func takeBlank() -> StepReport {
+        var report = StepReport()
+        guard reports.count == Self.capacity else { return report }
+        swap(&report.named, &reports[next].named)
+        swap(&report.buckets, &reports[next].buckets)
+        report.named.removeAll(keepingCapacity: true)
+        report.buckets.removeAll(keepingCapacity: true)
+        return report
+    }
+
     /// The last steps, oldest first.
     public var recent: [StepReport] { Array(reports[next...] + reports[..<next]) }
 }

@@ -48,6 +48,8 @@ public struct StepLedger: Sendable {
     private var waits: [Wait] = []
     private var named: [NamedTime] = []
     private var namedIntervals: [Interval] = []
+    /// While a step is closed: whom it waited for.
+    private var late: [LateRank] = []
 
     public init(start: UInt64) { stepStart = start }
 
@@ -130,11 +132,13 @@ public struct StepLedger: Sendable {
     /// Closes the step, and begins the next one. Operations that are still under way belong to the step in which they end.
     /// - Parameter runDelay: how long in the step the trainer's thread was ready to run and had no core; 0 where that is not known.
     public mutating func endStep(at end: UInt64, runDelay: UInt64 = 0) -> StepReport {
-        var report = StepReport(step: step, startNanoseconds: stepStart, endNanoseconds: end, stepSeconds: seconds(end - stepStart))
+        var report = history.takeBlank()
+        (report.step, report.startNanoseconds, report.endNanoseconds) = (step, stepStart, end)
+        report.stepSeconds = seconds(end - stepStart)
         (report.exposed, report.late) = divideWaits(until: end)
         report.communicationSeconds = seconds(communication(until: end))
         report.hiddenSeconds = max(0, report.communicationSeconds - report.exposed.total)
-        report.named = named
+        report.named += named
         // Not below zero by a rounding.
         report.computeSeconds = max(0, report.stepSeconds - report.exposed.total - report.namedSeconds)
         // Where the trainer's thread drives the engine, its run delay was `core` while it waited; where it does not, too much is taken off.
@@ -161,7 +165,7 @@ public struct StepLedger: Sendable {
     private mutating func divideWaits(until end: UInt64) -> (ExposedTime, LateRank?) {
         if zip(waits, waits.dropFirst()).contains(where: { $0.from > $1.from }) { waits.sort { $0.from < $1.from } }
         var exposed = ExposedTime()
-        var late: [LateRank] = []
+        late.removeAll(keepingCapacity: true)
         var covered = stepStart
         for wait in waits {
             let (from, to) = (max(wait.from, covered), min(wait.to, end))

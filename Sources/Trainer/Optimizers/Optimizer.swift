@@ -84,7 +84,7 @@ final class Optimizer: @unchecked Sendable {
         let parameter = parameters[index]
         invariant(gradient.count == parameter.elementCount, "a gradient of \(gradient.count) for \(parameter.name)")
         // SAFETY: parameter and states are held here and equally long; the gradient is the caller's.
-        unsafe move(parameter, parameter.values, states[index].map(\.values), by: gradient)
+        unsafe move(parameter, parameter.values, states[index][0].values, states[index][states[index].count - 1].values, by: gradient)
     }
 
     /// Makes of a piece of an averaged gradient the parameter's new values, which this rank finds out for all. The parameter itself stays.
@@ -107,18 +107,21 @@ final class Optimizer: @unchecked Sendable {
             let slope = unsafe UnsafeMutableBufferPointer(rebasing: gradient[part])
             let source = unsafe parameter.values.baseAddress! + elements.lowerBound + start
             unsafe values.baseAddress!.update(from: source, count: part.count)
-            let states = unsafe states[index].map {
-                unsafe UnsafeMutableBufferPointer(rebasing: $0.values[place + part.lowerBound..<place + part.upperBound])
-            }
-            unsafe move(parameter, values, states, by: slope)
+            let remembered = place + part.lowerBound..<place + part.upperBound
+            unsafe move(
+                parameter, values, UnsafeMutableBufferPointer(rebasing: states[index][0].values[remembered]),
+                UnsafeMutableBufferPointer(rebasing: states[index][states[index].count - 1].values[remembered]), by: slope)
             unsafe slope.baseAddress!.update(from: values.baseAddress!, count: part.count)
         }
     }
 
+    /// - Parameters:
+    ///   - first: what is remembered first.
+    ///   - last: and last, which is the same where that is all.
     @unsafe
     private func move(
-        _ parameter: Parameter, _ values: UnsafeMutableBufferPointer<Float>, _ states: [UnsafeMutableBufferPointer<Float>],
-        by gradient: UnsafeMutableBufferPointer<Float>
+        _ parameter: Parameter, _ values: UnsafeMutableBufferPointer<Float>, _ first: UnsafeMutableBufferPointer<Float>,
+        _ last: UnsafeMutableBufferPointer<Float>, by gradient: UnsafeMutableBufferPointer<Float>
     ) {
         // SAFETY: as long as each other; they are the callers', who hold them for the call.
         let decay = parameter.decays ? settings.weightDecay : 0
@@ -126,12 +129,12 @@ final class Optimizer: @unchecked Sendable {
         case .sgd, .lars:
             let scale = settings.method == .lars && parameter.decays ? unsafe localRate(values, gradient, decay) : 1
             unsafe Elements.chosen.update(
-                values, states[0], by: gradient,
+                values, first, by: gradient,
                 MomentumStep(
                     rate: rate, momentum: settings.momentum, gradientScale: scale, decay: scale * decay, isNesterov: settings.nesterov))
         case .adamw:
             unsafe Elements.chosen.update(
-                values, means: states[0], squares: states[1], by: gradient,
+                values, means: first, squares: last, by: gradient,
                 AdamStep(
                     rate: rate, beta1: settings.beta1, beta2: settings.beta2, epsilon: settings.epsilon, decay: decay,
                     meanCorrection: Self.correction(settings.beta1, step), squareCorrection: Self.correction(settings.beta2, step)))

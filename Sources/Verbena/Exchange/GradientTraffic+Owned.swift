@@ -11,14 +11,20 @@ public typealias OwnedUpdate = @Sendable (_ parameter: Int, _ elements: Range<In
 extension GradientTraffic {
     /// Those of some elements of a section that this rank owns, in order.
     func owned(_ elements: Range<Int>, ofSection section: Int) -> [Range<Int>] {
+        var ranges: [Range<Int>] = []
+        forEachOwned(elements, ofSection: section) { ranges.append($0) }
+        return ranges
+    }
+
+    private func forEachOwned(_ elements: Range<Int>, ofSection section: Int, _ body: (Range<Int>) -> Void) {
         let topology = communicator.engine.settings.topology
-        guard let owner = topology.owner(communicator.rank), !elements.isEmpty else { return [] }
+        guard let owner = topology.owner(communicator.rank), !elements.isEmpty else { return }
         let type = layout.sections[section].type
         let first = layout.byteRange(elements, ofSection: section).lowerBound / type.byteCount
         let stripes = Stripes(elements: stripeElements(type), owners: topology.owners, start: first, count: elements.count)
-        return (0..<stripes.count(of: owner)).map { index in
+        for index in 0..<stripes.count(of: owner) {
             let stripe = stripes.stripe(index, of: owner)
-            return elements.lowerBound + stripe.lowerBound..<elements.lowerBound + stripe.upperBound
+            body(elements.lowerBound + stripe.lowerBound..<elements.lowerBound + stripe.upperBound)
         }
     }
 
@@ -26,7 +32,7 @@ extension GradientTraffic {
     func updateOwned(_ bucket: BucketPlan.Bucket) {
         // The bytes of use are all ranks' own.
         guard let update, layout.sections[bucket.section].type == .float32 else { return }
-        for stripe in owned(bucket.elements, ofSection: bucket.section) {
+        forEachOwned(bucket.elements, ofSection: bucket.section) { stripe in
             for parameter in bucket.parameters {
                 let place = layout.places[parameter].elements
                 let elements = stripe.clamped(to: place)

@@ -96,9 +96,9 @@ extension GradientTraffic {
                 let isLeft = try submitReady(&state)
                 // What holds it up: its own operation; or, before its gather, the bucket whose gather comes first; or want of room.
                 let isUrgent = state.plan.buckets[bucket].isUrgent
-                let first = state.readiness.pendingGathers.first { state.plan.buckets[$0].isUrgent == isUrgent }
-                for candidate in [bucket, first ?? bucket] where state.passages[candidate].isUnderWay {
-                    return beginWait(for: candidate, &state)
+                if state.passages[bucket].isUnderWay { return beginWait(for: bucket, &state) }
+                if let first = state.readiness.pendingGather(isUrgent: isUrgent), state.passages[first].isUnderWay {
+                    return beginWait(for: first, &state)
                 }
                 guard isLeft else { fatalError("broken invariant: bucket \(bucket) waits for nothing") }
                 return beginWait(for: try oldest(state), &state)

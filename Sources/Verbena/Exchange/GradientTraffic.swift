@@ -49,6 +49,8 @@ final class GradientTraffic: Sendable {
         var peerTimes: PeerTimes
         /// By bucket.
         var passages: [Passage]
+        /// What peers are told of this step.
+        var told: [UInt64] = []
         /// Buckets of which an operation is under way, in the order of submission.
         var underWay: [Int] = []
         /// What every call ends with, once an operation has failed.
@@ -90,7 +92,8 @@ final class GradientTraffic: Sendable {
             passages = Array(repeating: Passage(), count: plan.buckets.count)
             announcedAt = Array(repeating: 0, count: layout.parameters.count)
             hasHeld = Array(repeating: false, count: layout.parameters.count)
-            (isWaitedFor, unwaitedCount) = ([], 0)
+            isWaitedFor = hasHeld
+            unwaitedCount = 0
             beginStep(layout)
         }
 
@@ -128,7 +131,7 @@ final class GradientTraffic: Sendable {
         mutating func beginStep(_ layout: GradientLayout) {
             for bucket in passages.indices { (passages[bucket].stage, passages[bucket].submitted) = (.idle, 0) }
             for index in hasHeld.indices { hasHeld[index] = false }
-            isWaitedFor = layout.parameters.indices.map { plan.bucketsOfParameter[$0].isEmpty || $0 == layout.useIndex }
+            for index in isWaitedFor.indices { isWaitedFor[index] = plan.bucketsOfParameter[index].isEmpty || index == layout.useIndex }
             unwaitedCount = isWaitedFor.count { !$0 }
             isBackwardOver = false
             factor = nil
@@ -194,8 +197,10 @@ final class GradientTraffic: Sendable {
         let isSplit = state.plan.schedule == .split
         while let bucket = state.readiness.next {
             if bucket == state.plan.buckets.count - 1 {
-                let told = state.passages.dropLast().map(\.submitted) + [platform_now()]
-                guard try state.peerTimes.tell(told, in: state.plan.buckets[bucket].isUrgent ? .urgent : .bulk) else { return true }
+                state.told.removeAll(keepingCapacity: true)
+                for index in 0..<bucket { state.told.append(state.passages[index].submitted) }
+                state.told.append(platform_now())
+                guard try state.peerTimes.tell(state.told, in: state.plan.buckets[bucket].isUrgent ? .urgent : .bulk) else { return true }
             }
             guard try submit(bucket, isSplit ? .reducing : .returning, &state) else { return true }
             state.readiness.didStart(bucket)
