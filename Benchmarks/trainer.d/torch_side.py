@@ -1,16 +1,18 @@
 """One rank of PyTorch on one thread: torch_side.py MODEL BATCH STEPS. Prints JSON: samples a second after the first tenth of the steps, the largest
-resident memory in MiB, and the version.
+resident memory in MiB, and the version. As rank RANK of WORLD_SIZE, as torchrun says, by DistributedDataParallel over Gloo: then rank 0 prints, and counts the
+samples of all ranks.
 
 The models are those of `verbena train --model`; images and text are drawn at random, which costs no speed.
 """
 
 import json
+import os
 import resource
 import sys
 import time
 
 import torch
-from torch import nn
+from torch import distributed, nn
 from torch.nn import functional
 
 CONTEXT, WIDTH, HEADS, LAYERS, CHARACTERS = 64, 128, 4, 4, 65
@@ -56,6 +58,9 @@ def main():
     name, batch, steps = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
     torch.set_num_threads(1)
     torch.manual_seed(1)
+    ranks = int(os.environ.get("WORLD_SIZE", "1"))
+    if ranks > 1:
+        distributed.init_process_group("gloo")
     if name == "transformer":
         model = Transformer()
         optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
@@ -69,6 +74,8 @@ def main():
         optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
         inputs = torch.randint(0, 256, (10_000, 784), dtype=torch.uint8)
         labels = torch.randint(0, 10, (10_000,))
+    if ranks > 1:
+        model = nn.parallel.DistributedDataParallel(model, gradient_as_bucket_view=True)
     start, first = 0, 0
     for step in range(steps):
         if step == (steps + 9) // 10:
@@ -81,8 +88,14 @@ def main():
         loss = functional.cross_entropy(model(chosen), labels[samples].flatten())
         loss.backward()
         optimizer.step()
+    seconds = time.monotonic() - start
+    if ranks > 1:
+        is_lead = distributed.get_rank() == 0
+        distributed.destroy_process_group()
+        if not is_lead:
+            return
     print(json.dumps({
-        "samplesPerSecond": (steps - first) * batch / (time.monotonic() - start),
+        "samplesPerSecond": (steps - first) * batch * ranks / seconds,
         "memoryMebibytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, "version": torch.__version__}))
 
 
