@@ -1,4 +1,4 @@
-"""Trains a small transformer whose parameters are spread over the ranks by FSDP2 (fully_shard), with buffers of the backend's where it has some.
+"""Trains a small transformer whose parameters are spread over the ranks by FSDP2 (fully_shard).
 
     torchrun --standalone --nproc_per_node 2 python/examples/fsdp.py [--backend verbena|gloo] [--bf16]
 """
@@ -28,8 +28,6 @@ def main() -> None:
     mesh = init_device_mesh("cpu", (ranks,))
     for module in [*layers, model]:
         fully_shard(module, mesh=mesh, mp_policy=precision)
-        if options.backend == "verbena":
-            module.set_allocate_memory_from_process_group_for_comm(True)
     optimizer = torch.optim.Adam(model.parameters(), 1e-3)
     numbers = torch.Generator().manual_seed(rank)
     for step in range(60):
