@@ -13,13 +13,13 @@ extension ModelProfile {
 }
 
 extension Cluster {
-    public static let names = ["ideal"]
+    public static let names = ["ideal"] + ReferenceSystem.names
 
     /// A built-in cluster; nil where there is none of this name.
     public static func named(_ name: String) -> Cluster? {
         switch name {
         case "ideal": Cluster(name: "ideal")
-        default: nil
+        default: ReferenceSystem.named(name)?.cluster
         }
     }
 }

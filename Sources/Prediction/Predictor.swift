@@ -1,5 +1,4 @@
 internal import Collectives
-internal import Foundation
 public import Gradients
 internal import Reduction
 
@@ -34,6 +33,8 @@ public struct Predictor: Sendable {
         public var buckets: Int
         public var urgentBuckets: Int
         public var schedule: String
+        /// Ranks that were simulated; the others are their images.
+        public var simulatedRanks: Int
         /// Events of the simulation.
         public var events: Int
     }
@@ -45,14 +46,6 @@ public struct Predictor: Sendable {
         public var cluster: String
         public var seed: UInt64
         public var rows: [Row]
-
-        /// Keys in order, so that equal predictions are equal texts.
-        public var json: String {
-            let encoder = JSONEncoder()
-            encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
-            // Finite numbers and texts can always be encoded.
-            return (try? encoder.encode(self)).map { String(decoding: $0, as: UTF8.self) } ?? ""
-        }
     }
 
     /// - Throws: `PredictionError`.
@@ -68,15 +61,43 @@ public struct Predictor: Sendable {
         return try ranks.map { $0 == 1 ? alone : try row(ranks: $0, alone: alone.stepSeconds) }
     }
 
+    /// The reports of the ranks that kept a ledger, by rank and step: for a trace. Names of parameters beside it.
+    public func reports(ranks: Int) throws -> (steps: [[StepReport]], parameters: [String]) {
+        try check(ranks)
+        let layout = layout
+        let world = try run(ranks, try plan(ranks: ranks, layout), layout, steps: settings.steps)
+        return (world.ranks.map(\.reports).filter { !$0.isEmpty }, layout.parameters.map(\.name))
+    }
+
+    /// How long one allreduce in place takes, in seconds.
+    /// - Parameter byteCount: of fp32 elements.
+    public static func allReduceSeconds(byteCount: Int, ranks: Int, on cluster: Cluster) throws -> Double {
+        let layer = ModelProfile.Layer(name: "buffer", parameters: [byteCount / 4], forwardSeconds: 0, backwardSeconds: 0)
+        var settings = StepSettings()
+        (settings.bucketSize, settings.schedule, settings.waiting) = (.fixed(1 << 40), .allReduce, .all)
+        let predictor = Predictor(ModelProfile(name: "allreduce", batch: 1, layers: [layer]), on: cluster, settings: settings)
+        try predictor.check(ranks)
+        let layout = predictor.layout
+        let steps = try predictor.run(ranks, predictor.plan(ranks: ranks, layout), layout, steps: 3).ranks[0].reports.dropFirst()
+        return steps.reduce(0) { $0 + $1.stepSeconds } / Double(max(1, steps.count))
+    }
+
     private func row(ranks: Int, alone: Double?) throws -> Row {
         try check(ranks)
         let layout = layout
         let plan = try plan(ranks: ranks, layout)
         let world = try run(ranks, plan, layout, steps: settings.steps)
         // The first step has nothing to wait for in its forward pass.
-        let reports = world.ranks.flatMap { $0.reports.dropFirst() }
-        let count = Double(max(1, reports.count))
-        func mean(_ value: (StepReport) -> Double) -> Double { reports.reduce(0) { $0 + value($1) } / count }
+        let reports = world.ranks.map { Array($0.reports.dropFirst()) }
+        // Where ranks are images, rank 0 is the slowest one, and the rest stand for all others.
+        let own = world.hasImages ? 1 / Double(ranks) : 1 / Double(max(1, reports.count { !$0.isEmpty }))
+        let others = (1 - own) / Double(max(1, reports.dropFirst().count { !$0.isEmpty }))
+        func mean(_ value: (StepReport) -> Double) -> Double {
+            reports.enumerated().reduce(0) { sum, rank in
+                let total = rank.element.reduce(0) { $0 + value($1) }
+                return sum + total / Double(max(1, rank.element.count)) * (rank.offset == 0 ? own : others)
+            }
+        }
         var exposed = ExposedTime()
         for cause in ExposedCause.allCases { exposed[cause] = mean { $0.exposed[cause] } }
         let step = mean(\.stepSeconds)
@@ -87,7 +108,7 @@ public struct Predictor: Sendable {
             communicationSeconds: mean(\.communicationSeconds), efficiency: (alone ?? step) / step, samplesPerSecond: samples / lost,
             epochSeconds: profile.samplesPerEpoch > 0 ? Double(profile.samplesPerEpoch) / samples * lost : nil,
             buckets: plan.buckets.count, urgentBuckets: plan.buckets.count { $0.isUrgent }, schedule: plan.schedule.rawValue,
-            events: world.network.eventCount)
+            simulatedRanks: world.ranks.count, events: world.network.eventCount)
     }
 
     private func check(_ ranks: Int) throws {
@@ -96,6 +117,10 @@ public struct Predictor: Sendable {
         guard cluster.nodes == 0 || nodes <= cluster.nodes else {
             throw PredictionError(
                 "\(ranks) ranks need \(nodes) nodes and '\(cluster.name)' has \(cluster.nodes); ask for fewer ranks, or raise nodes")
+        }
+        guard settings.wire == .plain || ranks <= StepWorld.maxEncoding else {
+            throw PredictionError(
+                "\(ranks) ranks and wire format \(settings.wire): it connects all with all; give \(StepWorld.maxEncoding) ranks or fewer")
         }
         guard ranks <= cluster.ranksPerNode || ranks % cluster.ranksPerNode == 0 else {
             throw PredictionError("\(ranks) ranks do not fill nodes of \(cluster.ranksPerNode); give a multiple of that")
@@ -114,7 +139,10 @@ public struct Predictor: Sendable {
     private func run(_ ranks: Int, _ plan: BucketPlan, _ layout: GradientLayout, steps: Int) throws -> StepWorld {
         var settings = settings
         settings.steps = steps
-        let compute = ComputeFactors(profile, cluster, seed: settings.seed)
+        var compute = ComputeFactors(profile, cluster, seed: settings.seed)
+        if cluster.simulatedRanks(worldSize: ranks, settings) < ranks {
+            compute.standForSlowest(worldSize: ranks, steps: steps + 1)
+        }
         let world = try StepWorld(profile, cluster, worldSize: ranks, settings, plan: plan, layout, compute: compute)
         try world.run()
         return world

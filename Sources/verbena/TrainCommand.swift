@@ -71,6 +71,9 @@ struct TrainCommand: Program {
     @Option(help: "Also write the figures to this file, as JSON.")
     var json: String?
 
+    @Option(help: "Also write what a rank computes to this file, by parameter, as `verbena predict` takes it. Best on one rank.")
+    var profile: String?
+
     @OptionGroup(title: "Checkpoints") var checkpoints: CheckpointOptions
 
     @OptionGroup var reports: ReportOptions
@@ -125,7 +128,7 @@ struct TrainCommand: Program {
     private func train(_ communicator: Communicator) throws {
         let isLead = communicator.rank == 0
         if isLead {
-            try json.map(checkWritable)
+            for path in [json, profile].compactMap(\.self) { try checkWritable(path) }
             try reports.checkFiles()
             try checkpoints.checkFiles()
         }
@@ -156,6 +159,7 @@ struct TrainCommand: Program {
                 wire: WireUse(trainer.settings.exchange, trainer.explanation), kernels: BLAS.description,
                 firstEpoch: checkpoints.resume == nil ? nil : trainer.firstEpoch + 1, epochs: epochReports, parameterDigest: digest)
             try json.map { try writeJSON(report, to: $0) }
+            try profile.map { try RecordedProfile.write(trainer, epochReports, ranks: communicator.worldSize, to: $0) }
         }
         // The result comes first: it is not lost with the file.
         try checkpoints.finish(trainer)

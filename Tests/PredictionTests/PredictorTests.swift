@@ -32,10 +32,11 @@ struct PredictorTests {
     @Test func theSameSeedGivesTheSameBytes() throws {
         var predictor = Predictor(Self.profile(spread: 0.05), on: Cluster(name: "c"))
         predictor.cluster.latencyJitterMicroseconds = 1
-        let first = try predictor.prediction(ranks: [1, 4]).json
-        #expect(try predictor.prediction(ranks: [1, 4]).json == first)
+        func json() throws -> String { PredictionDocument(try predictor.prediction(ranks: [1, 4])).json }
+        let first = try json()
+        #expect(try json() == first)
         predictor.settings.seed = 2
-        #expect(try predictor.prediction(ranks: [1, 4]).json != first)
+        #expect(try json() != first)
     }
 
     @Test func aSlowNetworkTakesWhatTheRingTakes() throws {
@@ -84,5 +85,41 @@ struct PredictorTests {
                 #expect("\(error)".hasPrefix(text), "\(error)")
             }
         }
+    }
+
+    /// Two layers whose gradients give each of so many ranks equally many whole stripes.
+    private static func even(ranks: Int, spread: Double = 0) -> Predictor {
+        let layers = (0..<2).map {
+            ModelProfile.Layer(name: "\($0)", parameters: [ranks * 4096], forwardSeconds: 0.5e-3, backwardSeconds: 1e-3)
+        }
+        var predictor = Predictor(ModelProfile(name: "even", batch: 1, layers: layers, spread: spread), on: Cluster(name: "c"))
+        predictor.settings.bucketSize = .fixed(ranks * 16384)
+        predictor.settings.steps = 2
+        return predictor
+    }
+
+    private static func bothWays(_ predictor: Predictor, ranks: Int) throws -> (images: Predictor.Row, all: Predictor.Row) {
+        var predictor = predictor
+        let images = try predictor.rows(ranks: [ranks])[0]
+        predictor.settings.simulatesAllRanks = true
+        let all = try predictor.rows(ranks: [ranks])[0]
+        #expect(all.simulatedRanks == ranks && images.simulatedRanks < ranks)
+        return (images, all)
+    }
+
+    @Test(arguments: [1, 2])
+    func imagesChangeNothingWhereAllRanksDoTheSame(ranksPerNode: Int) throws {
+        var predictor = Self.even(ranks: 72)
+        (predictor.cluster.ranksPerNode, predictor.cluster.nicsPerNode) = (ranksPerNode, ranksPerNode)
+        let (images, all) = try Self.bothWays(predictor, ranks: 72)
+        #expect(abs(images.stepSeconds / all.stepSeconds - 1) < 1e-3, "\(images)\n\(all)")
+    }
+
+    @Test func imagesAreCloseWhereRanksDiffer() throws {
+        var predictor = Self.even(ranks: 72, spread: 0.02)
+        predictor.cluster.nodesPerLeaf = 6
+        predictor.settings.bucketSize = .fixed(300_000)
+        let (images, all) = try Self.bothWays(predictor, ranks: 72)
+        #expect(abs(images.stepSeconds / all.stepSeconds - 1) < 0.03, "\(images)\n\(all)")
     }
 }

@@ -1,3 +1,4 @@
+import Gradients
 import Prediction
 import Testing
 
@@ -57,5 +58,26 @@ struct ProfileTests {
         } catch {
             #expect("\(error)".hasPrefix(message), "\(error)")
         }
+    }
+
+    @Test func aRecordedRunTakesAsLongAsItDid() throws {
+        let arrival = ArrivalProfile(
+            ready: [3e-3, 1e-3, 0], needed: [0.5e-3, 1e-3, 2e-3], backwardSeconds: 3e-3, forwardSeconds: 5e-3)
+        let profile = ModelProfile(
+            recorded: "r", batch: 8, samplesPerEpoch: 80, parameters: [("a", 10), ("b", 20), ("c", 30)], arrival: arrival,
+            inputSeconds: 0.5e-3, spread: 0, source: "")
+        #expect(abs(profile.stepSeconds - 8e-3) < 1e-9)
+        #expect(profile.layers.map(\.parameters) == [[10], [20], [30]])
+        #expect(abs(profile.layers[0].backwardSeconds - 2e-3) < 1e-9 && abs(profile.layers[1].forwardSeconds - 1e-3) < 1e-9)
+        #expect(try ModelProfile(json: Array(profile.json.utf8), place: "p") == profile)
+    }
+
+    @Test func measuredCostsBecomeACluster() throws {
+        let text =
+            #"{"near":{"latency":0.2,"perByte":1e-4},"far":{"latency":3,"perByte":1e-3},"reducePerByte":5e-5,"encodePerByte":1e-4,"decodePerByte":1e-4}"#
+        let cluster = try Cluster(name: "m", costs: Array(text.utf8), place: "c.json")
+        #expect(cluster.latencyMicroseconds == 3 && abs(cluster.nicGigabytesPerSecond - 1) < 1e-9)
+        #expect(abs(cluster.reduceGigabytesPerSecond - 20) < 1e-9)
+        #expect(throws: PredictionError.self) { try Cluster(name: "m", costs: Array(text.dropLast(9).utf8), place: "c.json") }
     }
 }

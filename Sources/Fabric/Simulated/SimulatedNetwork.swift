@@ -40,6 +40,9 @@ public final class SimulatedNetwork: @unchecked Sendable {
 
     deinit { world.deallocateAll() }
 
+    /// Ranks of the world, members of groups not counted.
+    public var worldSize: Int { options.worldSize }
+
     // MARK: driving
 
     /// Lets time pass until a rank has something to do.

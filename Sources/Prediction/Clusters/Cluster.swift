@@ -1,3 +1,6 @@
+internal import Collectives
+internal import Foundation
+
 /// The machines and the network between them. A pure value; all nodes are alike but for the slow ones.
 public struct Cluster: Sendable, Equatable {
     public var name: String
@@ -34,4 +37,18 @@ public struct Cluster: Sendable, Equatable {
     public var notes: [String: String] = [:]
 
     public init(name: String) { self.name = name }
+}
+
+extension Cluster {
+    /// As `rdma-allreduce --save-costs` has measured it. A message's latency has all that the engine does for it.
+    /// - Parameter costs: the file's bytes.
+    public init(name: String, costs bytes: [UInt8], place: String) throws {
+        guard let costs = try? JSONDecoder().decode(Costs.self, from: Data(bytes)), costs.isPlausible else {
+            throw PredictionError("\(place): no table of costs; give a file that `rdma-allreduce --save-costs` wrote")
+        }
+        self.init(name: name)
+        (latencyMicroseconds, nicGigabytesPerSecond) = (costs.far.latency, 1e-3 / costs.far.perByte)
+        (memoryLatencyMicroseconds, memoryGigabytesPerSecond) = (costs.near.latency, 1e-3 / costs.near.perByte)
+        (reduceGigabytesPerSecond, messageMicroseconds) = (1e-3 / costs.reducePerByte, 0)
+    }
 }

@@ -19,7 +19,7 @@ final class SimulatedRank {
     private enum Stage { case idle, underWay, reduced, done }
 
     let rank: Int
-    var executor: Executor<SimulatedFabric>
+    var executor: Executor<ImageFabric>
     private(set) var buffer = SharedBuffer.receiveBuffers
     private(set) var reports: [StepReport] = []
     /// When each step's gradients were all there.
@@ -52,7 +52,8 @@ final class SimulatedRank {
     private var announcedAt: [UInt64]
 
     init(
-        _ rank: Int, in network: SimulatedNetwork, _ executorSettings: ExecutorSettings, peers: [Int], _ profile: ModelProfile,
+        _ rank: Int, in network: SimulatedNetwork, _ executorSettings: ExecutorSettings, peers: [(image: Int, rank: Int)],
+        _ profile: ModelProfile,
         _ settings: StepSettings, _ plan: BucketPlan, _ layout: GradientLayout, _ book: StepBook, _ compute: ComputeFactors,
         keepsLedger: Bool
     ) throws {
@@ -79,11 +80,11 @@ final class SimulatedRank {
         isWaitedFor = Array(repeating: true, count: layout.parameters.count)
         announcedAt = Array(repeating: 0, count: layout.parameters.count)
         factor = compute.factor(rank: rank, step: 0)
-        var fabric = try SimulatedFabric(network, rank: rank)
+        var fabric = try ImageFabric(network, rank: rank, worldSize: executorSettings.worldSize, peers: peers)
         var endpoints: [Int: [UInt8]] = [:]
-        for peer in peers { endpoints[peer] = network.endpoint(of: peer) }
+        for peer in peers { endpoints[peer.image] = network.endpoint(of: peer.rank) }
         try fabric.connect(to: endpoints, deadline: .distantFuture)
-        executor = try Executor(fabric: fabric, settings: executorSettings, peers: peers)
+        executor = try Executor(fabric: fabric, settings: executorSettings, peers: peers.map(\.image))
     }
 
     var isDone: Bool { if case .done = phase { true } else { false } }
@@ -151,9 +152,16 @@ final class SimulatedRank {
         var operation = Operation(
             collective, input: Place(buffer, byteOffset: layout.byteRange(bucket.elements, ofSection: bucket.section).lowerBound),
             count: bucket.elements.count, type: type, reduction: .average, algorithm: plan.wire == .plain ? algorithm : nil,
-            stream: bucket.isUrgent ? .urgent : .bulk, stripe: executor.settings.stripeElements(type))
+            stream: bucket.isUrgent ? .urgent : .bulk, stripe: stripe(of: bucket, type))
         operation.wire = plan.wire
         try executor.submit(operation, number: index, recordedFrom: time)
+    }
+
+    /// Of images all parts are as long as the mean; `StepWorld` makes up for the longest.
+    private func stripe(of bucket: BucketPlan.Bucket, _ type: ElementType) -> Int {
+        let stripe = executor.settings.stripeElements(type)
+        guard executor.settings.worldSize > network.worldSize else { return stripe }
+        return min(stripe, max(1, (bucket.elements.count + executor.settings.worldSize - 1) / executor.settings.worldSize))
     }
 
     // MARK: the trainer

@@ -21,6 +21,8 @@ public struct StepSettings: Sendable, Equatable {
     /// Steps that are measured, after one that is not.
     public var steps = 10
     public var seed: UInt64 = 1
+    /// Whether every rank of a large world is simulated, and none is an image.
+    public var simulatesAllRanks = false
 
     public init() {}
 }

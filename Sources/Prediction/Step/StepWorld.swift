@@ -8,6 +8,8 @@ internal import SimulatedFabric
 final class StepWorld {
     /// Up to so many ranks each is connected with all others, and the cost model chooses the algorithm; beyond, a rank knows its neighbours on the rings only.
     static let maxFullyConnected = 64
+    /// The same where gradients have a wire format, which goes straight to each owner.
+    static let maxEncoding = 256
     /// So many ranks keep a ledger, evenly spread.
     static let maxLedgers = 32
 
@@ -20,6 +22,8 @@ final class StepWorld {
     private(set) var ranks: [SimulatedRank] = []
 
     var worldSize: Int { executorSettings.worldSize }
+    /// Whether some ranks are only images of those that are simulated.
+    var hasImages: Bool { ranks.count < worldSize }
 
     /// - Parameter compute: by rank and step, what computing takes longer than the profile says, as a factor.
     init(
@@ -33,20 +37,41 @@ final class StepWorld {
         var hooked = executorSettings
         hooked.simulation = SimulationHook()
         hooked.simulation?.touchesMemory = false
-        network = SimulatedNetwork(cluster.world(worldSize: worldSize, hooked, seed: settings.seed))
+        let simulated = cluster.simulatedRanks(worldSize: worldSize, settings)
+        var options = cluster.world(worldSize: simulated, hasImages: simulated < worldSize, hooked, seed: settings.seed)
+        if simulated < worldSize {
+            // Stripes are dealt out whole. Where there are few, some parts are longer than others, and the longest goes all around the ring.
+            let owned = plan.buckets.map { bucket -> Double in
+                let type = layout.sections[bucket.section].type
+                let stripe = hooked.stripeElements(type)
+                let longest = (bucket.elements.count + stripe * worldSize - 1) / (stripe * worldSize) * stripe
+                return (Double(longest) - Double(bucket.elements.count) / Double(worldSize)) * Double(type.byteCount)
+            }
+            let bytes = owned.reduce(0, +) / Double(max(1, owned.count))
+            options.wire.latencyNanoseconds += UInt64(
+                bytes * (1 / options.wire.bytesPerNanosecond + 0.5 / cluster.reduceGigabytesPerSecond))
+        }
+        network = SimulatedNetwork(options)
         book = StepBook(buckets: plan.buckets.count, steps: settings.steps + 1)
-        let stride = max(1, worldSize / Self.maxLedgers)
-        for rank in 0..<worldSize {
+        let stride = max(1, simulated / Self.maxLedgers)
+        let peers = (0..<simulated).map {
+            cluster.peers(of: $0, worldSize: worldSize, simulated: simulated, connectsAll: settings.connectsAll(worldSize))
+        }
+        for rank in 0..<simulated {
             ranks.append(
                 try SimulatedRank(
-                    rank, in: network, hooked, peers: cluster.peers(of: rank, worldSize: worldSize), profile, settings, plan, layout, book,
-                    compute, keepsLedger: rank % stride == 0))
+                    rank, in: network, hooked, peers: peers[rank], profile, settings, plan, layout, book, compute,
+                    keepsLedger: rank % stride == 0))
         }
         for byteCount in [0, max(64, layout.byteCount)] {
             if byteCount > 0 { for rank in ranks { try rank.addBuffer(byteCount: byteCount) } }
             let buffer = ranks[0].buffer
-            let descriptors = ranks.map { $0.executor.descriptor(of: buffer) }
-            for rank in ranks { try rank.executor.attach(buffer, descriptors: descriptors) }
+            var descriptors: [[UInt8]] = Array(repeating: [], count: worldSize)
+            let known = ranks.map { $0.executor.descriptor(of: buffer) }
+            for rank in ranks {
+                for peer in peers[rank.rank] { descriptors[peer.image] = known[peer.rank] }
+                try rank.executor.attach(buffer, descriptors: descriptors)
+            }
         }
     }
 
@@ -104,6 +129,8 @@ struct ComputeFactors {
     var spread: Double
     var slowRanks: Range<Int>
     var slowFactor: Double
+    /// By step, where ranks are images: of the slowest of the whole world, which rank 0 stands for.
+    private var slowest: [Double] = []
 
     init(_ profile: ModelProfile, _ cluster: Cluster, seed: UInt64) {
         self.seed = seed
@@ -112,8 +139,15 @@ struct ComputeFactors {
         slowFactor = cluster.slowFactor
     }
 
+    /// Where rank 0 stands for the slowest rank of each step in a world of so many; all others for themselves.
+    mutating func standForSlowest(worldSize: Int, steps: Int) {
+        slowest = (0...steps).map { step in (0..<worldSize).reduce(0) { max($0, factor(rank: $1, step: step)) } }
+        slowRanks = 0..<0
+    }
+
     /// Never less than a half: a sum of twelve uniform draws, so that no library's logarithm decides about a byte.
     func factor(rank: Int, step: Int) -> Double {
+        if rank == 0, slowest.indices.contains(step) { return slowest[step] }
         var factor = slowRanks.contains(rank) ? slowFactor : 1
         guard spread > 0 else { return factor }
         var random = SeededRandom(seed: seed &* 0x9E37_79B9 ^ UInt64(rank) << 24 ^ UInt64(step))
@@ -138,7 +172,15 @@ extension Cluster {
             receiveBufferByteLimit: receiveBufferMegabytes << 20)
     }
 
-    func world(worldSize: Int, _ settings: ExecutorSettings, seed: UInt64) -> SimulationOptions {
+    /// What a leaf's uplink has for the ring of one NIC of each node.
+    private var uplinkGigabytesPerSecond: Double {
+        nodesPerLeaf > 0 ? nicGigabytesPerSecond * Double(nodesPerLeaf) / oversubscription : .infinity
+    }
+
+    /// - Parameters:
+    ///   - worldSize: ranks that are simulated.
+    ///   - hasImages: whether they stand for more.
+    func world(worldSize: Int, hasImages: Bool, _ settings: ExecutorSettings, seed: UInt64) -> SimulationOptions {
         var world = SimulationOptions(seed: seed, worldSize: worldSize)
         world.payload = .none
         world.isChecking = false
@@ -150,26 +192,50 @@ extension Cluster {
         world.memory = .init(latencyNanoseconds: UInt64(memoryLatencyMicroseconds * 1e3), bytesPerNanosecond: memoryGigabytesPerSecond)
         world.ranksPerNode = ranksPerNode
         world.nicsPerNode = nicsPerNode
-        if nodesPerLeaf > 0 { world.topology = .fatTree(nodesPerLeaf: nodesPerLeaf, oversubscription: oversubscription) }
+        if nodesPerLeaf > 0, !hasImages { world.topology = .fatTree(nodesPerLeaf: nodesPerLeaf, oversubscription: oversubscription) }
         // Two arrays are read and one is written.
         world.touchNanosecondsPerByte = 1 / reduceGigabytesPerSecond / 3
         world.postNanoseconds = UInt64(messageMicroseconds * 500)
         world.pollNanoseconds = UInt64(messageMicroseconds * 500)
         world.writeDepth = settings.arrivalDepth
         world.arrivalDepth = settings.arrivalDepth
+        guard !hasImages else {
+            // A ring in the order of nodes crosses from leaf to leaf once for each, at twice the latency; no uplink has more than one of its flows a NIC.
+            let crossing = nodesPerLeaf > 0 ? 1 / Double(nodesPerLeaf) : 0
+            world.wire.latencyNanoseconds = UInt64(latencyMicroseconds * 1e3 * (1 + crossing))
+            world.wire.bytesPerNanosecond = min(nicGigabytesPerSecond, uplinkGigabytesPerSecond)
+            return world
+        }
         return world
     }
 
-    /// Those that a rank writes to or hears from: all in a small world, else those of its node and its neighbours on the ring between nodes.
-    func peers(of rank: Int, worldSize: Int) -> [Int] {
-        guard worldSize > StepWorld.maxFullyConnected else { return (0..<worldSize).filter { $0 != rank } }
-        let (node, local) = rank.quotientAndRemainder(dividingBy: ranksPerNode)
-        let nodes = worldSize / ranksPerNode
-        var peers = Set((0..<ranksPerNode).map { node * ranksPerNode + $0 })
-        for step in [1, nodes - 1] { peers.insert((node + step) % nodes * ranksPerNode + local) }
-        peers.remove(rank)
-        return peers.sorted()
+    /// How many ranks of a world are simulated, so that all others are images of them: three whole nodes, so that the neighbours of each on a ring differ; or all ranks.
+    func simulatedRanks(worldSize: Int, _ settings: StepSettings) -> Int {
+        let nodes = 3
+        return settings.simulatesAllRanks || settings.connectsAll(worldSize) || worldSize <= nodes * ranksPerNode
+            ? worldSize : nodes * ranksPerNode
     }
+
+    /// Those that a rank writes to or hears from, and what is simulated for each: all in a small world, else those of its node and its neighbours on the ring
+    /// between nodes.
+    func peers(of rank: Int, worldSize: Int, simulated: Int, connectsAll: Bool) -> [(image: Int, rank: Int)] {
+        guard !connectsAll else { return (0..<worldSize).filter { $0 != rank }.map { ($0, $0) } }
+        let (node, local) = rank.quotientAndRemainder(dividingBy: ranksPerNode)
+        var peers = (0..<ranksPerNode).filter { $0 != local }.map { (image: node * ranksPerNode + $0, rank: node * ranksPerNode + $0) }
+        for step in [1, -1] {
+            func neighbour(_ ranks: Int) -> Int {
+                let nodes = ranks / ranksPerNode
+                return (node + step + nodes) % nodes * ranksPerNode + local
+            }
+            peers.append((neighbour(worldSize), neighbour(simulated)))
+        }
+        return peers.sorted { $0.image < $1.image }
+    }
+}
+
+extension StepSettings {
+    /// Whether each rank is connected with all others.
+    func connectsAll(_ worldSize: Int) -> Bool { worldSize <= StepWorld.maxFullyConnected || wire != .plain }
 }
 
 extension ExecutorSettings {

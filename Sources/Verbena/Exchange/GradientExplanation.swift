@@ -30,11 +30,15 @@ public struct GradientExplanation: Sendable, CustomStringConvertible {
     public let measuredExposedSeconds: Double?
     public let measuredStepSeconds: Double?
 
+    /// When gradients are made and wanted, as all ranks have agreed; nil until the planner has looked.
+    public let arrival: ArrivalProfile?
+
     init(_ plan: BucketPlan, _ layout: GradientLayout, _ planning: GradientTraffic.Planning, residualByteCount: Int) {
         schedule = plan.schedule
         wire = plan.wire
         wireReason = planning.selection?.reason ?? planning.wireReason
         self.residualByteCount = residualByteCount
+        arrival = planning.agreed
         let prediction = planning.prediction
         buckets = plan.buckets.enumerated().map { index, bucket in
             Bucket(
