@@ -104,10 +104,8 @@ import Verbena
 
     /// Ranks with a link between them do not see each other's memory.
     @Test func memoryHasToBeKnownToALink() throws {
-        let outcomes = LocalRanks.run(
-            2, fabric: .sharedMemory, configure: { configuration, _ in configuration.link = EmulatedLink("10Gbit,5us") }
-        ) {
-            communicator in
+        let configure: LocalRanks.Configure = { configuration, _ in configuration.link = EmulatedLink("10Gbit,5us") }
+        let outcomes = LocalRanks.run(2, fabric: .sharedMemory, configure: configure) { communicator in
             expectError(Result { unsafe try communicator.ownMemory(.float32) }, .configuration, ["register"])
             try communicator.close()
         }

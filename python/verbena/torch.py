@@ -1,0 +1,520 @@
+"""The torch.distributed backend "verbena", for CPU tensors: ``init_process_group("verbena")``.
+
+Installing the wheel is enough where PyTorch looks for backends by itself (2.15 was tried); elsewhere import this module before.
+
+Ranks meet through torch's own store: no second port has to be opened or named. On one machine data goes through shared memory, between machines over RDMA.
+A call that blocks is carried out by the caller's thread; one with ``async_op=True``, as DDP's, by a thread of the group, in order. When a rank dies,
+every survivor raises ``verbena.VerbenaError`` with its number, the operation and the cause.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import secrets
+import socket
+from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
+
+import torch
+import torch.distributed as dist
+from torch._C._distributed_c10d import Backend as _Backend
+
+from ._torch_work import Elements, VerbenaWork, Worker, seconds
+from .communicator import REDUCTIONS, TYPES, Communicator
+from .errors import ConfigurationError, VerbenaError
+
+_OPS = {dist.ReduceOp.SUM: "sum", dist.ReduceOp.PRODUCT: "product", dist.ReduceOp.MIN: "minimum", dist.ReduceOp.MAX: "maximum"}
+_BITWISE = {dist.ReduceOp.BAND: torch.bitwise_and, dist.ReduceOp.BOR: torch.bitwise_or, dist.ReduceOp.BXOR: torch.bitwise_xor}
+
+
+class VerbenaBackend(_Backend):
+    """A process group of torch.distributed. Made by ``init_process_group`` and ``new_group``."""
+
+    def __init__(self, communicator: Communicator, timeout: Any) -> None:
+        super().__init__(communicator.rank, communicator.world_size)
+        self.communicator = communicator
+        self._timeout = seconds(timeout)
+        self._worker = Worker("verbena")
+        self._transfers: Dict[Tuple[int, bool], Worker] = {}
+        self._stash: Dict[Tuple[int, int], List[torch.Tensor]] = {}
+        self._is_down = False
+
+    # ---- what torch asks of every backend ----
+
+    def name(self) -> str:
+        return "verbena"
+
+    getBackendName = _get_backend_name = name
+
+    supports_splitting = False
+    supports_coalescing = False
+    supports_shrinking = False
+    supports_reconfigure = False
+    supports_window = False
+    supports_abort_hooks = False
+    supports_completion_hooks = False
+    supports_time_estimate = False
+    _supports_time_estimate = False
+
+    def supports_tensor_alloc(self, device: torch.device) -> bool:
+        return torch.device(device).type == "cpu"
+
+    def allocate_tensor(self, size: Any, *, dtype: torch.dtype, device: torch.device) -> torch.Tensor:
+        """Memory of the engine's, which is exchanged without a copy. Collective, so it comes after what was started."""
+        self._worker.drain()
+        count = size if isinstance(size, int) else int(torch.Size(size).numel())
+        width = torch.empty((), dtype=dtype).element_size()
+        return torch.from_numpy(self.communicator.allocate(count * width, "uint8")).view(dtype)
+
+    def set_timeout(self, timeout: Any) -> None:
+        self._timeout = seconds(timeout)
+
+    _set_default_timeout = set_timeout
+
+    def _set_sequence_number_for_group(self) -> None:
+        pass
+
+    def _get_sequence_number_for_group(self) -> int:
+        return 0
+
+    def _wait_for_pending_works(self) -> None:
+        self._worker.drain()
+
+    def shutdown(self) -> None:
+        """Takes leave, which needs every rank; where the job has failed, goes alone."""
+        if self._is_down:
+            return
+        self._is_down = True
+        for worker in [self._worker, *self._transfers.values()]:
+            worker.drain()
+            worker.end()
+        try:
+            if self.communicator.status() is None:
+                self.communicator.close()
+            else:
+                self.communicator.leave()
+        except VerbenaError:
+            self.communicator.leave()
+
+    def abort(self) -> None:
+        self._is_down = True
+        self.communicator.abort("the program has aborted its process group")
+
+    # ---- how calls are carried out ----
+
+    def _do(self, opts: Any, tensors: List[torch.Tensor], call: Callable[[], None]) -> VerbenaWork:
+        """Carries out an operation: at once where the caller will wait for it anyway, else on the group's thread."""
+        if self._is_down:
+            raise ConfigurationError("the process group was destroyed; make a new one with init_process_group")
+        work = VerbenaWork(tensors)
+        if getattr(opts, "asyncOp", True):
+            self._worker.start(work, call)
+            return work
+        self._worker.drain()
+        with torch.no_grad():
+            call()
+        work._end()
+        return work
+
+    def _bound(self, opts: Any) -> Optional[float]:
+        return seconds(getattr(opts, "timeout", None)) or self._timeout
+
+    def _op(self, call: str, op: Any, dtype: torch.dtype) -> Tuple[str, Optional[float]]:
+        """The library's name of a reduction, and the factor that comes before it."""
+        kind = getattr(op, "op", op)
+        if kind == dist.ReduceOp.PREMUL_SUM:
+            return "sum", op.factor if hasattr(op, "factor") else op.__getstate__()[1]
+        if dtype is torch.bool:
+            # True + True is true: as numbers they would be 2.
+            if kind in (dist.ReduceOp.SUM, dist.ReduceOp.MAX, dist.ReduceOp.BOR):
+                return "maximum", None
+            if kind in (dist.ReduceOp.PRODUCT, dist.ReduceOp.MIN, dist.ReduceOp.BAND):
+                return "minimum", None
+        elif kind == dist.ReduceOp.AVG:
+            return "average", None
+        elif dtype.is_complex and kind != dist.ReduceOp.SUM:
+            pass
+        elif kind in _OPS:
+            return _OPS[kind], None
+        raise ConfigurationError(f"{call}: no {kind} of {dtype}; possible are SUM, AVG, PRODUCT, MIN, MAX and PREMUL_SUM of numbers (SUM and AVG of complex "
+                                 "ones), BAND, BOR and BXOR of integers, and SUM, PRODUCT, MIN, MAX, BAND and BOR of bool")
+
+    def _is_bitwise(self, op: Any, dtype: torch.dtype) -> bool:
+        return getattr(op, "op", op) in _BITWISE and not dtype.is_floating_point and not dtype.is_complex and dtype is not torch.bool
+
+    def _gathered(self, tensor: torch.Tensor, timeout: Optional[float]) -> torch.Tensor:
+        """All ranks' tensors, along a new first axis."""
+        source = Elements(tensor, "allgather")
+        result = torch.empty((self.size(), *tensor.shape), dtype=tensor.dtype)
+        target = Elements(result, "allgather")
+        self.communicator.run("all_gather", source.code, source.count, (), source.place, target.place, timeout)
+        return result
+
+    def _reduced(self, call: str, tensor: torch.Tensor, op: Any, timeout: Optional[float]) -> None:
+        if self._is_bitwise(op, tensor.dtype):
+            parts = self._gathered(tensor, timeout)
+            result = parts[0]
+            for part in parts[1:]:
+                result = _BITWISE[getattr(op, "op", op)](result, part)
+            tensor.copy_(result)
+            return
+        (name, factor) = self._op(call, op, tensor.dtype)
+        if factor is not None:
+            tensor.mul_(factor)
+        lent = Elements(tensor, call)
+        self.communicator.run("all_reduce", lent.code, lent.count, (REDUCTIONS[name],), lent.place, lent.place, timeout)
+        lent.store()
+
+    # ---- collectives ----
+
+    def allreduce(self, tensors: List[torch.Tensor], opts: Any = None) -> VerbenaWork:
+        opts = opts or dist.AllreduceOptions()
+        (op, bound) = (opts.reduceOp, self._bound(opts))
+
+        def call() -> None:
+            for tensor in tensors:
+                self._reduced("allreduce", tensor, op, bound)
+
+        return self._do(opts, tensors, call)
+
+    allreduce_coalesced = allreduce
+
+    def broadcast(self, tensors: List[torch.Tensor], opts: Any = None) -> VerbenaWork:
+        opts = opts or dist.BroadcastOptions()
+        (root, bound) = (opts.rootRank, self._bound(opts))
+
+        def call() -> None:
+            for tensor in tensors:
+                self._broadcast(tensor, root, bound)
+
+        return self._do(opts, tensors, call)
+
+    def _broadcast(self, tensor: torch.Tensor, root: int, bound: Optional[float]) -> None:
+        lent = Elements(tensor, "broadcast")
+        self.communicator._broadcast(lent.code, lent.place[0], lent.count, root, bound)
+        if self.rank() != root:
+            lent.store()
+
+    def reduce(self, tensors: List[torch.Tensor], opts: Any = None) -> VerbenaWork:
+        opts = opts or dist.ReduceOptions()
+        (op, root, bound) = (opts.reduceOp, opts.rootRank, self._bound(opts))
+
+        def call() -> None:
+            for tensor in tensors:
+                # Only the root's changes.
+                part = tensor if self.rank() == root else tensor.clone()
+                if self._is_bitwise(op, tensor.dtype):
+                    self._reduced("reduce", part, op, bound)
+                    continue
+                (name, factor) = self._op("reduce", op, tensor.dtype)
+                if factor is not None:
+                    part.mul_(factor)
+                lent = Elements(part, "reduce")
+                self.communicator.run(
+                    "reduce", lent.code, lent.count, (REDUCTIONS[name], root), lent.place, lent.place, bound, writes=self.rank() == root)
+                if self.rank() == root:
+                    lent.store()
+
+        return self._do(opts, tensors, call)
+
+    def all_gather_single(self, output: torch.Tensor, input: torch.Tensor, opts: Any = None) -> VerbenaWork:
+        opts = opts or dist.AllgatherOptions()
+        bound = self._bound(opts)
+        if output.numel() != input.numel() * self.size() or output.dtype != input.dtype:
+            raise ConfigurationError(
+                f"all_gather: the output has {output.numel()} elements of {output.dtype}, and {self.size()} ranks give {input.numel()} each of {input.dtype}")
+
+        def call() -> None:
+            (source, target) = (Elements(input, "allgather"), Elements(output, "allgather", reads=False))
+            self.communicator.run("all_gather", source.code, source.count, (), source.place, target.place, bound)
+            target.store()
+
+        return self._do(opts, [output], call)
+
+    _allgather_base = all_gather_single
+
+    def allgather(self, outputs: List[List[torch.Tensor]], inputs: List[torch.Tensor], opts: Any = None) -> VerbenaWork:
+        opts = opts or dist.AllgatherOptions()
+        bound = self._bound(opts)
+
+        def call() -> None:
+            for (parts, tensor) in zip(outputs, inputs):
+                if all(part.numel() == tensor.numel() for part in parts):
+                    for (part, gathered) in zip(parts, self._gathered(tensor, bound)):
+                        part.copy_(gathered.view(part.shape))
+                else:
+                    self._gather_uneven(parts, tensor, bound)
+
+        return self._do(opts, [part for parts in outputs for part in parts], call)
+
+    def _gather_uneven(self, parts: Sequence[torch.Tensor], tensor: torch.Tensor, bound: Optional[float]) -> None:
+        (source, counts) = (Elements(tensor, "allgather"), [Elements(part, "allgather", reads=False).count for part in parts])
+        flat = torch.empty(sum(part.numel() for part in parts), dtype=tensor.dtype)
+        self.communicator.run_uneven("all_gather_v", source.code, (counts,), (), source.place, Elements(flat, "allgather").place, bound)
+        for (part, gathered) in zip(parts, flat.split([part.numel() for part in parts])):
+            part.copy_(gathered.view(part.shape))
+
+    def allgather_coalesced(self, outputs: List[List[torch.Tensor]], inputs: List[torch.Tensor], opts: Any = None) -> VerbenaWork:
+        # Torch gives these by rank, and then by tensor.
+        return self.allgather([[rank[index] for rank in outputs] for index in range(len(inputs))], inputs, opts)
+
+    def all_gather_single_coalesced(self, outputs: List[torch.Tensor], inputs: List[torch.Tensor], opts: Any = None) -> VerbenaWork:
+        works = [self.all_gather_single(output, input, opts) for (output, input) in zip(outputs, inputs)]
+        return works[-1] if works else self._do(opts or dist.AllgatherOptions(), [], lambda: None)
+
+    allgather_into_tensor_coalesced = all_gather_single_coalesced
+
+    def reduce_scatter_single(self, output: torch.Tensor, input: torch.Tensor, opts: Any = None) -> VerbenaWork:
+        opts = opts or dist.ReduceScatterOptions()
+        (op, bound) = (opts.reduceOp, self._bound(opts))
+        if input.numel() != output.numel() * self.size() or output.dtype != input.dtype:
+            raise ConfigurationError(
+                f"reduce_scatter: the input has {input.numel()} elements of {input.dtype}, and {self.size()} ranks get {output.numel()} each of {output.dtype}")
+
+        def call() -> None:
+            self._reduce_scattered(output, input, op, bound)
+
+        return self._do(opts, [output], call)
+
+    def _reduce_scattered(self, output: torch.Tensor, input: torch.Tensor, op: Any, bound: Optional[float]) -> None:
+        if self._is_bitwise(op, input.dtype):
+            whole = input.clone()
+            self._reduced("reduce_scatter", whole, op, bound)
+            output.copy_(whole.view(self.size(), -1)[self.rank()].view(output.shape))
+            return
+        (name, factor) = self._op("reduce_scatter", op, input.dtype)
+        source = Elements(input if factor is None else input * factor, "reduce_scatter")
+        target = Elements(output, "reduce_scatter", reads=False)
+        self.communicator.run("reduce_scatter", source.code, target.count, (REDUCTIONS[name],), source.place, target.place, bound)
+        target.store()
+
+    _reduce_scatter_base = reduce_scatter_single
+
+    def reduce_scatter(self, outputs: List[torch.Tensor], inputs: List[List[torch.Tensor]], opts: Any = None) -> VerbenaWork:
+        opts = opts or dist.ReduceScatterOptions()
+        (op, bound) = (opts.reduceOp, self._bound(opts))
+
+        def call() -> None:
+            for (output, parts) in zip(outputs, inputs):
+                flat = torch.cat([part.reshape(-1) for part in parts])
+                if all(part.numel() == output.numel() for part in parts):
+                    self._reduce_scattered(output, flat, op, bound)
+                    continue
+                (name, factor) = self._op("reduce_scatter", op, flat.dtype)
+                if factor is not None:
+                    flat.mul_(factor)
+                (source, target) = (Elements(flat, "reduce_scatter"), Elements(output, "reduce_scatter", reads=False))
+                counts = [Elements(part, "reduce_scatter").count for part in parts]
+                self.communicator.run_uneven(
+                    "reduce_scatter_v", source.code, (counts,), (REDUCTIONS[name],), source.place, target.place, bound)
+                target.store()
+
+        return self._do(opts, outputs, call)
+
+    def reduce_scatter_single_coalesced(self, outputs: List[torch.Tensor], inputs: List[torch.Tensor], opts: Any = None) -> VerbenaWork:
+        works = [self.reduce_scatter_single(output, input, opts) for (output, input) in zip(outputs, inputs)]
+        return works[-1] if works else self._do(opts or dist.ReduceScatterOptions(), [], lambda: None)
+
+    reduce_scatter_tensor_coalesced = reduce_scatter_single_coalesced
+
+    def all_to_all_single(
+        self, output: torch.Tensor, input: torch.Tensor, output_splits: Sequence[int], input_splits: Sequence[int], opts: Any = None,
+    ) -> VerbenaWork:
+        opts = opts or dist.AllToAllOptions()
+        bound = self._bound(opts)
+
+        def call() -> None:
+            (source, target) = (Elements(input, "alltoall"), Elements(output, "alltoall", reads=False))
+            self._all_to_all(source, target, list(input_splits), list(output_splits), bound)
+            target.store()
+
+        return self._do(opts, [output], call)
+
+    alltoall_base = all_to_all_single
+
+    def _all_to_all(
+        self, source: Elements, target: Elements, given: List[int], taken: List[int], bound: Optional[float],
+    ) -> None:
+        """Splits count rows along the first axis; none stands for equal ones."""
+        def counts(splits: List[int], elements: Elements) -> List[int]:
+            if not splits:
+                if elements.count % self.size():
+                    raise ConfigurationError(f"all_to_all: {elements.count} elements are not {self.size()} equal parts; give split sizes")
+                return [elements.count // self.size()] * self.size()
+            rows = sum(splits)
+            return [elements.count // rows * split if rows else 0 for split in splits]
+
+        (sent, received) = (counts(given, source), counts(taken, target))
+        # A choice that all ranks make alike: only who gave no splits at all knows that those of the others are equal, too.
+        if not given and not taken:
+            self.communicator.run("all_to_all", source.code, sent[0], (), source.place, target.place, bound)
+        else:
+            self.communicator.run_uneven("all_to_all_v", source.code, (sent, received), (), source.place, target.place, bound)
+
+    def alltoall(self, outputs: List[torch.Tensor], inputs: List[torch.Tensor], opts: Any = None) -> VerbenaWork:
+        opts = opts or dist.AllToAllOptions()
+        bound = self._bound(opts)
+
+        def call() -> None:
+            given = torch.cat([tensor.reshape(-1) for tensor in inputs])
+            taken = torch.empty(sum(tensor.numel() for tensor in outputs), dtype=given.dtype)
+            sizes = ([tensor.numel() for tensor in inputs], [tensor.numel() for tensor in outputs])
+            self._all_to_all(Elements(given, "alltoall"), Elements(taken, "alltoall"), *sizes, bound)
+            for (tensor, part) in zip(outputs, taken.split(sizes[1])):
+                tensor.copy_(part.view(tensor.shape))
+
+        return self._do(opts, outputs, call)
+
+    def gather(self, outputs: List[List[torch.Tensor]], inputs: List[torch.Tensor], opts: Any = None) -> VerbenaWork:
+        opts = opts or dist.GatherOptions()
+        (root, bound) = (opts.rootRank, self._bound(opts))
+
+        def call() -> None:
+            for (index, tensor) in enumerate(inputs):
+                source = Elements(tensor, "gather")
+                flat = torch.empty((self.size(), *tensor.shape), dtype=tensor.dtype)
+                target = Elements(flat, "gather")
+                self.communicator.run(
+                    "gather", source.code, source.count, (root,), source.place, target.place, bound, writes=self.rank() == root)
+                if self.rank() == root:
+                    for (part, gathered) in zip(outputs[index], flat):
+                        part.copy_(gathered)
+
+        return self._do(opts, [part for parts in outputs for part in parts], call)
+
+    def scatter(self, outputs: List[torch.Tensor], inputs: List[List[torch.Tensor]], opts: Any = None) -> VerbenaWork:
+        opts = opts or dist.ScatterOptions()
+        (root, bound) = (opts.rootRank, self._bound(opts))
+
+        def call() -> None:
+            for (index, tensor) in enumerate(outputs):
+                flat = torch.empty((self.size(), *tensor.shape), dtype=tensor.dtype)
+                if self.rank() == root:
+                    torch.stack([part.view(tensor.shape) for part in inputs[index]], out=flat)
+                (source, target) = (Elements(flat, "scatter"), Elements(tensor, "scatter", reads=False))
+                self.communicator.run(
+                    "scatter", source.code, target.count, (root,), source.place, target.place, bound, reads=self.rank() == root)
+                target.store()
+
+        return self._do(opts, outputs, call)
+
+    def barrier(self, opts: Any = None) -> VerbenaWork:
+        opts = opts or dist.BarrierOptions()
+        bound = self._bound(opts)
+        return self._do(opts, [], lambda: self.communicator.barrier(bound))
+
+    def monitored_barrier(self, opts: Any = None, wait_all_ranks: bool = False) -> None:
+        """A barrier; every one names the rank that it has waited for in vain."""
+        self._worker.drain()
+        self.communicator.barrier(seconds(getattr(opts, "timeout", opts)) or self._timeout)
+
+    # ---- transfers between two ranks ----
+
+    # A message is its tag and its size in bytes, then its bytes: what comes with another tag than is asked for waits in the stash.
+
+    def send(self, tensors: List[torch.Tensor], destination: int, tag: int = 0) -> VerbenaWork:
+        def call() -> None:
+            for tensor in tensors:
+                lent = Elements(tensor, "send")
+                head = torch.tensor([tag, lent.used.numel() * lent.used.element_size()], dtype=torch.int64)
+                self.communicator.transfer("send", TYPES["int64"], head.data_ptr(), 2, destination, self._timeout)
+                self.communicator.transfer("send", TYPES["uint8"], lent.place[0], int(head[1]), destination, self._timeout)
+
+        return self._transfer(destination, True, tensors, call)
+
+    def recv(self, tensors: List[torch.Tensor], source: int, tag: int = 0) -> VerbenaWork:
+        def call() -> None:
+            for tensor in tensors:
+                lent = Elements(tensor, "recv", reads=False)
+                self._receive(lent, source, tag)
+                lent.store()
+
+        return self._transfer(source, False, tensors, call)
+
+    def _receive(self, lent: Elements, source: int, tag: int) -> None:
+        wanted = lent.used.numel() * lent.used.element_size()
+        early = self._stash.get((source, tag))
+        if early:
+            message = early.pop(0)
+            self._check_size(message.numel(), wanted, source)
+            ctypes.memmove(lent.place[0], message.data_ptr(), wanted)
+            return
+        head = torch.empty(2, dtype=torch.int64)
+        while True:
+            self.communicator.transfer("receive", TYPES["int64"], head.data_ptr(), 2, source, self._timeout)
+            (found, size) = head.tolist()
+            if found == tag and size == wanted:
+                self.communicator.transfer("receive", TYPES["uint8"], lent.place[0], size, source, self._timeout)
+                return
+            message = torch.empty(size, dtype=torch.uint8)
+            self.communicator.transfer("receive", TYPES["uint8"], message.data_ptr(), size, source, self._timeout)
+            if found == tag:
+                self._check_size(size, wanted, source)
+            self._stash.setdefault((source, found), []).append(message)
+
+    @staticmethod
+    def _check_size(size: int, wanted: int, source: int) -> None:
+        if size != wanted:
+            raise ConfigurationError(f"recv: rank {source} has sent {size} bytes, and the tensor takes {wanted}; give both the same shape and type")
+
+    def recv_anysource(self, tensors: List[torch.Tensor], tag: int = 0) -> VerbenaWork:
+        raise ConfigurationError("recv: from any rank is not possible; name the rank in src")
+
+    def _transfer(self, peer: int, is_send: bool, tensors: List[torch.Tensor], call: Callable[[], None]) -> VerbenaWork:
+        if self._is_down:
+            raise ConfigurationError("the process group was destroyed; make a new one with init_process_group")
+        work = VerbenaWork(tensors, -1 if is_send else peer)
+        worker = self._transfers.setdefault((peer, is_send), Worker(f"verbena {'to' if is_send else 'from'} {peer}"))
+        worker.start(work, call)
+        return work
+
+
+# ---- how ranks meet ----
+
+
+def _own_address() -> str:
+    """The address of this machine by which the others reach it: the one from which it reaches MASTER_ADDR."""
+    master = os.environ.get("MASTER_ADDR", "")
+    try:
+        family = socket.getaddrinfo(master, 9)[0][0]
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.connect((master, 9))
+            address: str = probe.getsockname()[0]
+    except OSError:
+        address = "127.0.0.1"
+    return socket.gethostname() if address.startswith("127.") or address == "::1" else address
+
+
+def _meet(store: Any, rank: int, size: int, name: str, timeout: Any) -> Communicator:
+    store.set(f"verbena/host/{rank}", socket.gethostname())
+    hosts = {bytes(store.get(f"verbena/host/{other}")) for other in range(size)}
+    if rank == 0:
+        with socket.socket() as free:
+            free.bind(("", 0))
+            port = free.getsockname()[1]
+        address = "127.0.0.1" if len(hosts) == 1 else _own_address()
+        store.set("verbena/job", f"{address} {port} {secrets.token_hex(16)}")
+    (address, port_text, secret) = bytes(store.get("verbena/job")).decode().split()
+    communicator = Communicator(
+        rank=rank, world_size=size, address=address, port=int(port_text), secret=secret, job_id=name or None,
+        join_timeout=seconds(timeout) or 0)
+    # All have joined, so all have read. A group that is made anew must not find what was said for this one.
+    if rank == 0:
+        for key in ["verbena/job"] + [f"verbena/host/{other}" for other in range(size)]:
+            store.delete_key(key)
+    return communicator
+
+
+def _create(options: Any, backend_options: Any = None) -> VerbenaBackend:
+    communicator = _meet(
+        options.store, options.group_rank, options.group_size, str(getattr(options, "group_id", "") or ""), options.timeout)
+    return VerbenaBackend(communicator, options.timeout)
+
+
+def register() -> None:
+    """Makes the backend known to torch.distributed; importing the module does."""
+    if "VERBENA" not in dist.Backend._plugins:
+        dist.Backend.register_backend("verbena", _create, extended_api=True, devices=["cpu"])
+
+
+register()
