@@ -101,7 +101,11 @@ struct PredictionCheck {
             struct Time: Decodable {
                 var stepSeconds: Double
                 var exposed: [String: Double]
+                var named: [NamedTime]
                 var steps: Int
+
+                /// Without evaluations and the like; a step's input is part of it.
+                var trainingSeconds: Double { named.filter { $0.name != "input" }.reduce(stepSeconds) { $0 - $1.seconds } }
             }
             var time: Time
         }
@@ -116,7 +120,7 @@ struct PredictionCheck {
             guard let time = try JSONDecoder().decode(Run.self, from: Data(bytes("run.json"))).epochs.last?.time else {
                 throw Failure("no epoch was measured")
             }
-            return (time.stepSeconds / Double(time.steps), time.exposed.values.reduce(0, +) / time.stepSeconds)
+            return (time.trainingSeconds / Double(time.steps), time.exposed.values.reduce(0, +) / time.trainingSeconds)
         }
         _ = try train(1, ["--profile", file("profile.json")])
         let profile = try ModelProfile(json: bytes("profile.json"), place: "profile")
