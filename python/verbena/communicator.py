@@ -140,7 +140,9 @@ class Communicator:
             options.receive_buffer_bytes = receive_buffer_bytes
             _handle = handle(library.verbena_join, ctypes.byref(options))
         self._handle: int = _handle
-        self._pool: "weakref.WeakSet[_PoolMemory]" = weakref.WeakSet()
+        #: Of ``allocate``, by the address of each.
+        self._pool: "weakref.WeakValueDictionary[int, _PoolMemory]" = weakref.WeakValueDictionary()
+        self._has_pool = False
         self._own: Dict[int, int] = {}
         self._own_base: Optional[int] = None
         self._staging: Optional[_PoolMemory] = None
@@ -200,7 +202,8 @@ class Communicator:
         dtype = np.dtype(dtype)
         count = int(np.prod(shape, dtype=np.int64))
         memory = _PoolMemory(self, max(1, count * dtype.itemsize))
-        self._pool.add(memory)
+        self._pool[memory.address] = memory
+        self._has_pool = True
         return np.asarray(memory)[: count * dtype.itemsize].view(dtype).reshape(shape)
 
     def _own_memory(self, type_code: int) -> int:
@@ -214,7 +217,7 @@ class Communicator:
         return self._own[type_code]
 
     def _known(self, address: int, byte_count: int) -> Optional[_PoolMemory]:
-        for memory in self._pool:
+        for memory in list(self._pool.values()):
             if memory.holds(address, byte_count):
                 return memory
         return None
@@ -225,7 +228,7 @@ class Communicator:
         # Where only the root gives an array for all, the others cannot know of what kind it is.
         if call in ("gather", "scatter"):
             return None
-        memory = self._known(address, count * size) if self._pool else None
+        memory = self._known(address, count * size) if self._has_pool else None
         if memory is not None and (address - memory.address) % size == 0:
             return memory.view(type_code), (address - memory.address) // size
         if call in _PRIVATE and address % size == 0 and self._own_memory(type_code):

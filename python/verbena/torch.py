@@ -19,7 +19,7 @@ import torch
 import torch.distributed as dist
 from torch._C._distributed_c10d import Backend as _Backend
 
-from ._torch_work import Elements, VerbenaWork, Worker, seconds
+from ._torch_work import DoneWork, Elements, VerbenaWork, Worker, seconds
 from .communicator import REDUCTIONS, TYPES, Communicator
 from .errors import ConfigurationError, VerbenaError
 
@@ -38,6 +38,8 @@ class VerbenaBackend(_Backend):
         self._transfers: Dict[Tuple[int, bool], Worker] = {}
         self._stash: Dict[Tuple[int, int], List[torch.Tensor]] = {}
         self._is_down = False
+        #: The library's reductions, by torch's and the type of elements, where nothing has to be done besides.
+        self._plain: Dict[Tuple[int, torch.dtype], int] = {}
 
     # ---- what torch asks of every backend ----
 
@@ -102,19 +104,23 @@ class VerbenaBackend(_Backend):
 
     # ---- how calls are carried out ----
 
-    def _do(self, opts: Any, tensors: List[torch.Tensor], call: Callable[[], None]) -> VerbenaWork:
+    def _do(self, opts: Any, tensors: List[torch.Tensor], call: Callable[[], None]) -> "VerbenaWork | DoneWork":
         """Carries out an operation: at once where the caller will wait for it anyway, else on the group's thread."""
         if self._is_down:
             raise ConfigurationError("the process group was destroyed; make a new one with init_process_group")
-        work = VerbenaWork(tensors)
         if getattr(opts, "asyncOp", True):
+            work = VerbenaWork(tensors)
             self._worker.start(work, call)
             return work
         self._worker.drain()
-        with torch.no_grad():
+        # As torch.no_grad, at a tenth of its cost.
+        was_enabled = torch.is_grad_enabled()
+        torch._C._set_grad_enabled(False)
+        try:
             call()
-        work._end()
-        return work
+        finally:
+            torch._C._set_grad_enabled(was_enabled)
+        return DoneWork(tensors)
 
     def _bound(self, opts: Any) -> Optional[float]:
         return seconds(getattr(opts, "timeout", None)) or self._timeout
@@ -151,6 +157,14 @@ class VerbenaBackend(_Backend):
         return result
 
     def _reduced(self, call: str, tensor: torch.Tensor, op: Any, timeout: Optional[float]) -> None:
+        # Comparing torch's reductions takes microseconds: what was found out once is looked up.
+        key = (int(getattr(op, "op", op)), tensor.dtype)
+        code = self._plain.get(key)
+        if code is not None:
+            lent = Elements(tensor, call)
+            self.communicator.run("all_reduce", lent.code, lent.count, (code,), lent.place, lent.place, timeout)
+            lent.store()
+            return
         if self._is_bitwise(op, tensor.dtype):
             parts = self._gathered(tensor, timeout)
             result = parts[0]
@@ -161,13 +175,15 @@ class VerbenaBackend(_Backend):
         (name, factor) = self._op(call, op, tensor.dtype)
         if factor is not None:
             tensor.mul_(factor)
+        else:
+            self._plain[key] = REDUCTIONS[name]
         lent = Elements(tensor, call)
         self.communicator.run("all_reduce", lent.code, lent.count, (REDUCTIONS[name],), lent.place, lent.place, timeout)
         lent.store()
 
     # ---- collectives ----
 
-    def allreduce(self, tensors: List[torch.Tensor], opts: Any = None) -> VerbenaWork:
+    def allreduce(self, tensors: List[torch.Tensor], opts: Any = None) -> Any:
         opts = opts or dist.AllreduceOptions()
         (op, bound) = (opts.reduceOp, self._bound(opts))
 
@@ -179,7 +195,7 @@ class VerbenaBackend(_Backend):
 
     allreduce_coalesced = allreduce
 
-    def broadcast(self, tensors: List[torch.Tensor], opts: Any = None) -> VerbenaWork:
+    def broadcast(self, tensors: List[torch.Tensor], opts: Any = None) -> Any:
         opts = opts or dist.BroadcastOptions()
         (root, bound) = (opts.rootRank, self._bound(opts))
 
@@ -195,7 +211,7 @@ class VerbenaBackend(_Backend):
         if self.rank() != root:
             lent.store()
 
-    def reduce(self, tensors: List[torch.Tensor], opts: Any = None) -> VerbenaWork:
+    def reduce(self, tensors: List[torch.Tensor], opts: Any = None) -> Any:
         opts = opts or dist.ReduceOptions()
         (op, root, bound) = (opts.reduceOp, opts.rootRank, self._bound(opts))
 
@@ -217,7 +233,7 @@ class VerbenaBackend(_Backend):
 
         return self._do(opts, tensors, call)
 
-    def all_gather_single(self, output: torch.Tensor, input: torch.Tensor, opts: Any = None) -> VerbenaWork:
+    def all_gather_single(self, output: torch.Tensor, input: torch.Tensor, opts: Any = None) -> Any:
         opts = opts or dist.AllgatherOptions()
         bound = self._bound(opts)
         if output.numel() != input.numel() * self.size() or output.dtype != input.dtype:
@@ -233,7 +249,7 @@ class VerbenaBackend(_Backend):
 
     _allgather_base = all_gather_single
 
-    def allgather(self, outputs: List[List[torch.Tensor]], inputs: List[torch.Tensor], opts: Any = None) -> VerbenaWork:
+    def allgather(self, outputs: List[List[torch.Tensor]], inputs: List[torch.Tensor], opts: Any = None) -> Any:
         opts = opts or dist.AllgatherOptions()
         bound = self._bound(opts)
 
@@ -254,17 +270,17 @@ class VerbenaBackend(_Backend):
         for (part, gathered) in zip(parts, flat.split([part.numel() for part in parts])):
             part.copy_(gathered.view(part.shape))
 
-    def allgather_coalesced(self, outputs: List[List[torch.Tensor]], inputs: List[torch.Tensor], opts: Any = None) -> VerbenaWork:
+    def allgather_coalesced(self, outputs: List[List[torch.Tensor]], inputs: List[torch.Tensor], opts: Any = None) -> Any:
         # Torch gives these by rank, and then by tensor.
         return self.allgather([[rank[index] for rank in outputs] for index in range(len(inputs))], inputs, opts)
 
-    def all_gather_single_coalesced(self, outputs: List[torch.Tensor], inputs: List[torch.Tensor], opts: Any = None) -> VerbenaWork:
+    def all_gather_single_coalesced(self, outputs: List[torch.Tensor], inputs: List[torch.Tensor], opts: Any = None) -> Any:
         works = [self.all_gather_single(output, input, opts) for (output, input) in zip(outputs, inputs)]
         return works[-1] if works else self._do(opts or dist.AllgatherOptions(), [], lambda: None)
 
     allgather_into_tensor_coalesced = all_gather_single_coalesced
 
-    def reduce_scatter_single(self, output: torch.Tensor, input: torch.Tensor, opts: Any = None) -> VerbenaWork:
+    def reduce_scatter_single(self, output: torch.Tensor, input: torch.Tensor, opts: Any = None) -> Any:
         opts = opts or dist.ReduceScatterOptions()
         (op, bound) = (opts.reduceOp, self._bound(opts))
         if input.numel() != output.numel() * self.size() or output.dtype != input.dtype:
@@ -290,7 +306,7 @@ class VerbenaBackend(_Backend):
 
     _reduce_scatter_base = reduce_scatter_single
 
-    def reduce_scatter(self, outputs: List[torch.Tensor], inputs: List[List[torch.Tensor]], opts: Any = None) -> VerbenaWork:
+    def reduce_scatter(self, outputs: List[torch.Tensor], inputs: List[List[torch.Tensor]], opts: Any = None) -> Any:
         opts = opts or dist.ReduceScatterOptions()
         (op, bound) = (opts.reduceOp, self._bound(opts))
 
@@ -311,7 +327,7 @@ class VerbenaBackend(_Backend):
 
         return self._do(opts, outputs, call)
 
-    def reduce_scatter_single_coalesced(self, outputs: List[torch.Tensor], inputs: List[torch.Tensor], opts: Any = None) -> VerbenaWork:
+    def reduce_scatter_single_coalesced(self, outputs: List[torch.Tensor], inputs: List[torch.Tensor], opts: Any = None) -> Any:
         works = [self.reduce_scatter_single(output, input, opts) for (output, input) in zip(outputs, inputs)]
         return works[-1] if works else self._do(opts or dist.ReduceScatterOptions(), [], lambda: None)
 
@@ -319,7 +335,7 @@ class VerbenaBackend(_Backend):
 
     def all_to_all_single(
         self, output: torch.Tensor, input: torch.Tensor, output_splits: Sequence[int], input_splits: Sequence[int], opts: Any = None,
-    ) -> VerbenaWork:
+    ) -> Any:
         opts = opts or dist.AllToAllOptions()
         bound = self._bound(opts)
 
@@ -351,7 +367,7 @@ class VerbenaBackend(_Backend):
         else:
             self.communicator.run_uneven("all_to_all_v", source.code, (sent, received), (), source.place, target.place, bound)
 
-    def alltoall(self, outputs: List[torch.Tensor], inputs: List[torch.Tensor], opts: Any = None) -> VerbenaWork:
+    def alltoall(self, outputs: List[torch.Tensor], inputs: List[torch.Tensor], opts: Any = None) -> Any:
         opts = opts or dist.AllToAllOptions()
         bound = self._bound(opts)
 
@@ -365,7 +381,7 @@ class VerbenaBackend(_Backend):
 
         return self._do(opts, outputs, call)
 
-    def gather(self, outputs: List[List[torch.Tensor]], inputs: List[torch.Tensor], opts: Any = None) -> VerbenaWork:
+    def gather(self, outputs: List[List[torch.Tensor]], inputs: List[torch.Tensor], opts: Any = None) -> Any:
         opts = opts or dist.GatherOptions()
         (root, bound) = (opts.rootRank, self._bound(opts))
 
@@ -382,7 +398,7 @@ class VerbenaBackend(_Backend):
 
         return self._do(opts, [part for parts in outputs for part in parts], call)
 
-    def scatter(self, outputs: List[torch.Tensor], inputs: List[List[torch.Tensor]], opts: Any = None) -> VerbenaWork:
+    def scatter(self, outputs: List[torch.Tensor], inputs: List[List[torch.Tensor]], opts: Any = None) -> Any:
         opts = opts or dist.ScatterOptions()
         (root, bound) = (opts.rootRank, self._bound(opts))
 
@@ -398,7 +414,7 @@ class VerbenaBackend(_Backend):
 
         return self._do(opts, outputs, call)
 
-    def barrier(self, opts: Any = None) -> VerbenaWork:
+    def barrier(self, opts: Any = None) -> Any:
         opts = opts or dist.BarrierOptions()
         bound = self._bound(opts)
         return self._do(opts, [], lambda: self.communicator.barrier(bound))
@@ -412,7 +428,7 @@ class VerbenaBackend(_Backend):
 
     # A message is its tag and its size in bytes, then its bytes: what comes with another tag than is asked for waits in the stash.
 
-    def send(self, tensors: List[torch.Tensor], destination: int, tag: int = 0) -> VerbenaWork:
+    def send(self, tensors: List[torch.Tensor], destination: int, tag: int = 0) -> Any:
         def call() -> None:
             for tensor in tensors:
                 lent = Elements(tensor, "send")
@@ -422,7 +438,7 @@ class VerbenaBackend(_Backend):
 
         return self._transfer(destination, True, tensors, call)
 
-    def recv(self, tensors: List[torch.Tensor], source: int, tag: int = 0) -> VerbenaWork:
+    def recv(self, tensors: List[torch.Tensor], source: int, tag: int = 0) -> Any:
         def call() -> None:
             for tensor in tensors:
                 lent = Elements(tensor, "recv", reads=False)
@@ -457,10 +473,10 @@ class VerbenaBackend(_Backend):
         if size != wanted:
             raise ConfigurationError(f"recv: rank {source} has sent {size} bytes, and the tensor takes {wanted}; give both the same shape and type")
 
-    def recv_anysource(self, tensors: List[torch.Tensor], tag: int = 0) -> VerbenaWork:
+    def recv_anysource(self, tensors: List[torch.Tensor], tag: int = 0) -> Any:
         raise ConfigurationError("recv: from any rank is not possible; name the rank in src")
 
-    def _transfer(self, peer: int, is_send: bool, tensors: List[torch.Tensor], call: Callable[[], None]) -> VerbenaWork:
+    def _transfer(self, peer: int, is_send: bool, tensors: List[torch.Tensor], call: Callable[[], None]) -> Any:
         if self._is_down:
             raise ConfigurationError("the process group was destroyed; make a new one with init_process_group")
         work = VerbenaWork(tensors, -1 if is_send else peer)
