@@ -119,8 +119,11 @@ let package = Package(
 
         // What people look at: pages, traces, metrics, out of the reports of steps.
         module(
-            "Reports", nio + ["Gradients", "Reduction", .product(name: "NIOHTTP1", package: "swift-nio")],
-            embedding: ["base.js", "charts.js", "report.css", "report.html", "report.js", "timeline.js"].map { "Page/\($0)" }),
+            "Reports", nio + ["Gradients", "Prediction", "Reduction", .product(name: "NIOHTTP1", package: "swift-nio")],
+            embedding: [
+                "base.js", "charts.js", "page.html", "prediction.html", "prediction.js", "report.css", "report.html", "report.js", "run.js",
+                "timeline.js",
+            ].map { "Page/\($0)" }),
 
         // The included trainer: a user of the public face like any other.
         // These two load their libraries at run time.
@@ -180,7 +183,7 @@ let package = Package(
         tests("GradientsTests", ["Collectives", "Gradients", "Reduction"]),
         tests("HouseStyleTests", ["HouseStyle"] + broughtAlong),
         tests("PredictionTests", ["Collectives", "Gradients", "Prediction", "Reduction"]),
-        tests("ReportsTests", nio + ["Gradients", "Reduction", "Reports"]),
+        tests("ReportsTests", nio + ["Gradients", "Prediction", "Reduction", "Reports"]),
         tests("RdmaAllreduceTests", ["CommandLineSupport", "Verbena", "rdma-allreduce"]),
         tests("ReductionTests", ["Reduction"]),
         tests("MembershipTests", ["Membership"]),

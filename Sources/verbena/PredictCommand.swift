@@ -78,6 +78,12 @@ struct PredictCommand: Program {
     @Flag(help: "Print JSON instead of tables.")
     var json = false
 
+    @Option(
+        help: ArgumentHelp(
+            "Also write a page to look at to this file, as HTML that needs no network.",
+            discussion: "Efficiency and exposed share over ranks, all tables that were asked for, and what is assumed."))
+    var report: String?
+
     @Option(help: "Also write a trace of the last world size's steps to this file, for ui.perfetto.dev.")
     var trace: String?
 
@@ -92,6 +98,10 @@ struct PredictCommand: Program {
             throw ValidationError("--wire \(wire): give \(WireFormat.allCases.map { "\($0)" }.joined(separator: ", "))")
         }
         guard StepSettings.Waiting(rawValue: wait) != nil else { throw ValidationError("--wait \(wait): give layer or all") }
+        if reference || comparesHere {
+            let given = [("--report", report != nil), ("--trace", trace != nil), ("--json", json)].first { $0.1 }
+            if let given { throw ValidationError("\(given.0): --reference and --check print a table only; leave one of them out") }
+        }
     }
 
     private var parsedRanks: [Int] {
@@ -115,6 +125,7 @@ struct PredictCommand: Program {
                 try say(PredictionCheck.text(try PredictionCheck(link: link).run()))
                 return 0
             }
+            for path in [report, trace].compactMap(\.self) { try checkWritable(path) }
             try predict()
         } catch let error as PredictionError {
             throw Failure(error.description)
@@ -125,13 +136,11 @@ struct PredictCommand: Program {
     private func predict() throws {
         let ranks = try parsedRanks
         let predictor = try predictor
-        let prediction = try predictor.prediction(ranks: ranks)
-        let last = ranks[ranks.count - 1]
-        var whole = PredictionDocument(prediction)
-        if whatIf { whole.whatIf = try predictor.effects(ranks: last) }
-        if sensitivity { whole.sensitivity = try predictor.sensitivities(ranks: last) }
-        if let trace { try write(try self.trace(predictor, ranks: last), to: trace) }
-        try say(json ? whole.json : PredictionTable.text(whole))
+        let document = try PredictionDocument(predictor, ranks: ranks, whatIf: whatIf, sensitivity: sensitivity)
+        // The same seed gives the same page, so it has no date.
+        if let report { try writeText(document.page(footer: "Verbena \(Communicator.version)"), to: report) }
+        if let trace { try writeText(self.trace(predictor, ranks: ranks[ranks.count - 1]), to: trace) }
+        try say(json ? document.json : PredictionTable.text(document))
     }
 
     private var predictor: Predictor {
@@ -177,12 +186,6 @@ struct PredictCommand: Program {
             parameterNames: parameters, recording: first,
             ranks: zip(all, steps).map { RankRecording(totals: $0.totals, steps: $1) })
         return try report.trace()
-    }
-
-    private func write(_ text: String, to path: String) throws {
-        do { try Data(text.utf8).write(to: URL(fileURLWithPath: path)) } catch {
-            throw Failure("\(path): cannot be written; name a file in a folder that exists")
-        }
     }
 
     private func bytes(_ name: String, of kind: String) throws -> [UInt8] {

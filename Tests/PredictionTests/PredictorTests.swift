@@ -32,7 +32,7 @@ struct PredictorTests {
     @Test func theSameSeedGivesTheSameBytes() throws {
         var predictor = Predictor(Self.profile(spread: 0.05), on: Cluster(name: "c"))
         predictor.cluster.latencyJitterMicroseconds = 1
-        func json() throws -> String { PredictionDocument(try predictor.prediction(ranks: [1, 4])).json }
+        func json() throws -> String { try PredictionDocument(predictor, ranks: [1, 4]).json }
         let first = try json()
         #expect(try json() == first)
         predictor.settings.seed = 2

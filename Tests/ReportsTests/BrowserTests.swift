@@ -46,13 +46,13 @@ struct BrowserTests {
     private func count(_ pattern: some RegexComponent, in dom: String) -> Int { dom.matches(of: pattern).count }
 
     /// The inside of the element with this id, up to the next end of such an element.
-    private func part(_ id: String, ending end: String, of dom: String) throws -> Substring {
+    func part(_ id: String, ending end: String, of dom: String) throws -> Substring {
         let start = try #require(dom.firstRange(of: "id=\"\(id)\""), "no \(id)")
         let rest = dom[start.upperBound...]
         return rest[..<(try #require(rest.firstRange(of: end))).lowerBound]
     }
 
-    private func expectDrawn(_ dom: String) {
+    func expectDrawn(_ dom: String) {
         let root = dom.firstMatch(of: /<html[^>]*>/).map { String($0.0) } ?? ""
         #expect(root.contains("data-drawn=\"yes\"") && !root.contains("data-error"), "\(root)")
         // The data and the scripts stand behind what is drawn.
@@ -75,7 +75,7 @@ struct BrowserTests {
         #expect(exposed.matches(of: /data-cause="/).count == 6 && exposed.contains("data-cause=\"wire\""))
         #expect(try part("buckets", ending: "</table>", of: dom).matches(of: /<tr>/).count == 6)
         #expect(try part("ranks", ending: "</table>", of: dom).matches(of: /<tr>/).count == ranks + 1)
-        #expect(try part("loss", ending: "</svg>", of: dom).matches(of: /class="epoch"/).count == 3)
+        #expect(try part("loss", ending: "</svg>", of: dom).matches(of: /class="point"/).count == 3)
         #expect(try part("epochs", ending: "</table>", of: dom).contains("93.33 %"))
         #expect(try part("step", ending: "</select>", of: dom).contains("33 (slowest), 30.0 ms"))
         #expect(dom.contains(">a run</h1>") && dom.contains("the end</footer>"))

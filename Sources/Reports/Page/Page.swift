@@ -1,27 +1,14 @@
-internal import Foundation
 internal import Gradients
 internal import Reduction
 
 extension RunReport {
     /// One HTML file that needs no network and nothing beside it. At most about 4 MB: 32 steps in detail, and 20,000 bars.
     public func page(footer: String) throws -> String {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        // In a script a `<` could end it; in JSON it stands in texts only.
-        let data = String(decoding: try encoder.encode(PageData(self, footer: footer)), as: UTF8.self).replacing("<", with: "\\u003c")
-        let scripts = [PackageResources.base_js, PackageResources.timeline_js, PackageResources.charts_js, PackageResources.report_js]
-        let values = [
-            "title": Self.escaped(title), "style": Self.text(PackageResources.report_css), "data": data,
-            "lanes": "\(PageData.lanesInDetail)", "script": scripts.map(Self.text).joined(separator: "\n"),
-        ]
-        // In one pass: what is put in is not looked at again.
-        return Self.text(PackageResources.report_html).replacing(/\{\{(\w+)\}\}/) { values[String($0.1)] ?? "" }
-    }
-
-    private static func text(_ bytes: [UInt8]) -> String { String(decoding: bytes, as: UTF8.self) }
-
-    private static func escaped(_ text: String) -> String {
-        text.replacing("&", with: "&amp;").replacing("<", with: "&lt;").replacing(">", with: "&gt;")
+        try PageFrame(
+            kind: "training report", title: title,
+            body: PageFrame.text(PackageResources.report_html).replacing("{{lanes}}", with: "\(PageData.lanesInDetail)"),
+            scripts: [PackageResources.timeline_js, PackageResources.charts_js, PackageResources.run_js, PackageResources.report_js]
+        ).page(PageData(self, footer: footer))
     }
 }
 
@@ -30,12 +17,6 @@ private struct PageData: Encodable {
     /// Bars of buckets in the whole page, at most, and in one step.
     static let barLimit = 20_000
     static let lanesInDetail = 16
-
-    struct Cause: Encodable {
-        var key: String
-        var name: String
-        var explanation: String
-    }
 
     struct Totals: Encodable {
         var steps: Int
@@ -71,7 +52,7 @@ private struct PageData: Encodable {
     var title: String
     var note: String?
     var facts: [[String]]
-    var causes: [Cause]
+    var causes: [PageCause]
     /// By what a bucket has as its last figure.
     var wireFormats: [String]
     var epochs: [EpochFigures]
@@ -87,7 +68,7 @@ private struct PageData: Encodable {
         title = report.title
         note = report.note
         facts = report.facts.map { [$0.name, $0.value] }
-        causes = ExposedCause.allCases.map { Cause(key: $0.rawValue, name: $0.name, explanation: $0.explanation) }
+        causes = ExposedCause.allCases.map(PageCause.init)
         wireFormats = WireFormat.allCases.map(\.description)
         epochs = report.epochs
         totals = report.ranks.map { Totals($0.totals) }

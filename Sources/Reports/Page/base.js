@@ -110,3 +110,27 @@ function ticks(from, to, count) {
   for (let tick = Math.ceil(from / step - 1e-9) * step; tick <= to + step * 1e-6; tick += step) found.push(Math.abs(tick) < step * 1e-6 ? 0 : tick);
   return found;
 }
+
+/** Title, facts and what a reader must know first. */
+function drawHead(title, facts, note) {
+  byId("title").textContent = title;
+  byId("title").title = title;
+  byId("facts").append(...facts.map(([name, value]) => element("div", {}, element("dt", {}, name), element("dd", { title: value }, value))));
+  byId("note").textContent = note ?? "";
+  byId("note").hidden = !note;
+  byId("footer").textContent = data.footer;
+}
+
+/** Key figures: a name, a value, and what more there is to say. */
+function drawTiles(tiles) {
+  byId("figures").replaceChildren(...tiles.map(([name, value, more]) => element(
+    "div", { class: "tile" }, element("div", { class: "name" }, name), element("div", { class: "value" }, value), element("div", { class: "more" }, more))));
+}
+
+/** Draws a page, and again when it has become wider or narrower. */
+function keepDrawn(draw) {
+  draw();
+  let drawnWidth = innerWidth;
+  addEventListener("resize", () => { if (innerWidth !== drawnWidth) { drawnWidth = innerWidth; draw(); } });
+  document.documentElement.dataset.drawn = "yes";
+}

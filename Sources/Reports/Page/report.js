@@ -2,14 +2,7 @@
 const hasBuckets = test => data.steps.some(step => step.ranks.some(rank => rank.buckets.map(bucketOf).some(test)));
 const shownRank = () => Number(byId("rank").value || 0);
 
-function drawHead() {
-  byId("title").textContent = data.title;
-  byId("title").title = data.title;
-  byId("facts").append(...data.facts.map(([name, value]) => element("div", {}, element("dt", {}, name), element("dd", { title: value }, value))));
-  if (data.note) {
-    byId("note").textContent = data.note;
-    byId("note").hidden = false;
-  }
+function drawFigures() {
   const [own, last] = [data.totals[0], data.epochs.at(-1)];
   const exposed = sum(own.exposed);
   const largest = causes(own.exposed).reduce((most, part) => part.seconds > most.seconds ? part : most);
@@ -23,8 +16,7 @@ function drawHead() {
     tiles.push(["samples a second", grouped(last.samplesPerSecond), "of all ranks, last epoch"]);
     tiles.push(["accuracy", `${(last.accuracy * 100).toFixed(2)} %`, `loss ${last.loss.toFixed(4)}, last epoch`]);
   }
-  byId("figures").replaceChildren(...tiles.map(([name, value, more]) => element(
-    "div", { class: "tile" }, element("div", { class: "name" }, name), element("div", { class: "value" }, value), element("div", { class: "more" }, more))));
+  drawTiles(tiles);
 }
 
 function drawStepText() {
@@ -111,7 +103,8 @@ function drawAll() {
   drawEpochs();
 }
 
-drawHead();
+drawHead(data.title, data.facts, data.note);
+drawFigures();
 drawChoice();
 drawRanks();
 drawLate();
@@ -122,8 +115,4 @@ legend(byId("bucket-legend"), [
   ["own work after the last", "bulk"], ...(hasBuckets(bucket => bucket.phase === 2) ? [["gather", "gather"]] : []),
   ...(hasBuckets(bucket => bucket.isUrgent) ? [["urgent", "urgent"]] : [])]);
 for (const id of ["step-section", "bucket-section"]) byId(id).hidden = data.steps.length === 0;
-byId("footer").textContent = data.footer;
-drawAll();
-let drawnWidth = innerWidth;
-addEventListener("resize", () => { if (innerWidth !== drawnWidth) { drawnWidth = innerWidth; drawAll(); } });
-document.documentElement.dataset.drawn = "yes";
+keepDrawn(drawAll);
