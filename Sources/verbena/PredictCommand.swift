@@ -4,6 +4,7 @@ import Foundation
 import Prediction
 import Reduction
 import Reports
+import Trainer
 import Verbena
 
 /// How a model scales on machines that are described.
@@ -16,7 +17,10 @@ struct PredictCommand: Program {
             docs/PREDICTION.md says what is simulated, what is assumed, and how far to believe it.
             """)
 
-    @Argument(help: "Built in: \(ModelProfile.names.joined(separator: ", ")); or a profile's JSON file.")
+    @Argument(
+        help:
+            "Built in: \(ModelProfile.names.joined(separator: ", ")); a profile's JSON file; or a Chakra execution trace of a step, FILE.et, packed by gzip or not."
+    )
     var profile = "resnet50"
 
     @Option(help: "Built in: \(Cluster.names.joined(separator: ", ")); or a cluster's JSON file.")
@@ -28,7 +32,7 @@ struct PredictCommand: Program {
     @Option(help: "World sizes, separated by commas; --what-if and --sensitivity look at the last one.")
     var ranks = "1,4,16,64"
 
-    @Option(parsing: .unconditional, help: "Samples of a rank's step. (default: the profile's)")
+    @Option(parsing: .unconditional, help: "Samples of a rank's step. (default: the profile's; 1 of a Chakra trace, which does not say)")
     var batch: Int?
 
     @Option(parsing: .unconditional, help: "Of a rank alone. (default: the profile's)")
@@ -145,11 +149,12 @@ struct PredictCommand: Program {
 
     private var predictor: Predictor {
         get throws {
-            var model = try ModelProfile.named(profile) ?? ModelProfile(json: bytes(profile, of: "profile"), place: profile)
+            var model = try self.model
             let machines =
                 try costs.map { try Cluster(name: $0, costs: bytes($0, of: "table of costs"), place: $0) }
                 ?? Cluster.named(cluster) ?? Cluster(json: bytes(cluster, of: "cluster"), place: cluster)
-            if let batch { model = model.with(batch: batch) }
+            // Of a trace the batch says what it was, of all others what it shall be.
+            if let batch, !isTrace { model = model.with(batch: batch) }
             if let samplesPerSecond {
                 let wanted = Double(model.batch) / samplesPerSecond - model.optimizerSeconds - model.inputSeconds
                 guard wanted > 0 else {
@@ -169,6 +174,18 @@ struct PredictCommand: Program {
             settings.seed = seed
             settings.simulatesAllRanks = full
             return Predictor(model, on: machines, settings: settings)
+        }
+    }
+
+    private var isTrace: Bool { profile.hasSuffix(".et") || profile.hasSuffix(".et.gz") }
+
+    private var model: ModelProfile {
+        get throws {
+            if let builtIn = ModelProfile.named(profile) { return builtIn }
+            guard isTrace else { return try ModelProfile(json: bytes(profile, of: "profile"), place: profile) }
+            do {
+                return try ModelProfile(chakra: PackedFile.bytes(path: profile, limit: 1 << 30), batch: batch ?? 1, place: profile)
+            } catch let error as DataError { throw Failure(error.description) }
         }
     }
 

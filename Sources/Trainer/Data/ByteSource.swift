@@ -77,3 +77,18 @@ struct ByteSource: ~Copyable {
         unsafe String(cString: strerror(code))
     }
 }
+
+/// A file that may be packed by gzip.
+public enum PackedFile {
+    /// All of its bytes, unpacked.
+    /// - Throws: `DataError`, also where there are more than `limit`.
+    public static func bytes(path: String, limit: Int) throws(DataError) -> [UInt8] {
+        var source = try ByteSource(path: path)
+        let bytes = try source.read(upTo: limit + 1)
+        guard bytes.count <= limit else {
+            throw DataError(
+                .wrongSize, path: path, expected: "\(limit) bytes at most", found: "more", remedy: "give a smaller file")
+        }
+        return bytes
+    }
+}
