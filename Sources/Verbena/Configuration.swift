@@ -30,8 +30,8 @@ public struct Configuration: Sendable {
     public static let defaultLivenessTimeoutSeconds: Double = 30
     /// How long an operation may stand still before it has failed; a rank may be that much slower than the others.
     public var stallTimeoutSeconds: Double = 600
-    /// Memory that peers write into beyond the caller's buffers, at most, in bytes: of each communicator. Less of it means smaller messages. Of less than
-    /// the default, what the ranks cannot do with is refused; see `MemoryReport`.
+    /// Memory that peers write into beyond the caller's buffers, at most, in bytes: of each communicator; of a job on one machine its share of 256 MiB,
+    /// if that is less. Less of it means smaller messages. Of less than the default, what the ranks cannot do with is refused; see `MemoryReport`.
     public var receiveBufferByteLimit = ExecutorSettings.receiveBufferByteLimit
     /// The machine that this rank is to be taken as part of, where that is less than the host that it runs on: ranks of other names are reached by
     /// verbs, though their memory could be mapped. For tests of what happens between nodes.

@@ -71,7 +71,7 @@ struct RdmaAllreduce: Program {
         for type in subject.types {
             try report.results += measure(type.measurable, communicator, memory)
         }
-        if reports.wantsMemory { report.verbena.memory = try MemoryUse.measured(communicator, bufferBytes: bufferBytes) }
+        if reports.wantsMemory { report.verbena.memory = try MemoryUse.measured(communicator, bufferBytes: (1 + timing.aggregated) * bufferBytes) }
         if reports.messageRate { report.verbena.messageRate = try MessageRate.measured(communicator) }
         report.summarize()
         try sayOnce(communicator) { ([Table.footer(report)] + furtherTables(report)).joined(separator: "\n") }
@@ -85,8 +85,8 @@ struct RdmaAllreduce: Program {
     }
 
     private func buffer(_ communicator: Communicator) throws -> Buffer<UInt8> {
-        guard timing.buffers == .caller else { return try communicator.allocate(UInt8.self, count: sizes.maxBytes) }
-        let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: sizes.maxBytes, alignment: 4096)
+        guard timing.buffers == .caller else { return try communicator.allocate(UInt8.self, count: bufferBytes) }
+        let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: bufferBytes, alignment: 4096)
         unsafe memory.initializeMemory(as: UInt8.self, repeating: 0)
         // SAFETY: it is never freed.
         return unsafe try communicator.register(memory.assumingMemoryBound(to: UInt8.self))
@@ -169,7 +169,8 @@ extension RdmaAllreduce {
         return sweep.elementCounts
     }
 
-    private var bufferBytes: Int { (1 + timing.aggregated) * sizes.maxBytes }
+    /// Of one buffer. A barrier measures none, and still has operands.
+    private var bufferBytes: Int { subject.collective == .barrier ? 8 : sizes.maxBytes }
 
     private func emptyReport(_ communicator: Communicator) -> Report {
         let config = Report.Config(

@@ -142,10 +142,12 @@ enum FurtherTables {
 
     /// What the engine holds besides the caller's buffers, and what the processes really take.
     static func memory(_ memory: MemoryUse) -> String {
-        let figures = [memory.receiveBufferBytes, memory.receiveBufferLimitBytes, memory.bufferBytes, memory.residentBytes]
+        let figures = [
+            memory.receiveBufferBytes, memory.receiveBufferLimitBytes, memory.bufferBytes, memory.residentBytes, memory.sharedBytes,
+        ]
         return aligned(
-            ["Memory (bytes a rank): the engine's own and its limit, the buffers of this run, and what is resident, program included"],
-            [["receive", "limit", "buffers", "resident"], figures.map { $0.map(String.init) ?? "N/A" }])
+            ["Memory (bytes a rank): the engine's own and its limit, this run's buffers, what is resident, program included, and shared"],
+            [["receive", "limit", "buffers", "resident", "shared"], figures.map { $0.map(String.init) ?? "N/A" }])
     }
 
     private static let nameColumns = ["size", "type", "redop", "root"]

@@ -25,6 +25,9 @@ public struct ExecutorSettings: Sendable, Equatable {
     public static let maxUnread = 32
     /// Receive buffers of a rank, at most, unless the user says otherwise.
     public static let receiveBufferByteLimit = 64 << 20
+    /// Those of all ranks of one node together. Every rank maps them all, so without it joining takes a time that grows with the square of the ranks:
+    /// 33 s for 64 of them; and little use is made of them there (`Algorithm.candidates`).
+    static let receiveBufferByteLimitOfNode = 256 << 20
 
     public var topology: Topology
     public var costs: Costs
@@ -59,7 +62,7 @@ public struct ExecutorSettings: Sendable, Equatable {
     public var stallMilliseconds: UInt64
     /// What a simulation wants; nil for everybody else.
     public var simulation: SimulationHook?
-    /// Receive buffers of a rank, at most; a world too large for it takes the least that works.
+    /// Receive buffers of a rank, at most: what was asked for, or less on one node; a world too large for it takes the least that works.
     public let receiveBufferByteLimit: Int
 
     public init(
@@ -71,10 +74,11 @@ public struct ExecutorSettings: Sendable, Equatable {
         self.epoch = epoch
         self.channelsPerPeer = channelsPerPeer
         self.stallMilliseconds = stallMilliseconds
-        self.receiveBufferByteLimit = receiveBufferByteLimit
-        // An eighth of the memory for eager slots, two sets of one for each rank; the rest for gated ones.
         let ranks = topology.worldSize
-        let lane = receiveBufferByteLimit / Self.collectiveLanes
+        let limit = topology.isOneNode ? min(receiveBufferByteLimit, Self.receiveBufferByteLimitOfNode / ranks) : receiveBufferByteLimit
+        self.receiveBufferByteLimit = limit
+        // An eighth of the memory for eager slots, two sets of one for each rank; the rest for gated ones.
+        let lane = limit / Self.collectiveLanes
         eagerBytes = max(64, min(Self.largestEagerBytes, lane / 8 / (2 * ranks) / 64 * 64))
         // First fewer chunks, then smaller ones, until (N-1) P of them and the lane's share of the boxes fit.
         let boxes = (2 * ranks * ReceiveBuffers.boxBytes + Self.collectiveLanes - 1) / Self.collectiveLanes
@@ -103,11 +107,16 @@ public struct ExecutorSettings: Sendable, Equatable {
     /// Arrivals that one channel may hold unread, a power of two: what all lanes together may have on their way.
     ///
     /// In a ring that is N x P a lane (`Ring`), in the others a window of 32 for a rank's part, or two; while a lane's operation is unfinished here, the
-    /// same peer may have begun one more there: its first message, or what is eager, which is at most two for each round.
+    /// same peer may have begun one more there: its first message, or what is eager, which is at most two for each round. On one node, where every rank has
+    /// a channel to every other, a ring has to fit the same (`hasRoomForRing`).
     public var arrivalDepth: Int {
-        let perLane = max((worldSize + 1) * chunks, Self.maxUnread) + 8
+        let perLane = max(topology.isOneNode ? 0 : ringDepth, Self.maxUnread) + 8
         var depth = 64
         while depth < Self.collectiveLanes * perLane { depth *= 2 }
         return depth
     }
+
+    private var ringDepth: Int { (worldSize + 1) * chunks }
+    /// Whether the arrivals of a flat ring fit a channel.
+    var hasRoomForRing: Bool { !topology.isOneNode || ringDepth <= Self.maxUnread }
 }

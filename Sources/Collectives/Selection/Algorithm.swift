@@ -52,9 +52,11 @@ public enum Algorithm: String, Sendable, CaseIterable {
         case (.recursiveDoubling, .allReduce) where !isStriped:
             let (ranks, slots) = (settings.worldSize, RecursiveDoubling.slots(worldSize: settings.worldSize))
             return ranks >= RecursiveDoubling.minRanks && byteCount <= ranks * settings.eagerBytes / slots
-        case (.ring, .allReduce) where isStriped, (.ring, .reduceStripes), (.ring, .gatherStripes): return !settings.topology.isNested
+        case (.ring, .allReduce) where isStriped, (.ring, .reduceStripes), (.ring, .gatherStripes):
+            return !settings.topology.isNested && settings.hasRoomForRing
         case (.hierarchical, .reduceStripes), (.hierarchical, .gatherStripes): return settings.topology.isNested
-        case (.ring, .allReduce), (.ring, .reduceScatter), (.ring, .allGather), (.ring, .broadcast), (.ring, .reduce): return true
+        case (.ring, .allReduce), (.ring, .reduceScatter), (.ring, .allGather): return settings.hasRoomForRing
+        case (.ring, .broadcast), (.ring, .reduce): return true
         case (.hierarchical, .allReduce): return settings.topology.isNested
         case (.tree, .broadcast): return byteCount <= settings.messageBytes
         case (.tree, .reduce): return byteCount <= settings.chunkBytes

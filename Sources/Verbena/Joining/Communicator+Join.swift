@@ -81,7 +81,7 @@ extension Communicator {
         _ group: RankGroup, _ job: JobFacts, membership: JobMembership? = nil, parent: Communicator? = nil
     ) throws(VerbenaError) -> Communicator {
         let plan = try FabricPlan(job.introductions, group, job.configuration)
-        let ownBytes = plan.settings.receiveBufferByteCount + probeByteCount(ranks: group.worldSize)
+        let ownBytes = plan.settings.receiveBufferByteCount + probeByteCount(plan.settings)
         try job.agreeOnMemory("receive buffers", byteCount: ownBytes, group, "give a smaller --receive-buffers")
         let engine: RunningEngine
         switch plan.kind {

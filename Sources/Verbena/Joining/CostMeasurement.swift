@@ -26,11 +26,15 @@ extension Configuration {
 extension Communicator {
     /// Bytes that are moved to learn what a byte costs: so many that it shows. Between ranks that see each other's memory as many as those near
     /// which the choice between messages and mapped memory changes.
-    private static let probeBytes = 32 << 10
+    private static let farProbeBytes = 32 << 10
     private static let nearProbeBytes = 4 << 10
 
-    /// Memory that measuring takes on each rank, and gives back.
-    static func probeByteCount(ranks: Int) -> Int { probeBytes * (ranks + 1) }
+    private static func probeBytes(_ settings: ExecutorSettings) -> Int {
+        min(settings.topology.isOneNode ? nearProbeBytes : farProbeBytes, settings.eagerBytes)
+    }
+
+    /// Memory that measuring takes on each rank, and gives back: an input, and an output with a part of every rank.
+    static func probeByteCount(_ settings: ExecutorSettings) -> Int { probeBytes(settings) * (settings.worldSize + 1) }
 
     /// Measures what messages and bytes cost between these ranks, in a few milliseconds, and has all ranks agree on the table. Collective.
     ///
@@ -41,7 +45,7 @@ extension Communicator {
     ) throws(VerbenaError) -> Costs? {
         guard group.worldSize > 1 else { return nil }
         let ranks = group.worldSize
-        let memory = try pool.allocate(byteCount: probeByteCount(ranks: ranks))
+        let memory = try pool.allocate(byteCount: probeByteCount(plan.settings))
         defer { try? memory.release() }
         let attached = try engine.control.attach(try memory.lent()) { (descriptor) throws(VerbenaError) in
             try wrapping { () throws(RendezvousError) in
@@ -51,13 +55,13 @@ extension Communicator {
         guard let buffer = attached else { return nil }
         defer { try? engine.control.detach(buffer) }
         let isOneNode = plan.settings.topology.isOneNode
-        let bytes = min(isOneNode ? nearProbeBytes : probeBytes, plan.settings.eagerBytes)
+        let bytes = probeBytes(plan.settings)
         let empty = try time(engine, Operation(.barrier, input: Place(.receiveBuffers), count: 0, type: .uint8, algorithm: .bruck))
         // The same messages with something in them; neither waits for completions.
         let full = try time(
             engine,
             Operation(
-                .allGather, input: Place(buffer), output: Place(buffer, byteOffset: probeBytes), count: bytes, type: .uint8,
+                .allGather, input: Place(buffer), output: Place(buffer, byteOffset: bytes), count: bytes, type: .uint8,
                 algorithm: .bruck))
         let rounds = Double(Int.bitWidth - (ranks - 1).leadingZeroBitCount)
         let latency = max(0.01, empty / rounds)
