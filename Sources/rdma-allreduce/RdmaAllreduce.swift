@@ -71,7 +71,9 @@ struct RdmaAllreduce: Program {
         for type in subject.types {
             try report.results += measure(type.measurable, communicator, memory)
         }
-        if reports.wantsMemory { report.verbena.memory = try MemoryUse.measured(communicator, bufferBytes: (1 + timing.aggregated) * bufferBytes) }
+        if reports.wantsMemory {
+            report.verbena.memory = try MemoryUse.measured(communicator, bufferBytes: memory.count * bufferBytes)
+        }
         if reports.messageRate { report.verbena.messageRate = try MessageRate.measured(communicator) }
         report.summarize()
         try sayOnce(communicator) { ([Table.footer(report)] + furtherTables(report)).joined(separator: "\n") }

@@ -211,9 +211,9 @@ final class Rehearsal {
     private func perform(_ action: Action, _ rank: Int) {
         switch action {
         case .copy(let from, let to, let count): store([from], [to], count, rank)
-        case .spread(let start, let count):
-            let others = node(of: rank).filter { $0 != rank }
-            store([.output(start)], others.map { .peerOutput(start, rank: $0) }, count, rank)
+        case .spread(let source, let start, let exception, let count):
+            let targets = node(of: rank).filter { $0 != exception }
+            store([source], targets.map { $0 == rank ? .output(start) : .peerOutput(start, rank: $0) }, count, rank)
         case .fold(let fold):
             let targets: [Location] =
                 switch fold.target {

@@ -6,6 +6,10 @@
 /// fetched by the rank that wants it, but for stripes, which their owner stores into all other outputs. In an all-to-all in place every two ranks swap
 /// their blocks, each of them one half, chunk by chunk through a receive slot of its own, which stays in its cache.
 ///
+/// *Shares.* Where only one rank's memory gives or takes, and a share of that is worth a message, nobody looks on. A gather's blocks are stored by their owners;
+/// in place, where the root has no own block to copy, it fetches 1/N of each. Between two ranks each stores half of a broadcast into all outputs, and half
+/// of a scatter in place. Of more than two only the root would look on, and for that all would have to wait for each other.
+///
 /// *Bits.* Sums are taken in the order of the ring, of the chain where there is a root.
 public struct Direct: Equatable, Sendable {
     let shape: Shape
@@ -18,8 +22,21 @@ public struct Direct: Equatable, Sendable {
     /// Whose memory this rank touches: all, or only the root's; nobody's.
     private enum Reach { case all, root, none }
 
+    /// Whether the work of a collective with a root is shared.
+    private var isShared: Bool {
+        switch shape.collective {
+        case .broadcast: shape.worldSize == 2 && shape.count >= 2 * shape.minChunkElements
+        case .gather: shape.count >= shape.minChunkElements
+        case .scatter: shape.worldSize == 2 && shape.isInPlace && shape.count >= shape.minChunkElements
+        default: false
+        }
+    }
+
     private var touches: Reach {
         switch shape.collective {
+        case .broadcast where isShared: .all
+        case .gather(let root) where isShared: root != shape.rank ? .root : shape.isInPlace ? .all : .none
+        case .scatter(let root) where isShared: root == shape.rank ? .all : .root
         case .broadcast(let root), .scatter(let root): root == shape.rank ? .none : .root
         case .gather(let root): root == shape.rank ? .all : .none
         default: .all
@@ -29,6 +46,9 @@ public struct Direct: Equatable, Sendable {
     /// Who touches this rank's memory.
     private var isTouchedBy: Reach {
         switch shape.collective {
+        case .broadcast where isShared: .all
+        case .gather(let root) where isShared: root == shape.rank ? .all : shape.isInPlace ? .root : .none
+        case .scatter(let root) where isShared: root == shape.rank ? .all : .root
         case .broadcast(let root), .scatter(let root): root == shape.rank ? .all : .none
         case .gather(let root): root == shape.rank ? .none : .root
         default: .all
@@ -67,8 +87,9 @@ public struct Direct: Equatable, Sendable {
         case .allReduce, .reduceScatter, .reduce: 1
         case .allToAll where shape.swaps: 3 * others * swapsPerBlock
         case .allGather, .allToAll: shape.worldSize
-        case .gather(let root): root == shape.rank ? shape.worldSize : 0
-        case .broadcast, .scatter: 1
+        case .gather(let root): root == shape.rank ? shape.worldSize : isShared ? 1 : 0
+        case .scatter(let root): root == shape.rank && isShared ? shape.worldSize : 1
+        case .broadcast: 1
         case .barrier, .send, .receive: 0
         }
     }
@@ -83,7 +104,7 @@ public struct Direct: Equatable, Sendable {
         case .gatherStripes:
             // Read once and stored into all other outputs, where a fetch would read each stripe as often as there are ranks.
             let range = shape.stripes.stripe(index, of: rank)
-            return .spread(start: range.lowerBound, count: range.count)
+            return .spread(from: .output(range.lowerBound), start: range.lowerBound, except: rank, count: range.count)
         case .allReduce:
             let range = part(rank, of: shape.worldSize, in: 0..<count)
             return fold(from: range.lowerBound, into: .node(start: range.lowerBound), count: range.count, first: rank)
@@ -93,19 +114,46 @@ public struct Direct: Equatable, Sendable {
             return fold(from: range.lowerBound, into: .location(target), count: range.count, first: (root + 1) % shape.worldSize)
         case .reduceScatter:
             return fold(from: own.lowerBound, into: .location(.output(0)), count: own.count, first: (rank + 1) % shape.worldSize)
-        case .allGather, .gather:
+        case .allGather:
             guard index < others else { return shape.copyOwn(from: 0, to: own.lowerBound) }
             return fetch(from: 0, of: peer(index))
+        case .gather(let root):
+            let share = rootsShare(of: own)
+            guard root == rank else {
+                let target = Location.peerOutput(own.lowerBound + share, rank: root)
+                return .copy(from: .input(share), to: target, count: own.count - share)
+            }
+            guard index < others else { return shape.copyOwn(from: 0, to: own.lowerBound) }
+            let block = shape.block(peer(index))
+            return .copy(from: .peerInput(0, rank: peer(index)), to: .output(block.lowerBound), count: rootsShare(of: block))
         case .allToAll where shape.swaps: return swap(index)
         case .allToAll:
             guard index < others else { return shape.copyOwn(from: own.lowerBound, to: own.lowerBound) }
             return fetch(from: own.lowerBound, of: peer(index))
+        case .broadcast(let root) where isShared:
+            let range = part(rank, of: shape.worldSize, in: 0..<count)
+            let source = root == rank ? Location.input(range.lowerBound) : .peerInput(range.lowerBound, rank: root)
+            return .spread(from: source, start: range.lowerBound, except: shape.isInPlace ? root : nil, count: range.count)
         case .broadcast(let root):
             return root == rank ? shape.copyOwn(from: 0, to: 0) : .copy(from: .peerInput(0, rank: root), to: .output(0), count: count)
         case .scatter(let root):
-            guard root != rank else { return shape.copyOwn(from: own.lowerBound, to: 0) }
-            return .copy(from: .peerInput(own.lowerBound, rank: root), to: .output(0), count: own.count)
+            guard root == rank else {
+                let share = rootsShare(of: own)
+                return .copy(from: .peerInput(own.lowerBound + share, rank: root), to: .output(share), count: own.count - share)
+            }
+            guard isShared, index < others else { return shape.copyOwn(from: own.lowerBound, to: 0) }
+            let block = shape.block(peer(index))
+            return .copy(from: .input(block.lowerBound), to: .peerOutput(0, rank: peer(index)), count: rootsShare(of: block))
         case .barrier, .send, .receive: return nil
+        }
+    }
+
+    /// How much of another rank's block, from its beginning on, a gather's or a scatter's root moves.
+    private func rootsShare(of block: Range<Int>) -> Int {
+        switch shape.collective {
+        case .gather where !isShared: block.count
+        case _ where isShared && shape.isInPlace: part(0, of: shape.worldSize, in: block).count
+        default: 0
         }
     }
 

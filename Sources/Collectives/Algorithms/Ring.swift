@@ -201,7 +201,7 @@ public struct Ring: Equatable, Sendable {
         default:
             source = transfer.hop == 0 && localSize == 1 ? .input(start) : .output(start)
             if transfer.hop == 0, localSize > 1, reducingHops == 0 {
-                action = .spread(start: start, count: transfer.range.count)
+                action = .spread(from: .output(start), start: start, except: shape.rank, count: transfer.range.count)
             } else if transfer.hop == 0, localSize > 1 {
                 action = .fold(
                     Fold(
@@ -217,7 +217,8 @@ public struct Ring: Equatable, Sendable {
         let transfer = transfer(index, from: (position + stations - 1) % stations)
         let (start, count) = (transfer.range.lowerBound, transfer.range.count)
         guard transfer.hop < reducingHops else {
-            return Step(receive: left, action: localSize > 1 ? .spread(start: start, count: count) : nil, channel: transfer.channel)
+            let spreading = Action.spread(from: .output(start), start: start, except: shape.rank, count: count)
+            return Step(receive: left, action: localSize > 1 ? spreading : nil, channel: transfer.channel)
         }
         let slot = Location.gated(slot: transfer.slot)
         let isFinal = transfer.hop == reducingHops - 1

@@ -11,20 +11,31 @@ extension StateMachine {
         case .copy(let from, let to, let count):
             unsafe Kernels.copy(
                 from: UnsafeRawPointer(pointer(from, lane)), to: pointer(to, lane), byteCount: count * size, streaming: isStreaming)
-        case .spread(let start, let count):
-            let source = unsafe pointer(.output(start), lane)
-            let node = settings.topology.node(of: rank)
-            for local in 0..<settings.topology.size(ofNode: node) {
-                let peer = settings.topology.rank(local, ofNode: node)
-                if peer == rank { continue }
-                unsafe Kernels.copy(
-                    from: UnsafeRawPointer(source), to: pointer(.peerOutput(start, rank: peer), lane), byteCount: count * size,
-                    streaming: isStreaming)
-            }
+        case .spread(let source, let start, let exception, let count):
+            unsafe spread(UnsafeRawPointer(pointer(source, lane)), to: start, except: exception, byteCount: count * size, lane)
         case .fold(let fold): perform(fold, lane, isStreaming: isStreaming)
         case .encode, .decode, .addUp: performEncoded(action, lane)
         }
     }
+
+    /// Piece by piece, so that it is read once, and from the nearest cache for every further output.
+    private mutating func spread(_ source: UnsafeRawPointer, to start: Int, except exception: Int?, byteCount: Int, _ lane: Int) {
+        let topology = settings.topology
+        let node = topology.node(of: rank)
+        for piece in stride(from: 0, to: byteCount, by: Self.spreadPieceBytes) {
+            let pieceBytes = min(Self.spreadPieceBytes, byteCount - piece)
+            for local in 0..<topology.size(ofNode: node) {
+                let peer = topology.rank(local, ofNode: node)
+                if peer == exception { continue }
+                let output = unsafe pointer(peer == rank ? .output(start) : .peerOutput(start, rank: peer), lane)
+                unsafe Kernels.copy(
+                    from: source + piece, to: output + piece, byteCount: pieceBytes, streaming: lanes[lane].isStreaming)
+            }
+        }
+    }
+
+    /// What the first-level cache holds beside what is stored.
+    private static var spreadPieceBytes: Int { 16 << 10 }
 
     mutating func perform(_ combination: Move.Combination, _ lane: Int) {
         unsafe Kernels.combine(
