@@ -18,6 +18,16 @@ class Torch(unittest.TestCase):
         for world_size in (1, 2, 3):
             self.expect(world_size, "collectives")
 
+    def test_begun(self) -> None:
+        for world_size in (1, 2, 3):
+            self.expect(world_size, "begun")
+
+    def test_disagreement(self) -> None:
+        self.expect(2, "disagreement")
+
+    def test_leaving(self) -> None:
+        self.expect(2, "leaving")
+
     def test_arguments(self) -> None:
         self.expect(2, "arguments")
 

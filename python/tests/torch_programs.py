@@ -1,9 +1,12 @@
 """What the ranks of test_torch.py do: one function for each test, named by the first argument."""
 
+import gc
 import os
 import signal
 import sys
 import time
+import weakref
+from datetime import timedelta
 
 import torch
 import torch.distributed as dist
@@ -126,6 +129,94 @@ def collectives():
         dist.all_reduce(x, group=group)
     dist.monitored_barrier()
     dist.destroy_process_group()
+
+
+def begun():
+    """What the library carries out by itself, between what has to be copied and what blocks: order, ends, and the life of tensors."""
+    (me, n) = begin()
+    # In turns by both ways: each multiplies what the one before has left.
+    x = torch.ones(6)
+    columns = torch.ones(6, 2)[:, 0]
+    works = []
+    for _ in range(5):
+        works += [dist.all_reduce(x, async_op=True), dist.all_reduce(columns, async_op=True), dist.all_reduce(x, async_op=True)]
+        dist.all_reduce(x)
+    for work in works:
+        assert work.wait()
+    assert (x == n**15).all() and (columns == n**5).all()
+    # On the way together, and in part on the same memory.
+    for _ in range(100):
+        (x, columns, works) = (torch.ones(8), torch.ones(6, 2)[:, 0], [])
+        for _ in range(4):
+            works += [dist.all_reduce(part, async_op=True) for part in (x, x[2:5], columns, x[4:])]
+        for work in works:
+            assert work.wait()
+        powers = [4, 4, 8, 8, 12, 8, 8, 8]
+        assert x.tolist() == [float(n**power) for power in powers] and (columns == n**4).all(), x
+    # More than the library has places for, all of them waited for late; and others that nobody waits for.
+    many = [torch.full((5,), float(index)) for index in range(1_300)]
+    works = [dist.all_reduce(each, async_op=True) for each in many]
+    assert all(work.wait() for work in works) and all((each == n * index).all() for (index, each) in enumerate(many))
+    gone = [weakref.ref(tensor) for tensor in (torch.ones(70_000) for _ in range(8)) if dist.all_reduce(tensor, async_op=True)]
+    dist.barrier()
+    dist.all_reduce(torch.ones(1), async_op=True).wait()
+    dist.all_reduce(torch.ones(1), async_op=True).wait()
+    assert all(reference() is None for reference in gone[:-1]), "a tensor outlives its operation"
+    # An operation that its peers have not come to goes on, with its tensor, after a wait in vain and when its caller lets it go.
+    if n > 1:
+        tensor = torch.full((70_000,), float(me))
+        held = weakref.ref(tensor)
+        if me == 0:
+            work = dist.all_reduce(tensor, async_op=True)
+            raises(Exception, lambda: work.wait(timedelta(milliseconds=50)), "not ended within")
+            del work, tensor
+            gc.collect()
+            assert held() is not None, "a tensor went before its operation"
+            dist.send(torch.ones(1), 1)
+            dist.barrier()
+        else:
+            if me == 1:
+                dist.recv(torch.ones(1), 0)
+            dist.all_reduce(tensor)
+            dist.barrier()
+            assert (tensor == sum(range(n))).all()
+    # Of the others: gathered, scattered and exchanged, with a future and without.
+    whole = torch.zeros(n * 4)
+    dist.all_gather_into_tensor(whole, torch.full((4,), float(me)), async_op=True).get_future().wait()
+    assert whole.tolist() == [float(index // 4) for index in range(4 * n)]
+    part = torch.zeros(4)
+    dist.reduce_scatter_tensor(part, whole, dist.ReduceOp.AVG, async_op=True).wait()
+    assert (part == me).all()
+    other = torch.zeros(n * 2)
+    dist.all_to_all_single(other, torch.full((n * 2,), float(me)), async_op=True).wait()
+    assert other.tolist() == [float(index // 2) for index in range(2 * n)]
+    # A bound that is shorter than the library's own is kept: by the group's thread.
+    short = dist.new_group(timeout=timedelta(seconds=30))
+    x = torch.ones(3)
+    dist.all_reduce(x, group=short, async_op=True).wait()
+    assert (x == n).all()
+    dist.destroy_process_group()
+
+
+def disagreement():
+    """An error of an operation that was begun comes from the wait, from the future, and from what comes after; and nothing hangs at the end."""
+    (me, _) = begin()
+    works = [dist.all_reduce(torch.zeros(5 + me), async_op=True), dist.all_reduce(torch.zeros(3), async_op=True)]
+    future = works[0].get_future()
+    for work in works:
+        raises(verbena.DisagreedError, work.wait, "rank")
+    raises(RuntimeError, future.wait, "DisagreedError: rank")
+    raises(verbena.DisagreedError, lambda: dist.all_reduce(torch.zeros(3)), "rank")
+    raises(verbena.DisagreedError, dist.all_reduce(torch.zeros(3), async_op=True).wait, "rank")
+
+
+def leaving():
+    """A rank that ends while what it has begun waits for others ends at once."""
+    (me, _) = begin()
+    if me == 0:
+        globals()["kept"] = dist.all_reduce(torch.zeros(3), async_op=True)
+        return
+    raises(verbena.VerbenaError, lambda: dist.recv(torch.zeros(1), 0), "rank 0")
 
 
 def arguments():

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import collections
 import queue
 import threading
 from datetime import timedelta
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
 import torch
+from torch.autograd.graph import increment_version
 from torch._C._distributed_c10d import Work as _Work
 
-from .communicator import TYPES
-from .errors import ConfigurationError
+from .communicator import TYPES, Request
+from .errors import ConfigurationError, VerbenaError
+
+_IN_VAIN = "verbena: the operation has not ended within the time that wait was given; it goes on"
+#: Futures are seldom asked for: one lock for all.
+_FUTURES = threading.Lock()
+_MOST_BEGUN = 256
 
 #: The library's type of a tensor's elements, and how many of it make one.
 DTYPES: Dict[torch.dtype, Tuple[int, int]] = {
@@ -33,27 +40,28 @@ def seconds(timeout: Any) -> Optional[float]:
     return bound if bound > 0 else None
 
 
-class DoneWork(_Work):
-    """An operation that was carried out by the caller's thread, which would have got its error: so it costs next to nothing."""
+class _Promise:
+    """A future and its other end. ``set_exception`` of torch's would not do: who takes the future from C++, as DDP does, is given the error as if it were the result."""
 
-    def __init__(self, tensors: List[torch.Tensor]) -> None:
-        super().__init__()
-        self._tensors = tensors
+    __slots__ = ("_inner", "future")
 
-    def wait(self, timeout: Any = None) -> bool:
-        return True
+    def __init__(self) -> None:
+        self._inner: torch.futures.Future = torch.futures.Future()
+        self.future = self._inner.then(_kept)
 
-    def result(self) -> List[torch.Tensor]:
-        return self._tensors
+    def keep(self, tensors: List[torch.Tensor], error: Optional[BaseException]) -> None:
+        self._inner.set_result(tensors if error is None else error)
 
-    def get_future(self) -> torch.futures.Future:
-        future: torch.futures.Future = torch.futures.Future()
-        future.set_result(self._tensors)
-        return future
+
+def _kept(inner: torch.futures.Future) -> List[torch.Tensor]:
+    result = inner.value()
+    if isinstance(result, BaseException):
+        raise result
+    return result
 
 
 class VerbenaWork(_Work):
-    """An operation, done or on its way."""
+    """An operation, on its way or ended. ``_end`` says that it has ended."""
 
     def __init__(self, tensors: List[torch.Tensor], source: int = -1) -> None:
         super().__init__()
@@ -62,25 +70,19 @@ class VerbenaWork(_Work):
         self._error: Optional[BaseException] = None
         self._ended = threading.Event()
         self._lock = threading.Lock()
-        self._future: Optional[torch.futures.Future] = None
+        self._promise: Optional[_Promise] = None
 
     def _end(self, error: Optional[BaseException] = None) -> None:
         with self._lock:
             self._error = error
             self._ended.set()
-            future = self._future
-        if future is not None:
-            self._settle(future)
-
-    def _settle(self, future: torch.futures.Future) -> None:
-        if self._error is not None:
-            future.set_exception(self._error)  # type: ignore[arg-type]
-        else:
-            future.set_result(self._tensors)
+            promise = self._promise
+        if promise is not None:
+            promise.keep(self._tensors, error)
 
     def wait(self, timeout: Any = None) -> bool:
         if not self._ended.wait(seconds(timeout)):
-            raise TimeoutError("verbena: the operation has not ended within the time that wait was given; it goes on")
+            raise TimeoutError(_IN_VAIN)
         if self._error is not None:
             raise self._error
         return True
@@ -108,11 +110,59 @@ class VerbenaWork(_Work):
 
     def get_future(self) -> torch.futures.Future:
         with self._lock:
-            if self._future is None:
-                self._future = torch.futures.Future()
+            if self._promise is None:
+                self._promise = _Promise()
                 if self._ended.is_set():
-                    self._settle(self._future)
-            return self._future
+                    self._promise.keep(self._tensors, self._error)
+            return self._promise.future
+
+
+class BegunWork(_Work):
+    """An operation that the library carries out by itself. Who waits for it asks the library; a thread does so only for a future."""
+
+    def __init__(self, tensors: List[torch.Tensor], request: Request, places: Tuple[Tuple[int, int], ...], settler: "Worker") -> None:
+        super().__init__()
+        self._tensors = tensors
+        self._request = request
+        self._places = places
+        self._settler = settler
+        self._promise: Optional[_Promise] = None
+
+    def wait(self, timeout: Any = None) -> bool:
+        if not self._request.wait(seconds(timeout)):
+            raise TimeoutError(_IN_VAIN)
+        return True
+
+    def synchronize(self) -> None:
+        self.wait()
+
+    def is_completed(self) -> bool:
+        return self._request.is_done()
+
+    def is_success(self) -> bool:
+        return self.is_completed() and self.exception() is None
+
+    def exception(self) -> Optional[BaseException]:
+        try:
+            self._request.wait(0)
+        except VerbenaError as error:
+            return error
+        return None
+
+    def result(self) -> List[torch.Tensor]:
+        self.wait()
+        return self._tensors
+
+    def get_future(self) -> torch.futures.Future:
+        with _FUTURES:
+            if self._promise is None:
+                self._promise = _Promise()
+                self._settler.start(self, self._request.wait)
+            return self._promise.future
+
+    def _end(self, error: Optional[BaseException] = None) -> None:
+        assert self._promise is not None
+        self._promise.keep(self._tensors, error)
 
 
 class Worker:
@@ -120,16 +170,21 @@ class Worker:
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self._queue: "queue.SimpleQueue[Optional[Tuple[VerbenaWork, Callable[[], None]]]]" = queue.SimpleQueue()
+        self._queue: "queue.SimpleQueue[Optional[Tuple[Any, Callable[[], Any]]]]" = queue.SimpleQueue()
         self._thread: Optional[threading.Thread] = None
-        self._last: Optional[VerbenaWork] = None
+        self._last: Any = None
 
-    def start(self, work: VerbenaWork, call: Callable[[], None]) -> None:
+    def start(self, work: "VerbenaWork | BegunWork", call: Callable[[], Any]) -> None:
+        """Carries out ``call`` on the thread, and tells ``work`` how it has ended."""
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
             self._thread.start()
         self._last = work
         self._queue.put((work, call))
+
+    def is_idle(self) -> bool:
+        """Whether everything that was given has ended."""
+        return self._last is None or self._last.is_completed()
 
     def drain(self) -> None:
         """Waits for what was given before, whose errors are its own callers'."""
@@ -151,7 +206,47 @@ class Worker:
             del item
 
 
-def carry_out(work: VerbenaWork, call: Callable[[], None]) -> None:
+class Begun:
+    """What this rank has begun and the library carries out, several at once. Keeps each operation, with its tensors, until it has ended: its caller may have
+    let it go. Where two have memory in common, as torch allows, the second must not begin before the first has ended. Threads: one at a time."""
+
+    def __init__(self) -> None:
+        self._works: "collections.deque[BegunWork]" = collections.deque()
+        self._settler = Worker("verbena futures")
+
+    def has_room(self) -> bool:
+        """Lets go what has ended. The library has 512 places for operations on their way, and a work that nobody has waited for keeps its place."""
+        while self._works and self._works[0].is_completed():
+            self._works.popleft().exception()
+        return len(self._works) < _MOST_BEGUN
+
+    def overlaps(self, places: Tuple[Tuple[int, int], ...]) -> bool:
+        """Whether some of this memory, from an address on and to another, is that of an operation that has not ended."""
+        return any(
+            start < other_end and other < end and not work.is_completed()
+            for work in self._works for (other, other_end) in work._places for (start, end) in places)
+
+    def work(self, tensors: List[torch.Tensor], request: Request, places: Tuple[Tuple[int, int], ...]) -> BegunWork:
+        work = BegunWork(tensors, request, places, self._settler)
+        self._works.append(work)
+        return work
+
+    def settle(self) -> None:
+        """Waits for what was begun before, whose errors are its own callers'."""
+        while self._works:
+            try:
+                self._works[0]._request.wait()
+            except VerbenaError:
+                pass
+            self._works.popleft()
+
+    def end(self) -> None:
+        """After everything has ended."""
+        self._works.clear()
+        self._settler.end()
+
+
+def carry_out(work: "VerbenaWork | BegunWork", call: Callable[[], Any]) -> None:
     error: Optional[BaseException] = None
     try:
         with torch.no_grad():
@@ -161,13 +256,17 @@ def carry_out(work: VerbenaWork, call: Callable[[], None]) -> None:
     work._end(error)
 
 
+_STRIDED = torch.strided
+
+
 class Elements:
     """A tensor's memory as elements of the library: its own where that is contiguous, else a copy's."""
 
     __slots__ = ("tensor", "used", "code", "count", "place")
 
     def __init__(self, tensor: torch.Tensor, call: str, reads: bool = True) -> None:
-        if tensor.device.type != "cpu" or tensor.layout is not torch.strided:
+        # Asking for device.type takes fifteen times as long as is_cpu.
+        if not tensor.is_cpu or tensor.layout is not _STRIDED:
             raise ConfigurationError(
                 f"{call}: a {tensor.layout} tensor on {tensor.device}; the backend verbena takes dense CPU tensors: move it there, or give its "
                 'device another backend ("cpu:verbena,cuda:nccl")')
@@ -178,16 +277,29 @@ class Elements:
         if tensor.is_contiguous() and not tensor.is_conj() and not tensor.is_neg():
             self.used = tensor
         else:
-            self.used = tensor.contiguous().resolve_conj().resolve_neg() if reads else torch.empty(tensor.shape, dtype=tensor.dtype)
-            if self.used is tensor:
-                self.used = tensor.clone()
+            with torch.no_grad():
+                self.used = tensor.contiguous().resolve_conj().resolve_neg() if reads else torch.empty(tensor.shape, dtype=tensor.dtype)
+                if self.used is tensor:
+                    self.used = tensor.clone()
         self.code = known[0]
         self.count = tensor.numel() * known[1]
         self.place = (self.used.data_ptr(), self.count)
 
+    @property
+    def memory(self) -> Tuple[int, int]:
+        """From an address on, and to another."""
+        start = self.place[0]
+        return start, start + self.used.numel() * self.used.element_size()
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it is the tensor's own memory."""
+        return self.used is self.tensor
+
     def store(self) -> None:
         """What has come is in the tensor, and autograd knows that it has changed."""
         if self.used is not self.tensor:
-            self.tensor.copy_(self.used)
+            with torch.no_grad():
+                self.tensor.copy_(self.used)
         else:
-            torch._C._autograd._unsafe_set_version_counter((self.tensor,), (self.tensor._version + 1,))
+            increment_version(self.tensor)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ctypes
+import sys
 import threading
 import weakref
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -85,8 +86,9 @@ class Request:
         check(library.verbena_wait_any(handles, len(requests), -1.0 if timeout is None else timeout, ctypes.byref(index)))
         return None if index.value < 0 else index.value
 
-    def __del__(self) -> None:
-        if getattr(self, "_handle", 0):
+    def __del__(self, is_finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
+        # Freeing waits for the operation's end. A process that ends must not: its peers may wait for that.
+        if getattr(self, "_handle", 0) and not is_finalizing():
             library.verbena_request_free(self._handle)
 
 
@@ -207,14 +209,14 @@ class Communicator:
         return np.asarray(memory)[: count * dtype.itemsize].view(dtype).reshape(shape)
 
     def _own_memory(self, type_code: int) -> int:
-        """The handle of all memory of the process; 0 where there is none."""
-        if type_code not in self._own:
-            try:
-                self._own[type_code] = handle(library.verbena_own_memory, self._handle, type_code)
-                self._own_base = library.verbena_buffer_data(self._own[type_code])
-            except ConfigurationError:
-                self._own[type_code] = 0
-        return self._own[type_code]
+        """Asks for the handle of all memory of the process; 0 where there is none."""
+        try:
+            own = handle(library.verbena_own_memory, self._handle, type_code)
+            self._own_base = library.verbena_buffer_data(own)
+        except ConfigurationError:
+            own = 0
+        self._own[type_code] = own
+        return own
 
     def _known(self, address: int, byte_count: int) -> Optional[_PoolMemory]:
         for memory in list(self._pool.values()):
@@ -231,11 +233,13 @@ class Communicator:
         memory = self._known(address, count * size) if self._has_pool else None
         if memory is not None and (address - memory.address) % size == 0:
             return memory.view(type_code), (address - memory.address) // size
-        if call in _PRIVATE and address % size == 0 and self._own_memory(type_code):
+        if call in _PRIVATE and address % size == 0:
+            own = self._own.get(type_code)
+            if own is None:
+                own = self._own_memory(type_code)
             # An empty array may lie at no address at all.
-            if count == 0:
-                return self._own[type_code], 0
-            return self._own[type_code], (address - (self._own_base or 0)) // size
+            if own:
+                return own, ((address - (self._own_base or 0)) // size if count else 0)
         return None
 
     def _stage(self, byte_count: int) -> _PoolMemory:
@@ -259,18 +263,16 @@ class Communicator:
             reads, writes: whether this rank gives something, and gets something.
         """
         function = getattr(library, "verbena_" + call)
-        (size, seconds) = (SIZES[type_code], _seconds(timeout))
-        # A rank's own block inside the larger of the two is in place, which is said by the place of the larger one: that is the same on every rank.
-        if call == "all_gather" and source[0] == target[0] + self.rank * source[1] * size:
-            source = target
-        elif call == "reduce_scatter" and target[0] == source[0] + self.rank * target[1] * size:
-            target = source
-        in_place = source == target
-        first = self._place(call, source[0], source[1], type_code)
-        second = first if in_place else self._place(call, target[0], target[1], type_code)
-        if first is not None and second is not None:
-            check(function(self._handle, *first, *((None, 0) if in_place else second), count, *extra, seconds))
+        seconds = -1.0 if timeout is None else timeout
+        if source is not target:
+            (source, target) = self._whole(call, SIZES[type_code], source, target)
+        parts = self._parts(call, type_code, source, target)
+        if parts is not None:
+            # As check, which would cost a call more.
+            if function(self._handle, *parts, count, *extra, seconds) < 0:
+                raise _library.failure()
             return
+        (size, in_place) = (SIZES[type_code], source == target)
         offset = 0 if in_place else -(-source[1] * size // _ALIGNMENT) * _ALIGNMENT
         staging = self._stage(max(1, offset + target[1] * size))
         view = staging.view(type_code)
@@ -279,6 +281,32 @@ class Communicator:
         check(function(self._handle, view, 0, *((None, 0) if in_place else (view, offset // size)), count, *extra, seconds))
         if writes:
             ctypes.memmove(target[0], staging.address + offset, target[1] * size)
+
+    def begin(
+        self, call: str, type_code: int, count: int, extra: Tuple[Any, ...], source: Tuple[int, int], target: Tuple[int, int], keeps: Any,
+    ) -> Optional[Request]:
+        """Begins what ``run`` carries out, and keeps ``keeps`` until its end. None where it would need staging memory: then nothing has begun."""
+        (source, target) = self._whole(call, SIZES[type_code], source, target)
+        parts = self._parts(call, type_code, source, target)
+        if parts is None:
+            return None
+        return Request(handle(getattr(library, "verbena_start_" + call), self._handle, *parts, count, *extra), (keeps, self))
+
+    def _whole(self, call: str, size: int, source: Tuple[int, int], target: Tuple[int, int]) -> Tuple[Tuple[int, int], Tuple[int, int]]:
+        """A rank's own block inside the larger of the two is in place, which is said by the place of the larger one: that is the same on every rank."""
+        if call == "all_gather" and source[0] == target[0] + self.rank * source[1] * size:
+            return target, target
+        if call == "reduce_scatter" and target[0] == source[0] + self.rank * target[1] * size:
+            return source, source
+        return source, target
+
+    def _parts(self, call: str, type_code: int, source: Tuple[int, int], target: Tuple[int, int]) -> Optional[Tuple[Any, int, Any, int]]:
+        """The input and the output as the functions of verbena.h take them; None where one has to be staged."""
+        first = self._place(call, source[0], source[1], type_code)
+        if first is None or source == target:
+            return None if first is None else (first[0], first[1], None, 0)
+        second = self._place(call, target[0], target[1], type_code)
+        return None if second is None else first + second
 
     def run_uneven(
         self, call: str, type_code: int, counts: Tuple[Sequence[int], ...], extra: Tuple[Any, ...], source: Tuple[int, int],
@@ -434,15 +462,14 @@ class Communicator:
         return out
 
     def _start(self, call: str, array: Any, out: Any, extra: Tuple[Any, ...]) -> Request:
-        (source, target) = (_Lent(array, writes=True), None if out is None else _Lent(out, writes=True, reads=False))
-        if source.copy is not None or (target is not None and target.copy is not None):
+        source = _Lent(array, writes=True)
+        target = source if out is None else _Lent(out, writes=True, reads=False)
+        if source.copy is not None or target.copy is not None:
             raise ConfigurationError(f"start_{call}: an array is not contiguous; give contiguous ones, or call {call}")
-        first = self._place(call, *source.place, source.type_code)
-        second: Optional[Tuple[Any, int]] = (None, 0) if target is None else self._place(call, *target.place, target.type_code)
-        if first is None or second is None:
+        request = self.begin(call, source.type_code, source.count, extra, source.place, target.place, (array, out))
+        if request is None:
             raise ConfigurationError(f"start_{call}: ranks of several machines start operations on arrays of allocate only; or call {call}")
-        made = handle(getattr(library, "verbena_start_" + call), self._handle, *first, *second, source.count, *extra)
-        return Request(made, (array, out, self))
+        return request
 
 
 def _reduction(op: str) -> int:

@@ -3,23 +3,23 @@
 Installing the wheel is enough where PyTorch looks for backends by itself (2.15 was tried); elsewhere import this module before.
 
 Ranks meet through torch's own store: no second port has to be opened or named. On one machine data goes through shared memory, between machines over RDMA.
-A call that blocks is carried out by the caller's thread; one with ``async_op=True``, as DDP's, by a thread of the group, in order. When a rank dies,
-every survivor raises ``verbena.VerbenaError`` with its number, the operation and the cause.
+A call that blocks is carried out by the caller's thread; one with ``async_op=True``, as DDP's, is begun by it and carried out by the library, or, where a
+tensor has to be copied, by a thread of the group, in order. When a rank dies, every survivor raises ``verbena.VerbenaError`` with its number, the
+operation and the cause.
 """
 
 from __future__ import annotations
 
 import ctypes
-import os
-import secrets
-import socket
+import threading
 from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 import torch
 import torch.distributed as dist
-from torch._C._distributed_c10d import Backend as _Backend
+from torch._C import _distributed_c10d as _c10d
 
-from ._torch_work import DoneWork, Elements, VerbenaWork, Worker, seconds
+from ._rendezvous import meet
+from ._torch_work import Begun, Elements, VerbenaWork, Worker, seconds
 from .communicator import REDUCTIONS, TYPES, Communicator
 from .errors import ConfigurationError, VerbenaError
 
@@ -27,7 +27,22 @@ _OPS = {dist.ReduceOp.SUM: "sum", dist.ReduceOp.PRODUCT: "product", dist.ReduceO
 _BITWISE = {dist.ReduceOp.BAND: torch.bitwise_and, dist.ReduceOp.BOR: torch.bitwise_or, dist.ReduceOp.BXOR: torch.bitwise_xor}
 
 
-class VerbenaBackend(_Backend):
+#: Of calls that have no bound of their own.
+_UNSET = _c10d.AllreduceOptions().timeout
+#: The library's own bound of an operation that does not move, unless VERBENA_STALL_TIMEOUT says another.
+_STALL_SECONDS = 600
+
+
+def _number(op: Any) -> int:
+    return int(getattr(op, "op", op))
+
+
+# In PyTorch 2.15 the hash is that number, at a third of the cost. The numbers are those of all reductions but PREMUL_SUM.
+if all(hash(dist.ReduceOp(kind)) == _number(kind) for kind in [*_OPS, *_BITWISE, dist.ReduceOp.AVG]):
+    _number = hash  # type: ignore[assignment]
+
+
+class VerbenaBackend(_c10d.Backend):
     """A process group of torch.distributed. Made by ``init_process_group`` and ``new_group``."""
 
     def __init__(self, communicator: Communicator, timeout: Any) -> None:
@@ -35,11 +50,14 @@ class VerbenaBackend(_Backend):
         self.communicator = communicator
         self._timeout = seconds(timeout)
         self._worker = Worker("verbena")
+        self._begun = Begun()
+        #: Of those that begin something on the worker or by themselves: the order counts.
+        self._order = threading.Lock()
         self._transfers: Dict[Tuple[int, bool], Worker] = {}
         self._stash: Dict[Tuple[int, int], List[torch.Tensor]] = {}
         self._is_down = False
         #: The library's reductions, by torch's and the type of elements, where nothing has to be done besides.
-        self._plain: Dict[Tuple[int, torch.dtype], int] = {}
+        self._codes: Dict[Tuple[int, torch.dtype], int] = {}
 
     # ---- what torch asks of every backend ----
 
@@ -63,7 +81,7 @@ class VerbenaBackend(_Backend):
 
     def allocate_tensor(self, size: Any, *, dtype: torch.dtype, device: torch.device) -> torch.Tensor:
         """Memory of the engine's, which is exchanged without a copy. Collective, so it comes after what was started."""
-        self._worker.drain()
+        self._settle()
         count = size if isinstance(size, int) else int(torch.Size(size).numel())
         width = torch.empty((), dtype=dtype).element_size()
         return torch.from_numpy(self.communicator.allocate(count * width, "uint8")).view(dtype)
@@ -80,13 +98,14 @@ class VerbenaBackend(_Backend):
         return 0
 
     def _wait_for_pending_works(self) -> None:
-        self._worker.drain()
+        self._settle()
 
     def shutdown(self) -> None:
         """Takes leave, which needs every rank; where the job has failed, goes alone."""
         if self._is_down:
             return
         self._is_down = True
+        self._settle()
         for worker in [self._worker, *self._transfers.values()]:
             worker.drain()
             worker.end()
@@ -97,6 +116,7 @@ class VerbenaBackend(_Backend):
                 self.communicator.leave()
         except VerbenaError:
             self.communicator.leave()
+        self._begun.end()
 
     def abort(self) -> None:
         self._is_down = True
@@ -104,26 +124,91 @@ class VerbenaBackend(_Backend):
 
     # ---- how calls are carried out ----
 
-    def _do(self, opts: Any, tensors: List[torch.Tensor], call: Callable[[], None]) -> "VerbenaWork | DoneWork":
-        """Carries out an operation: at once where the caller will wait for it anyway, else on the group's thread."""
+    def _begins(self, opts: Any) -> bool:
+        """Whether an operation is to be begun only. Where its caller waits for it anyway, what was queued before has ended then."""
         if self._is_down:
             raise ConfigurationError("the process group was destroyed; make a new one with init_process_group")
         if getattr(opts, "asyncOp", True):
-            work = VerbenaWork(tensors)
-            self._worker.start(work, call)
-            return work
+            return True
+        self._settle()
+        return False
+
+    def _settle(self) -> None:
+        """Waits for what was queued and begun before."""
         self._worker.drain()
-        # As torch.no_grad, at a tenth of its cost.
-        was_enabled = torch.is_grad_enabled()
-        torch._C._set_grad_enabled(False)
-        try:
+        with self._order:
+            self._begun.settle()
+
+    def _do(self, opts: Any, tensors: List[torch.Tensor], call: Callable[[], None]) -> Any:
+        """Carries out an operation: at once, for which torch takes None, or on the group's thread."""
+        if self._begins(opts):
+            with self._order:
+                return self._queue(tensors, call)
+        with torch.no_grad():
             call()
-        finally:
-            torch._C._set_grad_enabled(was_enabled)
-        return DoneWork(tensors)
+        return None
+
+    def _queue(self, tensors: List[torch.Tensor], call: Callable[[], None]) -> VerbenaWork:
+        """Has the group's thread carry out an operation, after all that was begun before; until its end nothing is begun."""
+        work = VerbenaWork(tensors)
+
+        def in_order() -> None:
+            self._begun.settle()
+            call()
+
+        self._worker.start(work, in_order)
+        return work
+
+    def _exchange(
+        self, opts: Any, call: str, name: str, source: torch.Tensor, target: torch.Tensor, extra: Tuple[Any, ...] = (),
+    ) -> Any:
+        """A collective that the library has as it is, ``call``; errors say ``name``. Begun by this thread, where no copy and nothing that was queued before
+        stands in the way."""
+        bound = self._bound(opts)
+        if not self._begins(opts):
+            self._carry_out(call, name, source, target, extra, bound)
+            return None
+        with self._order:
+            # What the library has begun it bounds by itself: not by less than that.
+            if (bound is None or bound >= _STALL_SECONDS) and self._worker.is_idle() and self._begun.has_room():
+                try:
+                    work = self._begin(call, name, source, target, extra)
+                except Exception as error:  # noqa: BLE001, who waits is told
+                    work = VerbenaWork([target])
+                    work._end(error)
+                if work is not None:
+                    return work
+            return self._queue([target], lambda: self._carry_out(call, name, source, target, extra, bound))
+
+    def _carry_out(
+        self, call: str, name: str, source: torch.Tensor, target: torch.Tensor, extra: Tuple[Any, ...], bound: Optional[float],
+    ) -> None:
+        given = Elements(source, name)
+        taken = given if source is target else Elements(target, name, reads=False)
+        self.communicator.run(call, given.code, self._count(call, given, taken), extra, given.place, taken.place, bound)
+        taken.store()
+
+    def _begin(self, call: str, name: str, source: torch.Tensor, target: torch.Tensor, extra: Tuple[Any, ...]) -> Any:
+        given = Elements(source, name)
+        taken = given if source is target else Elements(target, name, reads=False)
+        places = (given.memory,) if source is target else (given.memory, taken.memory)
+        if not given.is_whole or not taken.is_whole or self._begun.overlaps(places):
+            return None
+        request = self.communicator.begin(call, given.code, self._count(call, given, taken), extra, given.place, taken.place, (source, target))
+        if request is None:
+            return None
+        taken.store()
+        return self._begun.work([target], request, places)
+
+    def _count(self, call: str, given: Elements, taken: Elements) -> int:
+        """Elements of one rank's part."""
+        if call == "reduce_scatter":
+            return taken.count
+        return given.count // self.size() if call == "all_to_all" else given.count
 
     def _bound(self, opts: Any) -> Optional[float]:
-        return seconds(getattr(opts, "timeout", None)) or self._timeout
+        timeout = getattr(opts, "timeout", None)
+        return self._timeout if timeout == _UNSET else seconds(timeout) or self._timeout
 
     def _op(self, call: str, op: Any, dtype: torch.dtype) -> Tuple[str, Optional[float]]:
         """The library's name of a reduction, and the factor that comes before it."""
@@ -156,36 +241,44 @@ class VerbenaBackend(_Backend):
         self.communicator.run("all_gather", source.code, source.count, (), source.place, target.place, timeout)
         return result
 
-    def _reduced(self, call: str, tensor: torch.Tensor, op: Any, timeout: Optional[float]) -> None:
+    def _code(self, call: str, op: Any, dtype: torch.dtype) -> Optional[int]:
+        """The library's number of a reduction; None where more has to be done than that."""
         # Comparing torch's reductions takes microseconds: what was found out once is looked up.
-        key = (int(getattr(op, "op", op)), tensor.dtype)
-        code = self._plain.get(key)
-        if code is not None:
-            lent = Elements(tensor, call)
-            self.communicator.run("all_reduce", lent.code, lent.count, (code,), lent.place, lent.place, timeout)
-            lent.store()
-            return
-        if self._is_bitwise(op, tensor.dtype):
+        key = (_number(op), dtype)
+        code = self._codes.get(key)
+        if code is None and not self._is_bitwise(op, dtype):
+            (name, factor) = self._op(call, op, dtype)
+            if factor is None:
+                code = self._codes[key] = REDUCTIONS[name]
+        return code
+
+    def _reduced(self, call: str, tensor: torch.Tensor, op: Any, timeout: Optional[float]) -> None:
+        code = self._code(call, op, tensor.dtype)
+        if code is None and self._is_bitwise(op, tensor.dtype):
             parts = self._gathered(tensor, timeout)
             result = parts[0]
             for part in parts[1:]:
                 result = _BITWISE[getattr(op, "op", op)](result, part)
             tensor.copy_(result)
             return
-        (name, factor) = self._op(call, op, tensor.dtype)
-        if factor is not None:
+        if code is None:
+            (name, factor) = self._op(call, op, tensor.dtype)
             tensor.mul_(factor)
-        else:
-            self._plain[key] = REDUCTIONS[name]
+            code = REDUCTIONS[name]
         lent = Elements(tensor, call)
-        self.communicator.run("all_reduce", lent.code, lent.count, (REDUCTIONS[name],), lent.place, lent.place, timeout)
+        self.communicator.run("all_reduce", lent.code, lent.count, (code,), lent.place, lent.place, timeout)
         lent.store()
 
     # ---- collectives ----
 
     def allreduce(self, tensors: List[torch.Tensor], opts: Any = None) -> Any:
-        opts = opts or dist.AllreduceOptions()
-        (op, bound) = (opts.reduceOp, self._bound(opts))
+        opts = opts or _c10d.AllreduceOptions()
+        op = opts.reduceOp
+        if len(tensors) == 1:
+            code = self._code("allreduce", op, tensors[0].dtype)
+            if code is not None:
+                return self._exchange(opts, "all_reduce", "allreduce", tensors[0], tensors[0], (code,))
+        bound = self._bound(opts)
 
         def call() -> None:
             for tensor in tensors:
@@ -196,7 +289,7 @@ class VerbenaBackend(_Backend):
     allreduce_coalesced = allreduce
 
     def broadcast(self, tensors: List[torch.Tensor], opts: Any = None) -> Any:
-        opts = opts or dist.BroadcastOptions()
+        opts = opts or _c10d.BroadcastOptions()
         (root, bound) = (opts.rootRank, self._bound(opts))
 
         def call() -> None:
@@ -212,7 +305,7 @@ class VerbenaBackend(_Backend):
             lent.store()
 
     def reduce(self, tensors: List[torch.Tensor], opts: Any = None) -> Any:
-        opts = opts or dist.ReduceOptions()
+        opts = opts or _c10d.ReduceOptions()
         (op, root, bound) = (opts.reduceOp, opts.rootRank, self._bound(opts))
 
         def call() -> None:
@@ -234,23 +327,16 @@ class VerbenaBackend(_Backend):
         return self._do(opts, tensors, call)
 
     def all_gather_single(self, output: torch.Tensor, input: torch.Tensor, opts: Any = None) -> Any:
-        opts = opts or dist.AllgatherOptions()
-        bound = self._bound(opts)
+        opts = opts or _c10d.AllgatherOptions()
         if output.numel() != input.numel() * self.size() or output.dtype != input.dtype:
             raise ConfigurationError(
                 f"all_gather: the output has {output.numel()} elements of {output.dtype}, and {self.size()} ranks give {input.numel()} each of {input.dtype}")
-
-        def call() -> None:
-            (source, target) = (Elements(input, "allgather"), Elements(output, "allgather", reads=False))
-            self.communicator.run("all_gather", source.code, source.count, (), source.place, target.place, bound)
-            target.store()
-
-        return self._do(opts, [output], call)
+        return self._exchange(opts, "all_gather", "allgather", input, output)
 
     _allgather_base = all_gather_single
 
     def allgather(self, outputs: List[List[torch.Tensor]], inputs: List[torch.Tensor], opts: Any = None) -> Any:
-        opts = opts or dist.AllgatherOptions()
+        opts = opts or _c10d.AllgatherOptions()
         bound = self._bound(opts)
 
         def call() -> None:
@@ -276,16 +362,19 @@ class VerbenaBackend(_Backend):
 
     def all_gather_single_coalesced(self, outputs: List[torch.Tensor], inputs: List[torch.Tensor], opts: Any = None) -> Any:
         works = [self.all_gather_single(output, input, opts) for (output, input) in zip(outputs, inputs)]
-        return works[-1] if works else self._do(opts or dist.AllgatherOptions(), [], lambda: None)
+        return works[-1] if works else self._do(opts or _c10d.AllgatherOptions(), [], lambda: None)
 
     allgather_into_tensor_coalesced = all_gather_single_coalesced
 
     def reduce_scatter_single(self, output: torch.Tensor, input: torch.Tensor, opts: Any = None) -> Any:
-        opts = opts or dist.ReduceScatterOptions()
+        opts = opts or _c10d.ReduceScatterOptions()
         (op, bound) = (opts.reduceOp, self._bound(opts))
         if input.numel() != output.numel() * self.size() or output.dtype != input.dtype:
             raise ConfigurationError(
                 f"reduce_scatter: the input has {input.numel()} elements of {input.dtype}, and {self.size()} ranks get {output.numel()} each of {output.dtype}")
+        code = self._code("reduce_scatter", op, input.dtype)
+        if code is not None:
+            return self._exchange(opts, "reduce_scatter", "reduce_scatter", input, output, (code,))
 
         def call() -> None:
             self._reduce_scattered(output, input, op, bound)
@@ -307,7 +396,7 @@ class VerbenaBackend(_Backend):
     _reduce_scatter_base = reduce_scatter_single
 
     def reduce_scatter(self, outputs: List[torch.Tensor], inputs: List[List[torch.Tensor]], opts: Any = None) -> Any:
-        opts = opts or dist.ReduceScatterOptions()
+        opts = opts or _c10d.ReduceScatterOptions()
         (op, bound) = (opts.reduceOp, self._bound(opts))
 
         def call() -> None:
@@ -329,15 +418,17 @@ class VerbenaBackend(_Backend):
 
     def reduce_scatter_single_coalesced(self, outputs: List[torch.Tensor], inputs: List[torch.Tensor], opts: Any = None) -> Any:
         works = [self.reduce_scatter_single(output, input, opts) for (output, input) in zip(outputs, inputs)]
-        return works[-1] if works else self._do(opts or dist.ReduceScatterOptions(), [], lambda: None)
+        return works[-1] if works else self._do(opts or _c10d.ReduceScatterOptions(), [], lambda: None)
 
     reduce_scatter_tensor_coalesced = reduce_scatter_single_coalesced
 
     def all_to_all_single(
         self, output: torch.Tensor, input: torch.Tensor, output_splits: Sequence[int], input_splits: Sequence[int], opts: Any = None,
     ) -> Any:
-        opts = opts or dist.AllToAllOptions()
+        opts = opts or _c10d.AllToAllOptions()
         bound = self._bound(opts)
+        if not input_splits and not output_splits and input.numel() == output.numel() and input.numel() % self.size() == 0 and input is not output:
+            return self._exchange(opts, "all_to_all", "alltoall", input, output)
 
         def call() -> None:
             (source, target) = (Elements(input, "alltoall"), Elements(output, "alltoall", reads=False))
@@ -368,7 +459,7 @@ class VerbenaBackend(_Backend):
             self.communicator.run_uneven("all_to_all_v", source.code, (sent, received), (), source.place, target.place, bound)
 
     def alltoall(self, outputs: List[torch.Tensor], inputs: List[torch.Tensor], opts: Any = None) -> Any:
-        opts = opts or dist.AllToAllOptions()
+        opts = opts or _c10d.AllToAllOptions()
         bound = self._bound(opts)
 
         def call() -> None:
@@ -382,7 +473,7 @@ class VerbenaBackend(_Backend):
         return self._do(opts, outputs, call)
 
     def gather(self, outputs: List[List[torch.Tensor]], inputs: List[torch.Tensor], opts: Any = None) -> Any:
-        opts = opts or dist.GatherOptions()
+        opts = opts or _c10d.GatherOptions()
         (root, bound) = (opts.rootRank, self._bound(opts))
 
         def call() -> None:
@@ -399,7 +490,7 @@ class VerbenaBackend(_Backend):
         return self._do(opts, [part for parts in outputs for part in parts], call)
 
     def scatter(self, outputs: List[torch.Tensor], inputs: List[List[torch.Tensor]], opts: Any = None) -> Any:
-        opts = opts or dist.ScatterOptions()
+        opts = opts or _c10d.ScatterOptions()
         (root, bound) = (opts.rootRank, self._bound(opts))
 
         def call() -> None:
@@ -415,13 +506,13 @@ class VerbenaBackend(_Backend):
         return self._do(opts, outputs, call)
 
     def barrier(self, opts: Any = None) -> Any:
-        opts = opts or dist.BarrierOptions()
+        opts = opts or _c10d.BarrierOptions()
         bound = self._bound(opts)
         return self._do(opts, [], lambda: self.communicator.barrier(bound))
 
     def monitored_barrier(self, opts: Any = None, wait_all_ranks: bool = False) -> None:
         """A barrier; every one names the rank that it has waited for in vain."""
-        self._worker.drain()
+        self._settle()
         self.communicator.barrier(seconds(getattr(opts, "timeout", opts)) or self._timeout)
 
     # ---- transfers between two ranks ----
@@ -485,44 +576,11 @@ class VerbenaBackend(_Backend):
         return work
 
 
-# ---- how ranks meet ----
-
-
-def _own_address() -> str:
-    """The address of this machine by which the others reach it: the one from which it reaches MASTER_ADDR."""
-    master = os.environ.get("MASTER_ADDR", "")
-    try:
-        family = socket.getaddrinfo(master, 9)[0][0]
-        with socket.socket(family, socket.SOCK_DGRAM) as probe:
-            probe.connect((master, 9))
-            address: str = probe.getsockname()[0]
-    except OSError:
-        address = "127.0.0.1"
-    return socket.gethostname() if address.startswith("127.") or address == "::1" else address
-
-
-def _meet(store: Any, rank: int, size: int, name: str, timeout: Any) -> Communicator:
-    store.set(f"verbena/host/{rank}", socket.gethostname())
-    hosts = {bytes(store.get(f"verbena/host/{other}")) for other in range(size)}
-    if rank == 0:
-        with socket.socket() as free:
-            free.bind(("", 0))
-            port = free.getsockname()[1]
-        address = "127.0.0.1" if len(hosts) == 1 else _own_address()
-        store.set("verbena/job", f"{address} {port} {secrets.token_hex(16)}")
-    (address, port_text, secret) = bytes(store.get("verbena/job")).decode().split()
-    communicator = Communicator(
-        rank=rank, world_size=size, address=address, port=int(port_text), secret=secret, job_id=name or None,
-        join_timeout=seconds(timeout) or 0)
-    # All have joined, so all have read. A group that is made anew must not find what was said for this one.
-    if rank == 0:
-        for key in ["verbena/job"] + [f"verbena/host/{other}" for other in range(size)]:
-            store.delete_key(key)
-    return communicator
+# ---- how it is made ----
 
 
 def _create(options: Any, backend_options: Any = None) -> VerbenaBackend:
-    communicator = _meet(
+    communicator = meet(
         options.store, options.group_rank, options.group_size, str(getattr(options, "group_id", "") or ""), options.timeout)
     return VerbenaBackend(communicator, options.timeout)
 
