@@ -2,8 +2,8 @@
 ///
 /// Every rank says that its memory is ready to those who will touch it, and waits for those whose memory it touches; then it does its
 /// share in one pass over the mapped buffers; then it says that it is done, and waits for those who touch its memory. A reduction is shared
-/// by segments, or by stripes: rank r reduces segment r over all inputs and stores it into every output that wants it. What only moves is
-/// fetched by the rank that wants it, but for stripes, which their owner stores into all other outputs. In an all-to-all in place every two ranks swap
+/// by segments, or by stripes: rank r reduces segment r over all inputs and stores it into every output that wants it. What all ranks get, of an allgather
+/// or of stripes, its owner reads once and stores into all outputs; what one gets is fetched by it. In an all-to-all in place every two ranks swap
 /// their blocks, each of them one half, chunk by chunk through a receive slot of its own, which stays in its cache.
 ///
 /// *Shares.* Where only one rank's memory gives or takes, and a share of that is worth a message, nobody looks on. A gather's blocks are stored by their owners;
@@ -86,7 +86,8 @@ public struct Direct: Equatable, Sendable {
         case .allReduce where shape.isStriped, .reduceStripes, .gatherStripes: shape.stripes.count(of: shape.rank)
         case .allReduce, .reduceScatter, .reduce: 1
         case .allToAll where shape.swaps: 3 * others * swapsPerBlock
-        case .allGather, .allToAll: shape.worldSize
+        case .allGather: 1
+        case .allToAll: shape.worldSize
         case .gather(let root): root == shape.rank ? shape.worldSize : isShared ? 1 : 0
         case .scatter(let root): root == shape.rank && isShared ? shape.worldSize : 1
         case .broadcast: 1
@@ -115,8 +116,7 @@ public struct Direct: Equatable, Sendable {
         case .reduceScatter:
             return fold(from: own.lowerBound, into: .location(.output(0)), count: own.count, first: (rank + 1) % shape.worldSize)
         case .allGather:
-            guard index < others else { return shape.copyOwn(from: 0, to: own.lowerBound) }
-            return fetch(from: 0, of: peer(index))
+            return .spread(from: .input(0), start: own.lowerBound, except: shape.isInPlace ? rank : nil, count: own.count)
         case .gather(let root):
             let share = rootsShare(of: own)
             guard root == rank else {

@@ -14,6 +14,8 @@ struct Move {
     var action: Action? { didSet { acts = action != nil } }
     /// Whether there is one: asked for each step.
     private(set) var acts = false
+    /// Whether it takes longer than posting the writes that stand before it, for which peers would wait meanwhile.
+    var actsLong = false
     /// What the action comes to, where it is no more than that.
     var combination: Combination?
     /// The link that is written by; -1 for none.
@@ -48,6 +50,9 @@ struct Move {
 
 // SAFETY (whole file): as `StateMachine+Actions.swift` says of addresses.
 extension StateMachine {
+    /// What takes some 100 ns to copy.
+    private static var longActionBytes: Int { 4 << 10 }
+
     /// Resolves a step of the lane's operation.
     /// - Returns: nil, and a failure, where the memory of a peer is not known.
     mutating func resolve(_ step: Step, _ lane: Int) -> Move? {
@@ -56,6 +61,7 @@ extension StateMachine {
         let index = index(of: step.channel, lane)
         if let peer = step.receive { move.receives = lanes[lane].link(Int(positions[peer]), channel: index) }
         move.action = step.action
+        if let action = step.action { move.actsLong = action.count * lanes[lane].operation.type.byteCount >= Self.longActionBytes }
         if case .fold(let fold) = step.action { move.combination = combination(of: fold, lane) }
         guard let send = step.send else { return move }
         let position = Int(positions[send.peer])

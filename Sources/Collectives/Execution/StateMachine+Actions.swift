@@ -34,8 +34,8 @@ extension StateMachine {
         }
     }
 
-    /// What the first-level cache holds beside what is stored.
-    private static var spreadPieceBytes: Int { 16 << 10 }
+    /// What a second-level cache holds beside what is stored, and long enough for stores past the caches.
+    private static var spreadPieceBytes: Int { 64 << 10 }
 
     mutating func perform(_ combination: Move.Combination, _ lane: Int) {
         unsafe Kernels.combine(

@@ -93,12 +93,9 @@ extension StateMachine {
         lanes[lane].counts = operation.uneven.counts
         lanes[lane].isPrepared = true
         lanes[lane].keptMoves = 0
-        let needs = extents.needs(of: rank)
-        let larger = max(needs.input, needs.output) * size
-        let node = settings.topology.size(ofNode: settings.topology.node(of: rank))
         // A reduction or a swap in place has just read the lines that it stores into: they are in the cache, and past it the way is longer.
         let isOverwriting = operation.isInPlace && (operation.collective.reduces || operation.collective == .allToAll)
-        lanes[lane].isStreaming = !isOverwriting && larger * node * (operation.isInPlace ? 1 : 2) > settings.cacheBytes
+        lanes[lane].isStreaming = !isOverwriting && elements(of: extents) * size > settings.cacheBytes
         lanes[lane].usesEager = algorithm.isEager || (extents.isUneven && operation.collective == .allToAll)
         // A schedule too long for a program is none of small messages.
         lanes[lane].endsBeforeWrites =
@@ -106,6 +103,16 @@ extension StateMachine {
         lanes[lane].inputOffset = operation.input.byteOffset + extents.input(of: rank).lowerBound * size
         lanes[lane].outputOffset = operation.output.byteOffset + extents.output(of: rank).lowerBound * size
         lanes[lane].operationHash = operation.hash(algorithm: algorithm)
+    }
+
+    /// Elements of all buffers of this rank's node, as far as the operation touches them.
+    private func elements(of extents: Extents) -> Int {
+        let node = settings.topology.node(of: rank)
+        return (0..<settings.topology.size(ofNode: node)).reduce(0) { sum, local in
+            let rank = settings.topology.rank(local, ofNode: node)
+            let (input, output) = (extents.input(of: rank).count, extents.output(of: rank).count)
+            return sum + (extents.isInPlace ? max(input, output) : input + output)
+        }
     }
 
     /// The first urgent collective: from here on bulk gives way.

@@ -159,6 +159,7 @@ extension StateMachine {
             return waitForOutbox(lane)
         }
         if unsafe move.pointee.acts && state.pointee.part != .write {
+            if unsafe move.pointee.actsLong && !outbox.isEmpty { return waitForOutbox(lane) }
             if let combination = unsafe move.pointee.combination {
                 perform(combination, lane)
             } else if let action = unsafe move.pointee.action {
