@@ -129,7 +129,8 @@ public struct Direct: Equatable, Sendable {
         case .allToAll where shape.swaps: return swap(index)
         case .allToAll:
             guard index < others else { return shape.copyOwn(from: own.lowerBound, to: own.lowerBound) }
-            return fetch(from: own.lowerBound, of: peer(index))
+            let block = shape.block(peer(index))
+            return .copy(from: .input(block.lowerBound), to: .peerOutput(own.lowerBound, rank: peer(index)), count: block.count)
         case .broadcast(let root) where isShared:
             let range = part(rank, of: shape.worldSize, in: 0..<count)
             let source = root == rank ? Location.input(range.lowerBound) : .peerInput(range.lowerBound, rank: root)
@@ -175,12 +176,6 @@ public struct Direct: Equatable, Sendable {
         case 1: return .copy(from: mine, to: theirs, count: count)
         default: return .copy(from: .gated(slot: 0), to: mine, count: count)
         }
-    }
-
-    /// Copies a block of a peer's input to where it belongs.
-    private func fetch(from start: Int, of peer: Int) -> Action {
-        let block = shape.block(peer)
-        return .copy(from: .peerInput(start, rank: peer), to: .output(block.lowerBound), count: block.count)
     }
 
     private func fold(from start: Int, into target: Fold.Target, count: Int, first: Int) -> Action {

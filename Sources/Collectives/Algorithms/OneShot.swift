@@ -1,5 +1,5 @@
 /// Small messages: every rank writes its part to all others at once, and each takes what it needs from what has come: one message
-/// of delay, and nobody is asked first.
+/// of delay, and nobody is asked first. Between two ranks where there is a root, too: who has nothing to give sends a signal.
 ///
 /// *Eager slots.* A rank may write before the others have begun. It is never ahead of any by more than one such operation on a lane, because it
 /// cannot finish without a message from each: two sets of slots, used in turn, are enough (`ReceiveBuffers`). The same holds for
@@ -40,7 +40,10 @@ public struct OneShot: Equatable, Sendable {
     private func send(to peer: Int) -> Send {
         guard shape.count > 0, shape.collective != .barrier else { return .signal(peer) }
         switch shape.collective {
-        case .reduceScatter, .allToAll:
+        case .broadcast(let root) where root != shape.rank, .scatter(let root) where root != shape.rank,
+            .reduce(let root) where root == shape.rank, .gather(let root) where root == shape.rank:
+            return .signal(peer)
+        case .reduceScatter, .allToAll, .scatter:
             let block = shape.block(peer)
             return Send(peer: peer, from: .input(block.lowerBound), to: .eager(rank: shape.rank), count: block.count)
         default:
@@ -54,6 +57,9 @@ public struct OneShot: Equatable, Sendable {
         case .allReduce: Folding(shape).count
         case .reduceScatter: 1
         case .allGather, .allToAll: shape.worldSize
+        case .broadcast, .scatter: 1
+        case .reduce(let root): root == shape.rank ? 1 : 0
+        case .gather(let root): root == shape.rank ? shape.worldSize : 0
         default: 0
         }
     }
@@ -67,10 +73,19 @@ public struct OneShot: Equatable, Sendable {
                 Fold(
                     .eager(first: (rank + 1) % shape.worldSize, start: 0, inputStart: own.lowerBound), into: .location(.output(0)),
                     count: own.count, isFinal: true))
-        case .allGather where index < others, .allToAll where index < others:
+        case .reduce:
+            return .fold(
+                Fold(
+                    .eager(first: (rank + 1) % shape.worldSize, start: 0, inputStart: 0), into: .location(.output(0)), count: shape.count,
+                    isFinal: true))
+        case .broadcast(let root) where root != rank, .scatter(let root) where root != rank:
+            return .copy(from: .eager(rank: root), to: .output(0), count: own.count)
+        case .allGather where index < others, .allToAll where index < others, .gather where index < others:
             let block = shape.block(peer(index))
             return .copy(from: .eager(rank: peer(index)), to: .output(block.lowerBound), count: block.count)
-        case .allGather: return shape.copyOwn(from: 0, to: own.lowerBound)
+        case .allGather, .gather: return shape.copyOwn(from: 0, to: own.lowerBound)
+        case .broadcast: return shape.copyOwn(from: 0, to: 0)
+        case .scatter: return shape.copyOwn(from: own.lowerBound, to: 0)
         case .allToAll: return shape.copyOwn(from: own.lowerBound, to: own.lowerBound)
         default: return nil
         }

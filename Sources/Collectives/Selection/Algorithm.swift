@@ -48,6 +48,9 @@ public enum Algorithm: String, Sendable, CaseIterable {
         case (.direct, _): return settings.topology.isOneNode
         case (.oneShot, .barrier), (.bruck, .barrier): return true
         case (.oneShot, .allReduce), (.oneShot, .reduceScatter), (.oneShot, .allGather), (.oneShot, .allToAll): return fitsSlot
+        case (.oneShot, .broadcast), (.oneShot, .reduce), (.oneShot, .gather), (.oneShot, .scatter):
+            // Between more than two they would have to wait for each other without need.
+            return fitsSlot && settings.worldSize == 2
         case (.bruck, .allReduce), (.bruck, .allGather): return fitsSlot
         case (.recursiveDoubling, .allReduce) where !isStriped:
             let (ranks, slots) = (settings.worldSize, RecursiveDoubling.slots(worldSize: settings.worldSize))
