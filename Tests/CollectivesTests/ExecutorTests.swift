@@ -76,6 +76,22 @@ import Testing
         #expect(executor.executor.failure?.cause == .stalled && executor.executor.failure?.peer == 0)
     }
 
+    /// Nobody waits for another's copy that does not concern him: a root's word that its memory is ready leaves before it copies its own block.
+    @Test func whatIsSaidLeavesBeforeALongCopy() throws {
+        let count = 4096
+        let job = try Job(.small(.oneNode(worldSize: 2), chunkBytes: 64, chunks: 3), bufferBytes: [2 * count * 4, count * 4])
+        let scatter = Operation(
+            .scatter(root: 0), input: Place(job.buffers[1]), output: Place(job.buffers[2]), count: count, type: .float32, algorithm: .direct)
+        unsafe job.floats(0, 1)[0] = 7
+        var hasCopied: [Bool] = []
+        job.network.onPost = { [unowned job] sender in if sender == 0 { unsafe hasCopied.append(job.floats(0, 2)[0] == 7) } }
+        for rank in job.ranks { try rank.executor.submit(scatter) }
+        job.run()
+        #expect(hasCopied == [false])
+        #expect(unsafe job.floats(0, 2)[0] == 7)
+        #expect(job.ranks.allSatisfy { $0.finished.count == 1 })
+    }
+
     /// What a rank has to write leaves even where its own operation has ended, and nobody looks at its fabric any more.
     @Test(arguments: [Algorithm.oneShot, .bruck, .ring, .recursiveDoubling])
     func whoHasEndedHoldsNobodyUp(algorithm: Algorithm) throws {

@@ -52,6 +52,8 @@ final class Network {
     /// Bytes of them, but of those that do not count; how a message says that it does not.
     var maxIncompleteBytes = 0
     var isCounted: (Write) -> Bool = { _ in true }
+    /// Called with the sender of each write at the moment when its fabric gets it.
+    var onPost: (Int) -> Void = { _ in }
 
     init(topology: Topology, channels: Int, seed: UInt64, completesAtOnce: Bool = false) {
         self.topology = topology
@@ -136,6 +138,7 @@ final class Network {
     }
 
     func post(_ write: Write, from sender: Int) -> UInt64 {
+        onPost(sender)
         let track = track(from: sender, to: write.channel.peer, write.channel.index)
         tracks[track].tickets += 1
         tracks[track].writes.append(Pending(write: write, ticket: tracks[track].tickets))

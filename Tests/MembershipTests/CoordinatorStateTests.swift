@@ -52,6 +52,37 @@ import Testing
         actions.count { if case .send = $0 { true } else { false } }
     }
 
+    /// What ranks agree on goes to each of them once, not once for every rank: a model's layout between 1,024 ranks would be 63 GB.
+    @Test(arguments: [[1, 1, 1, 1], [1, 1, 2, 2, 1], [3, 1, 1], [0, 0, 4], [2]]) func partsThatRepeatTheOneBeforeTravelOnce(said: [UInt8]) throws {
+        let parts = said.map { [UInt8](repeating: $0, count: 1_000 * Int($0)) }
+        var job = job(parts.count)
+        _ = join(&job, Array(parts.indices))
+        let gather = GatherID(sequence: 0)
+        var actions: [CoordinatorState.Action] = []
+        for (rank, part) in parts.enumerated() {
+            let contribution = Message.contribute(gather: gather, members: nil, label: "layout", timeoutSeconds: 60)
+            actions += job.receive(contribution, payload: part, from: rank)
+        }
+        var client = ClientState(rank: 0, worldSize: parts.count)
+        var sent = 0
+        for case .send(let receivers, let message, let payload) in actions {
+            guard case .gathered = message else { continue }
+            #expect(receivers.count == parts.count)
+            sent += payload.count
+            #expect(client.receive(message, payload: payload) == nil)
+        }
+        let distinct = parts.indices.filter { $0 == 0 || parts[$0] != parts[$0 - 1] }
+        #expect(sent == distinct.reduce(0) { $0 + parts[$1].count })
+        #expect(try client.outcome(of: gather, count: parts.count, label: "layout")?.get() == parts)
+    }
+
+    @Test func aRepetitionOfNothingIsAViolation() {
+        var client = ClientState(rank: 0, worldSize: 2)
+        let message = Message.gathered(gather: GatherID(sequence: 0), first: 0, byteCounts: [Message.repetition])
+        #expect(client.receive(message, payload: []) == nil)
+        #expect(client.failure?.cause == .disagreed)
+    }
+
     @Test(arguments: newcomers, [false, true]) func aRunningJobOutlivesANewcomer(newcomer: Newcomer, hasLeft: Bool) {
         var job = job()
         _ = join(&job, [0, 1])

@@ -6,9 +6,10 @@
 /// or of stripes, its owner reads once and stores into all outputs; what one gets is fetched by it. In an all-to-all in place every two ranks swap
 /// their blocks, each of them one half, chunk by chunk through a receive slot of its own, which stays in its cache.
 ///
-/// *Shares.* Where only one rank's memory gives or takes, and a share of that is worth a message, nobody looks on. A gather's blocks are stored by their owners;
-/// in place, where the root has no own block to copy, it fetches 1/N of each. Between two ranks each stores half of a broadcast into all outputs, and half
-/// of a scatter in place. Of more than two only the root would look on, and for that all would have to wait for each other.
+/// *Roots.* A gather's blocks are stored by their owners, who leave then. Between two ranks nobody looks on where a share is worth a message: each stores half of a
+/// broadcast into all outputs, and moves half of a gather's or a scatter's block in place. Of more than two only the root would look on, and for that all
+/// would have to wait for each other. What is too small to be shared by more than two is reduced by the root, from slots that it invites the others to
+/// write: they leave then, too.
 ///
 /// *Bits.* Sums are taken in the order of the ring, of the chain where there is a root.
 public struct Direct: Equatable, Sendable {
@@ -22,23 +23,29 @@ public struct Direct: Equatable, Sendable {
     /// Whose memory this rank touches: all, or only the root's; nobody's.
     private enum Reach { case all, root, none }
 
-    /// Whether the work of a collective with a root is shared.
+    /// Whether both of two ranks move a half of what one of them could move alone.
     private var isShared: Bool {
-        switch shape.collective {
-        case .broadcast: shape.worldSize == 2 && shape.count >= 2 * shape.minChunkElements
-        case .gather: shape.count >= shape.minChunkElements
-        case .scatter: shape.worldSize == 2 && shape.isInPlace && shape.count >= shape.minChunkElements
+        guard shape.worldSize == 2 else { return false }
+        return switch shape.collective {
+        case .broadcast: shape.count >= 2 * shape.minChunkElements
+        case .gather, .scatter: shape.isInPlace && shape.count >= shape.minChunkElements
         default: false
         }
+    }
+
+    /// Whether a reduction's root does it alone.
+    private var isReducedByRoot: Bool {
+        guard case .reduce = shape.collective else { return false }
+        return shape.worldSize > 2 && shape.count < min(shape.minChunkElements, shape.chunkElements + 1)
     }
 
     private var touches: Reach {
         switch shape.collective {
         case .broadcast where isShared: .all
-        case .gather(let root) where isShared: root != shape.rank ? .root : shape.isInPlace ? .all : .none
         case .scatter(let root) where isShared: root == shape.rank ? .all : .root
         case .broadcast(let root), .scatter(let root): root == shape.rank ? .none : .root
-        case .gather(let root): root == shape.rank ? .all : .none
+        case .gather(let root): root != shape.rank ? .root : isShared ? .all : .none
+        case .reduce(let root) where isReducedByRoot: root == shape.rank ? .none : .root
         default: .all
         }
     }
@@ -47,10 +54,10 @@ public struct Direct: Equatable, Sendable {
     private var isTouchedBy: Reach {
         switch shape.collective {
         case .broadcast where isShared: .all
-        case .gather(let root) where isShared: root == shape.rank ? .all : shape.isInPlace ? .root : .none
         case .scatter(let root) where isShared: root == shape.rank ? .all : .root
         case .broadcast(let root), .scatter(let root): root == shape.rank ? .all : .none
-        case .gather(let root): root == shape.rank ? .none : .root
+        case .gather(let root): root == shape.rank ? .all : isShared ? .root : .none
+        case .reduce(let root) where isReducedByRoot: root == shape.rank ? .all : .none
         default: .all
         }
     }
@@ -65,7 +72,9 @@ public struct Direct: Equatable, Sendable {
 
     private func peer(_ index: Int, in reach: Reach) -> Int { reach == .root ? shape.collective.root : peer(index) }
 
-    public var count: Int { 2 * count(touches) + 2 * count(isTouchedBy) + work }
+    public var count: Int {
+        2 * count(touches) + 2 * count(isTouchedBy) + work + (isReducedByRoot && shape.collective.root == shape.rank ? 1 : 0)
+    }
 
     public subscript(index: Int) -> Step {
         let (mine, theirs) = (count(isTouchedBy), count(touches))
@@ -76,20 +85,31 @@ public struct Direct: Equatable, Sendable {
         index -= theirs
         if index < work { return Step(action: action(index)) }
         index -= work
-        if index < theirs { return Step(send: .signal(peer(index, in: touches))) }
-        return Step(receive: peer(index - theirs, in: isTouchedBy))
+        if index < theirs { return Step(send: isReducedByRoot ? partOfSum(for: shape.collective.root) : .signal(peer(index, in: touches))) }
+        index -= theirs
+        return index < mine ? Step(receive: peer(index, in: isTouchedBy)) : Step(action: sumOfParts)
+    }
+
+    /// What a reduction's root sums up, in the order of its chain, and how it gets it.
+    private var sumOfParts: Action {
+        .fold(Fold(.slotsAndInput(slots: 0..<others, start: 0), into: .location(.output(0)), count: shape.count, isFinal: true))
+    }
+
+    private func partOfSum(for root: Int) -> Send {
+        let turn = (shape.rank - root - 1 + shape.worldSize) % shape.worldSize
+        return Send(peer: root, from: .input(0), to: .gated(slot: turn), count: shape.count)
     }
 
     /// Actions of this rank's share.
     private var work: Int {
         switch shape.collective {
         case .allReduce where shape.isStriped, .reduceStripes, .gatherStripes: shape.stripes.count(of: shape.rank)
-        case .allReduce, .reduceScatter, .reduce: 1
+        case .reduce: isReducedByRoot ? 0 : 1
+        case .allReduce, .reduceScatter: 1
         case .allToAll where shape.swaps: 3 * others * swapsPerBlock
         case .allGather: 1
         case .allToAll: shape.worldSize
-        case .gather(let root): root == shape.rank ? shape.worldSize : isShared ? 1 : 0
-        case .scatter(let root): root == shape.rank && isShared ? shape.worldSize : 1
+        case .gather(let root), .scatter(let root): root == shape.rank && isShared ? shape.worldSize : 1
         case .broadcast: 1
         case .barrier, .send, .receive: 0
         }
@@ -123,7 +143,7 @@ public struct Direct: Equatable, Sendable {
                 let target = Location.peerOutput(own.lowerBound + share, rank: root)
                 return .copy(from: .input(share), to: target, count: own.count - share)
             }
-            guard index < others else { return shape.copyOwn(from: 0, to: own.lowerBound) }
+            guard isShared, index < others else { return shape.copyOwn(from: 0, to: own.lowerBound) }
             let block = shape.block(peer(index))
             return .copy(from: .peerInput(0, rank: peer(index)), to: .output(block.lowerBound), count: rootsShare(of: block))
         case .allToAll where shape.swaps: return swap(index)
@@ -150,13 +170,7 @@ public struct Direct: Equatable, Sendable {
     }
 
     /// How much of another rank's block, from its beginning on, a gather's or a scatter's root moves.
-    private func rootsShare(of block: Range<Int>) -> Int {
-        switch shape.collective {
-        case .gather where !isShared: block.count
-        case _ where isShared && shape.isInPlace: part(0, of: shape.worldSize, in: block).count
-        default: 0
-        }
-    }
+    private func rootsShare(of block: Range<Int>) -> Int { isShared ? part(0, of: shape.worldSize, in: block).count : 0 }
 
     /// Chunks of the longer half of a block.
     private var swapsPerBlock: Int { ((shape.count + 1) / 2 + shape.chunkElements - 1) / shape.chunkElements }

@@ -88,9 +88,11 @@ public struct Costs: Sendable, Equatable, Codable {
             return 2 * signals(link, others) + share(ranks) * (mappedPerByte + ranks * reducePerByte)
         case .direct:
             // Each rank reads and writes its share of all buffers; two signals.
-            return 2 * signals(link, others) + ranks * share(ranks) * (mappedPerByte + reducePerByte)
+            return 2 * signals(link, others) + ranks * share(ranks) * (mappedPerByte + (collective.reduces ? reducePerByte : 0))
         case .oneShot:
-            return signals(link, others) + others * bytes * (link.perByte + reducePerByte)
+            // What has come is added, or copied from a slot that its sender's core has written.
+            let taken = collective.reduces || !topology.isOneNode ? reducePerByte : mappedPerByte
+            return signals(link, others) + others * bytes * (link.perByte + taken)
         case .bruck:
             return rounds * signals(link, 1) + others * bytes * (link.perByte + reducePerByte)
         case .recursiveDoubling:

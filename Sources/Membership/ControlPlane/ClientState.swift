@@ -99,7 +99,11 @@ package struct ClientState: Sendable {
             return fail(lostCoordinator(.disagreed, "sent the parts of a gather out of order"))
         }
         var start = 0
-        for count in byteCounts {
+        for (index, count) in byteCounts.enumerated() {
+            if count == Message.repetition, index > 0, let part = parts.last {
+                parts.append(part)
+                continue
+            }
             guard 0...(payload.count - start) ~= count else { return fail(lostCoordinator(.disagreed, "sent less than it announced")) }
             parts.append(Array(payload[start..<start + count]))
             start += count

@@ -23,7 +23,8 @@ package enum Message: Codable, Sendable, Equatable {
 
     /// All ranks are here.
     case started
-    /// Parts of a gather of its members number `first ...`, in order; the payload is their bytes one behind the other.
+    /// Parts of a gather of its members number `first ...`, in order; the payload is their bytes one behind the other. A part that is the one before it
+    /// again has `Message.repetition` for its count, and no bytes: where ranks agree, a gather costs each what one of them says.
     case gathered(gather: GatherID, first: Int, byteCounts: [Int])
     /// The job ends by this.
     case failed(Verdict)
@@ -34,6 +35,8 @@ package enum Message: Codable, Sendable, Equatable {
 
     /// A sign of life.
     case alive
+
+    static let repetition = -1
 }
 
 /// JSON, where encoding cannot fail and decoding fails by nil: what a stranger sends needs no reason why.

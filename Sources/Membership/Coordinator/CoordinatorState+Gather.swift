@@ -103,7 +103,7 @@ extension CoordinatorState {
         return gather.members == group && gather.parts[rank] == nil
     }
 
-    /// As many parts in each frame as the limit of a frame allows.
+    /// As many parts in each frame as the limit of a frame allows. Without repetitions the agreement of N ranks on something would take N x N times its bytes.
     private func frames(of gather: Gather) -> [(message: Message, payload: [UInt8])] {
         var frames: [(message: Message, payload: [UInt8])] = []
         let members = isMutated(.partsByRank) ? gather.members.sorted() : gather.members
@@ -112,9 +112,13 @@ extension CoordinatorState {
             var payload: [UInt8] = []
             var byteCounts: [Int] = []
             while first + byteCounts.count < members.count, byteCounts.count < RendezvousBounds.ranksPerFrameLimit,
-                let part = gather.parts[members[first + byteCounts.count]],
-                byteCounts.isEmpty || payload.count + part.count <= RendezvousBounds.payloadByteLimit
+                let part = gather.parts[members[first + byteCounts.count]]
             {
+                if !byteCounts.isEmpty, part == gather.parts[members[first + byteCounts.count - 1]] {
+                    byteCounts.append(Message.repetition)
+                    continue
+                }
+                guard byteCounts.isEmpty || payload.count + part.count <= RendezvousBounds.payloadByteLimit else { break }
                 payload += part
                 byteCounts.append(part.count)
             }
