@@ -20,10 +20,12 @@ class Failed(Exception):
 
 @dataclasses.dataclass
 class Job:
-    """What to measure, once. `folder` is scratch; `child_seconds` bounds every child process."""
+    """What to measure, once. `place` is in or out; `folder` is scratch; `child_seconds` bounds every child process."""
 
     fabric: str
     ranks: int
+    collective: str
+    place: str
     sizes: list
     modes: list
     point_seconds: float
@@ -33,7 +35,8 @@ class Job:
     def arguments(self, page):
         """What measure.c wants to be told."""
         sizes = ",".join(map(str, self.sizes))
-        return [page, sizes, ",".join(self.modes), str(self.point_seconds), "bridge" if self.fabric == "rxe" else "memory"]
+        wire = "bridge" if self.fabric == "rxe" else "memory"
+        return [page, self.collective, self.place, sizes, ",".join(self.modes), str(self.point_seconds), wire]
 
     @property
     def oversubscribed(self):
@@ -77,6 +80,8 @@ class Contestant:
     key = title = packages = ""
     is_peer = True
     fabrics = ("shm", "rxe")
+    # Measured in every collective, or as an allreduce in place alone.
+    has_all = False
 
     def __init__(self, cache):
         self.cache = cache
@@ -93,6 +98,11 @@ class Contestant:
 
     def settings(self, fabric, oversubscribed):
         return [Setting("default")]
+
+    def settings_of(self, job):
+        """Those of them that mean something to the job's collective."""
+        found = self.settings(job.fabric, job.oversubscribed)
+        return [setting for setting in found if setting.collective in (None, job.collective)]
 
     def command(self, job, setting):
         """Command and variables that measure everything in one go."""

@@ -22,10 +22,12 @@ exec "$@"
 class MPI(Contestant):
     """An MPI: a compiler, a launcher, and where both come from."""
 
-    def __init__(self, cache, key, title, compiler, launcher, packages, settings_of):
+    has_all = True
+
+    def __init__(self, cache, key, title, compiler, launcher, packages, all_settings):
         super().__init__(cache)
         self.key, self.title, self.packages = key, title, packages
-        self.compiler, self.launcher, self.settings_of = compiler, launcher, settings_of
+        self.compiler, self.launcher, self.all_settings = compiler, launcher, all_settings
         self.variables = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
         self.is_openmpi = key.startswith("openmpi")
 
@@ -45,7 +47,7 @@ class MPI(Contestant):
         return match[1] if match else ""
 
     def settings(self, fabric, oversubscribed):
-        return self.settings_of(fabric, oversubscribed)
+        return self.all_settings(fabric, oversubscribed)
 
     def command(self, job, setting):
         command = [self.launcher, *setting.options]
@@ -73,10 +75,12 @@ class IntelMPI(MPI):
 class OneCCL(IntelMPI):
     """oneCCL, whose ranks Intel MPI's launcher starts."""
 
+    has_all = False
+
     def __init__(self, cache):
         super().__init__(cache)
         self.prefix = os.path.join(cache, "intel")
-        self.key, self.title, self.settings_of = "oneccl", "oneCCL", settings.oneccl
+        self.key, self.title, self.all_settings = "oneccl", "oneCCL", settings.oneccl
         self.packages = "PyPI: oneccl-cpu oneccl-cpu-devel"
 
     def problem(self, fabric):
@@ -138,7 +142,7 @@ class Gloo(Contestant):
 class Bound(Contestant):
     """What the memory gives; see bound.c."""
 
-    key, title, is_peer, fabrics = "bound", "bound", False, ("shm",)
+    key, title, is_peer, fabrics, has_all = "bound", "bound", False, ("shm",), True
 
     def problem(self, fabric):
         return None
@@ -154,7 +158,7 @@ class Bound(Contestant):
 
 
 class Copy(Bound):
-    key, title = "memcpy", "memcpy"
+    key, title, has_all = "memcpy", "memcpy", False
 
     def settings(self, fabric, oversubscribed):
         return [Setting("one process")]

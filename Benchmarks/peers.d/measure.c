@@ -14,7 +14,8 @@
 
 // All ranks run on one machine, on shared memory as on soft-RoCE, so that one barrier serves every peer: a slow barrier
 // of the peer's own would show in its figures, because ranks that leave it apart wait for each other in the call.
-enum { most_ranks = 64, page_bytes = 4096, least_iterations = 5, most_iterations = 1000000, largest_size = 1 << 30 };
+enum { most_ranks = 64, page_bytes = 4096, least_iterations = 5, most_iterations = 1000000 };
+enum { most_sizes = 64, largest_buffer = 1 << 30, arguments_needed = 7 };
 enum { spins_before_yield = 2000, barrier_seconds = 120 };
 
 struct page {
@@ -65,35 +66,82 @@ void page_barrier(void) {
 // What rank `rank` puts in element i before call `iteration`: small whole numbers, whose sums are exact.
 static float base(int rank, uint64_t iteration) { return (float)(((uint64_t)rank + 1) * (iteration % 8 + 1)); }
 
-static void rewrite(float *buffer, size_t count, uint64_t iteration) {
-    float first = base(own_rank, iteration);
-    for (size_t i = 0; i < count; i++) buffer[i] = first + (float)(i & 63);
+static const char *const names[collectives_count] = {
+    "allreduce", "reduce_scatter", "allgather", "broadcast", "reduce", "alltoall", "gather", "scatter",
+};
+
+static int has_blocks(enum collective collective) {
+    return collective != collective_allreduce && collective != collective_broadcast && collective != collective_reduce;
 }
 
-static int is_sum(const float *buffer, size_t count, uint64_t iteration) {
-    float first = 0;
-    for (int rank = 0; rank < world; rank++) first += base(rank, iteration);
+static int reads_blocks(enum collective collective) {
+    return collective == collective_reduce_scatter || collective == collective_alltoall || collective == collective_scatter;
+}
+
+static int writes_blocks(enum collective collective) {
+    return collective == collective_allgather || collective == collective_alltoall || collective == collective_gather;
+}
+
+float *input_of(const struct call *call, int rank, float *input, float *output) {
+    if (!call->in_place) return input;
+    int is_own_block = has_blocks(call->collective) && !reads_blocks(call->collective);
+    return output + (is_own_block ? (size_t)rank * call->count : 0);
+}
+
+float *output_of(const struct call *call, int rank, float *output) {
+    int is_own_block = call->in_place && has_blocks(call->collective) && !writes_blocks(call->collective);
+    return output + (is_own_block ? (size_t)rank * call->count : 0);
+}
+
+// Elements of this rank's input and result.
+static size_t input_count(const struct call *call) {
+    if (own_rank != 0 && (call->collective == collective_broadcast || call->collective == collective_scatter)) return 0;
+    return reads_blocks(call->collective) ? (size_t)world * call->count : call->count;
+}
+
+static size_t result_count(const struct call *call) {
+    if (own_rank != 0 && (call->collective == collective_reduce || call->collective == collective_gather)) return 0;
+    return writes_blocks(call->collective) ? (size_t)world * call->count : call->count;
+}
+
+static void rewrite(const struct call *call, uint64_t iteration) {
+    float first = base(own_rank, iteration);
+    size_t count = input_count(call);
+    for (size_t i = 0; i < count; i++) call->input[i] = first + (float)(i & 63);
+}
+
+// Whether `result` has what the ranks' inputs of the call `iteration` come to.
+static int is_result(const struct call *call, const float *result, uint64_t iteration) {
+    enum collective collective = call->collective;
+    int sums = collective == collective_allreduce || collective == collective_reduce || collective == collective_reduce_scatter;
+    // Where in every giver's input this rank's part begins.
+    size_t offset = reads_blocks(collective) ? (size_t)own_rank * call->count : 0;
+    float sum = 0;
+    for (int rank = 0; rank < world; rank++) sum += base(rank, iteration);
+    size_t count = result_count(call);
     for (size_t i = 0; i < count; i++) {
-        if (buffer[i] != first + (float)(world * (int)(i & 63))) return 0;
+        size_t block = writes_blocks(collective) ? i / call->count : 0, place = (offset + i - block * call->count) & 63;
+        float wanted = sums ? sum + (float)(world * (int)place) : base((int)block, iteration) + (float)place;
+        if (result[i] != wanted) return 0;
     }
     return 1;
 }
 
 // Runs `iterations` calls; returns the seconds of one call on this rank, or less than 0 when a call failed.
-// Dirty: every element is stored anew and the ranks meet before each call, both untimed, and each call is timed by itself.
+// Dirty: every element of the input is stored anew and the ranks meet before each call, both untimed, and each call is timed by itself.
 // Warm: calls follow each other on zeros, timed together, as nccl-tests does.
-static double run(allreduce_function *allreduce, float *buffer, size_t count, int dirty, uint64_t iterations) {
+static double run(collective_function *function, const struct call *call, int dirty, uint64_t iterations, const float **result) {
     double total = 0;
-    if (!dirty) memset(buffer, 0, count * sizeof(float));
+    if (!dirty) memset(call->input, 0, input_count(call) * sizeof(float));
     page_barrier();
     if (!dirty) total = -now();
     for (uint64_t iteration = 0; iteration < iterations; iteration++) {
         if (dirty) {
-            rewrite(buffer, count, iteration);
+            rewrite(call, iteration);
             page_barrier();
             total -= now();
         }
-        if (allreduce(buffer, count) != 0) return -1;
+        if ((*result = function(call)) == NULL) return -1;
         if (dirty) total += now();
     }
     if (!dirty) total += now();
@@ -102,11 +150,12 @@ static double run(allreduce_function *allreduce, float *buffer, size_t count, in
 
 // Warms up with more and more calls, until they take long enough to tell how many fill `seconds`. Rank 0 decides for all.
 // Returns 0 when a call failed.
-static uint64_t calibrate(allreduce_function *allreduce, float *buffer, size_t count, int dirty, double seconds) {
+static uint64_t calibrate(collective_function *function, const struct call *call, int dirty, double seconds) {
     uint64_t iterations = 2;
+    const float *result;
     for (;;) {
         double began = now();
-        if (run(allreduce, buffer, count, dirty, iterations) < 0) return 0;
+        if (run(function, call, dirty, iterations, &result) < 0) return 0;
         if (own_rank == 0) {
             double passed = now() - began;
             double wanted = seconds / passed * (double)iterations;
@@ -140,11 +189,22 @@ static double bridged(void) {
     return sum;
 }
 
-// Prints the point. Whatever the algorithm, ranks together send 2 (N - 1) times the buffer; less went another way.
-static void print_point(size_t bytes, const char *mode, uint64_t iterations, double sent) {
-    double sum = 0, least = 2.0 * (world - 1) * (double)bytes * (double)iterations;
+// Bytes that the ranks together have to send in one call, whatever the algorithm.
+static double least_sent(const struct call *call) {
+    double others = world - 1, bytes = (double)call->count * sizeof(float);
+    switch (call->collective) {
+    case collective_allreduce: return 2 * others * bytes;
+    case collective_reduce_scatter:
+    case collective_allgather:
+    case collective_alltoall: return others * world * bytes;
+    default: return others * bytes;
+    }
+}
+
+static void print_point(const struct call *call, size_t bytes, const char *mode, uint64_t iterations, double sent) {
+    double sum = 0;
     for (int rank = 0; rank < world; rank++) sum += page->microseconds[rank];
-    if (over_bridge && sent < least) {
+    if (over_bridge && sent < least_sent(call) * (double)iterations) {
         printf("bypass %zu %s\n", bytes, mode);
     } else {
         printf("point %zu %s %llu %.4f\n", bytes, mode, (unsigned long long)iterations, sum / world);
@@ -152,23 +212,23 @@ static void print_point(size_t bytes, const char *mode, uint64_t iterations, dou
     fflush(stdout);
 }
 
-static int measure_point(allreduce_function *allreduce, float *buffer, size_t bytes, const char *mode, double seconds) {
+static int measure_point(collective_function *function, const struct call *call, size_t bytes, const char *mode, double seconds) {
     int dirty = strcmp(mode, "dirty") == 0;
-    size_t count = bytes / sizeof(float);
-    uint64_t iterations = calibrate(allreduce, buffer, count, dirty, seconds);
+    const float *result = NULL;
+    uint64_t iterations = calibrate(function, call, dirty, seconds);
     double sent = over_bridge ? bridged() : 0;
-    double passed = iterations ? run(allreduce, buffer, count, dirty, iterations) : -1;
+    double passed = iterations ? run(function, call, dirty, iterations, &result) : -1;
     if (passed < 0) {
-        fprintf(stderr, "rank %d: allreduce of %zu bytes failed\n", own_rank, bytes);
+        fprintf(stderr, "rank %d: %s of %zu bytes failed\n", own_rank, names[call->collective], bytes);
         return 1;
     }
     page->microseconds[own_rank] = passed * 1e6;
-    page->wrong[own_rank] = dirty && !is_sum(buffer, count, iterations - 1);
+    page->wrong[own_rank] = dirty && !is_result(call, result, iterations - 1);
     page_barrier();
     int wrong = 0;
     for (int rank = 0; rank < world; rank++) wrong |= page->wrong[rank];
-    if (own_rank == 0 && wrong) fprintf(stderr, "allreduce of %zu bytes gave a wrong sum\n", bytes);
-    if (own_rank == 0 && !wrong) print_point(bytes, mode, iterations, over_bridge ? bridged() - sent : 0);
+    if (own_rank == 0 && wrong) fprintf(stderr, "%s of %zu bytes gave a wrong result\n", names[call->collective], bytes);
+    if (own_rank == 0 && !wrong) print_point(call, bytes, mode, iterations, over_bridge ? bridged() - sent : 0);
     page_barrier();
     return wrong;
 }
@@ -196,35 +256,59 @@ static float *allocate(size_t bytes) {
     return memory;
 }
 
-int measure(int rank, int ranks, allreduce_function *allreduce, float *memory, int arguments_count, char **arguments) {
-    size_t sizes[64], largest = 0;
-    int sizes_count = 0;
-    if (arguments_count != 5 || ranks > most_ranks) {
-        fprintf(stderr, "usage: PAGE SIZES MODES SECONDS WIRE, at most %d ranks\n", most_ranks);
+// The sizes of the list, their number, 0 for a list that makes no sense.
+static int parse_sizes(char *list, size_t sizes[most_sizes]) {
+    int count = 0;
+    for (char *rest = list; *rest && count < most_sizes; rest += *rest == ',') {
+        size_t size = strtoull(rest, &rest, 10);
+        if (size < sizeof(float) || size > largest_buffer || (*rest && *rest != ',')) return 0;
+        sizes[count++] = size;
+    }
+    return count;
+}
+
+size_t largest_size(int arguments_count, char **arguments) {
+    size_t sizes[most_sizes], largest = 0;
+    int count = arguments_count == arguments_needed ? parse_sizes(arguments[3], sizes) : 0;
+    for (int i = 0; i < count; i++) largest = sizes[i] > largest ? sizes[i] : largest;
+    return largest;
+}
+
+int measure(
+    int rank, int ranks, collective_function *function, float *input, float *output, int arguments_count, char **arguments) {
+    size_t sizes[most_sizes], largest = largest_size(arguments_count, arguments);
+    struct call call = {.collective = collectives_count};
+    for (int i = 0; i < collectives_count && largest > 0; i++) {
+        if (strcmp(arguments[1], names[i]) == 0) call.collective = (enum collective)i;
+    }
+    if (largest == 0 || ranks > most_ranks || call.collective == collectives_count) {
+        fprintf(stderr, "usage: PAGE COLLECTIVE in|out SIZES MODES SECONDS WIRE, at most %d ranks\n", most_ranks);
         return 2;
     }
-    for (char *rest = arguments[1]; *rest && sizes_count < 64; rest += *rest == ',') {
-        size_t size = strtoull(rest, &rest, 10);
-        if (size < sizeof(float) || size > largest_size || (*rest && *rest != ',')) return fprintf(stderr, "bad sizes\n"), 2;
-        sizes[sizes_count++] = size;
-        if (size > largest) largest = size;
-    }
-    double seconds = atof(arguments[3]);
+    call.in_place = strcmp(arguments[2], "in") == 0;
+    double seconds = atof(arguments[5]);
     own_rank = rank;
     world = ranks;
-    over_bridge = strcmp(arguments[4], "bridge") == 0;
+    over_bridge = strcmp(arguments[6], "bridge") == 0;
     spins = ranks > sysconf(_SC_NPROCESSORS_ONLN) ? 0 : spins_before_yield;
     if (map_page(arguments[0]) != 0) return 1;
-    float *buffer = memory ? memory : allocate(largest);
-    if (!buffer) return fprintf(stderr, "rank %d: no memory for %zu bytes\n", rank, largest), 1;
+    float *own_input = output || call.in_place ? NULL : allocate(largest), *own_output = output ? NULL : allocate(largest);
+    if (!output) (input = own_input, output = own_output);
+    if (!output || (!input && !call.in_place)) return fprintf(stderr, "rank %d: no memory for %zu bytes\n", rank, largest), 1;
     const char *modes[] = {"dirty", "warm"};
+    int sizes_count = parse_sizes(arguments[3], sizes);
     for (int i = 0; i < sizes_count; i++) {
+        size_t elements = sizes[i] / sizeof(float), blocks = has_blocks(call.collective) ? (size_t)ranks : 1;
+        call.count = elements / blocks;
+        call.input = input_of(&call, rank, input, output);
+        call.output = output_of(&call, rank, output);
         for (int mode = 0; mode < 2; mode++) {
-            if (!strstr(arguments[2], modes[mode])) continue;
-            int status = measure_point(allreduce, buffer, sizes[i], modes[mode], seconds);
+            if (!strstr(arguments[4], modes[mode])) continue;
+            int status = measure_point(function, &call, sizes[i], modes[mode], seconds);
             if (status != 0) return status;
         }
     }
-    if (!memory) free(buffer);
+    free(own_input);
+    free(own_output);
     return 0;
 }

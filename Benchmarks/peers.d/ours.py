@@ -7,7 +7,7 @@ from contestant import Contestant
 
 
 class Ours(Contestant):
-    key, title, is_peer = "verbena", "Verbena", False
+    key, title, is_peer, has_all = "verbena", "Verbena", False, True
 
     def __init__(self, cache, program):
         super().__init__(cache)

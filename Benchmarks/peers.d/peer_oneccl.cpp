@@ -8,13 +8,13 @@
 
 static ccl::communicator *communicator;
 
-static int allreduce(float *buffer, size_t count) {
+static const float *allreduce(const struct call *call) {
     try {
-        ccl::allreduce(buffer, buffer, count, ccl::reduction::sum, *communicator).wait();
-        return 0;
+        ccl::allreduce(call->output, call->output, call->count, ccl::reduction::sum, *communicator).wait();
+        return call->output;
     } catch (const std::exception &error) {
         std::fprintf(stderr, "oneCCL: %s\n", error.what());
-        return 1;
+        return nullptr;
     }
 }
 
@@ -36,7 +36,7 @@ int main(int count, char **arguments) {
     {
         auto own = ccl::create_communicator(ranks, rank, store);
         communicator = &own;
-        status = measure(rank, ranks, allreduce, nullptr, count - 1, arguments + 1);
+        status = measure(rank, ranks, allreduce, nullptr, nullptr, count - 1, arguments + 1);
         if (status != 0) MPI_Abort(MPI_COMM_WORLD, status);
     }
     MPI_Finalize();

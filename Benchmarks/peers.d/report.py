@@ -6,42 +6,51 @@ import os
 import re
 
 from chart import chart
-from settings import KIB
-from table import Table, figure, size_name
-from targets import TARGETS, verdict
+from settings import COLLECTIVES, KIB
+from table import Table, figure, is_in_detail, size_name
+from targets import TARGETS, least_of_peers, verdict
 
 FABRICS = {"shm": "shared memory", "rxe": "soft-RoCE"}
 MODES = {"dirty": "buffers rewritten before each call", "warm": "calls back to back"}
+PLACES = {"in": "in place", "out": "out of place"}
+# MPI's broadcast has one buffer.
+NOT_OF_MPI = ("broadcast", "out")
 # Columns that are not contestants in the race, and what they are called when ratios name them.
 REFERENCES = {"bound": "bound", "limit": "ring limit"}
 TARGETS_HEADER = ["figure", "wanted", "ratio", "ours : theirs", "met"]
-PARTS = ("machine", "targets", "tables")
+PARTS = ("machine", "targets", "collectives", "tables")
 
 
 class PageError(Exception):
     """The page cannot be written; the text says why."""
 
 
+def what(result):
+    return f"{result['collective'].replace('_', '-')} {PLACES[result['place']]}"
+
+
 def file_name(result):
-    return f"{result['fabric']}-{result['ranks']}"
+    name = f"{result['fabric']}-{result['ranks']}"
+    return name if is_in_detail(result) else f"{name}-{result['collective']}-{result['place']}"
 
 
 def save(result, folder):
     os.makedirs(folder, exist_ok=True)
     path = os.path.join(folder, file_name(result) + ".json")
     with open(path, "w", encoding="utf-8") as file:
-        json.dump(result, file, indent=1)
+        json.dump(result, file, indent=1 if is_in_detail(result) else None)
         file.write("\n")
     return path
 
 
 def load(folder):
-    """The results of a folder, shared memory first, then by ranks."""
+    """The results of a folder: shared memory first, then by ranks, collectives and places."""
     results = []
     for path in glob.glob(os.path.join(glob.escape(folder), "*.json")):
         with open(path, encoding="utf-8") as file:
             results.append(json.load(file))
-    return sorted(results, key=lambda result: (result["fabric"] != "shm", result["ranks"]))
+    return sorted(results, key=lambda result: (
+        result["fabric"] != "shm", result["ranks"], COLLECTIVES.index(result["collective"]), result["place"]))
 
 
 def markdown(header, rows):
@@ -135,6 +144,46 @@ def section(result, folder, link):
     return "\n\n".join(parts)
 
 
+def cell(table, size):
+    """Our time, and how many times as fast we are as the best peer and as the bound; bold where a peer is too close."""
+    times = [table.ratio(size, "best"), table.ratio(size, "bound")]
+    text = f"{figure(table.microseconds('verbena', size))} · " + " · ".join(figure(ratio) or "-" for ratio in times)
+    least = least_of_peers(table.result["collective"], size)
+    return f"**{text}**" if times[0] is not None and times[0] < least else text
+
+
+def collectives_text(results):
+    """One table for each fabric and number of ranks, and the worst of its figures."""
+    parts = []
+    for key in dict.fromkeys((result["fabric"], result["ranks"]) for result in results):
+        tables = [Table(result, "dirty") for result in results if (result["fabric"], result["ranks"]) == key]
+        sizes = sorted({size for table in tables if not table.is_in_detail for size in table.sizes})
+        if not sizes:
+            continue
+        rows = [[what(table.result)] + [cell(table, size) if size in table.sizes else "" for size in sizes] for table in tables]
+        parts.append(f"**{FABRICS[key[0]][0].upper()}{FABRICS[key[0]][1:]}, {key[1]} ranks**")
+        parts.append(markdown([""] + [size_name(size) for size in sizes], rows))
+        parts.append(worst_of(tables, sizes))
+    return "\n\n".join(parts)
+
+
+def worst_of(tables, sizes):
+    """Which figure is furthest from what is wanted, and how many are below it."""
+    found = []
+    for table in tables:
+        for size in sizes:
+            ratio = table.ratio(size, "best")
+            if ratio is not None:
+                found.append((ratio / least_of_peers(table.result["collective"], size), table, size))
+    if not found:
+        return "No peer was measured."
+    _, table, size = min(found, key=lambda entry: entry[0])
+    best, least = table.titles[table.best_peer(size)[0]], least_of_peers(table.result["collective"], size)
+    return (
+        f"Worst row: {what(table.result)}, {size_name(size)}: {figure(table.ratio(size, 'best'))} of {best}, where {least:g} is wanted; "
+        f"{sum(1 for entry in found if entry[0] < 1)} of {len(found)} figures are below what is wanted.")
+
+
 def shown(table, target):
     """Our figure and the other one: bandwidths, or times where those say more."""
     against = table.best_peer(target.bytes)[0] if target.against == "best" else target.against
@@ -147,9 +196,9 @@ def shown(table, target):
 
 def targets_rows(results):
     """The list of what must be shown, with what was."""
-    rows = []
+    rows, in_detail = [], [result for result in results if is_in_detail(result)]
     for target in TARGETS:
-        result = next((found for found in results if (found["fabric"], found["ranks"]) == (target.fabric, target.ranks)), None)
+        result = next((found for found in in_detail if (found["fabric"], found["ranks"]) == (target.fabric, target.ranks)), None)
         table = Table(result, target.mode) if result else None
         ratio = table.ratio(target.bytes, target.against) if table else None
         figures = "" if ratio is None else shown(table, target)
@@ -175,7 +224,7 @@ def machine_text(results):
     for result in results:
         place = "the guest" if result["fabric"] == "rxe" else "the machine"
         about = result["machine"]
-        line = f"- {FABRICS[result['fabric']]}, {result['ranks']} ranks: {about['day']}, {about['cpu']}, {about['cores']} cores, "
+        line = f"- {FABRICS[result['fabric']]}, {result['ranks']} ranks, {what(result)}: {about['day']}, {about['cpu']}, {about['cores']} cores, "
         line += f"Linux {about['kernel']}; load of {place} before: {about['load']}"
         seen.append(line)
     versions = {}
@@ -217,6 +266,7 @@ def render(path):
     link = os.path.basename(folder)
     page = replace(page, "machine", machine_text(results))
     page = replace(page, "targets", targets_text(results))
-    page = replace(page, "tables", "\n\n".join(section(result, folder, link) for result in results))
+    page = replace(page, "collectives", collectives_text(results))
+    page = replace(page, "tables", "\n\n".join(section(result, folder, link) for result in results if is_in_detail(result)))
     with open(path, "w", encoding="utf-8") as file:
         file.write(page)

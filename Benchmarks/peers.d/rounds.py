@@ -98,8 +98,8 @@ def measure(contestants, job, rounds, classes=CLASSES):
             skipped.append({"contestant": contestant.key, "title": contestant.title, "reason": problem})
             say(f"  skipped: {contestant.title}: {problem}")
             continue
-        entries += [Entry(contestant, setting, job.sizes) for setting in contestant.settings(job.fabric, job.oversubscribed)]
-    say(f"{job.fabric}, {job.ranks} ranks: {len(entries)} settings of {len(versions)} contestants")
+        entries += [Entry(contestant, setting, job.sizes) for setting in contestant.settings_of(job)]
+    say(f"{job.fabric}, {job.ranks} ranks, {job.collective} {job.place}: {len(entries)} settings of {len(versions)} contestants")
     hopeful = rehearse(entries, job)
     for number in range(1, rounds + 1):
         began = time.monotonic()
@@ -136,6 +136,8 @@ def result_of(entries, versions, skipped, job, rounds, began_on):
     return {
         "fabric": job.fabric,
         "ranks": job.ranks,
+        "collective": job.collective,
+        "place": job.place,
         "rounds": rounds,
         "pointSeconds": job.point_seconds,
         "machine": began_on,

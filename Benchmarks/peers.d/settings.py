@@ -6,16 +6,22 @@ They were found by trying what each peer offers; what never came near its best i
 import dataclasses
 
 KIB, MIB = 1 << 10, 1 << 20
+ALLREDUCE = "allreduce"
+COLLECTIVES = (ALLREDUCE, "reduce_scatter", "allgather", "broadcast", "reduce", "alltoall", "gather", "scatter")
 
 
 @dataclasses.dataclass(frozen=True)
 class Setting:
-    """Options for the launcher and variables for the ranks. Sizes below `least_bytes` are not measured with it."""
+    """Options for the launcher and variables for the ranks.
+
+    Sizes below `least_bytes` are not measured with it, nor collectives other than `collective`, if there is one.
+    """
 
     name: str
     options: tuple = ()
     environment: tuple = ()
     least_bytes: int = 0
+    collective: str = None
 
 
 def mca(**values):
@@ -43,12 +49,12 @@ def openmpi_with(no_cma, fabric, oversubscribed):
     if fabric == "rxe":
         return [
             Setting("UCX", UCX + common, UCX_RANKS),
-            Setting("UCX, ring in segments", UCX + RING + common, UCX_RANKS, least_bytes=256 * KIB),
+            Setting("UCX, ring in segments", UCX + RING + common, UCX_RANKS, 256 * KIB, ALLREDUCE),
         ]
     return [
         Setting("default", common),
         Setting("no CMA", no_cma + common),
-        Setting("no CMA, ring in segments", no_cma + RING + common, least_bytes=256 * KIB),
+        Setting("no CMA, ring in segments", no_cma + RING + common, (), 256 * KIB, ALLREDUCE),
         Setting("coll sm", no_cma + mca(coll_sm_priority=100) + common),
     ]
 
@@ -70,15 +76,15 @@ def mpich5(fabric, oversubscribed):
     # Ranks of one machine would otherwise talk through shared memory.
     ucx = UCX_RANKS + (("MPIR_CVAR_CH4_NETMOD", "ucx"), ("MPIR_CVAR_NOLOCAL", "1")) + common
     ring = (("MPIR_CVAR_ALLREDUCE_INTRA_ALGORITHM", "ring"),)
-    return [Setting("UCX", environment=ucx), Setting("UCX, ring", environment=ucx + ring, least_bytes=256 * KIB)]
+    return [Setting("UCX", environment=ucx), Setting("UCX, ring", environment=ucx + ring, least_bytes=256 * KIB, collective=ALLREDUCE)]
 
 
 def mpich_on_shm(common):
     scattered = (("MPIR_CVAR_ALLREDUCE_INTRA_ALGORITHM", "reduce_scatter_allgather"),)
     return [
         Setting("default", environment=common),
-        Setting("composition 2", environment=(("MPIR_CVAR_ALLREDUCE_COMPOSITION", "2"),) + common),
-        Setting("reduce-scatter and allgather", environment=scattered + common),
+        Setting("composition 2", environment=(("MPIR_CVAR_ALLREDUCE_COMPOSITION", "2"),) + common, collective=ALLREDUCE),
+        Setting("reduce-scatter and allgather", environment=scattered + common, collective=ALLREDUCE),
     ]
 
 
@@ -94,17 +100,21 @@ INTEL_VERBS = (("I_MPI_FABRICS", "ofi"), ("FI_PROVIDER", "verbs;ofi_rxm"), ("I_M
 def intel(fabric, oversubscribed):
     if fabric == "rxe":
         algorithms = (("recursive doubling", 1, 0), ("Rabenseifner", 2, 64 * KIB), ("ring", 8, 64 * KIB))
-        return [
-            Setting(name, environment=INTEL_VERBS + (("I_MPI_ADJUST_ALLREDUCE", str(number)),), least_bytes=least)
+        return [Setting("default", environment=INTEL_VERBS)] + [
+            Setting(name, environment=INTEL_VERBS + (("I_MPI_ADJUST_ALLREDUCE", str(number)),), least_bytes=least, collective=ALLREDUCE)
             for name, number, least in algorithms
         ]
     # It yields by itself where ranks outnumber cores.
     shm = (("I_MPI_FABRICS", "shm"),)
     numbered = [
-        Setting(f"algorithm {number}", environment=shm + (("I_MPI_ADJUST_ALLREDUCE", str(number)),), least_bytes=least)
+        Setting(f"algorithm {number}", environment=shm + (("I_MPI_ADJUST_ALLREDUCE", str(number)),), least_bytes=least, collective=ALLREDUCE)
         for number, least in (INTEL_ALGORITHMS_CROWDED if oversubscribed else INTEL_ALGORITHMS)
     ]
-    return [Setting("default", environment=shm), *numbered]
+    by_messages = [
+        Setting("point to point", environment=shm + (("I_MPI_COLL_INTRANODE", "pt2pt"),), collective=collective)
+        for collective in COLLECTIVES if collective != ALLREDUCE
+    ]
+    return [Setting("default", environment=shm), *numbered, *by_messages]
 
 
 def oneccl(fabric, oversubscribed):

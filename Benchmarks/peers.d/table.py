@@ -1,6 +1,11 @@
 """Results as the tables look at them: per size and mode, everyone's best setting."""
 
-from settings import KIB, MIB
+from settings import ALLREDUCE, KIB, MIB
+
+
+def is_in_detail(asked):
+    """Whether a request or a result has charts and a table of every contestant; the others share one."""
+    return (asked["collective"], asked["place"]) == (ALLREDUCE, "in")
 
 
 def size_name(size):
@@ -25,7 +30,7 @@ class Table:
     """One result in one mode."""
 
     def __init__(self, result, mode):
-        self.result, self.mode = result, mode
+        self.result, self.mode, self.is_in_detail = result, mode, is_in_detail(result)
         self.titles = {entry["contestant"]: entry["title"] for entry in result["contestants"]}
         self.best = {}
         for point in result["points"]:
@@ -49,12 +54,13 @@ class Table:
         return min(found)[::-1] if found else None
 
     def bus_bandwidth(self, who, size):
-        """GB/s (1e9 bytes), or None. A copy has no bus: it is the bytes copied."""
+        """GB/s (1e9 bytes) by the factors of nccl-tests, or None. A copy has no bus: it is the bytes copied."""
         microseconds = self.microseconds(who, size)
         if not microseconds:
             return None
-        ranks = self.result["ranks"]
-        factor = 1 if who == "memcpy" else 2 * (ranks - 1) / ranks
+        others = (self.result["ranks"] - 1) / self.result["ranks"]
+        factors = {"allreduce": 2 * others, "broadcast": 1, "reduce": 1}
+        factor = 1 if who == "memcpy" else factors.get(self.result["collective"], others)
         return size * factor / microseconds / 1e3
 
     def ratio(self, size, against):

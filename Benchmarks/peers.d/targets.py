@@ -46,6 +46,13 @@ TARGETS = (
 )
 
 
+def least_of_peers(collective, size):
+    """The least ratio of our bandwidth to the best peer's that a collective should have, in place or not."""
+    if collective == "broadcast" and size >= 16 * MIB:
+        return 1.7
+    return 1.2 if size >= 64 * KIB else 1.0
+
+
 def verdict(target, ratio):
     """One of: yes, no, not measured."""
     if ratio is None:
