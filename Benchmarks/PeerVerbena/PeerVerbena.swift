@@ -14,6 +14,9 @@ struct PeerVerbena: Program {
     @OptionGroup
     var job: JobOptions
 
+    @Option(help: "Whose memory is exchanged: the engine's own, or what every peer gets, which is registered.")
+    var buffers = Buffers.engine
+
     @Argument(help: "What measure.h asks for, after all options: PAGE COLLECTIVE PLACE SIZES MODES SECONDS WIRE.")
     var arguments: [String]
 
@@ -31,13 +34,19 @@ struct PeerVerbena: Program {
         unsafe CommandLine.unsafeArgv + Int(CommandLine.argc) - arguments.count
     }
 
+    /// Memory of the caller's lives as long as the process.
+    private func buffer(of count: Int, _ communicator: Communicator) throws -> Buffer<Float> {
+        guard buffers == .caller else { return try communicator.allocate(Float.self, count: count) }
+        // SAFETY: nobody else has the memory.
+        return unsafe try communicator.register(UnsafeMutableBufferPointer(start: allocate_buffer(count * MemoryLayout<Float>.stride), count: count))
+    }
+
     func work() throws -> Int32 {
         try job.run { communicator in
             // SAFETY: as in `check`.
             let count = unsafe largest_size(Int32(arguments.count), words) / MemoryLayout<Float>.stride
             let subject = Subject(
-                communicator, input: try communicator.allocate(Float.self, count: arguments[2] == "in" ? 0 : count),
-                output: try communicator.allocate(Float.self, count: count))
+                communicator, input: try buffer(of: arguments[2] == "in" ? 0 : count, communicator), output: try buffer(of: count, communicator))
             unsafe Subject.current = Unmanaged.passUnretained(subject)
             // SAFETY: the subject and its buffers outlive the call, and so do the process's arguments.
             return withExtendedLifetime(subject) {
@@ -47,6 +56,10 @@ struct PeerVerbena: Program {
             }
         }
     }
+}
+
+enum Buffers: String, CaseIterable, ExpressibleByArgument {
+    case engine, caller
 }
 
 /// What the loop calls, which hands on neither communicator nor buffers.

@@ -20,12 +20,17 @@ class Failed(Exception):
 
 @dataclasses.dataclass
 class Job:
-    """What to measure, once. `place` is in or out; `folder` is scratch; `child_seconds` bounds every child process."""
+    """What to measure, once.
+
+    `place` is in or out; `buffers` is whose memory we exchange, the engine's or its caller's; `folder` is scratch; `child_seconds` bounds every
+    child process.
+    """
 
     fabric: str
     ranks: int
     collective: str
     place: str
+    buffers: str
     sizes: list
     modes: list
     point_seconds: float

@@ -247,7 +247,7 @@ static int map_page(const char *path) {
 
 // Every peer gets aligned, touched memory, on huge pages where the kernel gives them: who reads a peer's memory by CMA is
 // nearly twice as fast on them.
-static float *allocate(size_t bytes) {
+float *allocate_buffer(size_t bytes) {
     void *memory;
     const char *pages = getenv("VERBENA_PEERS_PAGES");
     if (posix_memalign(&memory, 2 << 20, bytes) != 0) return NULL;
@@ -292,7 +292,7 @@ int measure(
     over_bridge = strcmp(arguments[6], "bridge") == 0;
     spins = ranks > sysconf(_SC_NPROCESSORS_ONLN) ? 0 : spins_before_yield;
     if (map_page(arguments[0]) != 0) return 1;
-    float *own_input = output || call.in_place ? NULL : allocate(largest), *own_output = output ? NULL : allocate(largest);
+    float *own_input = output || call.in_place ? NULL : allocate_buffer(largest), *own_output = output ? NULL : allocate_buffer(largest);
     if (!output) (input = own_input, output = own_output);
     if (!output || (!input && !call.in_place)) return fprintf(stderr, "rank %d: no memory for %zu bytes\n", rank, largest), 1;
     const char *modes[] = {"dirty", "warm"};

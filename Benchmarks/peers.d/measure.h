@@ -46,6 +46,9 @@ int measure(
 // The words of `measure`'s arguments that tell how large the buffers are, for who allocates them: the largest size, 0 for words that make no sense.
 size_t largest_size(int arguments_count, char **arguments);
 
+// What the loop allocates: aligned, zeroed, on huge pages or not as said above. NULL where there is no memory; `free` gives it back.
+float *allocate_buffer(size_t bytes);
+
 // Where the input and the output of a rank lie in its two buffers, of which the second has both in place.
 float *input_of(const struct call *call, int rank, float *input, float *output);
 float *output_of(const struct call *call, int rank, float *output);

@@ -22,4 +22,5 @@ class Ours(Contestant):
         return children.run([self.program, "--version"], 20).output.strip()
 
     def command(self, job, setting):
-        return [self.program, "--ranks", str(job.ranks), "--fabric", "verbs" if job.fabric == "rxe" else "shm"], {}
+        fabric = "verbs" if job.fabric == "rxe" else "shm"
+        return [self.program, "--ranks", str(job.ranks), "--fabric", fabric, "--buffers", job.buffers], {}

@@ -13,6 +13,8 @@ from targets import TARGETS, least_of_peers, verdict
 FABRICS = {"shm": "shared memory", "rxe": "soft-RoCE"}
 MODES = {"dirty": "buffers rewritten before each call", "warm": "calls back to back"}
 PLACES = {"in": "in place", "out": "out of place"}
+# Whose memory we exchange; a peer's is always its caller's.
+BUFFERS = {"engine": "", "caller": ", the caller's memory"}
 # MPI's broadcast has one buffer.
 NOT_OF_MPI = ("broadcast", "out")
 # Columns that are not contestants in the race, and what they are called when ratios name them.
@@ -26,12 +28,14 @@ class PageError(Exception):
 
 
 def what(result):
-    return f"{result['collective'].replace('_', '-')} {PLACES[result['place']]}"
+    return f"{result['collective'].replace('_', '-')} {PLACES[result['place']]}{BUFFERS[result['buffers']]}"
 
 
 def file_name(result):
     name = f"{result['fabric']}-{result['ranks']}"
-    return name if is_in_detail(result) else f"{name}-{result['collective']}-{result['place']}"
+    if is_in_detail(result):
+        return name
+    return "-".join([name, result["collective"], result["place"]] + ([] if result["buffers"] == "engine" else [result["buffers"]]))
 
 
 def save(result, folder):
@@ -44,13 +48,13 @@ def save(result, folder):
 
 
 def load(folder):
-    """The results of a folder: shared memory first, then by ranks, collectives and places."""
+    """The results of a folder: shared memory first, then by ranks, whose memory, collectives and places."""
     results = []
     for path in glob.glob(os.path.join(glob.escape(folder), "*.json")):
         with open(path, encoding="utf-8") as file:
             results.append(json.load(file))
     return sorted(results, key=lambda result: (
-        result["fabric"] != "shm", result["ranks"], COLLECTIVES.index(result["collective"]), result["place"]))
+        result["fabric"] != "shm", result["ranks"], result["buffers"] != "engine", COLLECTIVES.index(result["collective"]), result["place"]))
 
 
 def markdown(header, rows):

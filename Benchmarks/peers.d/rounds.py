@@ -99,7 +99,7 @@ def measure(contestants, job, rounds, classes=CLASSES):
             say(f"  skipped: {contestant.title}: {problem}")
             continue
         entries += [Entry(contestant, setting, job.sizes) for setting in contestant.settings_of(job)]
-    say(f"{job.fabric}, {job.ranks} ranks, {job.collective} {job.place}: {len(entries)} settings of {len(versions)} contestants")
+    say(f"{job.fabric}, {job.ranks} ranks, {job.collective} {job.place}, {job.buffers}: {len(entries)} settings of {len(versions)} contestants")
     hopeful = rehearse(entries, job)
     for number in range(1, rounds + 1):
         began = time.monotonic()
@@ -138,6 +138,7 @@ def result_of(entries, versions, skipped, job, rounds, began_on):
         "ranks": job.ranks,
         "collective": job.collective,
         "place": job.place,
+        "buffers": job.buffers,
         "rounds": rounds,
         "pointSeconds": job.point_seconds,
         "machine": began_on,

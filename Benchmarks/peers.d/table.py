@@ -5,7 +5,7 @@ from settings import ALLREDUCE, KIB, MIB
 
 def is_in_detail(asked):
     """Whether a request or a result has charts and a table of every contestant; the others share one."""
-    return (asked["collective"], asked["place"]) == (ALLREDUCE, "in")
+    return (asked["collective"], asked["place"], asked["buffers"]) == (ALLREDUCE, "in", "engine")
 
 
 def size_name(size):
