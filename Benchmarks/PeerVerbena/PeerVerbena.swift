@@ -30,6 +30,7 @@ struct PeerVerbena: Program {
     }
 
     /// Where C has `arguments`.
+    // SAFETY: the process's own, which live as long as it.
     private var words: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?> {
         unsafe CommandLine.unsafeArgv + Int(CommandLine.argc) - arguments.count
     }
@@ -38,7 +39,8 @@ struct PeerVerbena: Program {
     private func buffer(of count: Int, _ communicator: Communicator) throws -> Buffer<Float> {
         guard buffers == .caller else { return try communicator.allocate(Float.self, count: count) }
         // SAFETY: nobody else has the memory.
-        return unsafe try communicator.register(UnsafeMutableBufferPointer(start: allocate_buffer(count * MemoryLayout<Float>.stride), count: count))
+        let memory = unsafe allocate_buffer(count * MemoryLayout<Float>.stride)
+        return unsafe try communicator.register(UnsafeMutableBufferPointer(start: memory, count: count))
     }
 
     func work() throws -> Int32 {
@@ -46,7 +48,8 @@ struct PeerVerbena: Program {
             // SAFETY: as in `check`.
             let count = unsafe largest_size(Int32(arguments.count), words) / MemoryLayout<Float>.stride
             let subject = Subject(
-                communicator, input: try buffer(of: arguments[2] == "in" ? 0 : count, communicator), output: try buffer(of: count, communicator))
+                communicator, input: try buffer(of: arguments[2] == "in" ? 0 : count, communicator),
+                output: try buffer(of: count, communicator))
             unsafe Subject.current = Unmanaged.passUnretained(subject)
             // SAFETY: the subject and its buffers outlive the call, and so do the process's arguments.
             return withExtendedLifetime(subject) {
@@ -81,6 +84,7 @@ final class Subject {
         return unsafe current._withUnsafeGuaranteedRef { unsafe $0.perform(call.pointee) ? UnsafePointer(call.pointee.output) : nil }
     }
 
+    // SAFETY: of the call only numbers are read; the loop's pointers are not followed.
     private func perform(_ call: call) -> Bool {
         let inPlace = unsafe call.in_place != 0
         do {

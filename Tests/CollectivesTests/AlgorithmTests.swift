@@ -9,27 +9,33 @@ import Testing
     /// What every rank has at the end, which must be what the oracle says.
     private func outcome(
         _ collective: Collective, _ algorithm: Algorithm, _ settings: ExecutorSettings, count: Int, type: ElementType,
-        reduction: ReductionOperation = .sum, isMagnified: Bool = false, seed: Int = 1
+        reduction: ReductionOperation = .sum, isMagnified: Bool = false, isInPlace: Bool = false, seed: Int = 1
     ) throws -> [[UInt8]?] {
         let worldSize = settings.worldSize
         let size = max(64, worldSize * count * type.byteCount)
         let job = try Job(settings, seed: UInt64(seed), bufferBytes: [size, size])
         let operation = Operation(
-            collective, input: Place(job.buffers[1]), output: Place(job.buffers[2]), count: count, type: type, reduction: reduction,
-            algorithm: algorithm)
+            collective, input: Place(job.buffers[1]), output: isInPlace ? nil : Place(job.buffers[2]), count: count, type: type,
+            reduction: reduction, algorithm: algorithm)
         let inputs = (0..<worldSize).map { rank in
             let values = Sample.input(operation, number: 3, rank: rank, worldSize: worldSize)
             return isMagnified ? Sample.magnified(values, type) : values
         }
+        let extents = operation.extents(worldSize: worldSize)
+        func place(_ whole: Place, from element: Int) -> Place {
+            Place(whole.buffer, byteOffset: whole.byteOffset + element * type.byteCount)
+        }
         for rank in 0..<worldSize {
-            unsafe job.bytes(rank, operation.input, count: inputs[rank].count).copyBytes(from: inputs[rank])
+            let input = place(operation.input, from: extents.input(of: rank).lowerBound)
+            unsafe job.bytes(rank, input, count: inputs[rank].count).copyBytes(from: inputs[rank])
             try job.ranks[rank].executor.submit(operation)
         }
         job.run()
         let oracle = Oracle(operation: operation, topology: settings.topology, algorithm: algorithm)
         return (0..<worldSize).map { rank in
             guard let wanted = Expectation(oracle: oracle, inputs: inputs).output(of: rank) else { return nil }
-            let got = unsafe Array(job.bytes(rank, operation.output, count: wanted.count))
+            let output = place(operation.output, from: extents.output(of: rank).lowerBound)
+            let got = unsafe Array(job.bytes(rank, output, count: wanted.count))
             #expect(job.ranks[rank].finished.count == 1 && got == wanted, "\(algorithm) \(collective) of \(count) \(type), rank \(rank)")
             return got
         }
@@ -46,6 +52,44 @@ import Testing
                 for reduction in ReductionOperation.allCases {
                     let count = algorithm == .tree ? 64 / type.byteCount : 45
                     _ = try outcome(collective, algorithm, settings, count: count, type: type, reduction: reduction)
+                }
+            }
+        }
+    }
+
+    /// Tiles go in one pass from 64 chunks on, in any order of events.
+    @Test(arguments: [ElementType.float32, .bfloat16], [false, true]) func largeTiledSumsOfTwoRanks(type: ElementType, isInPlace: Bool)
+        throws
+    {
+        let settings = ExecutorSettings.small(.oneNode(worldSize: 2), chunkBytes: 64, chunks: 2)
+        let border = 64 * settings.chunkBytes / type.byteCount
+        for count in [border - 1, border, border + 5, 2 * border + 1] {
+            for seed in 1...10 {
+                _ = try outcome(.allReduce, .tiled, settings, count: count, type: type, isInPlace: isInPlace, seed: seed)
+            }
+        }
+    }
+
+    /// A chunk is the most that a root sums alone.
+    @Test(arguments: [3, 4], [false, true]) func smallReductionsByTheRoot(ranks: Int, isInPlace: Bool) throws {
+        let settings = ExecutorSettings.small(.oneNode(worldSize: ranks), chunkBytes: 64, chunks: 2)
+        for root in 0..<ranks {
+            for count in [1, 15, 16, 17] {
+                for seed in 1...10 {
+                    _ = try outcome(.reduce(root: root), .direct, settings, count: count, type: .float32, isInPlace: isInPlace, seed: seed)
+                }
+            }
+        }
+    }
+
+    @Test(arguments: [Topology.oneNode(worldSize: 2), .apart(worldSize: 2)], [false, true])
+    func rootedMessagesBetweenTwo(topology: Topology, isInPlace: Bool) throws {
+        let settings = ExecutorSettings.small(topology, chunkBytes: 64, chunks: 2)
+        for root in 0..<2 {
+            for collective in [Collective.broadcast(root: root), .reduce(root: root), .gather(root: root), .scatter(root: root)] {
+                for seed in 1...10 {
+                    #expect(Algorithm.oneShot.supports(collective, byteCount: 52, in: settings))
+                    _ = try outcome(collective, .oneShot, settings, count: 13, type: .float32, isInPlace: isInPlace, seed: seed)
                 }
             }
         }

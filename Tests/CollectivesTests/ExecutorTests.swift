@@ -81,7 +81,8 @@ import Testing
         let count = 4096
         let job = try Job(.small(.oneNode(worldSize: 2), chunkBytes: 64, chunks: 3), bufferBytes: [2 * count * 4, count * 4])
         let scatter = Operation(
-            .scatter(root: 0), input: Place(job.buffers[1]), output: Place(job.buffers[2]), count: count, type: .float32, algorithm: .direct)
+            .scatter(root: 0), input: Place(job.buffers[1]), output: Place(job.buffers[2]), count: count, type: .float32, algorithm: .direct
+        )
         unsafe job.floats(0, 1)[0] = 7
         var hasCopied: [Bool] = []
         job.network.onPost = { [unowned job] sender in if sender == 0 { unsafe hasCopied.append(job.floats(0, 2)[0] == 7) } }

@@ -53,7 +53,9 @@ import Testing
     }
 
     /// What ranks agree on goes to each of them once, not once for every rank: a model's layout between 1,024 ranks would be 63 GB.
-    @Test(arguments: [[1, 1, 1, 1], [1, 1, 2, 2, 1], [3, 1, 1], [0, 0, 4], [2]]) func partsThatRepeatTheOneBeforeTravelOnce(said: [UInt8]) throws {
+    @Test(arguments: [[1, 1, 1, 1], [1, 1, 2, 2, 1], [3, 1, 1], [0, 0, 4], [2]]) func partsThatRepeatTheOneBeforeTravelOnce(said: [UInt8])
+        throws
+    {
         let parts = said.map { [UInt8](repeating: $0, count: 1_000 * Int($0)) }
         var job = job(parts.count)
         _ = join(&job, Array(parts.indices))

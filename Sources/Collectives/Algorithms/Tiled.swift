@@ -2,7 +2,8 @@
 ///
 /// Parts go in tiles, a slot of the receive buffers each, so that what passes through those stays in the caches. Every rank owns a part: its segment of an
 /// allReduce, its block of the others. It *gives* the tiles of all other parts to their owners, which fold them, or copy them where nothing is
-/// reduced; and it *returns* the tiles of its own part to all others: of an allReduce the results, of an allGather what it has.
+/// reduced; and it *returns* the tiles of its own part to all others: of an allReduce the results, of an allGather what it has. A large allReduce of two
+/// ranks is one pass: each gives all of its tiles and adds all of the other's. No more goes through the slots, and no result is read again.
 ///
 /// *Slots.* A rank has two for each peer and pass, used in turn; of an allReduce only one where the lane has fewer than four. After the opening invitations no
 /// message is needed to free them: (1) a rank gives tile t only after the results of tile t - slots have come, whose owner has folded what was given
@@ -15,6 +16,8 @@ public struct Tiled: Equatable, Sendable {
     /// Elements of a tile, and tiles of the longest part.
     private let tileElements: Int
     private let tiles: Int
+    /// Whether what was given is returned: an allReduce that is not one pass.
+    private let isTwoPass: Bool
     /// For each peer and pass.
     private let slots: Int
     /// Of those, the ones that are used: all, unless a simulation makes a mistake of it.
@@ -23,18 +26,21 @@ public struct Tiled: Equatable, Sendable {
     init(_ shape: Shape) {
         self.shape = shape
         tileElements = min(shape.chunkElements, shape.messageElements)
-        let longest = shape.collective == .allReduce ? part(0, of: shape.worldSize, in: 0..<shape.count).count : shape.count
+        isTwoPass = shape.collective == .allReduce && (shape.worldSize > 2 || shape.count < Self.onePassChunks * shape.chunkElements)
+        let longest = isTwoPass ? part(0, of: shape.worldSize, in: 0..<shape.count).count : shape.count
         tiles = max(1, (longest + tileElements - 1) / tileElements)
-        slots = shape.collective == .allReduce && shape.gatedSlots < 4 * (shape.worldSize - 1) ? 1 : 2
+        slots = isTwoPass && shape.gatedSlots < 4 * (shape.worldSize - 1) ? 1 : 2
         places = slots
     }
+
+    /// From 16 MiB on, where chunks are as large as they come: below, what is returned is in a cache yet.
+    private static let onePassChunks = 64
 
     private var others: Int { shape.worldSize - 1 }
     /// The rank whose slot is `turn`-th among its receiver's, and the slot that this rank has with it.
     private func peer(_ turn: Int) -> Int { (shape.rank + 1 + turn) % shape.worldSize }
     private func turn(at peer: Int) -> Int { (shape.rank - peer - 1 + shape.worldSize) % shape.worldSize }
 
-    private var isTwoPass: Bool { shape.collective == .allReduce }
     private var stepsPerTile: Int { isTwoPass ? 4 * others + 1 : 2 * others + 1 }
 
     public var count: Int { 1 + 2 * others + (tiles + (isTwoPass ? slots : 1)) * stepsPerTile }
@@ -60,7 +66,7 @@ public struct Tiled: Equatable, Sendable {
         }
     }
 
-    // MARK: an allReduce
+    // MARK: two passes
 
     /// In turn t: hear of what was given, copy results of one tile, give another, fold a third and return it. With two slots a peer has given before it
     /// copies, with one it copies before it gives: messages are taken in the order in which they are sent.
@@ -82,7 +88,7 @@ public struct Tiled: Equatable, Sendable {
         }
     }
 
-    // MARK: the others
+    // MARK: one pass
 
     /// In turn t: take tile t - 1 from every peer, and send tile t.
     private func moving(_ index: Int, _ turn: Int) -> Step {
@@ -91,9 +97,12 @@ public struct Tiled: Equatable, Sendable {
         case 0..<others:
             guard takes else { return Step() }
             let peer = peer(index)
-            if shape.collective == .reduceScatter { return Step(receive: peer) }
+            if shape.collective.reduces { return Step(receive: peer) }
             return copy(from: given(turn - 1, index), of: peer, tile(turn - 1, of: peer))
-        case others: return Step(action: takes && shape.collective == .reduceScatter ? fold(turn - 1) : nil)
+        case others:
+            guard takes, shape.collective.reduces else { return Step() }
+            // In place a sum takes the place of what was given.
+            return Step(drain: shape.isInPlace && shape.collective == .allReduce, action: fold(turn - 1))
         default:
             guard turn < tiles else { return Step() }
             let peer = peer(index - others - 1)
@@ -105,7 +114,11 @@ public struct Tiled: Equatable, Sendable {
 
     /// Elements of a tile, in the coordinates of the whole buffer.
     private func tile(_ number: Int, of rank: Int) -> Range<Int> {
-        let whole = isTwoPass ? part(rank, of: shape.worldSize, in: 0..<shape.count) : shape.block(rank)
+        let whole =
+            switch shape.collective {
+            case .allReduce: isTwoPass ? part(rank, of: shape.worldSize, in: 0..<shape.count) : 0..<shape.count
+            default: shape.block(rank)
+            }
         let start = min(whole.upperBound, whole.lowerBound + number * tileElements)
         return start..<min(whole.upperBound, start + tileElements)
     }
@@ -143,7 +156,7 @@ public struct Tiled: Equatable, Sendable {
         let (tile, first) = (tile(number, of: shape.rank), number % places * others)
         guard !tile.isEmpty else { return nil }
         let (sources, target): (Fold.Sources, Int) =
-            isTwoPass
+            shape.collective == .allReduce
             ? (.inputAndSlots(start: tile.lowerBound, slots: first..<first + others), tile.lowerBound)
             : (
                 .slotsAndInput(slots: first..<first + others, start: tile.lowerBound),
