@@ -1,6 +1,7 @@
-"""A rank that measures a backend of torch.distributed: rank.py BACKEND RANK RANKS STORE_FILE allreduce BYTES... | ddp MODEL....
+"""A rank that measures a backend of torch.distributed: rank.py BACKEND RANK RANKS STORE_FILE allreduce BYTES... | ddp MODEL... | parts MODEL....
 
 Prints a JSON object. allreduce: seconds of each call, by size. ddp: seconds of each step with the exchange and without it, and the samples of a step, by model.
+parts: the same as ddp, by model and by what a communication hook does with each bucket.
 The order and number of calls are the same on every rank.
 """
 
@@ -38,10 +39,33 @@ def allreduce(size):
     return [call(tensor, source) for _ in range(int(calls))]
 
 
-def ddp(name):
+def done(tensor):
+    future = torch.futures.Future()
+    future.set_result(tensor)
+    return future
+
+
+def meets(_, bucket):
+    distributed.barrier()
+    return done(bucket.buffer())
+
+
+def blocks(_, bucket):
+    tensor = bucket.buffer().div_(distributed.get_world_size())
+    distributed.all_reduce(tensor)
+    return done(tensor)
+
+
+#: Each does what those before it do, and something more. DDP's own way begins an operation and goes on.
+HOOKS = {"nothing": lambda _, bucket: done(bucket.buffer()), "meets": meets, "blocks": blocks, "begins": None}
+
+
+def ddp(name, hook=None):
     torch.manual_seed(1)
     module, inputs, labels = MODELS[name]()
     model = torch.nn.parallel.DistributedDataParallel(module)
+    if hook:
+        model.register_comm_hook(None, hook)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.001, momentum=0.9)
     loss_of = torch.nn.CrossEntropyLoss()
     seconds = {True: [], False: []}
@@ -67,6 +91,8 @@ def main():
     distributed.init_process_group(backend, init_method="file://" + store, rank=rank, world_size=ranks)
     if what == "allreduce":
         result = {size: allreduce(int(size)) for size in sys.argv[6:]}
+    elif what == "parts":
+        result = {name: {does: ddp(name, hook) for does, hook in HOOKS.items()} for name in sys.argv[6:]}
     else:
         result = {name: ddp(name) for name in sys.argv[6:]}
     distributed.barrier()
