@@ -87,7 +87,10 @@ def main():
     backend, rank, ranks, store, what = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4], sys.argv[5]
     torch.set_num_threads(1)
     if backend == "verbena":
+        import verbena.ddp
         import verbena.torch  # noqa: F401
+
+        HOOKS["blocks"] = verbena.ddp.at_once
     distributed.init_process_group(backend, init_method="file://" + store, rank=rank, world_size=ranks)
     if what == "allreduce":
         result = {size: allreduce(int(size)) for size in sys.argv[6:]}

@@ -37,13 +37,14 @@ class Torch(unittest.TestCase):
     def test_ddp(self) -> None:
         """The losses of Gloo to rounding, and the same bits every time and on every rank."""
         written = {}
-        for (backend, buckets) in (("verbena", "own"), ("verbena", "view"), ("gloo", "own")):
+        for (backend, buckets) in (("verbena", "own"), ("verbena", "view"), ("verbena", "at once"), ("gloo", "own")):
             results = run(2, "torch_programs.py", "ddp", backend, buckets)
             for (status, _, err) in results:
                 self.assertEqual(status, 0, f"{backend}, {buckets}: {err}")
             self.assertEqual(results[0][1], results[1][1], f"ranks differ, {backend}")
             written[backend, buckets] = results[0][1].splitlines()
-        self.assertEqual(written["verbena", "own"], written["verbena", "view"])
+        for way in ("view", "at once"):
+            self.assertEqual(written["verbena", "own"], written["verbena", way], way)
         (ours, theirs) = (written[backend, "own"][0].split() for backend in ("verbena", "gloo"))
         self.assertEqual(len(ours), 20)
         for (one, other) in zip(ours, theirs):

@@ -12,6 +12,7 @@ import torch
 import torch.distributed as dist
 
 import verbena
+import verbena.ddp
 import verbena.torch
 
 
@@ -246,9 +247,11 @@ def model():
     return torch.nn.Sequential(torch.nn.Linear(40, 64), torch.nn.ReLU(), torch.nn.BatchNorm1d(64), torch.nn.Linear(64, 10))
 
 
-def losses(backend, steps=20, **options):
+def losses(backend, steps=20, hook=None, **options):
     (me, n) = begin(backend)
     replica = torch.nn.parallel.DistributedDataParallel(model(), bucket_cap_mb=0.004, **options)
+    if hook:
+        replica.register_comm_hook(None, hook)
     optimizer = torch.optim.SGD(replica.parameters(), 0.05, momentum=0.9)
     (given, generator) = ([], torch.Generator().manual_seed(3 + me))
     for _ in range(steps):
@@ -267,7 +270,8 @@ def losses(backend, steps=20, **options):
 
 def ddp():
     """Writes the losses, and every bit of the weights."""
-    (given, weights) = losses(sys.argv[2], gradient_as_bucket_view=sys.argv[3] == "view")
+    (given, weights) = losses(
+        sys.argv[2], hook=verbena.ddp.at_once if sys.argv[3] == "at once" else None, gradient_as_bucket_view=sys.argv[3] == "view")
     print(" ".join(str(loss) for loss in given))
     print(weights.numpy().tobytes().hex())
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import collections
 import queue
 import threading
+import weakref
 from datetime import timedelta
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
@@ -19,6 +21,7 @@ _IN_VAIN = "verbena: the operation has not ended within the time that wait was g
 #: Futures are seldom asked for: one lock for all.
 _FUTURES = threading.Lock()
 _MOST_BEGUN = 256
+_MOMENT_SECONDS = 2
 
 #: The library's type of a tensor's elements, and how many of it make one.
 DTYPES: Dict[torch.dtype, Tuple[int, int]] = {
@@ -166,13 +169,27 @@ class BegunWork(_Work):
 
 
 class Worker:
-    """A thread that carries out what it is given, in order; begun with the first."""
+    """A thread that carries out what it is given, in order; begun with the first.
+
+    When the interpreter ends it ends every thread that wants it again, wherever that is; inside torch's futures that would be the end of the process by a signal.
+    So what tells a future is done under a lock, which is taken before for good.
+    """
+
+    _all: "weakref.WeakSet[Worker]" = weakref.WeakSet()
 
     def __init__(self, name: str) -> None:
         self._name = name
         self._queue: "queue.SimpleQueue[Optional[Tuple[Any, Callable[[], Any]]]]" = queue.SimpleQueue()
         self._thread: Optional[threading.Thread] = None
         self._last: Any = None
+        self._telling = threading.Lock()
+        Worker._all.add(self)
+
+    @classmethod
+    def stop_telling(cls) -> None:
+        """At the end of the process. What is being told has a moment to come through: it may wait for others."""
+        for worker in list(cls._all):
+            worker._telling.acquire(timeout=_MOMENT_SECONDS)
 
     def start(self, work: "VerbenaWork | BegunWork", call: Callable[[], Any]) -> None:
         """Carries out ``call`` on the thread, and tells ``work`` how it has ended."""
@@ -201,7 +218,7 @@ class Worker:
             item = self._queue.get()
             if item is None:
                 return
-            carry_out(*item)
+            carry_out(*item, self._telling)
             # A tensor must not stay because the thread's names still hold it.
             del item
 
@@ -246,14 +263,18 @@ class Begun:
         self._settler.end()
 
 
-def carry_out(work: "VerbenaWork | BegunWork", call: Callable[[], Any]) -> None:
+atexit.register(Worker.stop_telling)
+
+
+def carry_out(work: "VerbenaWork | BegunWork", call: Callable[[], Any], telling: threading.Lock) -> None:
     error: Optional[BaseException] = None
     try:
         with torch.no_grad():
             call()
     except BaseException as raised:  # noqa: BLE001, it is handed on
         error = raised
-    work._end(error)
+    with telling:
+        work._end(error)
 
 
 _STRIDED = torch.strided
