@@ -24,7 +24,7 @@ extension Communicator {
     /// Verbs registers the memory itself, and exchanges it without a copy. Where some rank's fabric cannot, in shared memory or between machines of
     /// several ranks, the communicator *stages* the buffer on all (`stages`): the engine takes as much memory again. In shared memory, allReduce,
     /// reduceScatter, allGather and allToAll go without it, tile by tile through the receive buffers: as fast as on memory of the engine's up to 32 KiB,
-    /// and 1.3 to 2 times as long above (docs/PERFORMANCE.md). Every other operation copies what it reads here into the staging memory before it
+    /// and 1.3 to 3.5 times as long above (docs/PERFORMANCE.md). Every other operation copies what it reads here into the staging memory before it
     /// begins, and what it has written out of it in the end (`wait`, where it was started): two passes over the memory, on the caller's thread.
     /// `allocate` costs none of that.
     ///

@@ -1,15 +1,15 @@
-/// Collectives between ranks that see each other's memory: nothing travels but signals.
+/// Collectives between ranks that see each other's memory: nothing travels but signals, and a small reduction's parts.
 ///
 /// Every rank says that its memory is ready to those who will touch it, and waits for those whose memory it touches; then it does its
 /// share in one pass over the mapped buffers; then it says that it is done, and waits for those who touch its memory. A reduction is shared
 /// by segments, or by stripes: rank r reduces segment r over all inputs and stores it into every output that wants it. What all ranks get, of an allgather
-/// or of stripes, its owner reads once and stores into all outputs; what one gets is fetched by it. In an all-to-all in place every two ranks swap
-/// their blocks, each of them one half, chunk by chunk through a receive slot of its own, which stays in its cache.
+/// or of stripes, its owner reads once and stores into all outputs. So the owner does with a block of an all-to-all. In an all-to-all in place every two
+/// ranks swap their blocks, each of them one half, chunk by chunk through a receive slot of its own, which stays in its cache.
 ///
-/// *Roots.* A gather's blocks are stored by their owners, who leave then. Between two ranks nobody looks on where a share is worth a message: each stores half of a
-/// broadcast into all outputs, and moves half of a gather's or a scatter's block in place. Of more than two only the root would look on, and for that all
-/// would have to wait for each other. What is too small to be shared by more than two is reduced by the root, from slots that it invites the others to
-/// write: they leave then, too.
+/// *Roots.* A gather's blocks are stored by their owners, who leave then; what a root gives is fetched from it. Between two ranks nobody looks on where a
+/// share is worth a message: each stores half of a broadcast into all outputs, and moves half of a gather's or a scatter's block in place. Of more
+/// than two only the root would look on, and for that all would have to wait for each other. What is too small to be shared by more than two is
+/// reduced by the root, from slots that it invites the others to write: they leave then, too.
 ///
 /// *Bits.* Sums are taken in the order of the ring, of the chain where there is a root.
 public struct Direct: Equatable, Sendable {
