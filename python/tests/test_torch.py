@@ -22,6 +22,10 @@ class Torch(unittest.TestCase):
         for world_size in (1, 2, 3):
             self.expect(world_size, "begun")
 
+    def test_uneven(self) -> None:
+        for world_size in (1, 2, 3):
+            self.expect(world_size, "uneven")
+
     def test_disagreement(self) -> None:
         self.expect(2, "disagreement")
 

@@ -236,6 +236,23 @@ def arguments():
     raises(bad, lambda: backend.allreduce([torch.zeros(3)]), "destroyed")
 
 
+def uneven():
+    """Parts of any sizes: what is small on one rank and large on another lies at the same places on all."""
+    (me, n) = begin()
+    for sizes in ([1, 9, 40], [9, 1, 1], [0, 100, 3_000], [3_000, 0, 1], [40_000, 7, 300_000]):
+        parts = [torch.zeros(sizes[rank]) for rank in range(n)]
+        dist.all_gather(parts, torch.full((sizes[me],), float(me)))
+        assert all((part == rank).all() for (rank, part) in enumerate(parts)), sizes
+        # Rank r gives sizes[r] to each.
+        x = torch.zeros(sum(sizes[:n]))
+        dist.all_to_all_single(x, torch.full((n * sizes[me],), float(me)), sizes[:n], [sizes[me]] * n)
+        assert torch.equal(x, torch.cat(parts)), sizes
+        x = torch.zeros(sizes[me])
+        dist.reduce_scatter(x, [torch.full((sizes[rank],), float(rank)) for rank in range(n)])
+        assert (x == n * me).all(), sizes
+    dist.destroy_process_group()
+
+
 def shapes():
     (me, _) = begin()
     error = raises(verbena.DisagreedError, lambda: dist.all_reduce(torch.zeros(5 + me)), "rank")

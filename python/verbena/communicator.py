@@ -314,12 +314,11 @@ class Communicator:
     ) -> None:
         """The same for blocks that differ in size: ``"all_gather_v"``, ``"reduce_scatter_v"``, ``"all_to_all_v"``; always through staging memory."""
         size = SIZES[type_code]
-        # Nothing at the same place as something would be taken for in place.
-        offset = max(1, -(-source[1] * size // _ALIGNMENT)) * _ALIGNMENT
-        # As much on every rank as the one needs that needs most.
-        needed = np.array([offset + target[1] * size], np.int64)
+        # The same places on every rank, with room for the one that needs most. Nothing at the same place as something would be taken for in place.
+        needed = np.array([max(1, -(-source[1] * size // _ALIGNMENT)) * _ALIGNMENT, target[1] * size], np.int64)
         self.all_reduce(needed, "maximum", timeout=timeout)
-        staging = self._stage(max(1, int(needed[0])))
+        offset = int(needed[0])
+        staging = self._stage(offset + int(needed[1]))
         view = staging.view(type_code)
         lists = [(ctypes.c_int64 * len(each))(*each) for each in counts]
         ctypes.memmove(staging.address, source[0], source[1] * size)
