@@ -26,6 +26,11 @@ class Torch(unittest.TestCase):
         for world_size in (1, 2, 3):
             self.expect(world_size, "uneven")
 
+    def test_debugged(self) -> None:
+        """Where torch checks each call by a wrapper, which lets go of the backend."""
+        for (rank, (status, _, err)) in enumerate(run(2, "torch_programs.py", "collectives", environment={"TORCH_DISTRIBUTED_DEBUG": "DETAIL"})):
+            self.assertEqual(status, 0, f"rank {rank}: {err}")
+
     def test_disagreement(self) -> None:
         self.expect(2, "disagreement")
 

@@ -29,6 +29,8 @@ _BITWISE = {dist.ReduceOp.BAND: torch.bitwise_and, dist.ReduceOp.BOR: torch.bitw
 
 #: Of calls that have no bound of their own.
 _UNSET = _c10d.AllreduceOptions().timeout
+#: With TORCH_DISTRIBUTED_DEBUG=DETAIL torch wraps a backend and lets go of it, and calls what is gone later.
+_WRAPPED: "List[VerbenaBackend]" = []
 #: The library's own bound of an operation that does not move, unless VERBENA_STALL_TIMEOUT says another.
 _STALL_SECONDS = 600
 
@@ -582,7 +584,10 @@ class VerbenaBackend(_c10d.Backend):
 def _create(options: Any, backend_options: Any = None) -> VerbenaBackend:
     communicator = meet(
         options.store, options.group_rank, options.group_size, str(getattr(options, "group_id", "") or ""), options.timeout)
-    return VerbenaBackend(communicator, options.timeout)
+    backend = VerbenaBackend(communicator, options.timeout)
+    if dist.get_debug_level() == dist.DebugLevel.DETAIL:
+        _WRAPPED.append(backend)
+    return backend
 
 
 def register() -> None:
