@@ -26,6 +26,14 @@ class Torch(unittest.TestCase):
         for world_size in (1, 2, 3):
             self.expect(world_size, "uneven")
 
+    def test_sparse(self) -> None:
+        for world_size in (1, 2, 3):
+            self.expect(world_size, "sparse")
+
+    def test_monitored(self) -> None:
+        for world_size in (2, 3):
+            self.expect(world_size, "monitored")
+
     def test_debugged(self) -> None:
         """Where torch checks each call by a wrapper, which lets go of the backend."""
         for (rank, (status, _, err)) in enumerate(run(2, "torch_programs.py", "collectives", environment={"TORCH_DISTRIBUTED_DEBUG": "DETAIL"})):

@@ -225,7 +225,8 @@ def arguments():
     bad = verbena.ConfigurationError
     raises(bad, lambda: dist.all_reduce(torch.zeros(3), dist.ReduceOp.BAND), "BAND", "SUM")
     raises(Exception, lambda: dist.all_reduce(torch.zeros(3, dtype=torch.complex64), dist.ReduceOp.MAX), "complex")
-    raises(bad, lambda: dist.all_reduce(torch.zeros(3).to_sparse()), "sparse", "dense")
+    raises(bad, lambda: dist.all_reduce(torch.ones(3).to_sparse(), dist.ReduceOp.MAX), "sparse", "AVG")
+    raises(bad, lambda: dist.all_reduce(torch.ones(3 + me).to_sparse()), "sparse", "elements")
     raises(bad, lambda: dist.all_gather_into_tensor(torch.zeros(3 * n + 1), torch.zeros(3)), "elements")
     raises(Exception, lambda: dist.recv(torch.zeros(3)), "rank")
     raises(Exception, lambda: dist.init_process_group("verbena"), "twice")
@@ -250,6 +251,66 @@ def uneven():
         x = torch.zeros(sizes[me])
         dist.reduce_scatter(x, [torch.full((sizes[rank],), float(rank)) for rank in range(n)])
         assert (x == n * me).all(), sizes
+    dist.destroy_process_group()
+
+
+def sparse():
+    (me, n) = begin()
+    # Parts that overlap, that are empty on a rank, and with dimensions that are dense: places and size.
+    cases = [
+        (lambda rank: [[0, rank + 1]], (5,)), (lambda rank: [[0, rank + 1], [3, 0]], (5, 4)), (lambda rank: [[0] * rank], (5,)),
+        (lambda rank: [[rank, 4]], (5, 3, 2)),
+    ]
+    for (places, size) in cases:
+
+        def of(rank):
+            where = torch.tensor(places(rank), dtype=torch.int64)
+            return torch.sparse_coo_tensor(where, torch.full((where.shape[1], *size[where.shape[0]:]), rank + 1.0), size, check_invariants=True)
+
+        wanted = sum(of(rank).to_dense() for rank in range(n))
+        for (op, divisor) in ((dist.ReduceOp.SUM, 1), (dist.ReduceOp.AVG, n)):
+            x = of(me)
+            dist.all_reduce(x, op)
+            assert x.is_sparse and torch.equal(x.to_dense(), wanted / divisor), (x, wanted)
+        work = dist.all_reduce(x, async_op=True)
+        assert work.get_future().wait()[0].is_sparse and torch.allclose(x.to_dense(), wanted)
+    # As DDP has them.
+    gradients = []
+    for is_sparse in (True, False):
+        torch.manual_seed(3)
+        replica = torch.nn.parallel.DistributedDataParallel(torch.nn.Sequential(torch.nn.Embedding(20, 4, sparse=is_sparse), torch.nn.Linear(4, 1)))
+        replica(torch.tensor([me, 5, me + 1])).sum().backward()
+        gradient = replica.module[0].weight.grad
+        assert gradient.is_sparse == is_sparse
+        gradients.append(gradient.to_dense())
+    assert torch.allclose(*gradients)
+    dist.destroy_process_group()
+
+
+def monitored():
+    """Rank 0 names who does not come, the others are told, and the group goes on."""
+    (me, n) = begin()
+    dist.monitored_barrier()
+    dist.monitored_barrier(wait_all_ranks=True)
+    late = range(1, n)
+    if me == 0:
+        error = raises(verbena.StalledError, lambda: dist.monitored_barrier(timeout=timedelta(milliseconds=50)), "Rank 1 failed to pass monitoredBarrier")
+        assert error.rank == 1
+        names = "Ranks 1, 2 failed to pass" if n == 3 else "Rank 1 failed to pass"
+        raises(verbena.StalledError, lambda: dist.monitored_barrier(timeout=timedelta(milliseconds=50), wait_all_ranks=True), names)
+        raises(verbena.StalledError, lambda: dist.monitored_barrier(timeout=timedelta(0)), "Rank 0 timed out in monitoredBarrier")
+        dist.barrier()
+    else:
+        assert me in late
+        dist.barrier()
+        # Those that come late are told at once.
+        for _ in range(3):
+            raises(verbena.StalledError, dist.monitored_barrier, f"Rank {me} successfully reached monitoredBarrier", "rank 0")
+    for _ in range(3):
+        dist.monitored_barrier()
+    x = torch.ones(3)
+    dist.all_reduce(x)
+    assert (x == n).all()
     dist.destroy_process_group()
 
 

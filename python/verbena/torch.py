@@ -10,8 +10,8 @@ operation and the cause.
 
 from __future__ import annotations
 
-import ctypes
 import threading
+from datetime import timedelta
 from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 import torch
@@ -19,8 +19,11 @@ import torch.distributed as dist
 from torch._C import _distributed_c10d as _c10d
 
 from ._rendezvous import meet
+from ._torch_monitored import MonitoredBarrier
+from ._torch_sparse import all_reduce_sparse
+from ._torch_transfers import Transfers
 from ._torch_work import Begun, Elements, VerbenaWork, Worker, seconds
-from .communicator import REDUCTIONS, TYPES, Communicator
+from .communicator import REDUCTIONS, Communicator
 from .errors import ConfigurationError, VerbenaError
 
 _OPS = {dist.ReduceOp.SUM: "sum", dist.ReduceOp.PRODUCT: "product", dist.ReduceOp.MIN: "minimum", dist.ReduceOp.MAX: "maximum"}
@@ -47,7 +50,7 @@ if all(hash(dist.ReduceOp(kind)) == _number(kind) for kind in [*_OPS, *_BITWISE,
 class VerbenaBackend(_c10d.Backend):
     """A process group of torch.distributed. Made by ``init_process_group`` and ``new_group``."""
 
-    def __init__(self, communicator: Communicator, timeout: Any) -> None:
+    def __init__(self, communicator: Communicator, timeout: Any, store: Any) -> None:
         super().__init__(communicator.rank, communicator.world_size)
         self.communicator = communicator
         self._timeout = seconds(timeout)
@@ -55,8 +58,8 @@ class VerbenaBackend(_c10d.Backend):
         self._begun = Begun()
         #: Of those that begin something on the worker or by themselves: the order counts.
         self._order = threading.Lock()
-        self._transfers: Dict[Tuple[int, bool], Worker] = {}
-        self._stash: Dict[Tuple[int, int], List[torch.Tensor]] = {}
+        self._transfers = Transfers(communicator)
+        self._monitored = MonitoredBarrier(store, communicator.rank, communicator.world_size, self._look)
         self._is_down = False
         #: The library's reductions, by torch's and the type of elements, where nothing has to be done besides.
         self._codes: Dict[Tuple[int, torch.dtype], int] = {}
@@ -108,9 +111,9 @@ class VerbenaBackend(_c10d.Backend):
             return
         self._is_down = True
         self._settle()
-        for worker in [self._worker, *self._transfers.values()]:
-            worker.drain()
-            worker.end()
+        self._worker.drain()
+        self._worker.end()
+        self._transfers.end()
         try:
             if self.communicator.status() is None:
                 self.communicator.close()
@@ -128,12 +131,21 @@ class VerbenaBackend(_c10d.Backend):
 
     def _begins(self, opts: Any) -> bool:
         """Whether an operation is to be begun only. Where its caller waits for it anyway, what was queued before has ended then."""
-        if self._is_down:
-            raise ConfigurationError("the process group was destroyed; make a new one with init_process_group")
+        self._refuse_if_down()
         if getattr(opts, "asyncOp", True):
             return True
         self._settle()
         return False
+
+    def _refuse_if_down(self) -> None:
+        if self._is_down:
+            raise ConfigurationError("the process group was destroyed; make a new one with init_process_group")
+
+    def _look(self) -> None:
+        """Raises the job's error where it has ended."""
+        error = self.communicator.status()
+        if error is not None:
+            raise error
 
     def _settle(self) -> None:
         """Waits for what was queued and begun before."""
@@ -255,6 +267,12 @@ class VerbenaBackend(_c10d.Backend):
         return code
 
     def _reduced(self, call: str, tensor: torch.Tensor, op: Any, timeout: Optional[float]) -> None:
+        if tensor.is_sparse and tensor.is_cpu and call == "allreduce":
+            (name, factor) = self._op(call, op, tensor.dtype)
+            if name not in ("sum", "average") or factor is not None:
+                raise ConfigurationError(f"allreduce: no {op} of sparse tensors; possible are SUM and AVG")
+            all_reduce_sparse(self.communicator, tensor, name == "average", timeout, self._gathered)
+            return
         code = self._code(call, op, tensor.dtype)
         if code is None and self._is_bitwise(op, tensor.dtype):
             parts = self._gathered(tensor, timeout)
@@ -276,7 +294,7 @@ class VerbenaBackend(_c10d.Backend):
     def allreduce(self, tensors: List[torch.Tensor], opts: Any = None) -> Any:
         opts = opts or _c10d.AllreduceOptions()
         op = opts.reduceOp
-        if len(tensors) == 1:
+        if len(tensors) == 1 and not tensors[0].is_sparse:
             code = self._code("allreduce", op, tensors[0].dtype)
             if code is not None:
                 return self._exchange(opts, "all_reduce", "allreduce", tensors[0], tensors[0], (code,))
@@ -513,69 +531,26 @@ class VerbenaBackend(_c10d.Backend):
         return self._do(opts, [], lambda: self.communicator.barrier(bound))
 
     def monitored_barrier(self, opts: Any = None, wait_all_ranks: bool = False) -> None:
-        """A barrier; every one names the rank that it has waited for in vain."""
+        """A barrier that fails on rank 0 with the first rank that has not come, or all of them, and leaves the group in use."""
+        self._refuse_if_down()
         self._settle()
-        self.communicator.barrier(seconds(getattr(opts, "timeout", opts)) or self._timeout)
+        bound = getattr(opts, "timeout", opts)
+        if bound is None or bound == _UNSET:
+            bound = self._timeout or _STALL_SECONDS
+        self._monitored.wait(bound.total_seconds() if isinstance(bound, timedelta) else float(bound), wait_all_ranks)
 
     # ---- transfers between two ranks ----
 
-    # A message is its tag and its size in bytes, then its bytes: what comes with another tag than is asked for waits in the stash.
-
     def send(self, tensors: List[torch.Tensor], destination: int, tag: int = 0) -> Any:
-        def call() -> None:
-            for tensor in tensors:
-                lent = Elements(tensor, "send")
-                head = torch.tensor([tag, lent.used.numel() * lent.used.element_size()], dtype=torch.int64)
-                self.communicator.transfer("send", TYPES["int64"], head.data_ptr(), 2, destination, self._timeout)
-                self.communicator.transfer("send", TYPES["uint8"], lent.place[0], int(head[1]), destination, self._timeout)
-
-        return self._transfer(destination, True, tensors, call)
+        self._refuse_if_down()
+        return self._transfers.send(tensors, destination, tag, self._timeout)
 
     def recv(self, tensors: List[torch.Tensor], source: int, tag: int = 0) -> Any:
-        def call() -> None:
-            for tensor in tensors:
-                lent = Elements(tensor, "recv", reads=False)
-                self._receive(lent, source, tag)
-                lent.store()
-
-        return self._transfer(source, False, tensors, call)
-
-    def _receive(self, lent: Elements, source: int, tag: int) -> None:
-        wanted = lent.used.numel() * lent.used.element_size()
-        early = self._stash.get((source, tag))
-        if early:
-            message = early.pop(0)
-            self._check_size(message.numel(), wanted, source)
-            ctypes.memmove(lent.place[0], message.data_ptr(), wanted)
-            return
-        head = torch.empty(2, dtype=torch.int64)
-        while True:
-            self.communicator.transfer("receive", TYPES["int64"], head.data_ptr(), 2, source, self._timeout)
-            (found, size) = head.tolist()
-            if found == tag and size == wanted:
-                self.communicator.transfer("receive", TYPES["uint8"], lent.place[0], size, source, self._timeout)
-                return
-            message = torch.empty(size, dtype=torch.uint8)
-            self.communicator.transfer("receive", TYPES["uint8"], message.data_ptr(), size, source, self._timeout)
-            if found == tag:
-                self._check_size(size, wanted, source)
-            self._stash.setdefault((source, found), []).append(message)
-
-    @staticmethod
-    def _check_size(size: int, wanted: int, source: int) -> None:
-        if size != wanted:
-            raise ConfigurationError(f"recv: rank {source} has sent {size} bytes, and the tensor takes {wanted}; give both the same shape and type")
+        self._refuse_if_down()
+        return self._transfers.receive(tensors, source, tag, self._timeout)
 
     def recv_anysource(self, tensors: List[torch.Tensor], tag: int = 0) -> Any:
         raise ConfigurationError("recv: from any rank is not possible; name the rank in src")
-
-    def _transfer(self, peer: int, is_send: bool, tensors: List[torch.Tensor], call: Callable[[], None]) -> Any:
-        if self._is_down:
-            raise ConfigurationError("the process group was destroyed; make a new one with init_process_group")
-        work = VerbenaWork(tensors, -1 if is_send else peer)
-        worker = self._transfers.setdefault((peer, is_send), Worker(f"verbena {'to' if is_send else 'from'} {peer}"))
-        worker.start(work, call)
-        return work
 
 
 # ---- how it is made ----
@@ -584,7 +559,7 @@ class VerbenaBackend(_c10d.Backend):
 def _create(options: Any, backend_options: Any = None) -> VerbenaBackend:
     communicator = meet(
         options.store, options.group_rank, options.group_size, str(getattr(options, "group_id", "") or ""), options.timeout)
-    backend = VerbenaBackend(communicator, options.timeout)
+    backend = VerbenaBackend(communicator, options.timeout, options.store)
     if dist.get_debug_level() == dist.DebugLevel.DETAIL:
         _WRAPPED.append(backend)
     return backend
