@@ -171,8 +171,8 @@ class BegunWork(_Work):
 class Worker:
     """A thread that carries out what it is given, in order; begun with the first.
 
-    When the interpreter ends it ends every thread that wants it again, wherever that is; inside torch's futures that would be the end of the process by a signal.
-    So what tells a future is done under a lock, which is taken before for good.
+    When the interpreter ends it ends every thread that wants it again, wherever that is; inside torch's code that would be the end of the process by a signal.
+    So what tells a future, or lets go of a tensor, is done under a lock, which is taken before for good.
     """
 
     _all: "weakref.WeakSet[Worker]" = weakref.WeakSet()
@@ -218,9 +218,12 @@ class Worker:
             item = self._queue.get()
             if item is None:
                 return
-            carry_out(*item, self._telling)
-            # A tensor must not stay because the thread's names still hold it.
-            del item
+            (work, call) = item
+            error = carry_out(call)
+            # A tensor must not stay because the thread's names still hold it. What they are the last to hold is given back inside torch as well.
+            with self._telling:
+                work._end(error)
+                del item, work, call, error
 
 
 class Begun:
@@ -266,15 +269,14 @@ class Begun:
 atexit.register(Worker.stop_telling)
 
 
-def carry_out(work: "VerbenaWork | BegunWork", call: Callable[[], Any], telling: threading.Lock) -> None:
-    error: Optional[BaseException] = None
+def carry_out(call: Callable[[], Any]) -> Optional[BaseException]:
+    """Gives what has been raised."""
     try:
         with torch.no_grad():
             call()
     except BaseException as raised:  # noqa: BLE001, it is handed on
-        error = raised
-    with telling:
-        work._end(error)
+        return raised
+    return None
 
 
 _STRIDED = torch.strided
