@@ -13,9 +13,6 @@ public protocol DescriptorWaiting: Fabric, ~Copyable {
     /// How long the fabric may be left asleep: what no descriptor tells it, it learns when it rises.
     var longestSleepMilliseconds: UInt64 { get }
 
-    /// Lets every write go that was held back until now.
-    mutating func flush()
-
     /// Whether `poll` may have something, or a waker was used (said once). As cheap as a `poll` that has nothing.
     mutating func isAwaited() -> Bool
 

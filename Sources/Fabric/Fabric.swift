@@ -80,6 +80,9 @@ public protocol Fabric: ~Copyable, SendableMetatype {
     /// - Throws: `.outOfBounds`, `.queueFull`, or the failure of the peer; nothing is posted then.
     mutating func write(_ write: Write) throws(FabricError) -> UInt64
 
+    /// Lets what was written leave now, and wakes who sleeps over it: a fabric may put both off until it is polled, waits or is closed.
+    mutating func flush()
+
     /// The next event, or nil where there is none at present. Never blocks.
     mutating func poll() -> FabricEvent?
 
@@ -113,6 +116,9 @@ extension Fabric where Self: ~Copyable {
     public var writeByteLimit: Int { .max }
     public var gathersEvents: Bool { false }
     public mutating func waitPatiently(until deadline: FabricInstant) { wait(until: deadline) }
+
+    @inlinable
+    public mutating func flush() {}
 
     @inlinable
     public func didTouch(byteCount: Int) {}

@@ -54,6 +54,9 @@ final class Network {
     var isCounted: (Write) -> Bool = { _ in true }
     /// Called with the sender of each write at the moment when its fabric gets it.
     var onPost: (Int) -> Void = { _ in }
+    /// Called with each rank that polls or flushes, which is when what it has posted leaves a device; and with each that says what it has touched.
+    var onLeaving: (Int) -> Void = { _ in }
+    var onTouch: (Int) -> Void = { _ in }
 
     init(topology: Topology, channels: Int, seed: UInt64, completesAtOnce: Bool = false) {
         self.topology = topology
@@ -222,6 +225,7 @@ struct ScrambledFabric: Fabric, ~Copyable {
 
     /// Now and then it has seen nothing yet.
     mutating func poll() -> FabricEvent? {
+        network.onLeaving(rank)
         if network.streamsCompletions { return .completion(Channel(peer: rank == 0 ? 1 : 0), through: 0) }
         network.release(rank)
         guard !network.events[rank].isEmpty, network.leadingCompletions > 0 || !network.random.oneIn(5) else { return nil }
@@ -230,7 +234,9 @@ struct ScrambledFabric: Fabric, ~Copyable {
         return event
     }
 
+    mutating func flush() { network.onLeaving(rank) }
     mutating func wait(until deadline: FabricInstant) {}
+    func didTouch(byteCount: Int) { network.onTouch(rank) }
     func now() -> FabricInstant { FabricInstant(nanoseconds: network.clock) }
     func waker() -> Waker { Waker {} }
     mutating func close(deadline: FabricInstant) {}

@@ -105,12 +105,9 @@ public struct Direct: Equatable, Sendable {
         switch shape.collective {
         case .allReduce where shape.isStriped, .reduceStripes, .gatherStripes: shape.stripes.count(of: shape.rank)
         case .reduce: isReducedByRoot ? 0 : 1
-        case .allReduce, .reduceScatter: 1
+        case .allReduce, .reduceScatter, .allGather, .broadcast, .gather, .scatter: 1
         case .allToAll where shape.swaps: 3 * others * swapsPerBlock
-        case .allGather: 1
         case .allToAll: shape.worldSize
-        case .gather(let root), .scatter(let root): root == shape.rank && isShared ? shape.worldSize : 1
-        case .broadcast: 1
         case .barrier, .send, .receive: 0
         }
     }
@@ -143,9 +140,9 @@ public struct Direct: Equatable, Sendable {
                 let target = Location.peerOutput(own.lowerBound + share, rank: root)
                 return .copy(from: .input(share), to: target, count: own.count - share)
             }
-            guard isShared, index < others else { return shape.copyOwn(from: 0, to: own.lowerBound) }
-            let block = shape.block(peer(index))
-            return .copy(from: .peerInput(0, rank: peer(index)), to: .output(block.lowerBound), count: rootsShare(of: block))
+            guard isShared else { return shape.copyOwn(from: 0, to: own.lowerBound) }
+            let block = shape.block(peer(0))
+            return .copy(from: .peerInput(0, rank: peer(0)), to: .output(block.lowerBound), count: rootsShare(of: block))
         case .allToAll where shape.swaps: return swap(index)
         case .allToAll:
             guard index < others else { return shape.copyOwn(from: own.lowerBound, to: own.lowerBound) }
@@ -162,9 +159,9 @@ public struct Direct: Equatable, Sendable {
                 let share = rootsShare(of: own)
                 return .copy(from: .peerInput(own.lowerBound + share, rank: root), to: .output(share), count: own.count - share)
             }
-            guard isShared, index < others else { return shape.copyOwn(from: own.lowerBound, to: 0) }
-            let block = shape.block(peer(index))
-            return .copy(from: .input(block.lowerBound), to: .peerOutput(0, rank: peer(index)), count: rootsShare(of: block))
+            guard isShared else { return shape.copyOwn(from: own.lowerBound, to: 0) }
+            let block = shape.block(peer(0))
+            return .copy(from: .input(block.lowerBound), to: .peerOutput(0, rank: peer(0)), count: rootsShare(of: block))
         case .barrier, .send, .receive: return nil
         }
     }

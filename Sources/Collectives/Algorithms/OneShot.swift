@@ -10,7 +10,7 @@
 /// time that it is posted, and in place waiting for its completion costs less than the copy.
 ///
 /// *Bits.* Sums are taken in the order of the ring: segment s begins with rank s; in a nested world (`Topology`) in the order of the
-/// hierarchical ring.
+/// hierarchical ring, of a reduce in that of the chain.
 public struct OneShot: Equatable, Sendable {
     let shape: Shape
 

@@ -5,12 +5,12 @@
 /// reduced; and it *returns* the tiles of its own part to all others: of an allReduce the results, of an allGather what it has. A large allReduce of two
 /// ranks is one pass: each gives all of its tiles and adds all of the other's. No more goes through the slots, and no result is read again.
 ///
-/// *Slots.* A rank has two for each peer and pass, used in turn; of an allReduce only one where the lane has fewer than four. After the opening invitations no
+/// *Slots.* A rank has two for each peer and pass, used in turn; of two passes only one where the lane has fewer than four. After the opening invitations no
 /// message is needed to free them: (1) a rank gives tile t only after the results of tile t - slots have come, whose owner has folded what was given
 /// before; (2) it returns tile t only after the peer has given its tile t, which comes after that one has copied result t - slots; (3) with
 /// one pass alone, it sends tile t after the peer's tile t - 1 has come, which that one sent after it had taken tile t - 2.
 ///
-/// *Bits.* Sums are taken in the order of the ring.
+/// *Bits.* Sums are taken in the order of the ring; of two ranks, whose order makes no difference, in one pass each begins with its own part.
 public struct Tiled: Equatable, Sendable {
     let shape: Shape
     /// Elements of a tile, and tiles of the longest part.

@@ -188,10 +188,7 @@ public struct Executor<F: Fabric & ~Copyable>: ~Copyable {
     /// Gives the fabric what the node wants written. A refusal ends everything: the node keeps to the queues' depths.
     @inlinable
     mutating func postWrites() {
-        if node.touchedBytes > 0 {
-            device.didTouch(byteCount: node.touchedBytes)
-            node.touchedBytes = 0
-        }
+        tellTouched()
         while !node.outbox.isEmpty {
             for index in 0..<node.outbox.count {
                 do throws(FabricError) {
@@ -200,7 +197,8 @@ public struct Executor<F: Fabric & ~Copyable>: ~Copyable {
                     return node.refuse(error)
                 }
             }
-            // A lane may have waited for this, and want more.
+            // A lane may have waited for this, and want more, or do something long first.
+            if node.isOutboxAwaited, !node.writesCompleteAtOnce { device.flush() }
             if node.recorded > 0, node.isOutboxAwaited {
                 let start = device.now().nanoseconds
                 node.outboxPosted()
@@ -208,7 +206,15 @@ public struct Executor<F: Fabric & ~Copyable>: ~Copyable {
             } else {
                 node.outboxPosted()
             }
+            tellTouched()
         }
+    }
+
+    @inlinable
+    mutating func tellTouched() {
+        guard node.touchedBytes > 0 else { return }
+        device.didTouch(byteCount: node.touchedBytes)
+        node.touchedBytes = 0
     }
 
     /// The first collective in the order that has waited so long for a peer, as far as `checkStall` has looked; nil where none has, and where neither

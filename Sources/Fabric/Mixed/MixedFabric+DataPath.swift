@@ -37,7 +37,7 @@ extension MixedFabric where Near: ~Copyable, Far: ~Copyable {
 
     /// One of the two may have an event, and the other hold writes back until it is asked.
     @inline(__always)
-    private mutating func flush() {
+    public mutating func flush() {
         guard holdsWrites else { return }
         holdsWrites = false
         near.flush()

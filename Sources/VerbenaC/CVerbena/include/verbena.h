@@ -103,7 +103,8 @@ struct verbena_error {
     size_t size;
     int32_t code; /* The cause: enum verbena_code. */
     int32_t rank; /* The rank at fault, by its number in the job of verbena_join; -1 where there is none, or where it is the launcher. */
-    /* 1 where every rank gets this error: the job is over. 0 where it is this rank's own: the others wait for it until it comes, leaves or calls verbena_abort. */
+    /* 1 where every rank gets this error: the job is over, and what operations under way were to write is in any state until the communicator is closed.
+     * 0 where it is this rank's own: the others wait for it until it comes, leaves or calls verbena_abort. */
     int32_t is_known_to_all;
     int32_t reserved;
     const char *message; /* One line: who, during what, why, and what to do. UTF-8. */
