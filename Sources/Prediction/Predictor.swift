@@ -140,7 +140,8 @@ public struct Predictor: Sendable {
         var settings = settings
         settings.steps = steps
         var compute = ComputeFactors(profile, cluster, seed: settings.seed)
-        if cluster.simulatedRanks(worldSize: ranks, settings) < ranks {
+        let inPairs = cluster.executorSettings(worldSize: ranks).topology.isDeep
+        if cluster.simulatedRanks(worldSize: ranks, settings, inPairs: inPairs) < ranks {
             compute.standForSlowest(worldSize: ranks, steps: steps + 1)
         }
         let world = try StepWorld(profile, cluster, worldSize: ranks, settings, plan: plan, layout, compute: compute)

@@ -51,7 +51,8 @@ final class Book {
         let isOrdered = Oracle.isOrdered(operation) && !operation.isExact
         let bytes =
             isOrdered
-            ? oracle.sum(operation, inputs: inputs(operation)) { program.order(ofOwner: owner(of: $0, operation)) }
+            ? program.pairedStations.map { oracle.sum(operation, inputs: inputs(operation), inPairsOf: $0) }
+                ?? oracle.sum(operation, inputs: inputs(operation)) { program.order(ofOwner: owner(of: $0, operation)) }
             : oracle.reduced(operation, inputs: inputs(operation))
         results[operation.number] = bytes
         return bytes

@@ -82,6 +82,14 @@ struct Oracle {
         return bytes
     }
 
+    /// The sum of whole inputs in a balanced tree over stations, each of which first adds up its ranks.
+    func sum(_ operation: Program.Planned, inputs: [[UInt8]], inPairsOf stations: [[Int]]) -> [UInt8] {
+        func add(_ left: [UInt8], _ right: [UInt8]) -> [UInt8] { sum(operation, inputs: [left, right]) { _ in [0, 1] } }
+        var sums = stations.map { ranks in ranks.dropFirst().reduce(inputs[ranks[0]]) { add($0, inputs[$1]) } }
+        while sums.count > 1 { sums = (0..<sums.count / 2).map { add(sums[2 * $0], sums[2 * $0 + 1]) } }
+        return sums[0]
+    }
+
     private func fold(integers bits: [UInt64], _ operation: Program.Planned) -> UInt64 {
         let values = bits.map { Elements.integer($0, operation.type) }
         let isSigned = Elements.isSigned(operation.type)

@@ -29,7 +29,9 @@ extension Program {
         var algorithm: Algorithm?
         if case .collective(let collective) = kind {
             // What came later is drawn last, so that a seed keeps the rest of its world.
-            let possible = settings.algorithms(for: collective, byteCount: count * type.byteCount).filter { $0 != .recursiveDoubling }
+            let possible = settings.algorithms(for: collective, byteCount: count * type.byteCount).filter {
+                ![.recursiveDoubling, .halvingDoubling].contains($0)
+            }
             if wish < 800, !possible.isEmpty { algorithm = possible[wish % possible.count] }
         }
         let isExact = type.isInteger || random.chance(perMille: 700)
@@ -37,6 +39,11 @@ extension Program {
             settings.algorithms(for: .allReduce, byteCount: count * type.byteCount).contains(.recursiveDoubling)
         {
             algorithm = .recursiveDoubling
+        }
+        if kind == .collective(.allReduce), random.chance(perMille: 300),
+            settings.algorithms(for: .allReduce, byteCount: count * type.byteCount).contains(.halvingDoubling)
+        {
+            algorithm = .halvingDoubling
         }
         if isAllToAll { isInPlace = random.chance(perMille: 500) }
         var operation = Planned(

@@ -100,6 +100,14 @@ extension Program {
         return topology.rank(turn % places, ofNode: turn / places % topology.nodeCount)
     }
 
+    /// Where striped operations are summed in pairs: the stations, and the ranks of each in order.
+    var pairedStations: [[Int]]? {
+        let topology = settings.topology
+        guard topology.isDeep else { return nil }
+        guard topology.isNested else { return (0..<worldSize).map { [$0] } }
+        return (0..<topology.nodeCount).map { node in (0..<topology.size(ofNode: node)).map { topology.rank($0, ofNode: node) } }
+    }
+
     /// Ranks in the order in which the elements of an owner are summed: the owner, or its node, is the last.
     func order(ofOwner owner: Int) -> [Int] {
         let topology = settings.topology

@@ -1,4 +1,4 @@
-internal import Collectives
+public import Collectives
 internal import Reduction
 internal import SimulatedFabric
 
@@ -15,6 +15,8 @@ public struct TimedAllreduce: Sendable {
     public var reduceNanosecondsPerByte = 0.02
     /// See `ExecutorSettings`: address space only, since no bytes move.
     public var receiveBufferByteLimit = 64 << 20
+    /// `ring`, or `halvingDoubling` where nodes are a power of two; nil: the one that the engine takes for large buffers.
+    public var algorithm: Algorithm?
     /// Carries bytes and checks everything: for small worlds, to see that it makes no difference.
     public var movesBytes = false
 
@@ -26,28 +28,36 @@ public struct TimedAllreduce: Sendable {
     public struct Result: Sendable, Equatable {
         public var virtualNanoseconds: UInt64
         public var events: Int
-        /// Chunks of a segment that are under way together, and rounds.
+        /// What carried it out.
+        public var algorithm: Algorithm
+        /// Chunks of a segment that are under way together, and rounds; of halving and doubling one, and windows.
         public var chunks: Int
         public var rounds: Int
     }
 
-    /// What the literature says of an unpipelined ring: 2(N-1) messages in a row, 2(N-1)/N of the buffer over the wire, (N-1)/N of it to add.
+    /// What the literature says of an unpipelined ring: 2(N-1) messages in a row, 2(N-1)/N of the buffer over the wire, (N-1)/N of it to add. Of halving and
+    /// doubling the same with 2 log2 N messages.
     /// Source: Thakur, Rabenseifner and Gropp, "Optimization of collective communication operations in MPICH", IJHPCA 19 (2005).
     public var formulaNanoseconds: Double {
         let (others, share) = (Double(ranks - 1), Double(ranks - 1) / Double(ranks) * Double(byteCount))
-        return 2 * others * Double(latencyNanoseconds) + 2 * share / bytesPerNanosecond + share * reduceNanosecondsPerByte
+        let messages = algorithm == .halvingDoubling ? Double(ranks.trailingZeroBitCount) : others
+        return 2 * messages * Double(latencyNanoseconds) + 2 * share / bytesPerNanosecond + share * reduceNanosecondsPerByte
     }
 
     /// - Throws: what could not be set up, as text.
     public func run() throws -> Result {
-        let isNested = ranksPerNode > 1
-        let nodes = (0..<ranks).map { $0 / ranksPerNode }
-        var settings = ExecutorSettings(topology: Topology(nodeOfRank: nodes), receiveBufferByteLimit: receiveBufferByteLimit)
+        let topology = Topology(nodeOfRank: (0..<ranks).map { $0 / ranksPerNode })
+        let isPaired = algorithm.map { $0 == .halvingDoubling } ?? topology.isDeep
+        guard !isPaired || topology.isPaired else {
+            throw Finding(kind: .unfinished, detail: "halving-doubling takes a power of two of nodes, not \(ranks / ranksPerNode)")
+        }
+        let algorithm: Algorithm = isPaired ? .halvingDoubling : ranksPerNode > 1 ? .hierarchical : .ring
+        var settings = ExecutorSettings(topology: topology, receiveBufferByteLimit: receiveBufferByteLimit)
         settings.simulation = SimulationHook()
         settings.simulation?.touchesMemory = movesBytes
-        let network = SimulatedNetwork(world(settings))
+        let network = SimulatedNetwork(world(settings, isPaired: isPaired))
         var seats: [TimedSeat] = []
-        for rank in 0..<ranks { seats.append(try TimedSeat(rank, network, settings, peers: peers(of: rank))) }
+        for rank in 0..<ranks { seats.append(try TimedSeat(rank, network, settings, peers: peers(of: rank, isPaired: isPaired))) }
         for byteCount in [0, max(64, byteCount)] {
             if byteCount > 0 { for seat in seats { try seat.addBuffer(byteCount: byteCount) } }
             let buffer = seats[0].buffer
@@ -55,7 +65,7 @@ public struct TimedAllreduce: Sendable {
             for seat in seats { try seat.executor.attach(buffer, descriptors: descriptors) }
         }
         let operation = Operation(
-            .allReduce, input: Place(seats[0].buffer), count: byteCount / 4, type: .float32, algorithm: isNested ? .hierarchical : .ring)
+            .allReduce, input: Place(seats[0].buffer), count: byteCount / 4, type: .float32, algorithm: algorithm)
         for seat in seats { try seat.executor.submit(operation) }
         // SAFETY: `seats` keeps them, and does not change. Without a reference count, whose line is in no cache.
         let runners = unsafe seats.map { unsafe Unmanaged.passUnretained($0) }
@@ -70,16 +80,17 @@ public struct TimedAllreduce: Sendable {
         if let violation = network.violation { throw violation }
         guard seats.allSatisfy({ $0.isDone }) else { throw Finding(kind: .unfinished, detail: "some ranks have not ended") }
         let end = seats.map(\.endNanoseconds).max() ?? 0
-        let (chunks, rounds) = settings.ringChunks(of: operation)
-        return Result(virtualNanoseconds: end, events: network.eventCount, chunks: chunks, rounds: rounds)
+        let (chunks, rounds) = isPaired ? (1, settings.windows(of: operation)) : settings.ringChunks(of: operation)
+        return Result(virtualNanoseconds: end, events: network.eventCount, algorithm: algorithm, chunks: chunks, rounds: rounds)
     }
 
-    private func world(_ settings: ExecutorSettings) -> SimulationOptions {
+    private func world(_ settings: ExecutorSettings, isPaired: Bool) -> SimulationOptions {
         var world = SimulationOptions(seed: 1, worldSize: ranks)
         world.payload = movesBytes ? .mixed : .none
         world.isChecking = movesBytes
         world.traceDepth = movesBytes ? 256 : 0
         world.writesPerCompletion = 16
+        world.sharesWires = isPaired
         world.wire = .init(latencyNanoseconds: latencyNanoseconds, bytesPerNanosecond: bytesPerNanosecond)
         world.ranksPerNode = ranksPerNode
         world.nicsPerNode = ranksPerNode
@@ -91,11 +102,13 @@ public struct TimedAllreduce: Sendable {
     }
 
     /// Those that the algorithm writes to or hears from.
-    private func peers(of rank: Int) -> [Int] {
+    private func peers(of rank: Int, isPaired: Bool) -> [Int] {
         let (node, local) = rank.quotientAndRemainder(dividingBy: ranksPerNode)
         let nodes = ranks / ranksPerNode
         var peers = Set((0..<ranksPerNode).map { node * ranksPerNode + $0 })
-        for step in [1, nodes - 1] { peers.insert((node + step) % nodes * ranksPerNode + local) }
+        let others =
+            isPaired ? (0..<nodes.trailingZeroBitCount).map { node ^ 1 << $0 } : [1, nodes - 1].map { (node + $0) % nodes }
+        for other in others { peers.insert(other * ranksPerNode + local) }
         peers.remove(rank)
         return peers.sorted()
     }

@@ -105,6 +105,11 @@ struct SimulateTimeCommand: Program {
         help: "Ranks of each node; from 2 on they sum through its memory, and a ring for each runs between nodes.")
     var ranksPerNode = 1
 
+    @Option(
+        parsing: .unconditional,
+        help: "ring or halving-doubling (a power of two of nodes). Default: what the engine takes for large buffers.")
+    var algorithm: String?
+
     @Option(parsing: .unconditional, help: "Of a message between nodes, in microseconds.")
     var latency = 2.0
 
@@ -118,6 +123,13 @@ struct SimulateTimeCommand: Program {
         guard 2...16_384 ~= ranks, ranksPerNode >= 1, ranks % ranksPerNode == 0, ranks / ranksPerNode > 1 else {
             throw ValidationError(
                 "--ranks \(ranks), --ranks-per-node \(ranksPerNode): give 2 to 16384 ranks on at least two full nodes")
+        }
+        guard algorithm.map({ $0 == Algorithm.ring.rawValue || $0 == Algorithm.halvingDoubling.rawValue }) ?? true else {
+            throw ValidationError("--algorithm \(algorithm ?? ""): give ring or halving-doubling")
+        }
+        let nodes = ranks / ranksPerNode
+        guard algorithm != Algorithm.halvingDoubling.rawValue || nodes.nonzeroBitCount == 1 else {
+            throw ValidationError("--algorithm halving-doubling: it takes 2, 4, 8, ... nodes, not \(nodes)")
         }
         guard 0...1e6 ~= latency else { throw ValidationError("--latency \(latency): give microseconds from 0 to 1000000") }
         // Virtual time is counted in whole nanoseconds.
@@ -134,12 +146,17 @@ struct SimulateTimeCommand: Program {
         timed.latencyNanoseconds = UInt64(latency * 1000)
         timed.bytesPerNanosecond = bandwidth
         timed.receiveBufferByteLimit = receiveBuffers.value
+        timed.algorithm = algorithm.flatMap(Algorithm.init)
         let result = try timed.run()
+        timed.algorithm = result.algorithm
+        let cut =
+            result.algorithm == .halvingDoubling
+            ? "\(result.rounds) windows" : "\(result.chunks) chunks at a time in \(result.rounds) rounds"
         let microseconds = Double(result.virtualNanoseconds) / 1000
         try say(
             """
-            \(ranks) ranks, \(ranksPerNode) a node, \(bytes.value) bytes, \(result.chunks) chunks at a time in \(result.rounds) rounds
-            virtual time \(Int(microseconds.rounded())) us; a flat ring without pipelining \(Int((timed.formulaNanoseconds / 1000).rounded())) us
+            \(ranks) ranks, \(ranksPerNode) a node, \(bytes.value) bytes, \(result.algorithm.rawValue): \(cut)
+            virtual time \(Int(microseconds.rounded())) us; without pipelining, on one node each, \(Int((timed.formulaNanoseconds / 1000).rounded())) us
             \(result.events) events
             """)
         return 0

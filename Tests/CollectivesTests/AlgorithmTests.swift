@@ -202,10 +202,14 @@ import Testing
 
     /// Small ones by what has few messages, large ones by what moves few bytes.
     @Test func sizeDecides() {
-        let apart = ExecutorSettings(topology: .apart(worldSize: 8))
-        #expect(apart.choice(for: .allReduce, byteCount: 8, type: .float32).algorithm != .ring)
-        #expect(apart.choice(for: .allReduce, byteCount: 1 << 24, type: .float32).algorithm == .ring)
-        #expect(apart.choice(for: .allReduce, byteCount: 4096, type: .float32).algorithm == .recursiveDoubling)
+        for (ranks, large) in [(4, Algorithm.ring), (7, .ring), (8, .halvingDoubling), (12, .ring), (1024, .halvingDoubling)] {
+            let apart = ExecutorSettings(topology: .apart(worldSize: ranks))
+            #expect(apart.choice(for: .allReduce, byteCount: 8, type: .float32).algorithm != large)
+            #expect(apart.choice(for: .allReduce, byteCount: 1 << 24, type: .float32).algorithm == large)
+            #expect(apart.choice(for: .reduceScatter, byteCount: 1 << 24, type: .float32).algorithm == .ring)
+            guard ranks > 7 else { continue }
+            #expect(apart.choice(for: .allReduce, byteCount: 4096, type: .float32).algorithm == .recursiveDoubling)
+        }
         let many = ExecutorSettings(topology: .apart(worldSize: 512))
         #expect(many.choice(for: .allReduce, byteCount: 1 << 14, type: .float32).algorithm == .recursiveDoubling)
         #expect(many.choice(for: .barrier, byteCount: 0, type: .float32).algorithm == .bruck)
@@ -214,6 +218,7 @@ import Testing
         for (nodes, algorithm) in [
             ([0, 0, 0, 0, 1, 1, 1, 1], .hierarchical), ([0, 0, 0, 0, 1, 1, 1], .hierarchical), ([0, 0, 0, 0, 1, 1], .hierarchical),
             ([0, 0, 0, 0, 0, 1, 1], .ring), ([0, 0, 1, 1, 2], .ring), ([0, 1, 2], .ring),
+            ((0..<16).map { $0 / 2 }, .halvingDoubling), ((0..<14).map { $0 / 2 }, .hierarchical),
         ] as [([Int], Algorithm)] {
             let settings = ExecutorSettings(topology: Topology(nodeOfRank: nodes))
             #expect(settings.choice(for: .allReduce, byteCount: 1 << 24, type: .float32).algorithm == algorithm, "\(nodes)")
@@ -234,6 +239,14 @@ import Testing
         #expect(table.removeValue(forKey: "mappedPerByte") != nil)
         let older = try JSONDecoder().decode(Costs.self, from: JSONSerialization.data(withJSONObject: table))
         #expect(older.mappedPerByte == settings.costs.near.perByte && older.near == settings.costs.near)
+    }
+
+    /// Between two or three ranks both send as many messages in a row; `bruck` copies once more.
+    @Test(arguments: [2, 3]) func aSmallAllgatherOfFewRanksTakesOneMessage(ranks: Int) {
+        let settings = ExecutorSettings(topology: .oneNode(worldSize: ranks))
+        for bytes in [8, 64, 1024] {
+            #expect(settings.choice(for: .allGather, byteCount: bytes, type: .float32).algorithm == .oneShot)
+        }
     }
 
     /// Where algorithms round differently, measurement has no say.

@@ -107,11 +107,13 @@ struct Expectation {
     /// In runs of elements that are summed in the same order.
     private func reduced(_ range: Range<Int>) -> [UInt8] {
         if ranks == 1 { return inputs[0] }
-        if oracle.algorithm == .recursiveDoubling {
+        if oracle.sumsInPairs {
             let bytes = range.lowerBound * size..<range.upperBound * size
-            return oracle.pairwiseSum(
-                { Part(bytes: inputs[$0][bytes], isSum: false) }, { left, right, isLast in fold([left, right], isFinal: isLast) }
-            ).array
+            func part(_ station: [Int]) -> Part {
+                let parts = station.map { Part(bytes: inputs[$0][bytes], isSum: false) }
+                return parts.count == 1 ? parts[0] : fold(parts, isFinal: false)
+            }
+            return oracle.pairwiseSum(part) { left, right, isLast in fold([left, right], isFinal: isLast) }.array
         }
         var result: [UInt8] = []
         var start = range.lowerBound

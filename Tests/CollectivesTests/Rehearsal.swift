@@ -192,6 +192,7 @@ final class Rehearsal {
         let target: Location =
             switch send.target {
             case .gated(let slot): .gated(slot: slot)
+            case .gatedElement(let element): .gatedElement(element)
             case .eager(let owner): .eager(rank: owner)
             case .output(let start): .output(start)
             case .encoded(let byte): .encoded(byte)
@@ -328,6 +329,7 @@ final class Rehearsal {
             case .input(let start): (rank, Space.input, shapes[rank].extents.input(of: rank).lowerBound + start)
             case .output(let start): (rank, outputSpace, shapes[rank].extents.output(of: rank).lowerBound + start)
             case .gated(let slot): (rank, Space.gated, slot * shapes[rank].chunkElements)
+            case .gatedElement(let element): (rank, Space.gated, element)
             case .eager(let other): (rank, Space.eager, other * shapes[rank].count + eagerStart)
             case .encoded(let byte): (rank, Space.encoded, byte)
             case .peerInput(let start, let peer): (peer, Space.input, shapes[peer].extents.input(of: peer).lowerBound + start)
@@ -339,7 +341,7 @@ final class Rehearsal {
             fault("rank \(rank) touches \(location), \(count) elements: beyond its end")
             return nil
         }
-        if space == .gated, count > shapes[rank].chunkElements { fault("\(count) elements in a slot") }
+        if case .gated = location, count > shapes[rank].chunkElements { fault("\(count) elements in a slot") }
         // Eager slots take what comes before the rank has begun; nothing else does.
         if space != .eager, clock[owner] == 0 { fault("\(location) of rank \(owner) is touched, which may not have begun") }
         if owner != rank, topology.node(of: owner) != topology.node(of: rank) { fault("rank \(rank) does not see \(location)") }

@@ -193,6 +193,36 @@ import Testing
         }
     }
 
+    /// Worlds of eight stations and more, where everything striped is summed in pairs; windows, leaves and pieces of every kind.
+    @Test(arguments: [
+        Topology.apart(worldSize: 8), .apart(worldSize: 16), Topology(nodeOfRank: (0..<16).map { $0 / 2 }),
+        Topology(nodeOfRank: (0..<20).map { $0 % 8 }),
+    ])
+    func inPairs(topology: Topology) {
+        let settings = ExecutorSettings(topology: topology)
+        #expect(settings.algorithms(for: .reduceStripes, byteCount: 4096, isStriped: true) == [.halvingDoubling])
+        var windows: Set<Int> = []
+        for collective in [Collective.allReduce, .reduceStripes, .gatherStripes] {
+            for (chunk, chunks, channels) in [(3, 2, 1), (8, 4, 2), (64, 9, 1)] {
+                for count in [0, 1, 37, 1003, 5000] {
+                    for stripe in collective == .allReduce ? [0] : [2, chunk] where stripe == 0 || count / stripe < 700 {
+                        let settings = ExecutorSettings.small(topology, chunkBytes: 4 * chunk, chunks: chunks, channels: channels)
+                        let operation = Operation(
+                            collective, input: Place(SharedBuffer(index: 1), byteOffset: 4 * 7), count: count, type: .float32,
+                            stripe: stripe)
+                        let cutting = Cutting(chunk: chunk, least: max(1, chunk / 3), chunks: chunks)
+                        let rehearsal = Self.rehearse(
+                            Array(repeating: operation, count: topology.worldSize), .halvingDoubling, topology, settings, cutting)
+                        #expect(rehearsal.faults.isEmpty, "\(collective) of \(count), stripe \(stripe), \(cutting)")
+                        #expect(rehearsal.maxUnread <= HalvingDoubling.maxUnread, "\(collective) of \(count), stripe \(stripe), \(cutting)")
+                        windows.insert(HalvingDoubling(rehearsal.shapes[0]).windows)
+                    }
+                }
+            }
+        }
+        #expect(windows.contains(1) && windows.count > 4)
+    }
+
     private static func some(_ turn: inout Int, _ collective: Collective, _ count: Int, _ worldSize: Int) -> ArraySlice<Cutting> {
         turn += 7  // Relatively prime to the number of cuttings.
         let index = turn % cuttings.count

@@ -97,8 +97,11 @@ struct Oracle {
     func reduced(_ index: Int) -> UInt64 {
         if ranks == 1 { return Symbol.input(0, index) }
         if algorithm == .tree { return Symbol.finished(treeSum(0, index)) }
-        if algorithm == .recursiveDoubling {
-            return Symbol.finished(pairwiseSum({ Symbol.input($0, index) }, { left, right, _ in Symbol.sum(left, right) }))
+        if sumsInPairs {
+            func part(_ station: [Int]) -> UInt64 {
+                station.dropFirst().reduce(Symbol.input(station[0], index)) { Symbol.sum($0, Symbol.input($1, index)) }
+            }
+            return Symbol.finished(pairwiseSum(part) { left, right, _ in Symbol.sum(left, right) })
         }
         let order = order(index)
         return Symbol.finished(order.dropFirst().reduce(Symbol.input(order[0], index)) { Symbol.sum($0, Symbol.input($1, index)) })
@@ -115,13 +118,22 @@ struct Oracle {
         return sum
     }
 
-    /// As many ranks as there are beyond a power of two are first joined with the next one; then neighbours in pairs, pairs of these, and so on.
+    var sumsInPairs: Bool { algorithm == .recursiveDoubling || algorithm == .halvingDoubling }
+
+    /// As many ranks as there are beyond a power of two are first joined with the next one; then neighbours in pairs, pairs of these, and so on. Of halving and
+    /// doubling in a nested world, nodes.
     /// - Parameter sum: of two neighbours, and whether it is the last one.
-    func pairwiseSum<Part>(_ part: (Int) -> Part, _ sum: (Part, Part, _ isLast: Bool) -> Part) -> Part {
+    func pairwiseSum<Part>(_ part: ([Int]) -> Part, _ sum: (Part, Part, _ isLast: Bool) -> Part) -> Part {
+        let stations =
+            algorithm == .halvingDoubling && topology.isNested
+            ? (0..<topology.nodeCount).map { node in (0..<topology.size(ofNode: node)).map { topology.rank($0, ofNode: node) } }
+            : (0..<ranks).map { [$0] }
         var power = 1
-        while 2 * power <= ranks { power *= 2 }
-        let spare = ranks - power
-        var sums = (0..<power).map { $0 < spare ? sum(part(2 * $0), part(2 * $0 + 1), false) : part($0 + spare) }
+        while 2 * power <= stations.count { power *= 2 }
+        let spare = stations.count - power
+        var sums = (0..<power).map {
+            $0 < spare ? sum(part(stations[2 * $0]), part(stations[2 * $0 + 1]), false) : part(stations[$0 + spare])
+        }
         while sums.count > 1 { sums = (0..<sums.count / 2).map { sum(sums[2 * $0], sums[2 * $0 + 1], sums.count == 2) } }
         return sums[0]
     }

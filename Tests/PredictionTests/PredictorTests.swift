@@ -107,19 +107,22 @@ struct PredictorTests {
         return (images, all)
     }
 
-    @Test(arguments: [1, 2])
-    func imagesChangeNothingWhereAllRanksDoTheSame(ranksPerNode: Int) throws {
-        var predictor = Self.even(ranks: 72)
-        (predictor.cluster.ranksPerNode, predictor.cluster.nicsPerNode) = (ranksPerNode, ranksPerNode)
-        let (images, all) = try Self.bothWays(predictor, ranks: 72)
+    /// On rings, and in pairs.
+    @Test(arguments: [(72, 1), (72, 2), (128, 1), (128, 2)], [GradientSettings.Schedule.allReduce, .split])
+    func imagesChangeNothingWhereAllRanksDoTheSame(world: (ranks: Int, perNode: Int), schedule: GradientSettings.Schedule) throws {
+        var predictor = Self.even(ranks: world.ranks)
+        (predictor.cluster.ranksPerNode, predictor.cluster.nicsPerNode) = (world.perNode, world.perNode)
+        predictor.settings.schedule = schedule
+        let (images, all) = try Self.bothWays(predictor, ranks: world.ranks)
         #expect(abs(images.stepSeconds / all.stepSeconds - 1) < 1e-3, "\(images)\n\(all)")
     }
 
-    @Test func imagesAreCloseWhereRanksDiffer() throws {
-        var predictor = Self.even(ranks: 72, spread: 0.02)
-        predictor.cluster.nodesPerLeaf = 6
+    @Test(arguments: [(72, 6, 1), (128, 6, 1), (128, 28, 1.4), (128, 8, 2)])
+    func imagesAreCloseWhereRanksDiffer(ranks: Int, nodesPerLeaf: Int, oversubscription: Double) throws {
+        var predictor = Self.even(ranks: ranks, spread: 0.02)
+        (predictor.cluster.nodesPerLeaf, predictor.cluster.oversubscription) = (nodesPerLeaf, oversubscription)
         predictor.settings.bucketSize = .fixed(300_000)
-        let (images, all) = try Self.bothWays(predictor, ranks: 72)
+        let (images, all) = try Self.bothWays(predictor, ranks: ranks)
         #expect(abs(images.stepSeconds / all.stepSeconds - 1) < 0.03, "\(images)\n\(all)")
     }
 }

@@ -62,15 +62,16 @@ let microsecondOfCable = 12_500
         #expect(world.arrivals == [3500, 4000])
     }
 
-    /// docs/SIMULATION.md, *Size*: a flow that was alone so far has departed whole, once for each pair.
-    @Test func aPlainWorldErrsByOneWriteOfAPair() throws {
+    /// docs/SIMULATION.md, *Size*: a flow that was alone so far has departed whole, once for each pair; the newcomer goes after it, not beside it.
+    @Test(arguments: [1, 3]) func aPlainWorldLetsTheFirstFlowEnd(writes: UInt64) throws {
         let world = try PlannedWorld(3) { $0.makePlain() }
         for time in [0, 10_000] as [UInt64] {
-            world.write(microsecondOfCable, from: 0, to: 1, at: time)
+            for _ in 0..<(time == 0 ? writes : 1) { world.write(microsecondOfCable, from: 0, to: 1, at: time) }
             world.write(microsecondOfCable, from: 0, to: 2, at: time + 500)
         }
         try world.run()
-        #expect(world.arrivals == [3000, 3500, 13_500, 14_000])
+        let first = (1...writes).map { 2000 + 1000 * $0 }
+        #expect(world.arrivals.compactMap { $0 } == first + [3000 + 1000 * writes, 13_500, 14_000])
     }
 
     /// Rank 0's flows have a third each of its cable, so that the last does not use its half of rank 3's. The rest of that half is not for rank 4:

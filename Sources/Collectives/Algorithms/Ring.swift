@@ -21,9 +21,9 @@
 /// *Begin.* A rank writes nothing before its right neighbour has invited it, that is, has begun the same operation.
 ///
 /// *Stripes.* Chunk c of segment s of a striped operation is the c-th stripe of owner s inside the operation's range (`Stripes`); the first and the last may
-/// be parts of one, and a chunk may be empty. An allreduce begins one station later then, as a reduce-scatter does, so that segment s ends its way at its owner:
-/// what a reduceStripes leaves there is what an allreduce hands on from there, and what a gatherStripes begins with. The halves work in place,
-/// and a partial sum lies in the output, of which a reduceStripes promises only the own stripes.
+/// be parts of one, and a chunk may be empty. An allreduce begins one station later then, as a reduce-scatter does, so that segment s ends its way at its
+/// owner: what a reduceStripes leaves there is what an allreduce hands on from there, and what a gatherStripes begins with. The halves work in place, and a
+/// partial sum lies in the output, of which a reduceStripes promises only the own stripes.
 ///
 /// *No credits.* What makes a slot free, with nobody saying so:
 /// 1. Receive m of a rank is its left neighbour's send m. Every rank posts send m after its receive m - P, by the list of its steps.
@@ -107,7 +107,7 @@ public struct Ring: Equatable, Sendable {
             if part == 0 { return transfer < chunksPerRound ? Step() : receive(transfer - chunksPerRound) }
             return transfer < transfers ? send(transfer) : Step()
         }
-        var step = nodeStep(index - opening - 2 * turns)
+        var step = shape.nodeStep(index - opening - 2 * turns)
         step.isPatient = !isInRing
         return step
     }
@@ -137,19 +137,12 @@ public struct Ring: Equatable, Sendable {
         switch index - 2 * (localSize - 1) {
         case 0: Step(action: own, send: .signal(left))
         case 1: Step(receive: right)
-        default: nodeStep(index)
+        default: shape.nodeStep(index)
         }
     }
 
     /// An allgather's own block lies in the output too.
     private var own: Action? { shape.collective == .allGather ? shape.copyOwn(from: 0, to: shape.block(shape.rank).lowerBound) : nil }
-
-    /// A signal to every other rank of the node, then theirs.
-    private func nodeStep(_ index: Int) -> Step {
-        let (others, turn) = (localSize - 1, index % max(1, localSize - 1))
-        let peer = shape.topology.rank((local + 1 + turn) % localSize, ofNode: position)
-        return index < others ? Step(send: .signal(peer)) : Step(receive: peer)
-    }
 
     private var left: Int { station((position + stations - 1) % stations) }
     private var right: Int { station((position + 1) % stations) }

@@ -106,11 +106,11 @@ public struct ExecutorSettings: Sendable, Equatable {
 
     /// Arrivals that one channel may hold unread, a power of two: what all lanes together may have on their way.
     ///
-    /// In a ring that is N x P a lane (`Ring`), in the others a window of 32 for a rank's part, or two; while a lane's operation is unfinished here, the
-    /// same peer may have begun one more there: its first message, or what is eager, which is at most two for each round. On one node, where every rank has
-    /// a channel to every other, a ring has to fit the same (`hasRoomForRing`).
+    /// In a ring that is N x P a lane (`Ring`), in swaps in pairs `HalvingDoubling.maxUnread`, in the others a window of 32 for a rank's part, or two; while
+    /// a lane's operation is unfinished here, the same peer may have begun one more there: its first message, or what is eager, which is at most two for each
+    /// round. On one node, where every rank has a channel to every other, a ring has to fit the same (`hasRoomForRing`).
     public var arrivalDepth: Int {
-        let perLane = max(topology.isOneNode ? 0 : ringDepth, Self.maxUnread) + 8
+        let perLane = (topology.isOneNode ? Self.maxUnread : max(ringDepth, HalvingDoubling.maxUnread)) + 8
         var depth = 64
         while depth < Self.collectiveLanes * perLane { depth *= 2 }
         return depth

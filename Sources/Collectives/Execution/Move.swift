@@ -103,6 +103,7 @@ extension StateMachine {
         case .input(let start): return (buffers[operation.input.buffer.index].region, lanes[lane].inputOffset + start * size)
         case .output(let start): return (buffers[operation.output.buffer.index].region, lanes[lane].outputOffset + start * size)
         case .gated(let slot): return (buffers[0].region, gatedOffset(lane, slot))
+        case .gatedElement(let element): return (buffers[0].region, gatedOffset(lane, 0) + element * size)
         case .eager(let rank): return (buffers[0].region, eagerOffset(lane, rank: rank))
         case .encoded(let byte): return (buffers[0].region, encodedOffset(lane, byte))
         case .peerInput, .peerOutput: invariantFailure("a write begins in memory of this rank")
@@ -126,6 +127,7 @@ extension StateMachine {
             case .invitation: (0, ReceiveBuffers.invitation(from: rank, in: boxes(lane)))
             case _ where send.count == 0: (0, 0)
             case .gated(let slot): (0, gatedOffset(lane, slot, isTarget: true))
+            case .gatedElement(let element): (0, gatedOffset(lane, 0) + element * size)
             case .eager(let rank): (0, eagerOffset(lane, rank: rank))
             case .encoded(let byte): (0, encodedOffset(lane, byte))
             case .output(let start):

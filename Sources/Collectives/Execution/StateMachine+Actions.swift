@@ -140,6 +140,7 @@ extension StateMachine {
         case .input(let start): return unsafe buffers[operation.input.buffer.index].region.base + lanes[lane].inputOffset + start * size
         case .output(let start): return unsafe buffers[operation.output.buffer.index].region.base + lanes[lane].outputOffset + start * size
         case .gated(let slot): return unsafe buffers[0].region.base + gatedOffset(lane, slot)
+        case .gatedElement(let element): return unsafe buffers[0].region.base + gatedOffset(lane, 0) + element * size
         case .eager(let rank): return unsafe buffers[0].region.base + eagerOffset(lane, rank: rank)
         case .encoded(let byte): return unsafe buffers[0].region.base + encodedOffset(lane, byte)
         case .peerInput(let start, let peer):

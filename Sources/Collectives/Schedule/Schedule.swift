@@ -13,6 +13,7 @@ public enum Schedule: Equatable, Sendable {
     case pointToPoint(PointToPoint)
     case compressed(Compressed)
     case tiled(Tiled)
+    case halvingDoubling(HalvingDoubling)
 
     /// - Parameter algorithm: one that `Algorithm.supports` says is possible.
     public init(_ algorithm: Algorithm, _ shape: Shape) {
@@ -35,6 +36,7 @@ public enum Schedule: Equatable, Sendable {
             case .tree: self = .tree(Tree(shape))
             case .compressed: self = .compressed(Compressed(shape))
             case .tiled: self = .tiled(Tiled(shape))
+            case .halvingDoubling: self = .halvingDoubling(HalvingDoubling(shape))
             case .pairwise: self = shape.swaps ? .swap(Swap(shape)) : .pairwise(Pairwise(shape))
             }
         }
@@ -55,6 +57,7 @@ public enum Schedule: Equatable, Sendable {
         case .pointToPoint(let schedule): schedule.count
         case .compressed(let schedule): schedule.count
         case .tiled(let schedule): schedule.count
+        case .halvingDoubling(let schedule): schedule.count
         }
     }
 
@@ -73,6 +76,7 @@ public enum Schedule: Equatable, Sendable {
         case .pointToPoint(let schedule): schedule[index]
         case .compressed(let schedule): schedule[index]
         case .tiled(let schedule): schedule[index]
+        case .halvingDoubling(let schedule): schedule[index]
         }
     }
 }

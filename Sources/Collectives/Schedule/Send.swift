@@ -2,6 +2,7 @@
 public struct Send: Equatable, Sendable {
     public enum Target: Equatable, Sendable {
         case gated(slot: Int)
+        case gatedElement(Int)
         /// The slot of this rank, or of the one whose data it passes on; of `RecursiveDoubling` as in `Location`.
         case eager(rank: Int)
         /// In the peer's gated slots, as in `Location`. The send's count is of bytes.

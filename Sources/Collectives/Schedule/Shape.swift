@@ -42,6 +42,15 @@ public struct Shape: Equatable, Sendable {
     /// See `Extents.block`.
     func block(_ rank: Int) -> Range<Int> { extents.block(rank) }
 
+    /// Between the ranks of a node: a signal to every other, then theirs. All have begun then, or are done with each other's memory.
+    func nodeStep(_ index: Int) -> Step {
+        let node = topology.node(of: rank)
+        let (local, size) = (topology.local(of: rank), topology.size(ofNode: node))
+        let (others, turn) = (size - 1, index % max(1, size - 1))
+        let peer = topology.rank((local + 1 + turn) % size, ofNode: node)
+        return index < others ? Step(send: .signal(peer)) : Step(receive: peer)
+    }
+
     /// Copies the rank's own part from input to output, where it is not there already.
     func copyOwn(from: Int, to: Int) -> Action? {
         let count = block(rank).count

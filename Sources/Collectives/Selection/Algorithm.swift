@@ -22,6 +22,8 @@ public enum Algorithm: String, Sendable, CaseIterable {
     case compressed
     /// Tile by tile through receive buffers, where ranks do not see each other's memory.
     case tiled
+    /// Large buffers between many ranks: halves of what is left swapped in pairs, and back.
+    case halvingDoubling = "halving-doubling"
 
     /// Whether peers write into eager slots, unasked.
     package var isEager: Bool { self == .oneShot || self == .bruck || self == .recursiveDoubling }
@@ -47,17 +49,23 @@ public enum Algorithm: String, Sendable, CaseIterable {
         case (.direct, .barrier): return false
         case (.direct, _): return settings.topology.isOneNode
         case (.oneShot, .barrier), (.bruck, .barrier): return true
+        case (.oneShot, .allReduce) where isStriped, (.bruck, .allReduce) where isStriped:
+            return fitsSlot && !settings.topology.isDeep
         case (.oneShot, .allReduce), (.oneShot, .reduceScatter), (.oneShot, .allGather), (.oneShot, .allToAll): return fitsSlot
         case (.oneShot, .broadcast), (.oneShot, .reduce), (.oneShot, .gather), (.oneShot, .scatter):
             // Between more than two they would have to wait for each other without need.
             return fitsSlot && settings.worldSize == 2
         case (.bruck, .allReduce), (.bruck, .allGather): return fitsSlot
-        case (.recursiveDoubling, .allReduce) where !isStriped:
+        case (.recursiveDoubling, .allReduce) where !isStriped || (settings.topology.isDeep && !settings.topology.isNested):
             let (ranks, slots) = (settings.worldSize, RecursiveDoubling.slots(worldSize: settings.worldSize))
             return ranks >= RecursiveDoubling.minRanks && byteCount <= ranks * settings.eagerBytes / slots
         case (.ring, .allReduce) where isStriped, (.ring, .reduceStripes), (.ring, .gatherStripes):
-            return !settings.topology.isNested && settings.hasRoomForRing
-        case (.hierarchical, .reduceStripes), (.hierarchical, .gatherStripes): return settings.topology.isNested
+            return !settings.topology.isNested && !settings.topology.isDeep && settings.hasRoomForRing
+        case (.hierarchical, .allReduce) where isStriped, (.hierarchical, .reduceStripes), (.hierarchical, .gatherStripes):
+            return settings.topology.isNested && !settings.topology.isDeep
+        case (.halvingDoubling, .allReduce) where isStriped, (.halvingDoubling, .reduceStripes), (.halvingDoubling, .gatherStripes):
+            return settings.topology.isDeep
+        case (.halvingDoubling, .allReduce): return settings.topology.isPaired
         case (.ring, .allReduce), (.ring, .reduceScatter), (.ring, .allGather): return settings.hasRoomForRing
         case (.ring, .broadcast), (.ring, .reduce): return true
         case (.hierarchical, .allReduce): return settings.topology.isNested
@@ -92,12 +100,17 @@ public enum Algorithm: String, Sendable, CaseIterable {
             let large: Algorithm = settings.topology.isNested && collective == .allReduce ? .hierarchical : .ring
             let small = possible.filter { $0 == .oneShot || $0 == .bruck }
             let (ranks, hops) = (settings.worldSize, RecursiveDoubling.hops(worldSize: settings.worldSize))
+            // Guests cost two hops more, in which more can be gathered.
+            let gathered = (ranks.nonzeroBitCount == 1 ? fixedGatheredBytes : 4 * fixedGatheredBytes) / (ranks - 1)
+            if collective == .allReduce, settings.topology.isDeep {
+                if !isStriped, !small.isEmpty, byteCount <= gathered { return small }
+                // Both add up in the same pairs, unless a node's ranks come first.
+                return possible.filter { $0 == .halvingDoubling || ($0 == .recursiveDoubling && !settings.topology.isNested) }
+            }
             // No size may decide about a striped operation, for what it is a part of may be cut into any sizes.
             if isStriped { return type.byteCount == 2 ? [large] : small + [large] }
             if collective == .allReduce, !settings.topology.isNested, hops < ranks - 1 {
-                // Guests cost two hops more, in which more can be gathered.
-                let gathered = ranks.nonzeroBitCount == 1 ? fixedGatheredBytes : 4 * fixedGatheredBytes
-                if !small.isEmpty, byteCount <= gathered / (ranks - 1) { return small }
+                if !small.isEmpty, byteCount <= gathered { return small }
                 return byteCount <= fixedDoublingBytes && possible.contains(.recursiveDoubling) ? [.recursiveDoubling] : [large]
             }
             guard type.byteCount == 2 else { return small + [large] }

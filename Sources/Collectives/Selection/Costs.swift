@@ -89,12 +89,11 @@ public struct Costs: Sendable, Equatable, Codable {
         case .direct:
             // Each rank reads and writes its share of all buffers; two signals.
             return 2 * signals(link, others) + ranks * share(ranks) * (mappedPerByte + (collective.reduces ? reducePerByte : 0))
-        case .oneShot:
-            // What has come is added, or copied from a slot that its sender's core has written.
+        case .oneShot, .bruck:
+            // What has come is added, or copied from a slot that its sender's core has written. `Bruck` copies a rank's own part into a slot as well.
             let taken = collective.reduces || !topology.isOneNode ? reducePerByte : mappedPerByte
-            return signals(link, others) + others * bytes * (link.perByte + taken)
-        case .bruck:
-            return rounds * signals(link, 1) + others * bytes * (link.perByte + reducePerByte)
+            let messages = algorithm == .oneShot ? signals(link, others) : rounds * signals(link, 1) + bytes * taken
+            return messages + others * bytes * (link.perByte + taken)
         case .recursiveDoubling:
             return Double(RecursiveDoubling.hops(worldSize: topology.worldSize)) * (link.latency + bytes * (link.perByte + reducePerByte))
         case .ring:
@@ -102,7 +101,7 @@ public struct Costs: Sendable, Equatable, Codable {
             let block = share(ranks)
             return link.latency + passes * others * (link.latency + block * link.perByte) + others * block * adding
         case .tiled:
-            // What is given and returned is stored in a slot, and read there.
+            // What is given and returned is stored in a slot, and read there. Two ranks' one pass of a large allreduce moves no less, and adds all of it.
             let moved = passes * others * share(ranks)
             return 2 * signals(link, others) + moved * 2 * link.perByte + others * share(ranks) * adding
         case .tree: return link.latency + rounds * (link.latency + bytes * link.perByte)
@@ -114,9 +113,20 @@ public struct Costs: Sendable, Equatable, Codable {
             let local = Double((0..<topology.nodeCount).map(topology.size(ofNode:)).max() ?? 1)
             let block = share(places * nodes)
             let ring = passes * (nodes - 1) * (far.latency + block * (far.perByte + adding))
-            let stored = collective == .reduceStripes ? 0 : mappedPerByte
-            return 2 * signals(near, local - 1) + far.latency + ring + block * nodes * local * (stored + adding)
+            return 2 * signals(near, local - 1) + far.latency + ring + block * nodes * onNode(local, collective, adding)
+        case .halvingDoubling:
+            let stations = Double(topology.stations)
+            let sent = share(topology.isNested ? Double(topology.places) : 1) * (1 - 1 / stations)
+            let swaps = far.latency + passes * (stations.logarithm * far.latency + sent * far.perByte) + sent * adding
+            guard topology.isNested else { return swaps }
+            let local = Double((0..<topology.nodeCount).map(topology.size(ofNode:)).max() ?? 1)
+            return 2 * signals(near, local - 1) + swaps + sent * onNode(local, collective, adding)
         }
+    }
+
+    /// Microseconds for a byte that the ranks of a node add up, and all of them get.
+    private func onNode(_ ranks: Double, _ collective: Collective, _ adding: Double) -> Double {
+        ranks * ((collective == .reduceStripes ? 0 : mappedPerByte) + adding)
     }
 
     /// A message to each of so many ranks, posted one after the other.

@@ -44,6 +44,15 @@ public final class Topology: Sendable, Equatable {
     public var nodeCount: Int { starts.count - 1 }
     public var isOneNode: Bool { nodeCount == 1 }
 
+    /// Who takes part in what goes from node to node: nodes in a nested world, else ranks.
+    var stations: Int { isNested ? nodeCount : worldSize }
+
+    /// Stations that are a power of two can swap in pairs (`HalvingDoubling`).
+    package var isPaired: Bool { !isOneNode && stations > 1 && stations.nonzeroBitCount == 1 }
+    /// So many of them that the messages in a row of a ring would weigh more: striped operations, and large ones, are summed in pairs.
+    package var isDeep: Bool { isPaired && stations >= Self.deepStations }
+    private static let deepStations = 8
+
     public func node(of rank: Int) -> Int { nodes[rank] }
     public func size(ofNode node: Int) -> Int { starts[node + 1] - starts[node] }
     public func rank(_ local: Int, ofNode node: Int) -> Int { ranks[starts[node] + local] }

@@ -64,6 +64,8 @@ public struct SimulationOptions: Sendable {
     public var ranksPerNode = 1
     /// The node's local rank i uses NIC i mod this.
     public var nicsPerNode = 1
+    /// Whether several channels of a rank carry much at a time. Else a channel is taken to be alone on its wires until another one comes, which saves events.
+    public var sharesWires = false
     /// From NIC to NIC through the switch; each direction of a NIC's cable carries that rate.
     public var wire = Wire(latencyNanoseconds: 2_000, bytesPerNanosecond: 12.5)
     /// Between ranks of one node; all of them share the rate.

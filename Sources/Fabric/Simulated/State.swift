@@ -160,6 +160,8 @@ struct Flow {
     /// Of the write that departs now.
     var rate = 0.0
     var remaining = 0.0
+    /// Bytes before it that its wires had taken on when they were another flow's alone.
+    var backlog = 0.0
     var since: UInt64 = 0
 }
 

@@ -93,7 +93,7 @@ extension World {
         if isPlain {
             departAlone(flow, signalsOnly: true)
             guard flows[flow].departed + flows[flow].held < flows[flow].posted else { return }
-            if flows[flow].alone != 2, isAlone(flow) { return departAlone(flow, signalsOnly: false) }
+            if !options.sharesWires, flows[flow].alone != 2, isAlone(flow) { return departAlone(flow, signalsOnly: false) }
         }
         let due = max(messages[Int(flows[flow].departing)].due, flows[flow].freeAt)
         if due > clock { schedule(slot(.depart, flow), at: due) } else { activate(flow) }

@@ -5,7 +5,8 @@ extension World {
     /// Takes a share of the flow's wires for the write at its head.
     mutating func activate(_ flow: Int) {
         flows[flow].isActive = true
-        flows[flow].remaining = Double(messages[Int(flows[flow].departing)].byteCount)
+        flows[flow].remaining = Double(messages[Int(flows[flow].departing)].byteCount) + flows[flow].backlog
+        flows[flow].backlog = 0
         flows[flow].rate = 0
         flows[flow].since = clock
         let link = Int(flows[flow].link)
@@ -73,7 +74,7 @@ extension World {
     // MARK: alone
 
     /// Whether no other flow has ever used the flow's wires. The first flow to come is alone until another comes; what has departed by then stays
-    /// as it is, so that the newcomer does not see it: an error of one write for each pair of flows, and none in a ring with NICs of its own.
+    /// as it is, and the newcomer carries as many bytes more as the wire has still to take of it.
     mutating func isAlone(_ flow: Int) -> Bool {
         if flows[flow].alone == 1 { return true }
         let link = Int(flows[flow].link)
@@ -85,7 +86,12 @@ extension World {
             if wires[wire].user == none {
                 wires[wire].user = Int32(truncatingIfNeeded: flow)
             } else if Int(wires[wire].user) != flow {
-                flows[Int(wires[wire].user)].alone = 2
+                let first = Int(wires[wire].user)
+                if !wires[wire].isShared, flows[first].freeAt > clock {
+                    let bytes = Double(flows[first].freeAt - clock) * flows[first].rate
+                    flows[flow].backlog = max(flows[flow].backlog, bytes)
+                }
+                flows[first].alone = 2
                 wires[wire].isShared = true
             }
             if wires[wire].isShared { isAlone = false }

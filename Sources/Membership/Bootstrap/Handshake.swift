@@ -14,7 +14,7 @@ import NIOCore
 /// another version, and which protocol it speaks.
 package struct Handshake {
     static let protocolName = "verbena-rendezvous"
-    package static let protocolVersion = 7
+    package static let protocolVersion = 8
     static let nonceByteCount = 32
     static let versionByteLimit = 64
 

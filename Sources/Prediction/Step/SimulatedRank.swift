@@ -66,7 +66,9 @@ final class SimulatedRank {
         self.book = book
         self.compute = compute
         let isLarge = executorSettings.worldSize > StepWorld.maxFullyConnected
-        algorithm = isLarge ? (executorSettings.topology.isNested ? .hierarchical : .ring) : nil
+        algorithm =
+            !isLarge
+            ? nil : executorSettings.topology.isDeep ? .halvingDoubling : executorSettings.topology.isNested ? .hierarchical : .ring
         var first: [Int] = [0]
         for layer in profile.layers { first.append(first[first.count - 1] + layer.parameters.count) }
         firstParameter = first
@@ -149,18 +151,26 @@ final class SimulatedRank {
             entries[index] = ledger?.begin(report) ?? 0
         }
         if collective != .gatherStripes { book.submit(index, step: step, by: rank, at: time) }
+        let stripe = stripe(of: bucket, type)
+        var (start, count) = (layout.byteRange(bucket.elements, ofSection: bucket.section).lowerBound, bucket.elements.count)
+        if hasImages, collective != .allReduce, executor.settings.topology.isDeep {
+            // Who is an image of another has as many stripes.
+            (start, count) = (0, stripe * executor.settings.worldSize)
+        }
         var operation = Operation(
-            collective, input: Place(buffer, byteOffset: layout.byteRange(bucket.elements, ofSection: bucket.section).lowerBound),
-            count: bucket.elements.count, type: type, reduction: .average, algorithm: plan.wire == .plain ? algorithm : nil,
-            stream: bucket.isUrgent ? .urgent : .bulk, stripe: stripe(of: bucket, type))
+            collective, input: Place(buffer, byteOffset: start), count: count, type: type, reduction: .average,
+            algorithm: plan.wire == .plain ? algorithm : nil,
+            stream: bucket.isUrgent ? .urgent : .bulk, stripe: stripe)
         operation.wire = plan.wire
         try executor.submit(operation, number: index, recordedFrom: time)
     }
 
+    private var hasImages: Bool { executor.settings.worldSize > network.worldSize }
+
     /// Of images all parts are as long as the mean; `StepWorld` makes up for the longest.
     private func stripe(of bucket: BucketPlan.Bucket, _ type: ElementType) -> Int {
         let stripe = executor.settings.stripeElements(type)
-        guard executor.settings.worldSize > network.worldSize else { return stripe }
+        guard hasImages else { return stripe }
         return min(stripe, max(1, (bucket.elements.count + executor.settings.worldSize - 1) / executor.settings.worldSize))
     }
 

@@ -37,9 +37,9 @@ final class StepWorld {
         var hooked = executorSettings
         hooked.simulation = SimulationHook()
         hooked.simulation?.touchesMemory = false
-        let simulated = cluster.simulatedRanks(worldSize: worldSize, settings)
+        let simulated = cluster.simulatedRanks(worldSize: worldSize, settings, inPairs: executorSettings.topology.isDeep)
         var options = cluster.world(worldSize: simulated, hasImages: simulated < worldSize, hooked, seed: settings.seed)
-        if simulated < worldSize {
+        if simulated < worldSize, !hooked.topology.isDeep || plan.schedule == .split {
             // Stripes are dealt out whole. Where there are few, some parts are longer than others, and the longest goes all around the ring.
             let owned = plan.buckets.map { bucket -> Double in
                 let type = layout.sections[bucket.section].type
@@ -55,7 +55,9 @@ final class StepWorld {
         book = StepBook(buckets: plan.buckets.count, steps: settings.steps + 1)
         let stride = max(1, simulated / Self.maxLedgers)
         let peers = (0..<simulated).map {
-            cluster.peers(of: $0, worldSize: worldSize, simulated: simulated, connectsAll: settings.connectsAll(worldSize))
+            settings.connectsAll(worldSize)
+                ? cluster.allPeers(of: $0, worldSize: worldSize)
+                : cluster.peers(of: $0, worldSize: worldSize, simulated: simulated, inPairs: hooked.topology.isDeep)
         }
         for rank in 0..<simulated {
             ranks.append(
@@ -64,7 +66,9 @@ final class StepWorld {
                     keepsLedger: rank % stride == 0))
         }
         for byteCount in [0, max(64, layout.byteCount)] {
-            if byteCount > 0 { for rank in ranks { try rank.addBuffer(byteCount: byteCount) } }
+            // Of images, halves of a bucket end beyond it; see `SimulatedRank`.
+            let most = hasImages ? worldSize * ElementType.float64.byteCount : 0
+            if byteCount > 0 { for rank in ranks { try rank.addBuffer(byteCount: byteCount + most) } }
             let buffer = ranks[0].buffer
             var descriptors: [[UInt8]] = Array(repeating: [], count: worldSize)
             let known = ranks.map { $0.executor.descriptor(of: buffer) }
@@ -186,6 +190,7 @@ extension Cluster {
         world.isChecking = false
         world.traceDepth = 0
         world.writesPerCompletion = 16
+        world.sharesWires = settings.topology.isDeep
         world.wire = .init(
             latencyNanoseconds: UInt64(latencyMicroseconds * 1e3), bytesPerNanosecond: nicGigabytesPerSecond,
             jitterNanoseconds: UInt64(latencyJitterMicroseconds * 1e3))
@@ -200,36 +205,71 @@ extension Cluster {
         world.writeDepth = settings.arrivalDepth
         world.arrivalDepth = settings.arrivalDepth
         guard !hasImages else {
-            // A ring in the order of nodes crosses from leaf to leaf once for each, at twice the latency; no uplink has more than one of its flows a NIC.
-            let crossing = nodesPerLeaf > 0 ? 1 / Double(nodesPerLeaf) : 0
-            world.wire.latencyNanoseconds = UInt64(latencyMicroseconds * 1e3 * (1 + crossing))
-            world.wire.bytesPerNanosecond = min(nicGigabytesPerSecond, uplinkGigabytesPerSecond)
+            guard nodesPerLeaf > 0 else { return world }
+            if settings.topology.isDeep {
+                let swaps = swapsBetweenLeaves(nodes: settings.worldSize / ranksPerNode)
+                world.wire.latencyNanoseconds = UInt64(latencyMicroseconds * 1e3 * swaps.latency)
+                world.wire.bytesPerNanosecond = nicGigabytesPerSecond / swaps.time
+            } else {
+                // A ring in the order of nodes crosses from leaf to leaf once for each, at twice the latency; no uplink has more than one of its flows a NIC.
+                world.wire.latencyNanoseconds = UInt64(latencyMicroseconds * 1e3 * (1 + 1 / Double(nodesPerLeaf)))
+                world.wire.bytesPerNanosecond = min(nicGigabytesPerSecond, uplinkGigabytesPerSecond)
+            }
             return world
         }
         return world
     }
 
-    /// How many ranks of a world are simulated, so that all others are images of them: three whole nodes, so that the neighbours of each on a ring differ; or all ranks.
-    func simulatedRanks(worldSize: Int, _ settings: StepSettings) -> Int {
-        let nodes = 3
+    /// What leaves make of the latency and of the time of the bytes of a swap in pairs, as means over its rounds: a round in which some pair crosses has
+    /// twice the latency, and takes as long as the leaf of which the most cross has its uplink too narrow.
+    private func swapsBetweenLeaves(nodes: Int) -> (latency: Double, time: Double) {
+        let rounds = nodes.trailingZeroBitCount
+        var (latency, time, bytes) = (0.0, 0.0, 0.0)
+        for round in 0..<rounds {
+            var most = 0.0
+            for leaf in stride(from: 0, to: nodes, by: nodesPerLeaf) {
+                let members = leaf..<min(nodes, leaf + nodesPerLeaf)
+                most = max(most, Double(members.count { !members.contains($0 ^ 1 << round) }) / Double(nodesPerLeaf))
+            }
+            let part = 1 / Double(2 << round)
+            latency += most > 0 ? 2 : 1
+            time += part * max(1, most * oversubscription)
+            bytes += part
+        }
+        return (latency / Double(rounds), time / bytes)
+    }
+
+    /// How many ranks of a world are simulated, so that all others are images of them: three whole nodes, so that the neighbours of each on a ring differ, of
+    /// nodes that swap in pairs one for each round and one more, even in number; or all ranks.
+    func simulatedRanks(worldSize: Int, _ settings: StepSettings, inPairs: Bool) -> Int {
+        let rounds = (worldSize / ranksPerNode).trailingZeroBitCount
+        let nodes = inPairs ? (rounds + 2) / 2 * 2 : 3
         return settings.simulatesAllRanks || settings.connectsAll(worldSize) || worldSize <= nodes * ranksPerNode
             ? worldSize : nodes * ranksPerNode
     }
 
-    /// Those that a rank writes to or hears from, and what is simulated for each: all in a small world, else those of its node and its neighbours on the ring
-    /// between nodes.
-    func peers(of rank: Int, worldSize: Int, simulated: Int, connectsAll: Bool) -> [(image: Int, rank: Int)] {
-        guard !connectsAll else { return (0..<worldSize).filter { $0 != rank }.map { ($0, $0) } }
+    func allPeers(of rank: Int, worldSize: Int) -> [(image: Int, rank: Int)] { (0..<worldSize).filter { $0 != rank }.map { ($0, $0) } }
+
+    /// Those that a rank of a large world writes to or hears from, and what is simulated for each: those of its node, and its neighbours on the ring between
+    /// nodes, or the nodes with which it swaps.
+    func peers(of rank: Int, worldSize: Int, simulated: Int, inPairs: Bool) -> [(image: Int, rank: Int)] {
         let (node, local) = rank.quotientAndRemainder(dividingBy: ranksPerNode)
+        let (nodes, simulatedNodes) = (worldSize / ranksPerNode, simulated / ranksPerNode)
         var peers = (0..<ranksPerNode).filter { $0 != local }.map { (image: node * ranksPerNode + $0, rank: node * ranksPerNode + $0) }
-        for step in [1, -1] {
-            func neighbour(_ ranks: Int) -> Int {
-                let nodes = ranks / ranksPerNode
-                return (node + step + nodes) % nodes * ranksPerNode + local
-            }
-            peers.append((neighbour(worldSize), neighbour(simulated)))
-        }
+        let others: [(image: Int, node: Int)] =
+            inPairs
+            ? (0..<nodes.trailingZeroBitCount).map {
+                (node ^ 1 << $0, simulated == worldSize ? node ^ 1 << $0 : Self.partner(of: node, round: $0, nodes: simulatedNodes))
+            } : [1, -1].map { ((node + $0 + nodes) % nodes, (node + $0 + simulatedNodes) % simulatedNodes) }
+        for other in others { peers.append((other.image * ranksPerNode + local, other.node * ranksPerNode + local)) }
         return peers.sorted { $0.image < $1.image }
+    }
+
+    /// Pairs of an even number of nodes, others in each round: as in a tournament in which all play all, the last one against whom nobody is left for.
+    private static func partner(of node: Int, round: Int, nodes: Int) -> Int {
+        if node == nodes - 1 { return round }
+        let other = (2 * round - node + 2 * (nodes - 1)) % (nodes - 1)
+        return other == node ? nodes - 1 : other
     }
 }
 
