@@ -45,6 +45,12 @@ class Torch(unittest.TestCase):
     def test_leaving(self) -> None:
         self.expect(2, "leaving")
 
+    def test_exit_handlers(self) -> None:
+        """What an exit handler of the program's own, registered before verbena was imported, may still do."""
+        for what in ("queued", "handler"):
+            for (rank, (status, out, err)) in enumerate(run(2, "exit_program.py", what)):
+                self.assertEqual((status, out), (0, "left in order\n"), f"{what}, rank {rank}: {err}")
+
     def test_arguments(self) -> None:
         self.expect(2, "arguments")
 

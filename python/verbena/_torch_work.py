@@ -22,6 +22,7 @@ _IN_VAIN = "verbena: the operation has not ended within the time that wait was g
 _FUTURES = threading.Lock()
 _MOST_BEGUN = 256
 _MOMENT_SECONDS = 2
+_GLANCE_SECONDS = 0.05
 
 #: The library's type of a tensor's elements, and how many of it make one.
 DTYPES: Dict[torch.dtype, Tuple[int, int]] = {
@@ -64,7 +65,7 @@ def _kept(inner: torch.futures.Future) -> List[torch.Tensor]:
 
 
 class VerbenaWork(_Work):
-    """An operation, on its way or ended. ``_end`` says that it has ended."""
+    """An operation, on its way or ended. ``_end`` says that it has ended, and gives the promise that is still to be kept."""
 
     def __init__(self, tensors: List[torch.Tensor], source: int = -1) -> None:
         super().__init__()
@@ -75,13 +76,11 @@ class VerbenaWork(_Work):
         self._lock = threading.Lock()
         self._promise: Optional[_Promise] = None
 
-    def _end(self, error: Optional[BaseException] = None) -> None:
+    def _end(self, error: Optional[BaseException] = None) -> Optional[_Promise]:
         with self._lock:
             self._error = error
             self._ended.set()
-            promise = self._promise
-        if promise is not None:
-            promise.keep(self._tensors, error)
+            return self._promise
 
     def wait(self, timeout: Any = None) -> bool:
         if not self._ended.wait(seconds(timeout)):
@@ -163,19 +162,22 @@ class BegunWork(_Work):
                 self._settler.start(self, self._request.wait)
             return self._promise.future
 
-    def _end(self, error: Optional[BaseException] = None) -> None:
-        assert self._promise is not None
-        self._promise.keep(self._tensors, error)
+    def _end(self, error: Optional[BaseException] = None) -> Optional[_Promise]:
+        return self._promise
 
 
 class Worker:
     """A thread that carries out what it is given, in order; begun with the first.
 
     When the interpreter ends it ends every thread that wants it again, wherever that is; inside torch's code that would be the end of the process by a signal.
-    So what tells a future, or lets go of a tensor, is done under a lock, which is taken before for good.
+    So what tells a future, or lets go of a tensor, is done under a lock, which is taken for good when exit handlers run. Those of the program may come later,
+    begin operations and wait for them: these go on, and end, but no future is told. What the thread copies into a tensor meanwhile is not guarded.
     """
 
     _all: "weakref.WeakSet[Worker]" = weakref.WeakSet()
+    _is_over = False
+    #: What was carried out since then, with its tensors.
+    _kept: List[Any] = []
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -187,7 +189,8 @@ class Worker:
 
     @classmethod
     def stop_telling(cls) -> None:
-        """At the end of the process. What is being told has a moment to come through: it may wait for others."""
+        """At its place among the exit handlers. What is being told has a moment to come through: it may wait for others."""
+        cls._is_over = True
         for worker in list(cls._all):
             worker._telling.acquire(timeout=_MOMENT_SECONDS)
 
@@ -221,9 +224,21 @@ class Worker:
             (work, call) = item
             error = carry_out(call)
             # A tensor must not stay because the thread's names still hold it. What they are the last to hold is given back inside torch as well.
-            with self._telling:
-                work._end(error)
-                del item, work, call, error
+            promise = work._end(error)
+            if not self._may_tell():
+                Worker._kept.append((item, error, promise))
+                continue
+            if promise is not None:
+                promise.keep(work._tensors, error)
+            del item, work, call, error, promise
+            self._telling.release()
+
+    def _may_tell(self) -> bool:
+        """Whether the thread has the lock now; never again once that is taken for good."""
+        while not self._telling.acquire(timeout=_GLANCE_SECONDS):
+            if Worker._is_over:
+                return False
+        return True
 
 
 class Begun:
