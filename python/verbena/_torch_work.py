@@ -6,6 +6,7 @@ import atexit
 import collections
 import queue
 import threading
+import time
 import weakref
 from datetime import timedelta
 from typing import Any, Callable, Dict, List, Optional, Tuple
@@ -21,8 +22,8 @@ _IN_VAIN = "verbena: the operation has not ended within the time that wait was g
 #: Futures are seldom asked for: one lock for all.
 _FUTURES = threading.Lock()
 _MOST_BEGUN = 256
-_MOMENT_SECONDS = 2
-_GLANCE_SECONDS = 0.05
+_MOMENT_SECONDS = 1
+_GLANCE_SECONDS = 0.01
 
 #: The library's type of a tensor's elements, and how many of it make one.
 DTYPES: Dict[torch.dtype, Tuple[int, int]] = {
@@ -169,9 +170,10 @@ class BegunWork(_Work):
 class Worker:
     """A thread that carries out what it is given, in order; begun with the first.
 
-    When the interpreter ends it ends every thread that wants it again, wherever that is; inside torch's code that would be the end of the process by a signal.
-    So what tells a future, or lets go of a tensor, is done under a lock, which is taken for good when exit handlers run. Those of the program may come later,
-    begin operations and wait for them: these go on, and end, but no future is told. What the thread copies into a tensor meanwhile is not guarded.
+    When the interpreter ends it ends every thread that wants it again, wherever that is; inside torch's code that would be the end of the process by a
+    signal, in the library's it does no harm. So an operation, from its first look at a tensor to the last future that is told, is carried out under a lock,
+    which is taken for good when exit handlers run. Those of the program may come later, begin operations and wait for them: these go on without it, and
+    end, but no future is told.
     """
 
     _all: "weakref.WeakSet[Worker]" = weakref.WeakSet()
@@ -184,15 +186,18 @@ class Worker:
         self._queue: "queue.SimpleQueue[Optional[Tuple[Any, Callable[[], Any]]]]" = queue.SimpleQueue()
         self._thread: Optional[threading.Thread] = None
         self._last: Any = None
-        self._telling = threading.Lock()
+        self._busy = threading.Lock()
         Worker._all.add(self)
 
     @classmethod
-    def stop_telling(cls) -> None:
-        """At its place among the exit handlers. What is being told has a moment to come through: it may wait for others."""
-        cls._is_over = True
+    def stop(cls) -> None:
+        """At its place among the exit handlers. What is being done has a moment to come through, all together: it may wait for others, then in the library."""
+        end = time.monotonic() + _MOMENT_SECONDS
         for worker in list(cls._all):
-            worker._telling.acquire(timeout=_MOMENT_SECONDS)
+            while worker._busy.acquire(timeout=max(0, end - time.monotonic())) and not worker.is_idle() and time.monotonic() < end:
+                worker._busy.release()
+                time.sleep(_GLANCE_SECONDS)
+        cls._is_over = True
 
     def start(self, work: "VerbenaWork | BegunWork", call: Callable[[], Any]) -> None:
         """Carries out ``call`` on the thread, and tells ``work`` how it has ended."""
@@ -222,23 +227,24 @@ class Worker:
             if item is None:
                 return
             (work, call) = item
+            is_guarded = self._may_begin()
             error = carry_out(call)
             # A tensor must not stay because the thread's names still hold it. What they are the last to hold is given back inside torch as well.
             promise = work._end(error)
-            if not self._may_tell():
+            if not is_guarded:
                 Worker._kept.append((item, error, promise))
                 continue
             if promise is not None:
                 promise.keep(work._tensors, error)
             del item, work, call, error, promise
-            self._telling.release()
+            self._busy.release()
 
-    def _may_tell(self) -> bool:
+    def _may_begin(self) -> bool:
         """Whether the thread has the lock now; never again once that is taken for good."""
-        while not self._telling.acquire(timeout=_GLANCE_SECONDS):
-            if Worker._is_over:
-                return False
-        return True
+        while not Worker._is_over:
+            if self._busy.acquire(timeout=_GLANCE_SECONDS):
+                return True
+        return False
 
 
 class Begun:
@@ -281,7 +287,7 @@ class Begun:
         self._settler.end()
 
 
-atexit.register(Worker.stop_telling)
+atexit.register(Worker.stop)
 
 
 def carry_out(call: Callable[[], Any]) -> Optional[BaseException]:
