@@ -40,7 +40,7 @@ public struct TimedAllreduce: Sendable {
     /// Source: Thakur, Rabenseifner and Gropp, "Optimization of collective communication operations in MPICH", IJHPCA 19 (2005).
     public var formulaNanoseconds: Double {
         let (others, share) = (Double(ranks - 1), Double(ranks - 1) / Double(ranks) * Double(byteCount))
-        let messages = algorithm == .halvingDoubling ? Double(ranks.trailingZeroBitCount) : others
+        let messages = algorithm == .halvingDoubling ? Double((ranks / ranksPerNode).trailingZeroBitCount) : others
         return 2 * messages * Double(latencyNanoseconds) + 2 * share / bytesPerNanosecond + share * reduceNanosecondsPerByte
     }
 

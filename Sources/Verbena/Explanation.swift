@@ -16,7 +16,7 @@ public struct Explanation: Sendable, CustomStringConvertible {
         let places = "on \(topology.nodeCount) machine\(topology.nodeCount == 1 ? "" : "s")"
         let world = "\(topology.worldSize) ranks \(link.map { "over an emulated link of \($0)" } ?? places)"
         let rivals = alternatives.map { "\($0.0.rawValue) \(Self.text($0.1))" }.joined(separator: ", ")
-        why = rivals.isEmpty ? "what the size decides for \(world)" : "\(world); instead of \(rivals)"
+        why = rivals.isEmpty ? "what size and world decide for \(world)" : "\(world); instead of \(rivals)"
     }
 
     private static func text(_ microseconds: Double) -> String { "\((microseconds * 10).rounded() / 10) us" }

@@ -156,7 +156,7 @@ struct SimulateTimeCommand: Program {
         try say(
             """
             \(ranks) ranks, \(ranksPerNode) a node, \(bytes.value) bytes, \(result.algorithm.rawValue): \(cut)
-            virtual time \(Int(microseconds.rounded())) us; without pipelining, on one node each, \(Int((timed.formulaNanoseconds / 1000).rounded())) us
+            virtual time \(Int(microseconds.rounded())) us; of ranks apart, without pipelining \(Int((timed.formulaNanoseconds / 1000).rounded())) us
             \(result.events) events
             """)
         return 0

@@ -108,7 +108,7 @@ struct PredictorTests {
     }
 
     /// On rings, and in pairs.
-    @Test(arguments: [(72, 1), (72, 2), (128, 1), (128, 2)], [GradientSettings.Schedule.allReduce, .split])
+    @Test(arguments: zip([(72, 1), (72, 2), (128, 1), (128, 2)], [GradientSettings.Schedule.allReduce, .allReduce, .allReduce, .split]))
     func imagesChangeNothingWhereAllRanksDoTheSame(world: (ranks: Int, perNode: Int), schedule: GradientSettings.Schedule) throws {
         var predictor = Self.even(ranks: world.ranks)
         (predictor.cluster.ranksPerNode, predictor.cluster.nicsPerNode) = (world.perNode, world.perNode)
@@ -117,7 +117,20 @@ struct PredictorTests {
         #expect(abs(images.stepSeconds / all.stepSeconds - 1) < 1e-3, "\(images)\n\(all)")
     }
 
-    @Test(arguments: [(72, 6, 1), (128, 6, 1), (128, 28, 1.4), (128, 8, 2)])
+    /// Buckets in which each rank has several stripes: what images carry of a half is as long as the bucket.
+    @Test(arguments: zip([72, 128], [GradientSettings.Schedule.allReduce, .split]))
+    func imagesCarryAllOfALongBucket(ranks: Int, schedule: GradientSettings.Schedule) throws {
+        var predictor = Self.even(ranks: ranks)
+        predictor.profile.layers = (0..<2).map {
+            ModelProfile.Layer(name: "\($0)", parameters: [4 * ranks * 4096], forwardSeconds: 0.5e-3, backwardSeconds: 1e-3)
+        }
+        predictor.settings.bucketSize = .fixed(4 * ranks * 16384)
+        predictor.settings.schedule = schedule
+        let (images, all) = try Self.bothWays(predictor, ranks: ranks)
+        #expect(abs(images.stepSeconds / all.stepSeconds - 1) < 0.03, "\(images)\n\(all)")
+    }
+
+    @Test(arguments: [(72, 6, 1), (128, 28, 1.4)])
     func imagesAreCloseWhereRanksDiffer(ranks: Int, nodesPerLeaf: Int, oversubscription: Double) throws {
         var predictor = Self.even(ranks: ranks, spread: 0.02)
         (predictor.cluster.nodesPerLeaf, predictor.cluster.oversubscription) = (nodesPerLeaf, oversubscription)

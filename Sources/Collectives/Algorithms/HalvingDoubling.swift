@@ -27,13 +27,14 @@
 /// made before it is sent or added to, and what has come is stored into all outputs of the node. Begin and end are as in `Ring`.
 ///
 /// *Bits.* A balanced tree over ranks, or over nodes, the lower one first, whatever the element's place: so a buffer may be cut anywhere, and
-/// `RecursiveDoubling` gives the same.
+/// between ranks `RecursiveDoubling` gives the same.
 ///
 /// Source: Thakur, Rabenseifner and Gropp, "Optimization of collective communication operations in MPICH", IJHPCA 19 (2005), section 4.5.
 public struct HalvingDoubling: Equatable, Sendable {
     /// Messages of a range, at most.
     private static let maxPieces = ExecutorSettings.maxUnread
-    /// Messages that a rank may have unread from another: those of a range each way and a signal; of a half twice as many one way.
+    /// Messages that a rank may have unread from another: those of a range each way, or of a half twice as many one way, and its word before this window and the next
+    /// one, or the next operation.
     static let maxUnread = 2 * maxPieces + 2
 
     let shape: Shape
@@ -62,7 +63,9 @@ public struct HalvingDoubling: Equatable, Sendable {
         // The longest of any place, so that all cut alike.
         let longest = ((shape.collective.isHalf ? shape.stripes.total : shape.count) + places - 1) / places
         let room = shape.gatedSlots * shape.chunkElements
-        var windows = max(1, longest * (shape.collective.isHalf ? shape.stripes.elements : 1) / room)
+        // About as many as there must be.
+        let isHalf = shape.collective.isHalf
+        var windows = max(1, isHalf ? max(longest / (4 * Self.maxPieces), longest * shape.stripes.elements / room) : longest / room)
         var cut = Cut(shape, rounds: rounds, room: room, length: (longest + windows - 1) / windows)
         while !cut.isPossible(rounds: rounds, room: room, shape) {
             windows += 1
@@ -228,8 +231,8 @@ public struct HalvingDoubling: Equatable, Sendable {
         let come = Location.gatedElement(slot(index, round: round))
         let isLower = position >> round & 1 == 0
         let isFinal = round + 1 == rounds
-        // A station of one rank begins with what that has.
-        let isOthersRaw = round == 0 && (!shape.topology.isNested || shape.topology.size(ofNode: other(0)) == 1)
+        // A rank of a flat world begins with what it has; all nodes of a nested one have several.
+        let isOthersRaw = round == 0 && !shape.topology.isNested
         let (ownBit, comeBit): (UInt64, UInt64) = isLower ? (1, 2) : (2, 1)
         let fold = Fold(
             .pair(isLower ? own : come, isLower ? come : own),

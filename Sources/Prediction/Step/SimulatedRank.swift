@@ -151,11 +151,14 @@ final class SimulatedRank {
             entries[index] = ledger?.begin(report) ?? 0
         }
         if collective != .gatherStripes { book.submit(index, step: step, by: rank, at: time) }
-        let stripe = stripe(of: bucket, type)
+        var stripe = stripe(of: bucket, type)
         var (start, count) = (layout.byteRange(bucket.elements, ofSection: bucket.section).lowerBound, bucket.elements.count)
         if hasImages, collective != .allReduce, executor.settings.topology.isDeep {
-            // Who is an image of another has as many stripes.
-            (start, count) = (0, stripe * executor.settings.worldSize)
+            // Who is an image of another has as many stripes: as long a bucket, in stripes that all ranks have equally many of.
+            let ranks = executor.settings.worldSize
+            let each = (count + stripe * ranks - 1) / (stripe * ranks)
+            stripe = (count + each * ranks - 1) / (each * ranks)
+            (start, count) = (0, stripe * each * ranks)
         }
         var operation = Operation(
             collective, input: Place(buffer, byteOffset: start), count: count, type: type, reduction: .average,

@@ -67,7 +67,7 @@ final class StepWorld {
         }
         for byteCount in [0, max(64, layout.byteCount)] {
             // Of images, halves of a bucket end beyond it; see `SimulatedRank`.
-            let most = hasImages ? worldSize * ElementType.float64.byteCount : 0
+            let most = hasImages ? 2 * worldSize * ElementType.float64.byteCount + layout.byteCount / 64 : 0
             if byteCount > 0 { for rank in ranks { try rank.addBuffer(byteCount: byteCount + most) } }
             let buffer = ranks[0].buffer
             var descriptors: [[UInt8]] = Array(repeating: [], count: worldSize)
