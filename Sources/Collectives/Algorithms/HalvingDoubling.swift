@@ -5,7 +5,7 @@
 /// same pairs in reverse give each other all they have. A rank sends 2(N-1)/N of the buffer, as in a ring. The nearest ranks swap the most, so that little
 /// crosses from switch to switch.
 ///
-/// The *core* range of level k is what a rank has after k rounds of halving: of an allreduce a part of the buffer in one piece, of the halves the stripes of
+/// The *range* of level k is what a rank has after k rounds of halving: of an allreduce a part of the buffer in one piece, of the halves the stripes of
 /// all owners whose numbers end in the same k bits.
 ///
 /// *Pieces.* A range travels in pieces, so that what has come and was added up goes on while the next piece is under way: the links are as busy as in a ring.
@@ -13,8 +13,8 @@
 /// that go on in the next round, of these first those that go on in the one after that, and so on. When doubling, what the sender has had for longest comes
 /// first.
 ///
-/// *Windows.* What is longer than receive buffers and queues take goes in windows, one after the other. In each a rank says first to all log2 N others that it
-/// has taken what they wrote in the one before, and hears that from each before it writes to it.
+/// *Windows.* What is longer than receive buffers and queues take goes in windows, one after the other. In each a rank first invites all log2 N others, which
+/// says that it has taken what they wrote in the one before, and writes to each only after that one's invitation.
 ///
 /// *Overwriting.* What a write replaces is read by nobody any more:
 /// 1. A slot is used once in a window.
@@ -33,8 +33,8 @@
 public struct HalvingDoubling: Equatable, Sendable {
     /// Messages of a range, at most.
     private static let maxPieces = ExecutorSettings.maxUnread
-    /// Messages that a rank may have unread from another: those of a range each way, or of a half twice as many one way, and its word before this window and the next
-    /// one, or the next operation.
+    /// Messages that a rank may have unread from another: those of a range each way, or of a half twice as many one way, and the invitations to this
+    /// window and to the next one, or to the next operation.
     static let maxUnread = 2 * maxPieces + 2
 
     let shape: Shape
@@ -186,7 +186,7 @@ public struct HalvingDoubling: Equatable, Sendable {
         return doublingReceive(index, round: 0, window)
     }
 
-    /// The word of the next one, then for each piece what comes and what goes on.
+    /// The invitation of the next one, then for each piece what comes and what goes on.
     private static func stepsOfHalving(_ round: Int, _ rounds: Int, _ cut: Cut) -> Int {
         (round + 1 < rounds ? 1 : 0) + 2 * cut.pieces(round + 1)
     }
@@ -243,7 +243,7 @@ public struct HalvingDoubling: Equatable, Sendable {
     }
 
     /// Where there is a leaf or more on both sides, what this rank has had goes out, then each piece as it comes; else what has come, then all in one.
-    /// - Parameter hears: whether the next one's word is still to come.
+    /// - Parameter hears: whether the next one's invitation is still to come.
     private static func stepsOfDoubling(_ level: Int, _ cut: Cut, hears: Bool) -> Int {
         let pieces = cut.pieces(level + 1)
         return (hears ? 1 : 0) + (level < cut.leafLevel ? 3 * pieces : pieces + cut.pieces(level))
